@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernels: what each computes, exactly. Included only by lib/ and tests.
+ *
+ * Contract: every kernel of every instruction set gives the same bits as ref.c, for any split of the work.
+ *  - integer sums are exact;
+ *  - every floating-point step is one correctly rounded operation (add, mul, div, sqrt, fma), in the order given here;
+ *  - a sum over a long axis that is not across lanes runs in ascending order; a sum across lanes is made of
+ *    16 partial sums (element i goes to partial i mod 16, ascending) that are added as a fixed tree:
+ *    halves 8, 4, 2, 1 (partial i gets partial i + 8, and so on);
+ *  - exp is nb_exp's polynomial (see simd16.h).
+ * Kernels cannot fail, do not allocate and do not start threads. Pointers need no alignment unless said. */
+#ifndef NB_KERNELS_H
+#define NB_KERNELS_H
+
+#include "qmat.h"
+#include "tensor.h"
+
+#include <stdint.h>
+
+/* Quantised activations: x[t][k] = scale[t][k / 64] * q[t][k]. 64-byte aligned arrays. */
+typedef struct nb_q8 {
+  size_t T, K, Kp; /* rows, inputs, inputs padded to a multiple of NB_K_PAD (with zeros) */
+  int8_t *q;       /* (T, Kp), -127..127 */
+  float *scale;    /* (T, Kp / 64) */
+  int32_t *sum;    /* (T, Kp / 32): sums of q over each block of 32 */
+} nb_q8;
+
+enum { NB_KV_BLOCK = 32 }; /* positions of a cache block */
+
+typedef enum nb_kv_type { NB_KV_F32 = 0, NB_KV_F16 = 1, NB_KV_Q8 = 2 } nb_kv_type;
+
+/* The keys and values of 32 positions of one key/value head of one layer, as stored:
+ *     f32, f16:  K (head_dim, 32), V (32, head_dim)
+ *     q8:        the same as int8, then float k_scale[32], float v_scale[32], one a position
+ * Blocks of a head follow one another; each takes nb_kv_block_bytes. */
+static inline size_t nb_kv_block_bytes(nb_kv_type t, size_t head_dim) {
+  size_t elem = t == NB_KV_F32 ? 4 : t == NB_KV_F16 ? 2 : 1;
+  return 2 * NB_KV_BLOCK * head_dim * elem + (t == NB_KV_Q8 ? 2 * NB_KV_BLOCK * sizeof(float) : 0);
+}
+
+/* Attention of one key/value head: n_q consecutive query positions, `group` query heads each.
+ * Query at position p sees the keys at positions max(0, p - window + 1) .. p (window 0: all up to p). */
+typedef struct nb_attn {
+  const float *q;         /* query t, head g at q + t * ldq + g * head_dim; rotated, not scaled */
+  float *out;             /* likewise, out + t * ldo + g * head_dim; may not overlap q */
+  size_t ldq, ldo;        /* floats from one token to the next */
+  size_t n_q, group, head_dim; /* head_dim is a multiple of 2, at most 512 */
+  size_t pos0;            /* position of query 0 */
+  size_t window;          /* 0, or how many positions a query sees, itself included */
+  float scale;            /* scores are scale * (q . k) */
+  nb_kv_type type;
+  const uint8_t *shared;  /* blocks 0 .. n_shared-1 (a prefix that several sequences read) */
+  size_t n_shared;
+  const uint8_t *own;     /* blocks n_shared, n_shared + 1, ... */
+} nb_attn;
+
+typedef struct nb_kernels {
+  const char *name; /* "ref", "avx2", ... */
+
+  /* One row of activations (K floats) to q (Kp), scale (Kp/64), sum (Kp/32). For each 64 inputs:
+   * amax = max |x|; scale = amax / 127; q = round-to-nearest-even(x * (127 / amax)); all 0 when amax is 0. */
+  void (*quantize_q8)(const float *x, size_t K, size_t Kp, int8_t *q, float *scale, int32_t *sum);
+
+  /* y[t][n] for the rows n of tiles [tile0, tile1), n < N, and all T tokens; at y + t * ldy + n.
+   * With step = min(group, 64): acc = 0; for each step s ascending:
+   *     isum = sum over the step's inputs of q * value(code)       (exact)
+   *     acc  = fma((float)isum, (float)w.scale[s's group] * x.scale[s's 64], acc)
+   * y = acc * row_scale. scratch: nb_linear_scratch_bytes(w->n_blocks * 32) bytes, 64-byte aligned, one a thread. */
+  void (*linear_q8)(const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 *x, float *y, size_t ldy, void *scratch);
+
+  /* y[t][n] = sum over k ascending of fma(x[t][k], w[n][k], acc), acc starting at 0, for rows [n0, n1).
+   * w (N, K) row-major, any dtype, converted exactly. scratch as above, with K. */
+  void (*linear_float)(const nb_tensor *w, size_t n0, size_t n1, const float *x, size_t ldx, size_t T, float *y,
+                       size_t ldy, void *scratch);
+
+  /* y = x * (1 / sqrt(mean(x^2) + eps)) * w: the sum of squares by 16 partial fmas, then
+   * r = 1 / sqrt(sum / D + eps); y = (x * r) * w. y may be x. */
+  void (*rmsnorm)(const float *x, const float *w, size_t D, float eps, float *y);
+
+  /* Rotates the pairs (x[i], x[i + half]), i < half: a = x[i], b = x[i + half]:
+   * x[i] = fma(a, cos[i], -(b * sin[i])), x[i + half] = fma(b, cos[i], a * sin[i]). */
+  void (*rope)(float *x, const float *cos, const float *sin, size_t half);
+
+  /* y = (g / (1 + exp(-g))) * up, elementwise. y may be gate or up. */
+  void (*silu_mul)(const float *gate, const float *up, size_t n, float *y);
+
+  /* x += y */
+  void (*add)(float *x, const float *y, size_t n);
+
+  /* Stores one position's key and value (head_dim floats each) in slot pos % 32 of its block.
+   * f16: rounded to nearest even. q8: scale = amax / 127, q = rint(x * (127 / amax)), by position. */
+  void (*kv_store)(uint8_t *block, nb_kv_type type, size_t head_dim, size_t slot, const float *k, const float *v);
+
+  /* For each query and head, over the cache blocks that hold a visible key, ascending, m = -1e30, l = 0, acc = 0:
+   *     s[j]  = (sum over d ascending of fma(q[d], k[d][j])) [* k_scale[j]] * scale   for the block's 32 positions
+   *     m'    = max(m, visible s[j]);  c = exp(m - m');  p[j] = visible ? exp(s[j] - m') : 0
+   *     l     = fma(l, c, sum of p: 16 partials p[i] + p[i + 16], then the tree)
+   *     acc[d] = acc[d] * c; then for j ascending fma(p[j] [* v_scale[j]], v[j][d], acc[d]);   m = m'
+   * out[d] = acc[d] / l. A block without a visible key may be run or skipped. scratch: nb_attn_scratch_bytes. */
+  void (*attention)(const nb_attn *a, void *scratch);
+
+  /* log(sum(exp(x - max))) + max over n floats: 16 partials, the tree, then double-precision log. */
+  double (*logsumexp)(const float *x, size_t n);
+} nb_kernels;
+
+/* Bytes of scratch that one thread needs, for matrices of K inputs / for heads of head_dim. */
+size_t nb_linear_scratch_bytes(size_t K);
+size_t nb_attn_scratch_bytes(size_t head_dim);
+
+/* Each sets the entries that the instruction set improves. ref sets all of them. */
+void nb_kernels_ref(nb_kernels *k);
+void nb_kernels_avx2(nb_kernels *k);
+void nb_kernels_avxvnni(nb_kernels *k);
+void nb_kernels_avx512vnni(nb_kernels *k);
+void nb_kernels_neon(nb_kernels *k);
+void nb_kernels_neon_dotprod(nb_kernels *k);
+void nb_kernels_neon_i8mm(nb_kernels *k);
+
+/* The best table for a set of features (cpu.h), and the list of the tables that they allow, slowest first. */
+nb_kernels nb_kernels_select(unsigned cpu_features);
+size_t nb_kernels_all(unsigned cpu_features, nb_kernels out[8]);
+
+#endif
