@@ -39,15 +39,15 @@ typedef struct nb_config {
   nb_activation activation;               /* of the gate in the feed-forward block */
   nb_dtype dtype;                         /* that the checkpoint says it is stored in; tensors may differ */
 
-  size_t hidden;     /* D */
-  size_t ffn;        /* F; gate_up_proj is (2F, D) with the gate first, down_proj (D, F) */
+  size_t hidden; /* D */
+  size_t ffn;    /* F; gate_up_proj is (2F, D) with the gate first, down_proj (D, F) */
   size_t layers;
-  size_t heads;      /* H query heads */
-  size_t kv_heads;   /* divides heads; query head h reads kv head h / (heads / kv_heads) */
-  size_t head_dim;   /* even; heads * head_dim need not be hidden */
-  size_t rotary_dim; /* even, 2 to head_dim: the leading components of a head that are rotated, in halves:
-                      * i with i + rotary_dim/2 */
-  size_t vocab;      /* V rows of the embedding and of the head */
+  size_t heads;        /* H query heads */
+  size_t kv_heads;     /* divides heads; query head h reads kv head h / (heads / kv_heads) */
+  size_t head_dim;     /* even; heads * head_dim need not be hidden */
+  size_t rotary_dim;   /* even, 2 to head_dim: the leading components of a head that are rotated, in halves:
+                        * i with i + rotary_dim/2 */
+  size_t vocab;        /* V rows of the embedding and of the head */
   bool tie_embeddings; /* the head is the embedding */
   float rms_eps;       /* added to the mean square */
 
