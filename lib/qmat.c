@@ -39,8 +39,8 @@ nb_status nb_qmat_plan(size_t N, size_t K, nb_qfmt fmt, nb_qmat *m, nb_qmat_layo
   memset(m, 0, sizeof *m);
   m->N = N, m->K = K, m->fmt = fmt;
   m->n_tiles = (N + NB_TILE - 1) / NB_TILE;
-  size_t Kp = nb_round_up(K, nb_max(fmt.group, NB_QA_GROUP));
-  m->n_groups = Kp / fmt.group;
+  size_t Kp = nb_round_up(K, NB_QA_GROUP);
+  m->n_groups = (Kp + fmt.group - 1) / fmt.group;
   m->n_blocks = Kp / NB_BLOCK;
   size_t scales, codes;
   if (!nb_mul(m->n_tiles * NB_TILE, m->n_groups, &scales) || !nb_mul(m->n_tiles * 64, m->n_blocks * fmt.bits, &codes) ||

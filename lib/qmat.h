@@ -13,8 +13,8 @@
  *     4-bit plane, line j of 4:  low nibble k = 8 j + i, high nibble k = 8 j + 4 + i
  *     2-bit plane, line j of 2:  bits 2m, 2m+1: k = 16 j + 4 m + i   (m = 0..3)
  *     1-bit plane, one line:     bit m:         k = 4 m + i          (m = 0..7)
- * The last tile and the last group are padded: padded rows have row_scale 0; padded inputs meet zero
- * activations, so their codes do not matter. */
+ * The last tile is padded to 16 rows and the inputs to a multiple of 64: padded rows have row_scale 0;
+ * padded inputs meet zero activations, so their codes do not matter. */
 #ifndef NB_QMAT_H
 #define NB_QMAT_H
 
@@ -45,8 +45,8 @@ typedef struct nb_qmat {
   size_t N, K;               /* rows, inputs */
   nb_qfmt fmt;
   size_t n_tiles;            /* ceil(N / 16) */
-  size_t n_groups;           /* ceil(K / max(group, 64)) * max(group, 64) / group */
-  size_t n_blocks;           /* n_groups * group / 32 */
+  size_t n_blocks;           /* ceil(K / 64) * 2 */
+  size_t n_groups;           /* ceil(n_blocks * 32 / group): the last group of 128 or 256 may be cut short */
   const int8_t *table;       /* (2^bits) values in ascending order; NULL for uniform codes */
   const uint16_t *row_scale; /* (n_tiles * 16), bfloat16 */
   const int8_t *scale;       /* (n_tiles, n_groups, 16) */
