@@ -28,8 +28,21 @@ static void refused(const char *text, size_t n, const char *message) {
 
 TEST(accepts_what_rfc_8259_allows) {
   static const char *const good[] = {
-      "1", "-0", "0.5e-7", "1E+2", "\"\"", "true", " null\n", "[]", "{}", "[1,2,[3]]", "{\"a\":{\"b\":[]}}",
-      "\"\\u00e9\\ud83d\\ude00\\n\"", "\xef\xbb\xbf{}", "\"\xf0\x9f\x98\x80\"", "{\"a\":1,\"A\":2,\"\":3}",
+      "1",
+      "-0",
+      "0.5e-7",
+      "1E+2",
+      "\"\"",
+      "true",
+      " null\n",
+      "[]",
+      "{}",
+      "[1,2,[3]]",
+      "{\"a\":{\"b\":[]}}",
+      "\"\\u00e9\\ud83d\\ude00\\n\"",
+      "\xef\xbb\xbf{}",
+      "\"\xf0\x9f\x98\x80\"",
+      "{\"a\":1,\"A\":2,\"\":3}",
   };
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     cJSON *j;
@@ -118,8 +131,9 @@ TEST(limits_depth) {
 
 TEST(getters) {
   cJSON *j;
-  static const char text[] = "{\"n\":7,\"big\":9007199254740993,\"f\":0.5,\"neg\":-1,\"inf\":1e999,\"t\":true,"
-                             "\"s\":\"x\",\"o\":{},\"a\":[1],\"null\":null}";
+  static const char text[] =
+      "{\"n\":7,\"big\":9007199254740993,\"f\":0.5,\"neg\":-1,\"inf\":1e999,\"t\":true,"
+      "\"s\":\"x\",\"o\":{},\"a\":[1],\"null\":null}";
   CHECK_OK(parse(text, sizeof text - 1, &j));
   size_t n = 99;
   double f = 99;
@@ -167,7 +181,8 @@ TEST(getters) {
 
 /* Every text cut anywhere and with any byte changed is either accepted or refused, never a crash. */
 TEST(survives_damage) {
-  static const char text[] = "{\"a\\u00e9\":[1,-2.5e3,true,null,\"\\ud83d\\ude00\xc3\xa9\"],\"b\":{\"c\":{}}} ";
+  static const char text[] =
+      "{\"a\\u00e9\":[1,-2.5e3,true,null,\"\\ud83d\\ude00\xc3\xa9\"],\"b\":{\"c\":{}}} ";
   char buf[sizeof text];
   cJSON *j;
   for (size_t n = 0; n < sizeof text - 1; n++) {

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* A whole file as read-only memory, and a bounds-checked cursor over bytes. */
+#ifndef NB_MAPFILE_H
+#define NB_MAPFILE_H
+
+#include "status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* A mapped file. Views of data must not outlive it. Should another process truncate the file meanwhile,
+ * touching the lost pages raises SIGBUS: mapping has no protection against that. */
+typedef struct nb_mapfile {
+  const uint8_t *data; /* size bytes, page-aligned */
+  size_t size;         /* at least 1 */
+  char *path;          /* a copy, for messages */
+} nb_mapfile;
+
+/* Maps the regular file at path. Refuses directories, devices, pipes and empty files. On failure *out is
+ * zeroed. Reads nothing yet. */
+nb_status nb_mapfile_open(const char *path, nb_mapfile *out, nb_err *err);
+
+/* Unmaps; a zeroed nb_mapfile is fine. Leaves *m zeroed. */
+void nb_mapfile_close(nb_mapfile *m);
+
+typedef enum nb_advice {
+  NB_ADVISE_SEQUENTIAL, /* will be read once, front to back */
+  NB_ADVISE_WILLNEED,   /* read ahead now */
+  NB_ADVISE_DONTNEED    /* drop from this process's memory; read again from the file when touched */
+} nb_advice;
+
+/* Advises the system about the bytes [offset, offset + n), clipped to the file. DONTNEED covers only the
+ * pages that lie wholly inside, the others every page touched. Advice that fails is ignored. */
+void nb_mapfile_advise(const nb_mapfile *m, size_t offset, size_t n, nb_advice advice);
+
+/* Reads a whole regular file of at most max_bytes into memory, with a NUL behind it that *n does not
+ * count. May be empty. The caller frees *out with free. */
+nb_status nb_read_file(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err);
+
+/* A position in bytes that never moves outside them. The first read that does not fit sets `failed`,
+ * after which every read gives 0 or NULL: check `failed` once at the end of a record. */
+typedef struct nb_cursor {
+  const uint8_t *data;
+  size_t size, pos;
+  bool failed;
+} nb_cursor;
+
+/* The next n bytes, or NULL. */
+static inline const uint8_t *nb_cursor_bytes(nb_cursor *c, size_t n) {
+  if (c->failed || n > c->size - c->pos) {
+    c->failed = true;
+    return NULL;
+  }
+  c->pos += n;
+  return c->data + c->pos - n;
+}
+
+/* A little-endian number of n bytes, 1 <= n <= 8. */
+static inline uint64_t nb_cursor_uint(nb_cursor *c, unsigned n) {
+  const uint8_t *p = nb_cursor_bytes(c, n);
+  uint64_t v = 0;
+  for (unsigned i = 0; p && i < n; i++) v |= (uint64_t)p[i] << 8 * i;
+  return v;
+}
+static inline uint8_t nb_cursor_u8(nb_cursor *c) { return (uint8_t)nb_cursor_uint(c, 1); }
+static inline uint16_t nb_cursor_u16(nb_cursor *c) { return (uint16_t)nb_cursor_uint(c, 2); }
+static inline uint32_t nb_cursor_u32(nb_cursor *c) { return (uint32_t)nb_cursor_uint(c, 4); }
+static inline uint64_t nb_cursor_u64(nb_cursor *c) { return nb_cursor_uint(c, 8); }
+
+/* Moves to an absolute position, at most size. */
+static inline void nb_cursor_seek(nb_cursor *c, size_t pos) {
+  if (pos > c->size) c->failed = true;
+  else if (!c->failed) c->pos = pos;
+}
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#if defined(__linux__)
+#define _GNU_SOURCE /* fallocate */
+#endif
+#include "outfile.h"
+
+#include "mem.h"
+#include "oserror.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* --- the temporaries that exist, for nb_outfile_remove_all --- */
+
+enum { SLOT_FREE, SLOT_CLAIMED, SLOT_LISTED, PATH_BYTES = 4096 };
+
+static struct {
+  atomic_int state;
+  char path[PATH_BYTES];
+} slots[NB_OUTFILE_MAX];
+
+/* Lists a path; its slot, or -1 when all are taken. */
+static int list_path(const char *path) {
+  for (int i = 0; i < NB_OUTFILE_MAX; i++) {
+    int expected = SLOT_FREE;
+    if (!atomic_compare_exchange_strong(&slots[i].state, &expected, SLOT_CLAIMED)) continue;
+    memcpy(slots[i].path, path, strlen(path) + 1);
+    atomic_store(&slots[i].state, SLOT_LISTED);
+    return i;
+  }
+  return -1;
+}
+
+static void unlist(int slot) { atomic_store(&slots[slot].state, SLOT_FREE); }
+
+void nb_outfile_remove_all(void) {
+  for (int i = 0; i < NB_OUTFILE_MAX; i++) {
+    if (atomic_load(&slots[i].state) == SLOT_LISTED) unlink(slots[i].path);
+  }
+}
+
+/* --- creation --- */
+
+/* The length of the directory part of path, its last slash included; 0: the current directory. */
+static size_t dir_length(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+/* The path behind any symbolic link, so that the link stays and what it names is replaced. */
+static nb_status resolve_target(const char *path, char **out, nb_err *err) {
+  struct stat st;
+  bool exists = lstat(path, &st) == 0;
+  if (!exists && errno != ENOENT) return nb_os_fail(err, errno, path, "create");
+  *out = exists && S_ISLNK(st.st_mode) ? realpath(path, NULL) : strdup(path);
+  if (!*out) return nb_os_fail(err, errno, path, "follow the link");
+  if (!exists) return NB_OK;
+  if (stat(*out, &st)) return nb_os_fail(err, errno, path, "examine");
+  if (S_ISDIR(st.st_mode)) return nb_fail(err, NB_ERR_IO, "%s: is a directory, name a file in it", path);
+  if (!S_ISREG(st.st_mode))
+    return nb_fail(err, NB_ERR_IO, "%s: is not a regular file and cannot be replaced by one", path);
+  if (access(*out, W_OK)) return nb_os_fail(err, errno, path, "replace");
+  return NB_OK;
+}
+
+/* Opens a new file in the target's directory; f->tmp is set once it exists. */
+static nb_status open_temporary(nb_outfile *f, nb_err *err) {
+  char tmp[PATH_BYTES];
+  size_t dir = dir_length(f->path);
+  if (dir + 64 > sizeof tmp) return nb_os_fail(err, ENAMETOOLONG, f->path, "create");
+  for (int attempt = 0; attempt < 100; attempt++) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(tmp, sizeof tmp, "%.*s.nibble-%ld-%lx.tmp", (int)dir, f->path, (long)getpid(),
+             (unsigned long)now.tv_nsec + (unsigned long)attempt);
+    f->slot = list_path(tmp); /* before it exists, so that no signal finds it unlisted */
+    if (f->slot < 0)
+      return nb_fail(err, NB_ERR_IO, "%s: more than %d files at once", f->path, NB_OUTFILE_MAX);
+    f->fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int errnum = errno;
+    if (f->fd >= 0 && (f->tmp = strdup(tmp))) return NB_OK;
+    if (f->fd >= 0) close(f->fd), unlink(tmp), errnum = ENOMEM;
+    unlist(f->slot);
+    if (errnum != EEXIST) return nb_os_fail(err, errnum, f->path, "create a file in its directory");
+  }
+  return nb_os_fail(err, EEXIST, f->path, "create a temporary file beside it");
+}
+
+nb_status nb_outfile_create(const char *path, nb_outfile *out, nb_err *err) {
+  *out = (nb_outfile){.fd = -1};
+  if (!*path) return nb_fail(err, NB_ERR_ARG, "the name of the output file is empty");
+  nb_status st = resolve_target(path, &out->path, err);
+  if (st == NB_OK) st = open_temporary(out, err);
+  if (st != NB_OK) nb_outfile_abort(out);
+  return st;
+}
+
+/* --- writing --- */
+
+nb_status nb_outfile_reserve(nb_outfile *f, uint64_t bytes, nb_err *err) {
+#if defined(__linux__)
+  if (bytes == 0 || bytes > INT64_MAX) return NB_OK;
+  int r;
+  do r = fallocate(f->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes);
+  while (r && errno == EINTR);
+  if (r && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
+    char doing[64];
+    snprintf(doing, sizeof doing, "reserve the %.2f GB that it needs", (double)bytes / 1e9);
+    return nb_os_fail(err, errno, f->path, doing);
+  }
+#else
+  (void)f, (void)bytes, (void)err;
+#endif
+  return NB_OK;
+}
+
+nb_status nb_outfile_pwrite(nb_outfile *f, const void *data, size_t n, uint64_t offset, nb_err *err) {
+  const char *p = data;
+  while (n) {
+    ssize_t put = pwrite(f->fd, p, nb_min(n, (size_t)1 << 30), (off_t)offset);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return nb_os_fail(err, put < 0 ? errno : ENOSPC, f->path, "write");
+    p += put, n -= (size_t)put, offset += (uint64_t)put;
+  }
+  return NB_OK;
+}
+
+nb_status nb_outfile_write(nb_outfile *f, const void *data, size_t n, nb_err *err) {
+  NB_TRY(nb_outfile_pwrite(f, data, n, f->size, err));
+  f->size += n;
+  return NB_OK;
+}
+
+/* --- the end --- */
+
+/* Makes the renaming durable. The file is in place by then, so that a failure is not reported. */
+static void sync_directory(const nb_outfile *f) {
+  size_t dir = dir_length(f->path);
+  char *name = dir ? strndup(f->path, dir) : strdup(".");
+  int fd = name ? open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  if (fd >= 0) {
+    (void)fsync(fd);
+    close(fd);
+  }
+  free(name);
+}
+
+nb_status nb_outfile_commit(nb_outfile *f, nb_err *err) {
+  nb_status st = NB_OK;
+  int r;
+  do r = fsync(f->fd);
+  while (r && errno == EINTR);
+  if (r) NB_GOTO(nb_os_fail(err, errno, f->path, "write"));
+  r = close(f->fd); /* closed even when it fails */
+  f->fd = -1;
+  if (r) NB_GOTO(nb_os_fail(err, errno, f->path, "write"));
+  if (rename(f->tmp, f->path)) NB_GOTO(nb_os_fail(err, errno, f->path, "give the finished file its name"));
+  unlist(f->slot);
+  free(f->tmp);
+  f->tmp = NULL;
+  sync_directory(f);
+fail:
+  nb_outfile_abort(f);
+  return st;
+}
+
+void nb_outfile_abort(nb_outfile *f) {
+  if (f->tmp) {
+    if (f->fd >= 0) close(f->fd);
+    unlink(f->tmp);
+    unlist(f->slot);
+  }
+  free(f->tmp);
+  free(f->path);
+  *f = (nb_outfile){.fd = -1};
+}
+
+nb_status nb_outfile_save(const char *path, const void *data, size_t n, nb_err *err) {
+  nb_outfile f;
+  NB_TRY(nb_outfile_create(path, &f, err));
+  nb_status st = nb_outfile_write(&f, data, n, err);
+  if (st == NB_OK) return nb_outfile_commit(&f, err);
+  nb_outfile_abort(&f);
+  return st;
+}
+
+bool nb_same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "outfile.h"
+#include "tempdir.h"
+#include "test.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#if defined(__linux__)
+#include <sys/mount.h>
+#endif
+
+static nb_err err;
+
+static int holds(const char *path, const char *text) {
+  char buf[64] = "";
+  FILE *f = fopen(path, "rb");
+  if (!f) return 0;
+  size_t n = fread(buf, 1, sizeof buf - 1, f);
+  fclose(f);
+  return n == strlen(text) && !strcmp(buf, text);
+}
+
+TEST(appears_whole) {
+  char *path = temp_text("out", "old");
+  nb_outfile f;
+  CHECK_OK(nb_outfile_create(path, &f, &err));
+  CHECK_OK(nb_outfile_write(&f, "hello ", 6, &err));
+  CHECK_OK(nb_outfile_write(&f, "world", 5, &err));
+  CHECK_OK(nb_outfile_pwrite(&f, "W", 1, 6, &err));
+  CHECK(f.size == 11);
+  CHECK(holds(path, "old") && temp_count(temp_dir(), ".tmp") == 1);
+  CHECK_OK(nb_outfile_commit(&f, &err));
+  CHECK(holds(path, "hello World") && temp_count(temp_dir(), ".tmp") == 0);
+  nb_outfile_abort(&f);
+  CHECK(holds(path, "hello World"));
+  CHECK_OK(nb_outfile_save(path, "new", 3, &err));
+  CHECK(holds(path, "new"));
+  free(path);
+}
+
+TEST(abort_leaves_nothing) {
+  char *path = temp_path("aborted");
+  nb_outfile f = {0};
+  nb_outfile_abort(&f);
+  CHECK_OK(nb_outfile_create(path, &f, &err));
+  CHECK_OK(nb_outfile_write(&f, "x", 1, &err));
+  nb_outfile_abort(&f);
+  nb_outfile_abort(&f);
+  CHECK(access(path, F_OK) && temp_count(temp_dir(), ".tmp") == 0);
+  free(path);
+}
+
+TEST(refuses_bad_targets) {
+  nb_outfile f;
+  char *dir = temp_subdir("dir"), *missing = temp_path("missing/out"), *under = temp_path("file/out");
+  char *file = temp_text("file", "x");
+  CHECK(nb_outfile_create("", &f, &err) == NB_ERR_ARG);
+  CHECK(nb_outfile_create(dir, &f, &err) == NB_ERR_IO && strstr(err.msg, "is a directory"));
+  CHECK(nb_outfile_create(missing, &f, &err) == NB_ERR_IO && strstr(err.msg, "No such file or directory"));
+  CHECK(nb_outfile_create(under, &f, &err) == NB_ERR_IO && strstr(err.msg, "Not a directory"));
+  CHECK(nb_outfile_create("/dev/null", &f, &err) == NB_ERR_IO && strstr(err.msg, "not a regular file"));
+  CHECK(temp_count(temp_dir(), ".tmp") == 0);
+  free(dir), free(missing), free(under), free(file);
+}
+
+/* In a child that is not root. */
+TEST(needs_permission) {
+  char *dir = temp_subdir("locked"), *in = temp_path("locked/out"), *file = temp_text("readonly", "x");
+  chmod(temp_dir(), 0777), chmod(dir, 0555), chmod(file, 0444);
+  pid_t child = fork();
+  if (child == 0) {
+    nb_outfile f;
+    if (geteuid() == 0 && setuid(65534)) _exit(9);
+    if (nb_outfile_create(in, &f, &err) != NB_ERR_IO || !strstr(err.msg, "Permission denied")) _exit(1);
+    if (nb_outfile_create(file, &f, &err) != NB_ERR_IO || !strstr(err.msg, "Permission denied")) _exit(2);
+    _exit(0);
+  }
+  int status;
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK_MSG(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+  chmod(dir, 0700), chmod(temp_dir(), 0700);
+  CHECK(temp_count(dir, ".tmp") == 0);
+  free(dir), free(in), free(file);
+}
+
+TEST(keeps_a_symbolic_link) {
+  char *target = temp_text("target", "old"), *link = temp_path("link");
+  struct stat st;
+  CHECK(symlink(target, link) == 0);
+  CHECK_OK(nb_outfile_save(link, "new", 3, &err));
+  CHECK(lstat(link, &st) == 0 && S_ISLNK(st.st_mode) && holds(target, "new"));
+  CHECK(nb_same_file(target, link));
+  free(target), free(link);
+}
+
+TEST(same_file) {
+  char *a = temp_text("a", "x"), *b = temp_text("b", "x"), *c = temp_path("c"), *none = temp_path("none");
+  CHECK(link(a, c) == 0);
+  CHECK(nb_same_file(a, a) && nb_same_file(a, c) && !nb_same_file(a, b) && !nb_same_file(none, none));
+  free(a), free(b), free(c), free(none);
+}
+
+TEST(relative_path) {
+  char *cwd = getcwd(NULL, 0);
+  CHECK(chdir(temp_dir()) == 0);
+  CHECK_OK(nb_outfile_save("relative", "x", 1, &err));
+  CHECK(holds("relative", "x"));
+  CHECK(chdir(cwd) == 0);
+  free(cwd);
+}
+
+/* A limit on file sizes stands for any disk that stops taking bytes. */
+TEST(failed_write_leaves_nothing) {
+  struct rlimit old, small;
+  char *path = temp_text("limited", "old"), *block = calloc(1, 1 << 20);
+  nb_outfile f;
+  signal(SIGXFSZ, SIG_IGN);
+  CHECK(getrlimit(RLIMIT_FSIZE, &old) == 0);
+  small = old, small.rlim_cur = (1 << 20) + 5;
+  CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  CHECK_OK(nb_outfile_create(path, &f, &err));
+  CHECK_OK(nb_outfile_write(&f, block, 1 << 20, &err));
+  CHECK(nb_outfile_write(&f, block, 1 << 20, &err) == NB_ERR_IO); /* five bytes short, then EFBIG */
+  CHECK(strstr(err.msg, "limited: cannot write: ") != NULL);
+  nb_outfile_abort(&f);
+  CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0);
+  CHECK(holds(path, "old") && temp_count(temp_dir(), ".tmp") == 0);
+  free(path), free(block);
+}
+
+TEST(full_disk) {
+#if defined(__linux__)
+  char *dir = temp_subdir("full"), *path = temp_path("full/out"), *block = calloc(1, 1 << 20);
+  if (mount("tmpfs", dir, "tmpfs", 0, "size=2m")) {
+    free(dir), free(path), free(block);
+    SKIP("needs to mount a small tmpfs (root)");
+  }
+  nb_outfile f;
+  nb_status created = nb_outfile_create(path, &f, &err);
+  CHECK(created == NB_OK);
+  CHECK(nb_outfile_reserve(&f, 100 << 20, &err) == NB_ERR_IO && strstr(err.msg, "No space left on device"));
+  CHECK(strstr(err.msg, "reserve the 0.10 GB that it needs") != NULL);
+  CHECK(nb_outfile_reserve(&f, 1 << 20, &err) == NB_OK);
+  nb_status st = NB_OK;
+  for (int i = 0; i < 3 && st == NB_OK; i++) st = nb_outfile_write(&f, block, 1 << 20, &err);
+  CHECK(st == NB_ERR_IO &&
+        strstr(err.msg, "full/out: cannot write: No space left on device (free some space"));
+  nb_outfile_abort(&f);
+  CHECK(temp_count(dir, "out") == 0 && temp_count(dir, ".tmp") == 0);
+  CHECK(nb_outfile_save(path, block, 1 << 20, &err) == NB_OK); /* the room is back */
+  umount(dir);
+  free(dir), free(path), free(block);
+#else
+  SKIP("Linux only");
+#endif
+}
+
+static void on_signal(int sig) {
+  nb_outfile_remove_all();
+  _exit(128 + sig);
+}
+
+TEST(a_signal_removes_the_temporary) {
+  char *path = temp_path("interrupted"), *second = temp_path("interrupted too");
+  pid_t child = fork();
+  if (child == 0) {
+    nb_outfile f, g;
+    signal(SIGTERM, on_signal);
+    if (nb_outfile_create(path, &f, &err) || nb_outfile_create(second, &g, &err)) _exit(1);
+    if (nb_outfile_write(&f, "half", 4, &err)) _exit(1);
+    if (temp_count(temp_dir(), ".tmp") != 2) _exit(2);
+    raise(SIGTERM);
+    _exit(3);
+  }
+  int status;
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGTERM);
+  CHECK(temp_count(temp_dir(), ".tmp") == 0 && temp_count(temp_dir(), "interrupted") == 0);
+  free(path), free(second);
+}
+
+TEST(slots_run_out_and_come_back) {
+  nb_outfile f[NB_OUTFILE_MAX + 1];
+  char *paths[NB_OUTFILE_MAX + 1];
+  for (int round = 0; round < 2; round++) {
+    for (int i = 0; i <= NB_OUTFILE_MAX; i++) {
+      char name[32];
+      snprintf(name, sizeof name, "many%d", i);
+      paths[i] = temp_path(name);
+      CHECK(nb_outfile_create(paths[i], &f[i], &err) == (i < NB_OUTFILE_MAX ? NB_OK : NB_ERR_IO));
+    }
+    for (int i = 0; i <= NB_OUTFILE_MAX; i++) nb_outfile_abort(&f[i]), free(paths[i]);
+  }
+  CHECK(temp_count(temp_dir(), ".tmp") == 0);
+}
+
+int main(void) {
+  RUN(appears_whole);
+  RUN(abort_leaves_nothing);
+  RUN(refuses_bad_targets);
+  RUN(needs_permission);
+  RUN(keeps_a_symbolic_link);
+  RUN(same_file);
+  RUN(relative_path);
+  RUN(failed_write_leaves_nothing);
+  RUN(full_disk);
+  RUN(a_signal_removes_the_temporary);
+  RUN(slots_run_out_and_come_back);
+  temp_remove();
+  return test_end();
+}
