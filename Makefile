@@ -10,6 +10,8 @@ VERSION := 0.1.0
 SOVERSION := 0
 PKG_CONFIG ?= pkg-config
 AR ?= ar
+V ?= 0
+Q := $(if $(filter 0,$(V)),@)
 
 PKGS := libcjson zlib libzip libpcre2-8 libutf8proc libxxhash
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
@@ -66,26 +68,31 @@ TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 
 .PHONY: all
-all: $(B)/libnibble.a $(if $(TOOL_OBJ),$(B)/nibble)
+all: $(B)/libnibble.a $(if $(wildcard lib/cpu.c),$(B)/nibble)
 
 $(B)/libnibble.a: $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(if $(Q),@echo "  AR    $@")
+	$(Q)$(AR) rcs $@ $^
 
 $(B)/nibble: $(TOOL_OBJ) $(B)/libnibble.a
-	$(CC) -o $@ $^ $(LDLIBS_ALL)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) -o $@ $^ $(LDLIBS_ALL)
 
 $(B)/lib/kernels/%.o: lib/kernels/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(if $(filter -O2,$(OPT)),-O3) $(FLAGS_$*) -MMD -MP -c $< -o $@
+	$(if $(Q),@echo "  CC    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter -O2,$(OPT)),-O3) $(FLAGS_$*) -MMD -MP -c $< -o $@
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(if $(Q),@echo "  CC    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 $(B)/unit/%: tests/unit/%.c tests/test.h $(B)/libnibble.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -I. -Itests -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
+	$(if $(Q),@echo "  CC    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) -I. -Itests -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
 
 .PHONY: unit
 unit: $(UNIT)

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include "mem.h"
+
+#include <cJSON.h>
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- messages ---- */
+
+static void message(const char *prefix, const char *name, const char *fmt, va_list ap) {
+  fflush(stdout);
+  fprintf(stderr, "nibble%s%s: %s", name ? " " : "", name ? name : "", prefix);
+  vfprintf(stderr, fmt, ap);
+  fputc('\n', stderr);
+}
+
+int cli_usage(const cli_command *c, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  message("", c->name, fmt, ap);
+  va_end(ap);
+  fprintf(stderr, "usage: nibble %s %s  (see `nibble %s --help`)\n", c->name, c->args, c->name);
+  return 2;
+}
+
+int cli_fail(nb_status st, const nb_err *err) {
+  fflush(stdout);
+  fprintf(stderr, "nibble: %s\n", err->msg);
+  return nb_exit_code(st);
+}
+
+void cli_note(const cli_common *c, const char *fmt, ...) {
+  if (c->quiet) return;
+  va_list ap;
+  va_start(ap, fmt);
+  message("note: ", NULL, fmt, ap);
+  va_end(ap);
+}
+
+/* ---- the nearest word ---- */
+
+/* Edit distance with swaps of neighbours; words of at most 31 bytes. */
+static size_t distance(const char *a, const char *b) {
+  enum { MAX = 32 };
+  size_t n = strlen(a), m = strlen(b), d[MAX][MAX];
+  if (n >= MAX || m >= MAX) return MAX;
+  for (size_t i = 0; i <= n; i++) d[i][0] = i;
+  for (size_t j = 0; j <= m; j++) d[0][j] = j;
+  for (size_t i = 1; i <= n; i++) {
+    for (size_t j = 1; j <= m; j++) {
+      size_t best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+      best = nb_min(best, nb_min(d[i - 1][j], d[i][j - 1]) + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) best = nb_min(best, d[i - 2][j - 2] + 1);
+      d[i][j] = best;
+    }
+  }
+  return d[n][m];
+}
+
+const char *cli_nearest(const char *word, const char *const *list, size_t n) {
+  size_t len = strlen(word), best = len / 3 + 2;
+  const char *found = NULL;
+  for (size_t i = 0; i < n; i++) {
+    /* A word that was typed in part is near, too. */
+    size_t d = len >= 3 && !strncmp(word, list[i], len) ? 1 : distance(word, list[i]);
+    if (d < best && d < strlen(list[i])) best = d, found = list[i];
+  }
+  return found;
+}
+
+/* ---- sizes and times ---- */
+
+bool cli_parse_bytes(const char *text, uint64_t *bytes) {
+  if (!isdigit((unsigned char)text[0])) return false;
+  char *end;
+  double value = strtod(text, &end), scale = 1;
+  if (!memchr("0123456789.", end[-1], 11) || strpbrk(text, "xXpP")) return false;
+  while (*end == ' ') end++;
+  const char *powers = "KMGT", *p = *end ? strchr(powers, toupper((unsigned char)*end)) : NULL;
+  if (p) {
+    end++;
+    bool decimal = toupper((unsigned char)end[0]) == 'B';
+    if (!decimal && *end && toupper((unsigned char)*end) != 'I') return false;
+    if (!decimal && *end) end++;
+    for (int i = 0; i <= p - powers; i++) scale *= decimal ? 1000 : 1024;
+  }
+  if (toupper((unsigned char)*end) == 'B') end++;
+  if (*end || value * scale >= 9e18) return false;
+  /* Whole numbers below 2^53 and sums like 1.8GiB are exact enough in a double to round down. */
+  *bytes = (uint64_t)(value * scale);
+  return true;
+}
+
+char *cli_bytes_text(char buf[CLI_TEXT], uint64_t bytes) {
+  static const char *const unit[] = {"B", "kB", "MB", "GB", "TB"};
+  double v = (double)bytes;
+  int u = 0;
+  while (v >= 999.5 && u < 4) v /= 1000, u++;
+  snprintf(buf, CLI_TEXT, "%.*f %s", u == 0 || v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2, v, unit[u]);
+  return buf;
+}
+
+char *cli_seconds_text(char buf[CLI_TEXT], double s) {
+  if (!(s >= 0 && s < 1e9)) snprintf(buf, CLI_TEXT, "?");
+  else if (s < 9.95) snprintf(buf, CLI_TEXT, "%.1f s", s);
+  else if (s < 59.5) snprintf(buf, CLI_TEXT, "%.0f s", s);
+  else if (s < 3599.5) snprintf(buf, CLI_TEXT, "%d min %02d s", (int)(s + 0.5) / 60, (int)(s + 0.5) % 60);
+  else snprintf(buf, CLI_TEXT, "%d h %02d min", (int)(s / 60 + 0.5) / 60, (int)(s / 60 + 0.5) % 60);
+  return buf;
+}
+
+double cli_clock(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- JSON ---- */
+
+int cli_print_json(cJSON *object) {
+  char *text = object ? cJSON_Print(object) : NULL;
+  cJSON_Delete(object);
+  if (!text) {
+    fputs("nibble: out of memory while writing JSON\n", stderr);
+    return 1;
+  }
+  puts(text);
+  cJSON_free(text);
+  return 0;
+}

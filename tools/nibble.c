@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* nibble: 4-bit Phi-3 on a CPU. Finds the command and runs it. */
+#include "cli.h"
+#include "commands.h"
+#include "progress_cli.h"
+
+#include <errno.h>
+#include <string.h>
+
+typedef struct command {
+  const char *name;
+  int (*run)(int argc, char **argv);
+  const char *summary;
+} command;
+
+static int cmd_help(int argc, char **argv);
+
+/* In the order of use. A command is listed once its file has landed. */
+static const command commands[] = {
+    // {"quantize", cmd_quantize, "convert a checkpoint to one 4-bit file"},
+    // {"calibrate", cmd_calibrate, "collect the statistics that quantize uses"},
+    // {"verify", cmd_verify, "check a file's structure and checksums"},
+    // {"inspect", cmd_inspect, "show architecture, tensors, types and bytes"},
+    // {"diff", cmd_diff, "compare two checkpoints or files tensor by tensor"},
+    // {"export", cmd_export, "write a file back as a Hugging Face checkpoint"},
+    // {"generate", cmd_generate, "answer a prompt"},
+    // {"tokenize", cmd_tokenize, "turn text into token ids, or ids into text"},
+    // {"eval", cmd_eval, "measure accuracy on multiple-choice sets such as MMLU"},
+    // {"compare", cmd_compare, "judge a run against a baseline, question by question"},
+    // {"merge", cmd_merge, "join the shards of a run"},
+    // {"kld", cmd_kld, "measure perplexity and KL divergence against a reference"},
+    // {"bench", cmd_bench, "time prefill, decode and kernels"},
+    {"help", cmd_help, "print this, or a command's help"},
+};
+static const size_t n_commands = sizeof commands / sizeof *commands;
+
+static void print_commands(FILE *f) {
+  fputs("usage: nibble COMMAND [options]\n\n", f);
+  for (size_t i = 0; i < n_commands; i++) fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
+  fputs("\n`nibble COMMAND --help` lists a command's options; `man nibble` has everything.\n", f);
+}
+
+/* Runs argv[0]. */
+static int run(int argc, char **argv) {
+  const char *names[sizeof commands / sizeof *commands];
+  for (size_t i = 0; i < n_commands; i++) {
+    if (!strcmp(argv[0], commands[i].name)) return commands[i].run(argc, argv);
+    names[i] = commands[i].name;
+  }
+  const char *near = cli_nearest(argv[0], names, n_commands);
+  fprintf(stderr, "nibble: unknown command '%s'%s%s%s\n", argv[0], near ? "; did you mean '" : "", near ? near : "",
+          near ? "'?" : "");
+  fputs("`nibble help` lists the commands\n", stderr);
+  return 2;
+}
+
+static int cmd_help(int argc, char **argv) {
+  char *of[] = {argc > 1 ? argv[1] : NULL, "--help", NULL};
+  if (argc > 1 && strcmp(argv[1], "help") && argv[1][0] != '-') return run(2, of);
+  print_commands(stdout);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  cli_signals_install();
+  int code;
+  if (argc < 2) {
+    print_commands(stderr);
+    return 2;
+  }
+  if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+    puts("nibble " NB_VERSION);
+    code = 0;
+  } else if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+    print_commands(stdout);
+    code = 0;
+  } else {
+    code = run(argc - 1, argv + 1);
+  }
+  errno = 0;
+  if ((fflush(stdout) || ferror(stdout)) && code == 0) {
+    fprintf(stderr, "nibble: cannot write to standard output: %s\n", errno ? strerror(errno) : "an earlier write failed");
+    code = 1;
+  }
+  return code;
+}

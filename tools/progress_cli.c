@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "progress_cli.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The process's only state: a signal handler has no other way to say that it ran. */
+static volatile sig_atomic_t stop_asked;
+
+static void on_signal(int sig) {
+  if (stop_asked) {
+    signal(sig, SIG_DFL);
+    raise(sig);
+  }
+  stop_asked = 1;
+}
+
+void cli_signals_install(void) {
+  const int list[] = {SIGINT, SIGTERM, SIGHUP};
+  for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+    struct sigaction a, old;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_signal;
+    sigemptyset(&a.sa_mask);
+    /* nohup and `&` in a script hand down SIG_IGN: leave it. */
+    if (sigaction(list[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(list[i], &a, NULL);
+  }
+}
+
+bool cli_interrupted(void) { return stop_asked != 0; }
+
+static char *amount(char buf[CLI_TEXT], const cli_progress *p, double v) {
+  if (!p->item) return cli_bytes_text(buf, (uint64_t)v);
+  snprintf(buf, CLI_TEXT, v < 9.95 && v != (double)(uint64_t)v ? "%.1f" : "%.0f", v);
+  return buf;
+}
+
+static void show(cli_progress *p, uint64_t done, uint64_t total, double now) {
+  char a[CLI_TEXT], b[CLI_TEXT], r[CLI_TEXT], left[CLI_TEXT], line[256];
+  double rate = now > p->began ? (double)(done - p->base) / (now - p->began) : 0;
+  const char *item = p->item ? p->item : "";
+  int n = snprintf(line, sizeof line, "%s: %s", p->what, amount(a, p, (double)done));
+  if (total) n += snprintf(line + n, sizeof line - (size_t)n, " of %s", amount(b, p, (double)total));
+  n += snprintf(line + n, sizeof line - (size_t)n, "%s%s", *item ? " " : "", item);
+  if (total) n += snprintf(line + n, sizeof line - (size_t)n, " (%.0f %%)", 100.0 * (double)done / (double)total);
+  if (rate > 0) n += snprintf(line + n, sizeof line - (size_t)n, ", %s/s", amount(r, p, rate));
+  if (rate > 0 && total >= done)
+    n += snprintf(line + n, sizeof line - (size_t)n, ", %s left", cli_seconds_text(left, (double)(total - done) / rate));
+  if (p->detail[0]) snprintf(line + n, sizeof line - (size_t)n, ", %s", p->detail);
+  fprintf(stderr, p->terminal ? "\r\033[K%s" : "%s\n", line);
+  fflush(stderr);
+  p->shown = true;
+}
+
+static bool step(void *ctx, uint64_t done, uint64_t total) {
+  cli_progress *p = ctx;
+  double now = cli_clock();
+  if (!p->stepped) p->base = done, p->stepped = true;
+  if (!p->quiet && done >= p->base && now - p->last >= (p->terminal ? 0.2 : 10)) {
+    p->last = now;
+    show(p, done, total, now);
+  }
+  return !stop_asked;
+}
+
+nb_progress cli_progress_begin(cli_progress *p, const cli_common *c, const char *what, const char *item) {
+  memset(p, 0, sizeof *p);
+  p->what = what, p->item = item;
+  p->quiet = c->quiet;
+  p->terminal = isatty(STDERR_FILENO) != 0;
+  p->began = p->last = cli_clock();
+  return (nb_progress){step, p};
+}
+
+void cli_progress_detail(cli_progress *p, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(p->detail, sizeof p->detail, fmt, ap);
+  va_end(ap);
+}
+
+void cli_progress_end(cli_progress *p) {
+  if (p->shown && p->terminal) fputs("\r\033[K", stderr);
+  p->shown = false;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* Progress on standard error with rate and time left, and stopping by Ctrl-C.
+ *
+ *   cli_progress p;
+ *   nb_progress cb = cli_progress_begin(&p, &common, "converting", NULL);
+ *   st = nb_long_job(..., &cb, &err);
+ *   cli_progress_end(&p);
+ *
+ * On a terminal one line is rewritten a few times a second; elsewhere a plain line comes about every 10 s, so
+ * that a log shows life; with --quiet nothing. */
+#ifndef NB_PROGRESS_CLI_H
+#define NB_PROGRESS_CLI_H
+
+#include "cli.h"
+#include "progress.h"
+
+typedef struct cli_progress {
+  const char *what; /* "converting" */
+  const char *item; /* "tokens", after the numbers; NULL for bytes */
+  bool quiet, terminal, shown;
+  double began, last; /* cli_clock */
+  uint64_t base;      /* `done` at the first step: what an earlier run did counts for no rate */
+  bool stepped;
+  char detail[96];    /* see cli_progress_detail */
+} cli_progress;
+
+/* item: what is counted ("questions", "tokens"); NULL for bytes. The returned callback also stops the job (returns
+ * false) after SIGINT, SIGTERM or SIGHUP. */
+nb_progress cli_progress_begin(cli_progress *p, const cli_common *c, const char *what, const char *item);
+/* Text shown at the end of the progress line ("layer 3 of 32", "62.1 % right"). */
+void cli_progress_detail(cli_progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Clears the line. */
+void cli_progress_end(cli_progress *p);
+
+/* Makes SIGINT, SIGTERM and SIGHUP set a flag: the first asks jobs to stop (they then remove what is half
+ * written), the second ends the process at once. Called by main. */
+void cli_signals_install(void);
+/* Whether one came: loops without a progress reporter (generation) test this. */
+bool cli_interrupted(void);
+
+#endif
