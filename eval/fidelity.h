@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* How far a model's next-token distributions are from a reference's, over a text: perplexity of both, Kullback-Leibler
+ * divergence, and how often they agree on the most likely token. No logits are stored. */
+#ifndef NB_FIDELITY_H
+#define NB_FIDELITY_H
+
+#include "model.h"
+
+typedef struct nb_fidelity_opts {
+  size_t ctx;        /* tokens of a window, at least 2 */
+  size_t max_chunks; /* windows at most; 0: all whole windows of the text */
+  int32_t bos;       /* put in place of each window's first token; -1: no */
+  nb_kv_type ref_kv, cand_kv;
+  /* Called after each window with what is known so far; false stops the run (NB_ERR_INTERRUPTED). May be NULL. */
+  bool (*progress)(void *ctx, size_t done, size_t total);
+  void *progress_ctx;
+} nb_fidelity_opts;
+
+/* Of a window t[0 .. ctx), the predictions of t[ctx/2 .. ctx) are scored. Divergences in nats. */
+typedef struct nb_fidelity {
+  size_t chunks, scored;            /* windows and predictions */
+  double ref_ppl, cand_ppl;         /* exp of the mean negative log-likelihood */
+  double kl_mean, kl_mean_se;       /* KL(reference || candidate); standard error over windows */
+  double kl_median, kl_p90, kl_p99, kl_max;
+  double top1, top1_se;             /* fraction of predictions with the same most likely token; by windows */
+  double ref_seconds, cand_seconds; /* in the forward passes and heads */
+} nb_fidelity;
+
+/* Compares candidate with reference over n tokens. Both sessions need max_tokens >= ctx; the vocabularies must have
+ * one size. NB_ERR_ARG when the text is shorter than a window. */
+nb_status nb_fidelity_measure(nb_session *ref_s, const nb_model *ref, nb_session *cand_s, const nb_model *cand,
+                              const int32_t *tokens, size_t n, const nb_fidelity_opts *o, nb_fidelity *out, nb_err *err);
+
+#endif
