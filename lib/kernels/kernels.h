@@ -8,6 +8,8 @@
  *    16 partial sums (element i goes to partial i mod 16, ascending) that are added as a fixed tree:
  *    halves 8, 4, 2, 1 (partial i gets partial i + 8, and so on);
  *  - exp is nb_exp's polynomial (see simd16.h).
+ * NaN spreads: a NaN among the inputs of an output makes that output NaN (only its payload may differ between
+ * instruction sets), so a caller that checks the last result sees it.
  * Kernels cannot fail, do not allocate and do not start threads. Pointers need no alignment unless said. */
 #ifndef NB_KERNELS_H
 #define NB_KERNELS_H
@@ -58,7 +60,9 @@ typedef struct nb_kernels {
   const char *name; /* "ref", "avx2", ... */
 
   /* One row of activations (K floats) to q (Kp), scale (Kp/64), sum (Kp/32). For each 64 inputs:
-   * amax = max |x|; scale = amax / 127; q = round-to-nearest-even(x * (127 / amax)); all 0 when amax is 0. */
+   * amax = max |x|; scale = amax / 127; q = round-to-nearest-even(x * (127 / amax)).
+   * When amax < 2^-100: scale and q are 0. When x holds an infinity or NaN, scale is that and q is 0: every
+   * product of the row is then NaN. */
   void (*quantize_q8)(const float *x, size_t K, size_t Kp, int8_t *q, float *scale, int32_t *sum);
 
   /* y[t][n] for the rows n of tiles [tile0, tile1), n < N, and all T tokens; at y + t * ldy + n.
@@ -88,7 +92,7 @@ typedef struct nb_kernels {
   void (*add)(float *x, const float *y, size_t n);
 
   /* Stores one position's key and value (head_dim floats each) in slot pos % 32 of its block.
-   * f16: rounded to nearest even. q8: scale = amax / 127, q = rint(x * (127 / amax)), by position. */
+   * f16: rounded to nearest even. q8: as quantize_q8, one scale a position. */
   void (*kv_store)(uint8_t *block, nb_kv_type type, size_t head_dim, size_t slot, const float *k, const float *v);
 
   /* For each query and head, over the cache blocks that hold a visible key, ascending, m = -1e30, l = 0, acc = 0:
@@ -96,12 +100,18 @@ typedef struct nb_kernels {
    *     m'    = max(m, visible s[j]);  c = exp(m - m');  p[j] = visible ? exp(s[j] - m') : 0
    *     l     = fma(l, c, sum of p: 16 partials p[i] + p[i + 16], then the tree)
    *     acc[d] = acc[d] * c; then for j ascending fma(p[j] [* v_scale[j]], v[j][d], acc[d]);   m = m'
-   * out[d] = acc[d] / l. A block without a visible key may be run or skipped. scratch: nb_attn_scratch_bytes. */
+   * out[d] = acc[d] / l + 0. A block without a visible key may be run or skipped (the + 0 hides -0, the only
+   * trace of it). Every slot of a visible block is read: slots not stored yet must hold finite numbers (0). scratch: nb_attn_scratch_bytes. */
   void (*attention)(const nb_attn *a, void *scratch);
 
   /* log(sum(exp(x - max))) + max over n floats: 16 partials, the tree, then double-precision log. */
   double (*logsumexp)(const float *x, size_t n);
 } nb_kernels;
+
+enum {
+  NB_LINEAR_SCRATCH = 160 * 1024, /* what nb_linear_scratch_bytes gives, for any K */
+  NB_V16_MAX_ROWS = 8             /* the largest V16_ROWS of a v16_*.h */
+};
 
 /* Bytes of scratch that one thread needs, for matrices of K inputs / for heads of head_dim. */
 size_t nb_linear_scratch_bytes(size_t K);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Puts the kernels that are written on the 16-lane machine into a table. */
+#ifndef NB_FLOAT_TABLE_H
+#define NB_FLOAT_TABLE_H
+
+#include "attention.h"
+#include "elementwise.h"
+#include "linear_float.h"
+
+INLINE void set_float_kernels(nb_kernels *k) {
+  k->quantize_q8 = quantize_q8;
+  k->linear_float = linear_float;
+  k->rmsnorm = rmsnorm;
+  k->rope = rope;
+  k->silu_mul = silu_mul;
+  k->add = add;
+  k->kv_store = kv_store;
+  k->attention = attention;
+  k->logsumexp = logsumexp;
+}
+
+#endif

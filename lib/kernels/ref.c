@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* The reference kernels: plain C, meant to be read. */
+#include "v16_ref.h"
+
+#include "float_table.h"
+
+enum { REF_T = 16 }; /* tokens that share an unpacked block */
+
+static void linear_q8_tokens(const nb_qmat *w, size_t tile_no, const nb_q8 *x, size_t t0, size_t n_t, float *y,
+                             size_t ldy) {
+  int8_t value[256];
+  nb_qmat_values(w, value);
+  float acc[REF_T][NB_TILE] = {{0}};
+  size_t step = nb_min(w->fmt.group, NB_QA_GROUP), block_bytes = (size_t)w->fmt.bits * 64;
+  for (size_t k = 0; k < w->n_blocks * NB_BLOCK; k += step) {
+    uint8_t code[2][NB_TILE * NB_BLOCK];
+    for (size_t b = 0; b < step / NB_BLOCK; b++)
+      nb_qmat_unpack_block(w->codes + (tile_no * w->n_blocks + k / NB_BLOCK + b) * block_bytes, w->fmt.bits, code[b],
+                           NB_BLOCK);
+    const int8_t *scale = w->scale + (tile_no * w->n_groups + k / w->fmt.group) * NB_TILE;
+    for (size_t t = 0; t < n_t; t++) {
+      const int8_t *q = x->q + (t0 + t) * x->Kp + k;
+      float x_scale = x->scale[((t0 + t) * x->Kp + k) / NB_QA_GROUP];
+      for (size_t r = 0; r < NB_TILE; r++) {
+        int32_t isum = 0;
+        for (size_t i = 0; i < step; i++) isum += q[i] * value[code[i / NB_BLOCK][r * NB_BLOCK + i % NB_BLOCK]];
+        acc[t][r] = fmaf((float)isum, (float)scale[r] * x_scale, acc[t][r]);
+      }
+    }
+  }
+  for (size_t t = 0; t < n_t; t++)
+    for (size_t r = 0; r < NB_TILE && tile_no * NB_TILE + r < w->N; r++) {
+      size_t n = tile_no * NB_TILE + r;
+      y[(t0 + t) * ldy + n] = acc[t][r] * nb_bf16_f32(w->row_scale[n]);
+    }
+}
+
+static void linear_q8(const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 *x, float *y, size_t ldy,
+                      void *scratch) {
+  (void)scratch;
+  for (size_t i = tile0; i < tile1; i++)
+    for (size_t t = 0; t < x->T; t += REF_T) linear_q8_tokens(w, i, x, t, nb_min(x->T - t, REF_T), y, ldy);
+}
+
+void nb_kernels_ref(nb_kernels *k) {
+  k->name = "ref";
+  k->linear_q8 = linear_q8;
+  set_float_kernels(k);
+}
+
+size_t nb_linear_scratch_bytes(size_t K) {
+  (void)K; /* every kernel works in blocks of a fixed size */
+  return NB_LINEAR_SCRATCH;
+}
+
+size_t nb_attn_scratch_bytes(size_t head_dim) {
+  size_t rows = ATTN_ROWS + NB_V16_MAX_ROWS;
+  return (2 * (rows + NB_KV_BLOCK) * nb_round_up(head_dim, 16) + 2 * rows) * sizeof(float);
+}

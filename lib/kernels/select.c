@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernels.h"
+
+#include "cpu.h"
+
+/* The sets that this build has, slowest first: each is the table of the one below with what it improves. */
+static const struct {
+  unsigned needs;
+  void (*apply)(nb_kernels *k);
+} sets[] = {
+    {0, nb_kernels_ref},
+#if defined(__x86_64__)
+    {NB_CPU_AVX2, nb_kernels_avx2},
+    {NB_CPU_AVXVNNI, nb_kernels_avxvnni},
+    {NB_CPU_AVX512VNNI, nb_kernels_avx512vnni},
+#elif defined(__aarch64__)
+    {NB_CPU_NEON, nb_kernels_neon},
+    {NB_CPU_DOTPROD, nb_kernels_neon_dotprod},
+    {NB_CPU_I8MM, nb_kernels_neon_i8mm},
+#endif
+};
+
+size_t nb_kernels_all(unsigned cpu_features, nb_kernels out[8]) {
+  nb_kernels k = {0};
+  size_t n = 0;
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    if ((cpu_features & sets[i].needs) != sets[i].needs) continue;
+    sets[i].apply(&k);
+    out[n++] = k;
+  }
+  return n;
+}
+
+nb_kernels nb_kernels_select(unsigned cpu_features) {
+  nb_kernels all[8];
+  return all[nb_kernels_all(cpu_features, all) - 1];
+}
