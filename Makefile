@@ -1,28 +1,21 @@
 # SPDX-License-Identifier: MIT
 # nibble: `make demo` and `make test` install what is missing, build and run. `make help` lists the rest.
 
+# Everything of one build lives in build/<variant>: release, debug, asan, tsan, fuzz, aarch64 (kernels only, cross).
 VARIANT ?= release
 OPENMP ?= 1
-B := build/$(VARIANT)
+B := build/$(VARIANT)$(if $(filter 0,$(OPENMP)),-noomp)
 PREFIX ?= /usr/local
 DESTDIR ?=
 VERSION := 0.1.0
 SOVERSION := 0
 PKG_CONFIG ?= pkg-config
 AR ?= ar
+OS := $(shell uname -s)
 V ?= 0
 Q := $(if $(filter 0,$(V)),@)
 
 PKGS := libcjson zlib libzip libpcre2-8 libutf8proc libxxhash
-PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
-
-# Calibration uses LAPACK when it is there; without it `nibble quantize --calib` says what to install.
-LAPACK ?= $(shell $(PKG_CONFIG) --exists openblas lapacke 2>/dev/null && echo 1)
-ifeq ($(LAPACK),1)
-  PKG_CFLAGS += -DNB_HAVE_LAPACK $(shell $(PKG_CONFIG) --cflags openblas lapacke)
-  PKG_LIBS += $(shell $(PKG_CONFIG) --libs openblas lapacke)
-endif
 
 OPT := -O2
 SAN :=
@@ -34,17 +27,57 @@ ifeq ($(VARIANT),asan)
   SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 ifeq ($(VARIANT),tsan)
+  # clang's OpenMP runtime with the Archer tool tells ThreadSanitizer of its barriers; gcc's runtime cannot.
   CC := clang
   OPT := -O1
   SAN := -fsanitize=thread
+  ARCHER := $(lastword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
+  RUN_ENV := TSAN_OPTIONS=ignore_noninstrumented_modules=1 OMP_TOOL_LIBRARIES=$(ARCHER)
 endif
-OMPFLAGS := $(if $(filter 1,$(OPENMP)),-fopenmp)
+ifeq ($(VARIANT),fuzz)
+  CC := clang
+  OPT := -O1
+  SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+  OPENMP := 0
+endif
+ifeq ($(VARIANT),aarch64)
+  CC := aarch64-linux-gnu-gcc
+  AR := aarch64-linux-gnu-ar
+  PKGS :=
+  LDFLAGS += -static
+  RUN := $(firstword $(shell command -v qemu-aarch64 qemu-aarch64-static) qemu-aarch64)
+endif
+
+ifneq ($(PKGS),)
+  HAVE_PKGS := $(shell $(PKG_CONFIG) --exists $(PKGS) 2>/dev/null && echo 1)
+  PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+  PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
+  # Calibration uses LAPACK when it is there; without it `nibble quantize --calib` says what to install.
+  LAPACK ?= $(shell $(PKG_CONFIG) --exists openblas lapacke 2>/dev/null && echo 1)
+  ifeq ($(LAPACK),1)
+    PKGS_LAPACK := openblas lapacke
+    PKG_CFLAGS += -DNB_HAVE_LAPACK $(shell $(PKG_CONFIG) --cflags $(PKGS_LAPACK))
+    PKG_LIBS += $(shell $(PKG_CONFIG) --libs $(PKGS_LAPACK))
+  endif
+else
+  HAVE_PKGS := 1
+endif
+
+ifeq ($(OPENMP),1)
+  OMPFLAGS := -fopenmp
+  OMPLIBS := -fopenmp
+  ifeq ($(OS),Darwin)
+    OMP_DIR := $(shell brew --prefix libomp 2>/dev/null)
+    OMPFLAGS := -Xpreprocessor -fopenmp -I$(OMP_DIR)/include
+    OMPLIBS := -L$(OMP_DIR)/lib -lomp
+  endif
+endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wno-unknown-pragmas -Werror=vla
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_DARWIN_C_SOURCE -DNB_VERSION='"$(VERSION)"' \
   $(OPT) -g -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(OMPFLAGS) $(SAN) $(WARN) \
   -I. -Ilib -Iformats -Ieval $(PKG_CFLAGS) $(CFLAGS)
-LDLIBS_ALL = $(PKG_LIBS) -lm $(OMPFLAGS) $(SAN) $(LDFLAGS)
+LDLIBS_ALL = $(PKG_LIBS) -lm $(OMPLIBS) $(SAN) $(LDFLAGS)
 
 # One object file an instruction set, and only that object gets its flags.
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
@@ -63,43 +96,175 @@ FLAGS_neon_dotprod := -march=armv8.2-a+dotprod
 FLAGS_neon_i8mm := -march=armv8.2-a+dotprod+i8mm
 
 LIB_SRC := $(wildcard lib/*.c) $(KERNELS) $(wildcard formats/*.c) $(wildcard eval/*.c)
+ifeq ($(VARIANT),aarch64)
+  LIB_SRC := $(wildcard $(addprefix lib/,cpu.c mem.c status.c parallel.c qmat.c)) $(KERNELS)
+endif
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+# ---- build ----
 
 .PHONY: all
 all: $(B)/libnibble.a $(if $(wildcard lib/cpu.c),$(B)/nibble)
 
+# Says what to install when the libraries are not there; an empty prerequisite when they are.
+NEED := $(if $(HAVE_PKGS),,need)
+.PHONY: need
+need:
+	@sh tools/deps.sh --check
+	@echo "The packages are there but pkg-config does not find: $(PKGS)" >&2; exit 1
+
+say = $(if $(Q),@echo "  $(1)  $@")
+
 $(B)/libnibble.a: $(LIB_OBJ)
 	@rm -f $@
-	$(if $(Q),@echo "  AR    $@")
+	$(call say,AR)
 	$(Q)$(AR) rcs $@ $^
 
 $(B)/nibble: $(TOOL_OBJ) $(B)/libnibble.a
-	$(if $(Q),@echo "  LD    $@")
+	$(call say,LD)
 	$(Q)$(CC) -o $@ $^ $(LDLIBS_ALL)
 
-$(B)/lib/kernels/%.o: lib/kernels/%.c
+$(B)/lib/kernels/%.o: lib/kernels/%.c | $(NEED)
 	@mkdir -p $(@D)
-	$(if $(Q),@echo "  CC    $@")
+	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter -O2,$(OPT)),-O3) $(FLAGS_$*) -MMD -MP -c $< -o $@
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c | $(NEED)
 	@mkdir -p $(@D)
-	$(if $(Q),@echo "  CC    $@")
+	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+# ---- tests ----
+
+.PHONY: test
+test: ## install what is missing, build, run every test
+	@sh tools/deps.sh
+	@$(MAKE) check
+
+.PHONY: check
+check: all $(UNIT) ## every test, without network and without installing anything
+	@sh tests/check.sh "$(MAKE)"
 
 $(B)/unit/%: tests/unit/%.c tests/test.h $(B)/libnibble.a
 	@mkdir -p $(@D)
-	$(if $(Q),@echo "  CC    $@")
-	$(Q)$(CC) $(CFLAGS_ALL) -I. -Itests -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
 
 .PHONY: unit
-unit: $(UNIT)
-	@sh tests/run_units.sh $(UNIT)
+unit: $(UNIT) ## unit tests
+	@$(RUN_ENV) sh tests/run_units.sh $(UNIT)
+
+.PHONY: cli
+cli: all ## command-line tests (CASE=area/case runs one)
+	@$(RUN_ENV) sh tests/cli/run.sh $(B)/nibble $(CASE)
+
+$(B)/check_kernels: $(wildcard tests/kernels/*.c) $(B)/libnibble.a
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $^ -o $@ $(LDLIBS_ALL)
+
+.PHONY: check-kernels
+check-kernels: $(B)/check_kernels ## every kernel against the plain C one (ARGS="--seed 1 --isa avx2 --bench")
+	@$(RUN_ENV) $(RUN) $(B)/check_kernels $(ARGS)
+
+# Replay needs no fuzzer: the same targets over the corpus and over fixed mutations of it.
+$(B)/replay/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/libnibble.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $^ -o $@ $(LDLIBS_ALL)
+
+.PHONY: replay
+replay: $(FUZZ:%=$(B)/replay/%) ## fuzz targets over the committed corpus and its mutations
+	@$(RUN_ENV) sh tests/run_units.sh $^
+
+FUZZ_TIME ?= 60
+.PHONY: fuzz fuzz-programs
+fuzz: ## fuzz every target for FUZZ_TIME seconds each with clang (TARGET=json: one)
+	@$(MAKE) VARIANT=fuzz OPENMP=0 fuzz-programs
+	@for t in $(or $(TARGET),$(FUZZ)); do mkdir -p build/fuzz/corpus/$$t tests/fuzz/corpus/$$t; \
+	  echo "fuzzing $$t"; build/fuzz-noomp/fuzz_$$t -max_total_time=$(FUZZ_TIME) -rss_limit_mb=4096 -print_final_stats=1 \
+	  -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+
+fuzz-programs: $(FUZZ:%=$(B)/fuzz_%)
+$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libnibble.a
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d $^ -o $@ $(LDLIBS_ALL)
+
+.PHONY: asan tsan
+asan: ## unit, command-line and replay tests under AddressSanitizer and UBSan
+	@$(MAKE) VARIANT=asan unit replay cli
+tsan: ## unit and command-line tests under ThreadSanitizer (clang, libomp)
+	@$(MAKE) VARIANT=tsan unit cli
+
+.PHONY: lint
+lint: ## layers, file lengths, licence lines
+	@sh tests/lint.sh
+
+.PHONY: install-check
+install-check: ## installs into a scratch folder and builds the example against it
+	@sh tests/install/run.sh "$(MAKE)"
+
+# ---- demo ----
+
+.PHONY: demo
+demo: ## convert a checkpoint, evaluate both forms, print one table (MODEL=DIR DATA=DIR for your own)
+	@sh tools/deps.sh
+	@$(MAKE) all
+	@sh tools/demo.sh $(B)/nibble "$(MODEL)" "$(DATA)"
+
+# ---- install ----
+
+ifeq ($(OS),Darwin)
+  SHLIB := libnibble.$(SOVERSION).dylib
+  SHLIB_LINK := libnibble.dylib
+  SHLIB_FLAGS = -dynamiclib -install_name $(PREFIX)/lib/$(SHLIB)
+else
+  SHLIB := libnibble.so.$(SOVERSION)
+  SHLIB_LINK := libnibble.so
+  SHLIB_FLAGS = -shared -Wl,-soname,$(SHLIB) -Wl,--no-undefined
+endif
+
+$(B)/$(SHLIB): $(LIB_OBJ)
+	$(call say,LD)
+	$(Q)$(CC) $(SHLIB_FLAGS) -o $@ $^ $(LDLIBS_ALL)
+
+$(B)/nibble.pc: tools/nibble.pc.in Makefile
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(PKGS) $(PKGS_LAPACK)|' \
+	  -e 's|@LIBS@|-lm $(OMPLIBS)|' $< >$@
+
+.PHONY: install
+install: all $(B)/$(SHLIB) $(B)/nibble.pc ## program, library, header, pkg-config file, man page under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
+	  $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(B)/nibble $(DESTDIR)$(PREFIX)/bin/nibble
+	install -m 644 $(B)/libnibble.a $(DESTDIR)$(PREFIX)/lib/libnibble.a
+	install -m 755 $(B)/$(SHLIB) $(DESTDIR)$(PREFIX)/lib/$(SHLIB)
+	ln -sf $(SHLIB) $(DESTDIR)$(PREFIX)/lib/$(SHLIB_LINK)
+	install -m 644 lib/nibble.h $(DESTDIR)$(PREFIX)/include/nibble.h
+	install -m 644 $(B)/nibble.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/nibble.pc
+	install -m 644 tools/nibble.1 $(DESTDIR)$(PREFIX)/share/man/man1/nibble.1
+
+.PHONY: uninstall
+uninstall: ## removes what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/nibble $(DESTDIR)$(PREFIX)/lib/libnibble.a $(DESTDIR)$(PREFIX)/lib/$(SHLIB) \
+	  $(DESTDIR)$(PREFIX)/lib/$(SHLIB_LINK) $(DESTDIR)$(PREFIX)/include/nibble.h \
+	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/nibble.pc $(DESTDIR)$(PREFIX)/share/man/man1/nibble.1
+
+# ---- the rest ----
+
+.PHONY: format
+format: ## clang-format over every C file
+	clang-format -i $(wildcard lib/*.[ch] lib/kernels/*.[ch] formats/*.[ch] eval/*.[ch] tools/*.[ch] tests/*/*.[ch])
 
 .PHONY: clean
-clean:
+clean: ## remove build/
 	rm -rf build
 
--include $(shell find build/$(VARIANT) -name '*.d' 2>/dev/null)
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+.*:.*## / {split($$1, t, ":"); printf "  %-15s %s\n", t[1], $$2}' Makefile
+	@echo "variables: VARIANT=release|debug|asan|tsan OPENMP=0 PREFIX= DESTDIR= CC= CFLAGS= V=1"
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -171,8 +171,9 @@ static int compare_keys(const void *a, const void *b) {
 /* The keys from `first` on belong to the object that ends here: they must differ. */
 static nb_status close_keys(scan *s, size_t first) {
   size_t n = s->n_keys - first;
+  if (n == 0) return NB_OK;
   seen_key *k = s->keys + first;
-  if (n > 1) qsort(k, n, sizeof *k, compare_keys);
+  qsort(k, n, sizeof *k, compare_keys);
   for (size_t i = 1; i < n; i++) {
     if (!XXH128_isEqual(k[i].hash, k[i - 1].hash)) continue;
     char what[96];

@@ -22,8 +22,8 @@ nb_status nb_fail_in(nb_err *err, nb_status code, const char *fmt, ...) {
   va_start(ap, fmt);
   int n = vsnprintf(err->msg, sizeof err->msg, fmt, ap);
   va_end(ap);
-  if (n >= 0 && (size_t)n + 1 < sizeof err->msg)
-    snprintf(err->msg + n, sizeof err->msg - (size_t)n, ": %s", old);
+  size_t room = n >= 0 && (size_t)n < sizeof err->msg ? sizeof err->msg - (size_t)n : 0;
+  if (room > 3) snprintf(err->msg + n, room, ": %.*s", (int)(room - 3), old);
   return code;
 }
 

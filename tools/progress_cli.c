@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "progress_cli.h"
 
+#include "outfile.h"
+
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -11,6 +13,7 @@ static volatile sig_atomic_t stop_asked;
 
 static void on_signal(int sig) {
   if (stop_asked) {
+    nb_outfile_remove_all();
     signal(sig, SIG_DFL);
     raise(sig);
   }

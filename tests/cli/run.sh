@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Command-line tests. A case is tests/cli/AREA/CASE.sh; beside it may lie
+#   CASE.exit           the expected exit code (0 without it)
+#   CASE.stdout.exact   the whole of standard output, byte for byte
+#   CASE.stdout.glob, CASE.stderr.glob   line by line, each a shell pattern; a line "..." stands for any lines
+# The case runs under `sh -e` in an empty directory with nibble first in PATH, $TESTS (tests/), $DATA (data/),
+# $ROOT, and $TOY and $NBL: a tiny checkpoint and its 4-bit file (tests/cli/setup.sh makes them once).
+# A case whose last output line is "SKIP: why" and that exits 77 counts as skipped.
+# usage: run.sh NIBBLE [AREA/CASE]
+here=$(cd "$(dirname "$0")" && pwd)
+ROOT=$(cd "$here/../.." && pwd)
+TESTS=$ROOT/tests DATA=$ROOT/data
+program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+only=${2:-}
+work=$(mktemp -d "${TMPDIR:-/tmp}/nibble-cli.XXXXXX") || exit 1
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+mkdir "$work/bin"
+ln -s "$program" "$work/bin/nibble"
+PATH=$work/bin:$PATH
+LC_ALL=C
+export ROOT TESTS DATA PATH LC_ALL
+
+# match PATTERNS OUTPUT: says the first line that does not match.
+match() {
+  exec 3<"$1" 4<"$2"
+  skip=0 number=0 bad=""
+  while IFS= read -r pattern <&3 || [ -n "$pattern" ]; do
+    if [ "$pattern" = ... ]; then skip=1; continue; fi
+    while :; do
+      if ! IFS= read -r line <&4 && [ -z "$line" ]; then bad="no line matches: $pattern"; break 2; fi
+      number=$((number + 1))
+      # shellcheck disable=SC2254
+      case $line in $pattern) break ;; esac
+      if [ "$skip" = 0 ]; then bad="line $number is '$line', not: $pattern"; break 2; fi
+    done
+    skip=0
+  done
+  if [ -z "$bad" ] && [ "$skip" = 0 ] && { IFS= read -r line <&4 || [ -n "$line" ]; }; then
+    bad="more lines than expected: $line"
+  fi
+  exec 3<&- 4<&-
+  [ -z "$bad" ] || { echo "$bad"; return 1; }
+}
+
+. "$here/setup.sh"
+
+p=0 f=0 s=0
+for case in "$here"/*/*.sh; do
+  name=${case#"$here"/}
+  name=${name%.sh}
+  [ -z "$only" ] || [ "$only" = "$name" ] || continue
+  base=${case%.sh}
+  rm -rf "$work/run"
+  mkdir "$work/run"
+  (cd "$work/run" && exec sh -e "$case") >"$work/stdout" 2>"$work/stderr" </dev/null
+  code=$?
+  want=0
+  [ ! -f "$base.exit" ] || want=$(tr -d ' \n' <"$base.exit")
+  why=""
+  if [ "$code" = 77 ] && tail -n 1 "$work/stdout" | grep -q '^SKIP: '; then
+    echo "skip $name: $(tail -n 1 "$work/stdout" | cut -c 7-)"
+    s=$((s + 1))
+    continue
+  fi
+  [ "$code" = "$want" ] || why="exit code $code, not $want"
+  [ -n "$why" ] || [ ! -f "$base.stdout.exact" ] || cmp -s "$base.stdout.exact" "$work/stdout" ||
+    why="standard output differs: $(diff "$base.stdout.exact" "$work/stdout" | head -n 6)"
+  for kind in stdout stderr; do
+    [ -z "$why" ] && [ -f "$base.$kind.glob" ] || continue
+    why=$(match "$base.$kind.glob" "$work/$kind") || why="$kind: $why"
+  done
+  if [ -z "$why" ]; then
+    p=$((p + 1))
+  else
+    f=$((f + 1))
+    echo "FAIL $name: $why"
+    sed 's/^/  stdout: /' "$work/stdout" | tail -n 5
+    sed 's/^/  stderr: /' "$work/stderr" | tail -n 5
+  fi
+done
+echo "$p passed, $f failed, $s skipped"
+[ "$f" -eq 0 ] && [ $((p + s)) -gt 0 ]

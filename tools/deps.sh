@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs what nibble needs to build and test: a C compiler, make, pkg-config and seven libraries.
+# usage: sh tools/deps.sh [--check] [--ci]
+#   --check   only say what is missing and how to get it; exit 1 if anything is
+#   --ci      also clang, libomp, a cross compiler and qemu, for .ci/run (missing ones are no failure)
+# Does nothing when everything is there. Installs through apt-get; elsewhere it prints the command to run.
+set -u
+check=0 ci=0
+for a in "$@"; do
+  case $a in
+  --check) check=1 ;;
+  --ci) ci=1 ;;
+  *) echo "usage: sh tools/deps.sh [--check] [--ci]" >&2; exit 2 ;;
+  esac
+done
+
+# pkg-config name : Debian package (the last two serve `nibble quantize --calib`)
+LIBS="libcjson:libcjson-dev zlib:zlib1g-dev libzip:libzip-dev libpcre2-8:libpcre2-dev libutf8proc:libutf8proc-dev
+libxxhash:libxxhash-dev openblas:libopenblas-dev lapacke:liblapacke-dev"
+
+missing=""
+have() { command -v "$1" >/dev/null 2>&1; }
+CC=${CC:-cc}
+have "$CC" && echo '#include <stdio.h>' | "$CC" -E - >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
+have make || missing="$missing make"
+PKG_CONFIG=${PKG_CONFIG:-pkg-config}
+have "$PKG_CONFIG" || missing="$missing pkg-config"
+for entry in $LIBS; do
+  # Without pkg-config nothing can be told: ask for all (installed ones stay as they are).
+  { have "$PKG_CONFIG" && "$PKG_CONFIG" --exists "${entry%%:*}"; } || missing="$missing ${entry##*:}"
+done
+if [ "$ci" = 1 ]; then
+  have clang || missing="$missing clang"
+  ls /usr/lib/llvm-*/lib/libomp.so >/dev/null 2>&1 || missing="$missing libomp-dev"
+  have aarch64-linux-gnu-gcc || missing="$missing gcc-aarch64-linux-gnu"
+  have qemu-aarch64 || have qemu-aarch64-static || missing="$missing qemu-user"
+fi
+missing=${missing# }
+[ -n "$missing" ] || exit 0
+
+elsewhere() {
+  echo "  Debian, Ubuntu:  apt-get install $missing"
+  echo "  Fedora:          dnf install gcc make pkgconf cjson-devel zlib-devel libzip-devel pcre2-devel utf8proc-devel xxhash-devel openblas-devel lapack-devel"
+  echo "  Arch:            pacman -S base-devel cjson zlib libzip pcre2 utf8proc xxhash openblas"
+  echo "  Alpine:          apk add build-base pkgconf cjson-dev zlib-dev libzip-dev pcre2-dev utf8proc-dev xxhash-dev openblas-dev lapack-dev"
+  echo "  macOS:           brew install pkgconf cjson zlib libzip pcre2 utf8proc xxhash openblas libomp"
+}
+
+if [ "$check" = 1 ] || ! have apt-get; then
+  echo "nibble needs packages that are not here: $missing" >&2
+  elsewhere >&2
+  [ "$check" = 1 ] || echo "This system has no apt-get: install them by the line above, then run make again." >&2
+  exit 1
+fi
+
+sudo=""
+if [ "$(id -u)" != 0 ]; then
+  if have sudo; then
+    sudo="sudo"
+  else
+    echo "nibble needs packages that only root can install; as root run: apt-get install $missing" >&2
+    exit 1
+  fi
+fi
+echo "nibble: installing through apt-get: $missing"
+get() { $sudo env DEBIAN_FRONTEND=noninteractive apt-get "$@" >"$log" 2>&1; }
+log=${TMPDIR:-/tmp}/nibble-deps.$$.log
+trap 'rm -f "$log"' EXIT
+failed() {
+  tail -n 20 "$log" >&2
+  echo "nibble: apt-get failed; the packages needed are: $missing" >&2
+  exit 1
+}
+get update || failed
+if [ "$ci" = 1 ]; then
+  # One at a time: the extra ones may be missing on some systems.
+  for p in $missing; do get install -y --no-install-recommends "$p" || echo "nibble: $p cannot be installed here"; done
+  exec sh "$0"
+fi
+# shellcheck disable=SC2086
+get install -y --no-install-recommends $missing || failed
