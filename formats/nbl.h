@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* The .nbl file (FORMAT.md): one file with the configuration, the tokenizer, the chat template and the weights,
+ * whose tensors are used where the mapping puts them. */
+#ifndef NB_NBL_H
+#define NB_NBL_H
+
+#include "config.h"
+#include "qmat.h"
+#include "tensor.h"
+#include "weights.h"
+
+#include <cJSON.h>
+
+enum { NB_NBL_VERSION = 1, NB_NBL_HEADER = 64, NB_NBL_RECORD = 64 };
+
+/* What a tensor is, in the order of the file. */
+typedef enum nb_nbl_role {
+  NB_NBL_EMBED, NB_NBL_ATTN_NORM, NB_NBL_Q, NB_NBL_K, NB_NBL_V, NB_NBL_O,
+  NB_NBL_FFN_NORM, NB_NBL_GATE, NB_NBL_UP, NB_NBL_DOWN, NB_NBL_FINAL_NORM, NB_NBL_HEAD, NB_NBL_ROLES
+} nb_nbl_role;
+
+/* "embed", "attn_norm", "q", ... */
+const char *nb_nbl_role_name(nb_nbl_role r);
+nb_nbl_role nb_nbl_slot_role(nb_slot s);
+
+/* One record of the directory. */
+typedef struct nb_nbl_tensor {
+  nb_nbl_role role;
+  int layer;       /* -1 outside of the layers */
+  size_t N, K;     /* a norm has N = 1 */
+  bool coded;
+  nb_qfmt fmt;     /* coded */
+  nb_dtype dtype;  /* dense */
+  uint64_t offset; /* in the file */
+  uint64_t size;   /* bytes, without padding */
+  uint64_t hash;   /* XXH3-64 of the tensor and its padding */
+} nb_nbl_tensor;
+
+/* "t4g64" or "BF16" */
+void nb_nbl_format_name(const nb_nbl_tensor *t, char out[16]);
+
+/* ---- reading ---- */
+
+typedef struct nb_nbl nb_nbl;
+
+/* Opens a file. Everything structural is checked, and the hash of all that precedes the tensors; the tensors' hashes
+ * are too when verify is set (on `threads` threads). NB_ERR_FORMAT: not a .nbl file or a damaged one;
+ * NB_ERR_UNSUPPORTED: written by a newer nibble. Ends with nb_nbl_close; nothing read from it may outlive that. */
+nb_status nb_nbl_open(const char *path, bool verify, int threads, nb_nbl **out, nb_err *err);
+
+/* The same for bytes in memory (64-byte aligned, borrowed); `name` goes into messages. */
+nb_status nb_nbl_open_memory(const void *data, size_t n, const char *name, bool verify, int threads, nb_nbl **out,
+                             nb_err *err);
+void nb_nbl_close(nb_nbl *f);
+
+/* Checks every tensor's hash; NB_ERR_FORMAT names the first damaged one. */
+nb_status nb_nbl_verify(const nb_nbl *f, int threads, nb_err *err);
+
+const nb_config *nb_nbl_config(const nb_nbl *f);
+const cJSON *nb_nbl_meta(const nb_nbl *f);          /* the metadata object */
+const char *nb_nbl_chat_template(const nb_nbl *f);  /* NULL: none */
+const void *nb_nbl_tokenizer(const nb_nbl *f, size_t *n_bytes);
+uint64_t nb_nbl_file_bytes(const nb_nbl *f);
+uint64_t nb_nbl_data_offset(const nb_nbl *f);       /* of the first tensor */
+size_t nb_nbl_count(const nb_nbl *f);
+const nb_nbl_tensor *nb_nbl_at(const nb_nbl *f, size_t i);
+const void *nb_nbl_data(const nb_nbl *f, size_t i); /* (size) bytes */
+
+/* The weights by role, for nb_weights_bind; *src borrows f. */
+void nb_nbl_source(const nb_nbl *f, nb_weight_source *src);
+
+/* ---- writing ---- */
+
+/* How a matrix is to be stored. */
+typedef struct nb_nbl_choice {
+  bool coded;
+  nb_qfmt fmt;    /* coded */
+  nb_dtype dtype; /* dense */
+} nb_nbl_choice;
+
+/* The formats of a whole file. */
+typedef struct nb_nbl_choices {
+  nb_nbl_choice embed, head;   /* head is ignored when tied */
+  const nb_nbl_choice *slot;   /* (layers, NB_SLOTS) */
+  const nb_dtype *norm;        /* (2 * layers + 1): attn_norm and ffn_norm by layer, then the final norm */
+} nb_nbl_choices;
+
+/* The number of tensors for a configuration. */
+size_t nb_nbl_expect(const nb_config *c);
+
+/* Fills the directory record t[nb_nbl_expect(c)], offsets from data_offset = what the sizes of the metadata and the
+ * tokenizer make it, and gives the exact size of the file. */
+nb_status nb_nbl_plan(const nb_config *c, const nb_nbl_choices *how, size_t meta_bytes, size_t tokenizer_bytes,
+                      nb_nbl_tensor *t, uint64_t *data_offset, uint64_t *file_bytes, nb_err *err);
+
+typedef struct nb_nbl_writer nb_nbl_writer;
+
+/* Starts a file that appears under its name only when it is complete. t (n, from nb_nbl_plan) is copied. */
+nb_status nb_nbl_writer_open(const char *path, const nb_nbl_tensor *t, size_t n, const char *meta, size_t meta_bytes,
+                             const void *tokenizer, size_t tokenizer_bytes, nb_nbl_writer **out, nb_err *err);
+/* Writes the next tensor, of exactly its planned size. */
+nb_status nb_nbl_writer_put(nb_nbl_writer *w, const void *data, size_t n_bytes, nb_err *err);
+/* Completes the file: NB_ERR_ARG when tensors are missing. The writer is gone afterwards, whatever happens. */
+nb_status nb_nbl_writer_commit(nb_nbl_writer *w, nb_err *err);
+/* Throws the unfinished file away. NULL is fine. */
+void nb_nbl_writer_abort(nb_nbl_writer *w);
+
+#endif
