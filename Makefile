@@ -163,7 +163,7 @@ cli: all ## command-line tests (CASE=area/case runs one)
 
 $(B)/check_kernels: $(wildcard tests/kernels/*.c) $(B)/libnibble.a
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $^ -o $@ $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $(filter %.c %.a,$^) -o $@ $(LDLIBS_ALL)
 
 .PHONY: check-kernels
 check-kernels: $(B)/check_kernels ## every kernel against the plain C one (ARGS="--seed 1 --isa avx2 --bench")
@@ -173,7 +173,7 @@ check-kernels: $(B)/check_kernels ## every kernel against the plain C one (ARGS=
 $(B)/replay/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/libnibble.a
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $^ -o $@ $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(filter %.c %.a,$^) -o $@ $(LDLIBS_ALL)
 
 .PHONY: replay
 replay: $(FUZZ:%=$(B)/replay/%) ## fuzz targets over the committed corpus and its mutations
@@ -190,7 +190,7 @@ fuzz: ## fuzz every target for FUZZ_TIME seconds each with clang (TARGET=json: o
 fuzz-programs: $(FUZZ:%=$(B)/fuzz_%)
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libnibble.a
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d $^ -o $@ $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d $(filter %.c %.a,$^) -o $@ $(LDLIBS_ALL)
 
 .PHONY: asan tsan
 asan: ## unit, command-line and replay tests under AddressSanitizer and UBSan
