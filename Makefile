@@ -107,7 +107,7 @@ FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # ---- build ----
 
 .PHONY: all
-all: $(B)/libnibble.a $(if $(wildcard lib/cpu.c),$(B)/nibble)
+all: $(B)/libnibble.a $(B)/nibble
 
 # Says what to install when the libraries are not there; an empty prerequisite when they are.
 NEED := $(if $(HAVE_PKGS),,need)
