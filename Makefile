@@ -99,7 +99,7 @@ LIB_SRC := $(wildcard lib/*.c) $(KERNELS) $(wildcard formats/*.c) $(wildcard eva
 ifeq ($(VARIANT),aarch64)
   LIB_SRC := $(wildcard $(addprefix lib/,cpu.c mem.c status.c parallel.c qmat.c)) $(KERNELS)
 endif
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(B)/gen/task_builtin.o)
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -117,6 +117,21 @@ need:
 	@echo "The packages are there but pkg-config does not find: $(PKGS)" >&2; exit 1
 
 say = $(if $(Q),@echo "  $(1)  $@")
+
+# The built-in task descriptions as C.
+TASKS := $(sort $(wildcard data/tasks/*.json))
+$(B)/gen/task_builtin.c: $(TASKS) Makefile
+	@mkdir -p $(@D)
+	@{ echo '#include "task.h"'; \
+	  for f in $(TASKS); do n=$$(basename $$f .json); echo "static const unsigned char task_$$n[] = {"; \
+	    od -An -v -tx1 $$f | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; done; \
+	  echo "const nb_builtin nb_builtin_tasks[] = {"; \
+	  for f in $(TASKS); do n=$$(basename $$f .json); echo "{\"$$n\", task_$$n, sizeof task_$$n},"; done; \
+	  echo "};"; echo "const size_t nb_n_builtin_tasks = sizeof nb_builtin_tasks / sizeof *nb_builtin_tasks;"; } > $@
+
+$(B)/gen/%.o: $(B)/gen/%.c
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 $(B)/libnibble.a: $(LIB_OBJ)
 	@rm -f $@

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "dataset.h"
+
+#include "item.h"
+#include "rows.h"
+#include "source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- patterns ---- */
+
+bool nb_pattern_match(const char *pattern, const char *path, size_t *begin, size_t *length) {
+  static const char hole[] = "{subject}";
+  const char *at = strstr(pattern, hole);
+  size_t n = strlen(path), head = at ? (size_t)(at - pattern) : strlen(pattern);
+  const char *tail = at ? at + strlen(hole) : "";
+  size_t n_tail = strlen(tail);
+  if (n > 3 && !strcmp(path + n - 3, ".gz")) n -= 3;
+  if (n < n_tail || memcmp(path + n - n_tail, tail, n_tail)) return false;
+  size_t end = n - n_tail, start = end; /* the hole's text ends where the tail begins, and holds no '/' */
+  while (at && start > 0 && path[start - 1] != '/') start--;
+  *length = 0;
+  if (at) {
+    /* The head ends inside this path component or at its beginning. */
+    size_t in_component = head;
+    for (size_t i = 0; i < head; i++)
+      if (pattern[i] == '/') in_component = head - i - 1;
+    if (in_component > end - start) return false;
+    *begin = start += in_component, *length = end - start;
+    if (!*length) return false;
+  }
+  if (start < head || memcmp(path + start - head, pattern, head)) return false;
+  return start == head || path[start - head - 1] == '/';
+}
+
+/* ---- one file ---- */
+
+typedef struct adding {
+  const nb_task *t;
+  const char *subject;
+  const char *answers, *answers_end; /* the rest of the answers file; NULL: none */
+  size_t index;
+  nb_dataset *d;
+} adding;
+
+/* The next line of the answers file, in the pool. */
+static nb_status next_answer(adding *a, const char *where, const char **out, nb_err *err) {
+  *out = NULL;
+  if (!a->answers) return NB_OK;
+  if (a->answers == a->answers_end)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: the file with the answers has fewer lines than there are rows", where);
+  const char *nl = memchr(a->answers, '\n', (size_t)(a->answers_end - a->answers));
+  const char *end = nl ? nl : a->answers_end;
+  *out = nb_pool_copy(&a->d->pool, a->answers, (size_t)(end - a->answers));
+  a->answers = nl ? nl + 1 : end;
+  return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+}
+
+/* Takes a row, which it then owns. */
+static nb_status add_row(void *ctx, cJSON *row, const char *where, nb_err *err) {
+  adding *a = ctx;
+  nb_dataset *d = a->d;
+  if (nb_grow(&d->row, &d->cap_rows, d->n_rows + 1, sizeof *d->row, err) != NB_OK) {
+    cJSON_Delete(row);
+    return NB_ERR_MEMORY;
+  }
+  d->row[d->n_rows++] = row;
+  NB_TRY(nb_grow(&d->item, &d->cap_items, d->n + 1, sizeof *d->item, err));
+  const char *answer;
+  NB_TRY(next_answer(a, where, &answer, err));
+  NB_TRY(nb_item_read(a->t, row, where, a->subject, a->index++, answer, &d->pool, &d->item[d->n], err));
+  d->n++;
+  return NB_OK;
+}
+
+nb_status nb_dataset_add(const nb_task *t, const char *file, const char *subject, const char *bytes, size_t n,
+                         const char *answers, size_t n_answers, nb_dataset *d, nb_err *err) {
+  adding a = {t, subject, answers, answers ? answers + n_answers : NULL, 0, d};
+  size_t before = d->n;
+  NB_TRY(nb_rows_read(t, file, bytes, n, add_row, &a, err));
+  if (d->n == before) return nb_fail(err, NB_ERR_FORMAT, "%s: the file holds no question", file);
+  while (a.answers && a.answers < a.answers_end && strchr(" \r\n", *a.answers)) a.answers++;
+  if (a.answers != a.answers_end)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: the file with the answers has more lines than there are rows", file);
+  return NB_OK;
+}
+
+/* ---- a split ---- */
+
+/* The name of the answers file beside `name`: its extensions replaced by the suffix. */
+static char *answers_name(const char *name, const char *suffix) {
+  const char *base = strrchr(name, '/');
+  const char *dot = strchr(base ? base : name, '.');
+  size_t n = dot ? (size_t)(dot - name) : strlen(name);
+  char *out = malloc(n + strlen(suffix) + 1);
+  if (out) memcpy(out, name, n), strcpy(out + n, suffix);
+  return out;
+}
+
+static nb_status add_member(const nb_task *t, nb_source *s, size_t i, const char *subject, nb_dataset *d, nb_err *err) {
+  char *bytes = NULL, *answers = NULL, *beside = NULL;
+  size_t n, n_answers = 0;
+  const char *name = nb_source_name(s, i);
+  nb_status st;
+  NB_GOTO(nb_source_read(s, i, &bytes, &n, err));
+  if (t->answers_file) {
+    if (!(beside = answers_name(name, t->answers_file))) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "out of memory"));
+    NB_GOTO(nb_source_read_beside(s, beside, &answers, &n_answers, err)); /* stays NULL when there is none */
+  }
+  NB_GOTO(nb_dataset_add(t, name, subject, bytes, n, answers, n_answers, d, err));
+fail:
+  free(bytes), free(answers), free(beside);
+  return st;
+}
+
+/* The subject in the name of a file that is given alone: what {subject} is in the last component of a pattern that
+ * its name matches; NULL: none does. */
+static nb_status file_subject(const nb_task *t, const char *split, const char *path, nb_pool *pool, const char **out,
+                              nb_err *err) {
+  const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(t->splits, split);
+  *out = NULL;
+  for (const cJSON *p = patterns ? patterns->child : NULL; p; p = p->next) {
+    const char *last = strrchr(p->valuestring, '/');
+    size_t begin = 0, length;
+    if (!nb_pattern_match(last ? last + 1 : p->valuestring, path, &begin, &length) || !length) continue;
+    *out = nb_pool_copy(pool, path + begin, length);
+    return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
+  }
+  return NB_OK;
+}
+
+static nb_status add_matching(const nb_task *t, nb_source *s, const char *split, nb_dataset *d, nb_err *err) {
+  char list[300] = "";
+  const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(t->splits, split);
+  if (!patterns) return nb_fail(err, NB_ERR_ARG, "task %s has no split \"%s\"", t->name, split);
+  for (const cJSON *p = patterns->child; p; p = p->next) {
+    size_t begin = 0, length, hits = 0;
+    for (size_t i = 0; i < nb_source_count(s); i++) {
+      const char *name = nb_source_name(s, i);
+      if (!nb_pattern_match(p->valuestring, name, &begin, &length)) continue;
+      const char *subject = NULL;
+      if (length && !(subject = nb_pool_copy(&d->pool, name + begin, length)))
+        return nb_fail(err, NB_ERR_MEMORY, "out of memory");
+      NB_TRY(add_member(t, s, i, subject, d, err));
+      hits++;
+    }
+    if (hits) return NB_OK;
+    if (strlen(list) < 200) snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", p->valuestring);
+  }
+  return nb_fail(err, NB_ERR_ARG, "%s: no file for split \"%s\" of task %s; looked for %s", nb_source_path(s), split,
+                 t->name, list);
+}
+
+static int by_id(const void *a, const void *b) {
+  const nb_item *x = *(nb_item *const *)a, *y = *(nb_item *const *)b;
+  int c = strcmp(x->id, y->id);
+  return c ? c : x < y ? -1 : x > y;
+}
+
+static nb_status refuse_duplicates(const nb_dataset *d, const char *path, nb_err *err) {
+  nb_item **sorted = calloc(d->n, sizeof *sorted);
+  if (!sorted) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
+  for (size_t i = 0; i < d->n; i++) sorted[i] = &d->item[i];
+  qsort(sorted, d->n, sizeof *sorted, by_id);
+  nb_status st = NB_OK;
+  for (size_t i = 1; i < d->n && st == NB_OK; i++)
+    if (!strcmp(sorted[i - 1]->id, sorted[i]->id))
+      st = nb_fail(err, NB_ERR_FORMAT, "%s: two questions have the id \"%s\" (rows %zu and %zu)", path, sorted[i]->id,
+                   (size_t)(sorted[i - 1] - d->item) + 1, (size_t)(sorted[i] - d->item) + 1);
+  free(sorted);
+  return st;
+}
+
+nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split, nb_dataset *out, nb_err *err) {
+  *out = (nb_dataset){0};
+  nb_source *s = NULL;
+  nb_status st;
+  NB_GOTO(nb_source_open(path, &s, err));
+  snprintf(out->split, sizeof out->split, "%s", split);
+  if (nb_source_is_file(s)) {
+    if (strcmp(split, t->split))
+      NB_GOTO(nb_fail(err, NB_ERR_ARG, "%s is one file, the split \"%s\"; split \"%s\" needs a directory or a .zip", path,
+                      t->split, split));
+    const char *subject;
+    NB_GOTO(file_subject(t, split, path, &out->pool, &subject, err));
+    NB_GOTO(add_member(t, s, 0, subject, out, err));
+  } else {
+    NB_GOTO(add_matching(t, s, split, out, err));
+  }
+  NB_GOTO(refuse_duplicates(out, path, err));
+  nb_source_close(s);
+  return NB_OK;
+fail:
+  nb_source_close(s);
+  nb_dataset_free(out);
+  return st;
+}
+
+void nb_dataset_free(nb_dataset *d) {
+  for (size_t i = 0; i < d->n_rows; i++) cJSON_Delete(d->row[i]);
+  free(d->row), free(d->item);
+  nb_pool_free(&d->pool);
+  *d = (nb_dataset){0};
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* Data sets as uniform items, whatever their files look like.
+ *
+ * A task names patterns of file names for each split, tried in order; the first that any file matches is taken, with
+ * all the files that match it, by name. A pattern is compared with the end of a member's path, from a '/' on;
+ * {subject} matches any text without '/' and gives the item's subject; a ".gz" behind the name is allowed. The data
+ * are a directory (searched through), a .zip file, or one file, which then is the split that is evaluated, whatever
+ * its name is. Names end in .csv, .jsonl, .json (an array of rows) or .tsv.
+ *
+ * Every row becomes an item or an error that names file and line; none is left out. */
+#ifndef NB_DATASET_H
+#define NB_DATASET_H
+
+#include "pool.h"
+#include "task.h"
+
+typedef struct nb_item {
+  const char *id;        /* unique in the set: the row's own, or SUBJECT:N, N counted from 0 in the file */
+  const char *subject;   /* "" when the set has no subjects */
+  const char *question;  /* "" when the task names no question field */
+  const char **choice;   /* (n_choices) */
+  bool *correct;         /* (n_choices); at least one is true */
+  size_t n_choices;      /* 2 to NB_MAX_CHOICES */
+  size_t answer;         /* the first correct one */
+  const cJSON *row;      /* the row itself, for templates */
+} nb_item;
+
+typedef struct nb_dataset {
+  nb_item *item;        /* (n) file after file, in the rows' order */
+  size_t n;
+  char split[32];
+  nb_pool pool;         /* texts */
+  cJSON **row;          /* (n_rows) */
+  size_t n_rows, cap_rows, cap_items;
+} nb_dataset;
+
+/* Reads one split of a task's data. Errors: NB_ERR_FORMAT naming file and line; NB_ERR_ARG: no file matches. */
+nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split, nb_dataset *out, nb_err *err);
+void nb_dataset_free(nb_dataset *d);
+
+/* Adds the rows of one file's bytes. `file` (for messages) says by its name what they are; subject: from the file's
+ * name, or NULL. answers: the bytes of the answers file, or NULL. What nb_dataset_read does for each file; for tests
+ * and for fuzzing. */
+nb_status nb_dataset_add(const nb_task *t, const char *file, const char *subject, const char *bytes, size_t n,
+                         const char *answers, size_t n_answers, nb_dataset *d, nb_err *err);
+
+/* Whether a path matches a pattern; *begin, *length: what {subject} matched (length 0 without {subject}). */
+bool nb_pattern_match(const char *pattern, const char *path, size_t *begin, size_t *length);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* One row of a data set as an item. */
+#include "item.h"
+
+#include "template.h"
+
+#include <stdio.h>
+
+static nb_status out_of_memory(const char *where, nb_err *err) {
+  return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+}
+
+/* The values of the first of the paths that finds any. */
+static nb_status find_first(const cJSON *paths, const cJSON *row, nb_pool *pool, nb_values *out, bool *found,
+                            nb_err *err) {
+  *found = false, *out = (nb_values){0};
+  const cJSON *first = cJSON_IsArray(paths) ? paths->child : paths;
+  for (const cJSON *p = first; p && !*found; p = p == paths ? NULL : p->next)
+    NB_TRY(nb_rowpath_find(row, p->valuestring, pool, out, found, err));
+  return NB_OK;
+}
+
+/* "question" or "question.stem or question": the paths, for a message. */
+static const char *paths_text(const cJSON *paths, char buf[160]) {
+  const cJSON *first = cJSON_IsArray(paths) ? paths->child : paths;
+  *buf = 0;
+  for (const cJSON *p = first; p; p = p == paths ? NULL : p->next)
+    snprintf(buf + strlen(buf), 160 - strlen(buf), "%s%s", *buf ? " or " : "", p->valuestring);
+  return buf;
+}
+
+/* One text at paths; *out stays "" when paths is NULL. */
+static nb_status one_text(const cJSON *paths, const cJSON *row, nb_pool *pool, const char *where, const char **out,
+                          nb_err *err) {
+  *out = "";
+  if (!paths) return NB_OK;
+  nb_values v;
+  bool found;
+  char names[160];
+  NB_TRY(find_first(paths, row, pool, &v, &found, err));
+  if (!found) return nb_fail(err, NB_ERR_FORMAT, "%s: no field %s", where, paths_text(paths, names));
+  if (v.n != 1 || !v.text[0])
+    return nb_fail(err, NB_ERR_FORMAT, "%s: field %s is not one text", where, paths_text(paths, names));
+  *out = v.text[0];
+  return NB_OK;
+}
+
+/* ---- choices ---- */
+
+static nb_status read_choices(const nb_task *t, const cJSON *row, nb_pool *pool, const char *where, nb_item *item,
+                              nb_err *err) {
+  nb_values v = {0};
+  char names[160];
+  if (cJSON_IsObject(t->choices)) {
+    bool found;
+    NB_TRY(nb_rowpath_find(t->choices, "constant[]", pool, &v, &found, err));
+  } else {
+    bool found;
+    NB_TRY(find_first(t->choices, row, pool, &v, &found, err));
+    if (!found) return nb_fail(err, NB_ERR_FORMAT, "%s: no field %s", where, paths_text(t->choices, names));
+  }
+  if (v.n < 2 || v.n > NB_MAX_CHOICES)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: %zu choices; want 2 to %d", where, v.n, NB_MAX_CHOICES);
+  for (size_t i = 0; i < v.n; i++)
+    if (!v.text[i]) return nb_fail(err, NB_ERR_FORMAT, "%s: choice %zu is not a text", where, i + 1);
+  item->n_choices = v.n, item->choice = v.text;
+  if (!t->choice_filter) return NB_OK;
+  for (size_t i = 0; i < v.n; i++) {
+    nb_text text = {0};
+    nb_status st = nb_text_append_str(&text, v.text[i], err);
+    if (st == NB_OK) st = nb_filter_apply(t->choice_filter, &text, where, err);
+    if (st == NB_OK && !(item->choice[i] = nb_pool_copy(pool, text.s, text.n))) st = out_of_memory(where, err);
+    nb_text_free(&text);
+    NB_TRY(st);
+  }
+  return NB_OK;
+}
+
+/* ---- the answer ---- */
+
+static nb_status read_correct(const nb_values *v, const char *where, nb_item *item, nb_err *err) {
+  if (v->n != item->n_choices)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: %zu marks of right and wrong for %zu choices", where, v->n,
+                   item->n_choices);
+  size_t first = v->n;
+  for (size_t i = v->n; i-- > 0;) {
+    const char *s = v->text[i] ? v->text[i] : "";
+    bool yes = !strcmp(s, "1") || !strcmp(s, "true");
+    if (!yes && strcmp(s, "0") && strcmp(s, "false"))
+      return nb_fail(err, NB_ERR_FORMAT, "%s: mark %zu is \"%s\"; want 0 or 1", where, i + 1, s);
+    item->correct[i] = yes;
+    if (yes) first = i;
+  }
+  if (first == v->n) return nb_fail(err, NB_ERR_FORMAT, "%s: no choice is marked right", where);
+  item->answer = first;
+  return NB_OK;
+}
+
+/* Text without ASCII blanks at its ends: begin and length. */
+static size_t trim(const char **s) {
+  while (**s == ' ' || **s == '\t' || **s == '\r' || **s == '\n') (*s)++;
+  size_t n = strlen(*s);
+  while (n && strchr(" \t\r\n", (*s)[n - 1])) n--;
+  return n;
+}
+
+static bool same(const char *s, size_t n, const char *b) {
+  size_t m = trim(&b);
+  return n == m && !memcmp(s, b, n);
+}
+
+/* The number of the choice that the answer's text means: by label; a number; a letter; a choice's own text. */
+static nb_status which_choice(const char *text, const cJSON *node, const nb_values *labels, size_t base,
+                              const char *where, const nb_item *item, size_t *out, nb_err *err) {
+  const char *s = text;
+  size_t n = trim(&s), n_choices = item->n_choices;
+  if (labels->n) {
+    if (labels->n != n_choices)
+      return nb_fail(err, NB_ERR_FORMAT, "%s: %zu labels for %zu choices", where, labels->n, n_choices);
+    for (size_t i = 0; i < n_choices; i++)
+      if (labels->text[i] && same(s, n, labels->text[i])) return *out = i, NB_OK;
+    return nb_fail(err, NB_ERR_FORMAT, "%s: answer \"%s\" is none of the choices' labels", where, text);
+  }
+  if (cJSON_IsBool(node)) return *out = cJSON_IsTrue(node), NB_OK;
+  size_t k = n_choices, by_text = n_choices;
+  bool digits = n > 0 && n < 7 && strspn(s, "0123456789") >= n;
+  if (digits) k = strtoul(s, NULL, 10) - base; /* wraps to a large number below base */
+  else if (n == 1 && *s >= 'A' && *s <= 'Z') k = (size_t)(*s - 'A');
+  if (!cJSON_IsNumber(node))
+    for (size_t i = 0; i < n_choices; i++)
+      if (same(s, n, item->choice[i])) by_text = i;
+  if (digits && by_text < n_choices && by_text != k)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: answer \"%s\" may be a number or a choice's text; write it as a letter",
+                   where, text);
+  if (k >= n_choices && !digits) k = by_text;
+  if (k >= n_choices)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: answer \"%s\" is outside its %zu choices", where, text, n_choices);
+  *out = k;
+  return NB_OK;
+}
+
+static nb_status read_answer(const nb_task *t, const cJSON *row, const char *given, nb_pool *pool, const char *where,
+                             nb_item *item, nb_err *err) {
+  nb_values v = {0}, labels = {0};
+  bool found = false;
+  char names[160];
+  if (!(item->correct = nb_pool_get(pool, item->n_choices * sizeof *item->correct))) return out_of_memory(where, err);
+  if (t->correct && !given) {
+    NB_TRY(find_first(t->correct, row, pool, &v, &found, err));
+    if (found) return read_correct(&v, where, item, err);
+    if (!t->answer) return nb_fail(err, NB_ERR_FORMAT, "%s: no field %s", where, paths_text(t->correct, names));
+  }
+  const cJSON *node = NULL;
+  if (!given) {
+    NB_TRY(find_first(t->answer, row, pool, &v, &found, err));
+    if (!found) return nb_fail(err, NB_ERR_FORMAT, "%s: no answer (field %s)", where, paths_text(t->answer, names));
+    if (v.n != 1 || !v.text[0]) return nb_fail(err, NB_ERR_FORMAT, "%s: the answer is not one text", where);
+    given = v.text[0], node = v.node[0];
+  }
+  if (t->labels) NB_TRY(find_first(t->labels, row, pool, &labels, &found, err));
+  NB_TRY(which_choice(given, node, &labels, t->answer_base, where, item, &item->answer, err));
+  item->correct[item->answer] = true;
+  return NB_OK;
+}
+
+/* ---- the whole ---- */
+
+nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, const char *subject, size_t index,
+                       const char *answer, nb_pool *pool, nb_item *item, nb_err *err) {
+  *item = (nb_item){.row = row, .subject = ""};
+  if (!cJSON_IsObject(row)) return nb_fail(err, NB_ERR_FORMAT, "%s: a row must be an object", where);
+  if (subject) item->subject = subject;
+  else NB_TRY(one_text(t->subject, row, pool, where, &item->subject, err));
+  NB_TRY(one_text(t->question, row, pool, where, &item->question, err));
+  NB_TRY(read_choices(t, row, pool, where, item, err));
+  NB_TRY(read_answer(t, row, answer, pool, where, item, err));
+
+  nb_values v = {0};
+  bool found = false;
+  if (t->id) NB_TRY(find_first(t->id, row, pool, &v, &found, err));
+  if (found && v.n == 1 && v.text[0] && *v.text[0]) return item->id = v.text[0], NB_OK;
+  char buf[300];
+  int n = snprintf(buf, sizeof buf, "%.250s%s%zu", item->subject, *item->subject ? ":" : "", index);
+  if (!(item->id = nb_pool_copy(pool, buf, (size_t)n))) return out_of_memory(where, err);
+  return NB_OK;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* Prompts, built byte for byte as the protocol that a task describes has them. */
+#ifndef NB_PROMPT_H
+#define NB_PROMPT_H
+
+#include "dataset.h"
+#include "text.h"
+
+#include <xxhash.h>
+
+/* Builds the prompts of one task. */
+typedef struct nb_prompter {
+  const nb_task *task;
+  size_t shots;             /* examples wanted */
+  const nb_dataset *pool;   /* where they come from; NULL when shots is 0 */
+  const nb_item **spread;   /* (shots) the examples of NB_SHOTS_SPREAD */
+} nb_prompter;
+
+/* shots: how many examples; pool: the split that they come from. Both must outlive the prompter.
+ * NB_ERR_ARG: the pool does not have so many. nb_prompter_free releases. */
+nb_status nb_prompter_create(const nb_task *t, size_t shots, const nb_dataset *pool, nb_prompter *out, nb_err *err);
+void nb_prompter_free(nb_prompter *p);
+
+/* What is scored: the log-prob of each choice's continuation after its context. */
+typedef struct nb_prompt {
+  size_t n;                    /* choices */
+  size_t n_contexts;           /* 1, or n for NB_SCORE_PARTIAL */
+  nb_text *context;            /* (n_contexts) */
+  nb_text *continuation;       /* (n) delimiter and target; all the same text for NB_SCORE_PARTIAL */
+  size_t *chars, *bytes;       /* (n) length of each choice's text, for acc_norm and acc_bytes */
+} nb_prompt;
+
+/* Builds item's prompt with the first `shots` examples (at most the prompter's). nb_prompt_free releases. An item
+ * is never its own example: where the pool is the evaluated split, it is left out by its id. */
+nb_status nb_prompt_build(const nb_prompter *p, const nb_item *item, size_t shots, nb_prompt *out, nb_err *err);
+void nb_prompt_free(nb_prompt *p);
+
+/* Context i's text for choice i. */
+static inline const nb_text *nb_prompt_context(const nb_prompt *p, size_t choice) {
+  return &p->context[p->n_contexts == 1 ? 0 : choice];
+}
+
+/* Hashes everything that is scored, with lengths, so that no two different prompts give the same bytes. */
+void nb_prompt_hash(const nb_prompt *p, XXH3_state_t *state);
+
+#endif

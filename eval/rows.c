@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#include "rows.h"
+
+#include "csvline.h"
+#include "json.h"
+#include "rowpath.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef nb_status (*row_fn)(void *ctx, cJSON *row, const char *where, nb_err *err);
+
+enum { WHERE_MAX = 300 };
+
+/* ---- JSON ---- */
+
+static nb_status read_jsonl(const char *file, const char *bytes, size_t n, row_fn see, void *ctx, nb_err *err) {
+  size_t line = 1;
+  for (const char *p = bytes, *end = bytes + n; p < end; line++) {
+    const char *nl = memchr(p, '\n', (size_t)(end - p));
+    size_t len = (size_t)((nl ? nl : end) - p), blank = 0;
+    while (blank < len && strchr(" \t\r", p[blank])) blank++;
+    if (blank < len) {
+      cJSON *row;
+      char where[WHERE_MAX];
+      snprintf(where, sizeof where, "%.250s:%zu", file, line);
+      NB_TRY(nb_json_parse_at(p, len, file, line, &row, err));
+      NB_TRY(see(ctx, row, where, err));
+    }
+    p = nl ? nl + 1 : end;
+  }
+  return NB_OK;
+}
+
+static nb_status read_json(const char *file, const char *bytes, size_t n, row_fn see, void *ctx, nb_err *err) {
+  cJSON *all, *rows;
+  NB_TRY(nb_json_parse(bytes, n, file, &all, err));
+  rows = all;
+  if (cJSON_IsObject(all)) {
+    rows = NULL;
+    for (cJSON *m = all->child; m; m = m->next)
+      if (cJSON_IsArray(m)) {
+        if (rows) {
+          cJSON_Delete(all);
+          return nb_fail(err, NB_ERR_FORMAT, "%s: an object with several arrays; want an array of rows", file);
+        }
+        rows = m;
+      }
+  }
+  nb_status st = NB_OK;
+  if (!rows || !cJSON_IsArray(rows)) st = nb_fail(err, NB_ERR_FORMAT, "%s: want an array of rows", file);
+  for (size_t i = 0; st == NB_OK && rows->child; i++) {
+    char where[WHERE_MAX];
+    snprintf(where, sizeof where, "%.250s: row %zu", file, i + 1);
+    st = see(ctx, cJSON_DetachItemViaPointer(rows, rows->child), where, err);
+  }
+  cJSON_Delete(all);
+  return st;
+}
+
+/* ---- CSV ---- */
+
+typedef struct names {
+  const nb_csv *csv;
+  bool all;
+} names;
+
+static void see_name(void *ctx, const char *name, size_t n) {
+  names *h = ctx;
+  bool found = false;
+  for (size_t i = 0; i < h->csv->n; i++)
+    found = found || (strlen(h->csv->field[i]) == n && !memcmp(h->csv->field[i], name, n));
+  h->all = h->all && found;
+}
+
+/* Whether every name of one of the paths is a cell of the line. */
+static bool line_names(const cJSON *paths, const nb_csv *csv) {
+  if (!paths || cJSON_IsObject(paths)) return true;
+  const cJSON *first = cJSON_IsArray(paths) ? paths->child : paths;
+  for (const cJSON *p = first; p; p = p == paths ? NULL : p->next) {
+    names h = {csv, true};
+    nb_rowpath_names(p->valuestring, see_name, &h);
+    if (h.all) return true;
+  }
+  return false;
+}
+
+static nb_status out_of_memory(const char *where, nb_err *err) {
+  return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+}
+
+/* The line as an object. */
+static nb_status csv_row(const nb_csv *csv, const cJSON *columns, size_t n_columns, const char *where, cJSON **out,
+                         nb_err *err) {
+  if (csv->n != n_columns)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: %zu columns; want %zu", where, csv->n, n_columns);
+  cJSON *row = cJSON_CreateObject();
+  const cJSON *name = columns->child;
+  for (size_t i = 0; row && i < csv->n; i++, name = name->next)
+    if (!cJSON_AddStringToObject(row, name->valuestring, csv->field[i])) {
+      cJSON_Delete(row);
+      row = NULL;
+    }
+  return (*out = row) ? NB_OK : out_of_memory(where, err);
+}
+
+static nb_status read_csv(const nb_task *t, const char *file, const char *bytes, size_t n, char separator, row_fn see,
+                          void *ctx, nb_err *err) {
+  nb_csv csv;
+  nb_status st;
+  const cJSON *columns = t->columns;
+  cJSON *header = NULL;
+  size_t n_columns = columns ? (size_t)cJSON_GetArraySize(columns) : 0;
+  bool more, first = true;
+  NB_GOTO(nb_csv_open(&csv, bytes, n, separator, file, err));
+  for (;;) {
+    NB_GOTO(nb_csv_next(&csv, &more, err));
+    if (!more) break;
+    char where[WHERE_MAX];
+    snprintf(where, sizeof where, "%.250s:%zu", file, csv.line);
+    if (first && line_names(t->question, &csv) && line_names(t->choices, &csv) && line_names(t->answer, &csv)) {
+      header = cJSON_CreateStringArray((const char *const *)csv.field, (int)csv.n);
+      if (!header) NB_GOTO(out_of_memory(where, err));
+      columns = header, n_columns = csv.n, first = false;
+      continue;
+    }
+    first = false;
+    if (!columns)
+      NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: the first line is no header with the fields of task %s", where, t->name));
+    cJSON *row;
+    NB_GOTO(csv_row(&csv, columns, n_columns, where, &row, err));
+    NB_GOTO(see(ctx, row, where, err));
+  }
+fail:
+  cJSON_Delete(header);
+  nb_csv_close(&csv);
+  return st;
+}
+
+/* ---- by name ---- */
+
+static bool ends(const char *s, size_t n, const char *suffix) {
+  size_t k = strlen(suffix);
+  return n >= k && !memcmp(s + n - k, suffix, k);
+}
+
+nb_status nb_rows_read(const nb_task *t, const char *file, const char *bytes, size_t n, row_fn see, void *ctx,
+                       nb_err *err) {
+  size_t len = strlen(file);
+  if (ends(file, len, ".gz")) len -= 3;
+  if (ends(file, len, ".jsonl") || ends(file, len, ".ndjson")) return read_jsonl(file, bytes, n, see, ctx, err);
+  if (ends(file, len, ".json")) return read_json(file, bytes, n, see, ctx, err);
+  if (ends(file, len, ".csv")) return read_csv(t, file, bytes, n, ',', see, ctx, err);
+  if (ends(file, len, ".tsv")) return read_csv(t, file, bytes, n, '\t', see, ctx, err);
+  return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: want a name that ends in .csv, .tsv, .jsonl or .json (or that and .gz)",
+                 file);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+#include "task.h"
+
+#include "dataset.h"
+#include "json.h"
+#include "mapfile.h"
+#include "template.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const metric_names[] = {"acc", "acc_norm", "acc_bytes", "mass"};
+const char *nb_metric_name(nb_metric m) { return metric_names[m]; }
+
+/* ---- unknown keys ---- */
+
+static const char *const task_keys[] = {
+    "task", "version", "about", "source", "data", "split", "shots", "header", "prompt", "option", "target",
+    "delimiter", "separator", "prompt_filter", "choice_filter", "score", "metric", "ties", "categories",
+    "preset", "presets", NULL};
+static const char *const data_keys[] = {"splits", "columns", "subject", "id", "question", "choices", "labels",
+                                        "correct", "answer", "answer_base", "answers_file", NULL};
+static const char *const shots_keys[] = {"count", "from", "select", "drop_to_fit", NULL};
+
+static nb_status check_keys(const cJSON *obj, const char *where, const char *const *known, nb_err *err) {
+  for (const cJSON *m = obj ? obj->child : NULL; m; m = m->next) {
+    size_t i = 0;
+    while (known[i] && strcmp(known[i], m->string)) i++;
+    if (!known[i]) return nb_fail(err, NB_ERR_FORMAT, "%s: unknown key \"%s\"", where, m->string);
+  }
+  return NB_OK;
+}
+
+/* ---- reading ---- */
+
+/* One of the words in a NULL-ended list; *out stays when the key is absent. */
+static nb_status word(const cJSON *obj, const char *where, const char *key, const char *const *words, unsigned *out,
+                      nb_err *err) {
+  const char *s = NULL;
+  NB_TRY(nb_json_optional_string(obj, where, key, &s, err));
+  if (!s) return NB_OK;
+  char list[120] = "";
+  for (unsigned i = 0; words[i]; i++) {
+    if (!strcmp(words[i], s)) return *out = i, NB_OK;
+    snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", words[i]);
+  }
+  return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is \"%s\"; want one of %s", where, key, s, list);
+}
+
+/* A path or a list of paths, each spelt right. */
+static nb_status paths(const cJSON *data, const char *where, const char *key, const cJSON **out, nb_err *err) {
+  const cJSON *v = *out = nb_json_get(data, key);
+  if (!v) return NB_OK;
+  if (cJSON_IsObject(v) && !strcmp(key, "choices")) { /* {"constant": ["no", "yes"]} */
+    static const char *const keys[] = {"constant", NULL};
+    char sub[200];
+    snprintf(sub, sizeof sub, "%s: \"choices\"", where);
+    const cJSON *list;
+    NB_TRY(check_keys(v, sub, keys, err));
+    return nb_json_array(v, sub, "constant", &list, err);
+  }
+  const cJSON *first = cJSON_IsArray(v) ? v->child : v;
+  if (!first) return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is an empty list", where, key);
+  for (const cJSON *p = first; p; p = p == v ? NULL : p->next) {
+    if (!cJSON_IsString(p))
+      return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" must be a field path or a list of them", where, key);
+    if (nb_rowpath_check(p->valuestring, err) != NB_OK)
+      return nb_fail_in(err, NB_ERR_FORMAT, "%s: \"%s\"", where, key);
+  }
+  return NB_OK;
+}
+
+static nb_status string_list(const cJSON *v, const char *where, const char *key, nb_err *err) {
+  if (!cJSON_IsArray(v) || !v->child)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" must be a list of strings", where, key);
+  for (const cJSON *e = v->child; e; e = e->next)
+    if (!cJSON_IsString(e)) return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" must be a list of strings", where, key);
+  return NB_OK;
+}
+
+static nb_status read_data(nb_task *t, const char *where, nb_err *err) {
+  const cJSON *data;
+  NB_TRY(nb_json_object(t->json, where, "data", &data, err));
+  NB_TRY(check_keys(data, where, data_keys, err));
+  NB_TRY(nb_json_object(data, where, "splits", &t->splits, err));
+  for (const cJSON *s = t->splits->child; s; s = s->next) NB_TRY(string_list(s, where, s->string, err));
+  if ((t->columns = nb_json_get(data, "columns"))) NB_TRY(string_list(t->columns, where, "columns", err));
+  NB_TRY(paths(data, where, "subject", &t->subject, err));
+  NB_TRY(paths(data, where, "id", &t->id, err));
+  NB_TRY(paths(data, where, "question", &t->question, err));
+  NB_TRY(paths(data, where, "choices", &t->choices, err));
+  NB_TRY(paths(data, where, "labels", &t->labels, err));
+  NB_TRY(paths(data, where, "correct", &t->correct, err));
+  NB_TRY(paths(data, where, "answer", &t->answer, err));
+  if (!t->choices) return nb_fail(err, NB_ERR_FORMAT, "%s: \"data\" says no \"choices\"", where);
+  if (!t->answer && !t->correct)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: \"data\" says neither \"answer\" nor \"correct\"", where);
+  NB_TRY(nb_json_optional_string(data, where, "answers_file", &t->answers_file, err));
+  return nb_json_optional_size(data, where, "answer_base", 0, 1, &t->answer_base, err);
+}
+
+static nb_status template_string(const cJSON *obj, const char *where, const char *key, const char **out, nb_err *err) {
+  NB_TRY(nb_json_optional_string(obj, where, key, out, err));
+  if (*out && nb_template_check(*out, where, err) != NB_OK)
+    return nb_fail_in(err, NB_ERR_FORMAT, "\"%s\"", key);
+  return NB_OK;
+}
+
+static nb_status filter_string(const cJSON *obj, const char *where, const char *key, const char **out, nb_err *err) {
+  NB_TRY(nb_json_optional_string(obj, where, key, out, err));
+  if (!*out) return NB_OK;
+  nb_text none = {0};
+  nb_status st = nb_text_append_str(&none, "", err);
+  if (st == NB_OK) st = nb_filter_apply(*out, &none, where, err);
+  nb_text_free(&none);
+  return st;
+}
+
+static nb_status read_prompt(nb_task *t, const char *where, nb_err *err) {
+  static const char *const select_words[] = {"subject", "spread", NULL};
+  const cJSON *shots = NULL, *j = t->json;
+  NB_TRY(nb_json_optional_object(j, where, "shots", &shots, err));
+  if (shots) {
+    unsigned select = NB_SHOTS_SUBJECT;
+    NB_TRY(check_keys(shots, where, shots_keys, err));
+    NB_TRY(nb_json_optional_size(shots, where, "count", 0, NB_MAX_SHOTS, &t->shots, err));
+    NB_TRY(nb_json_optional_string(shots, where, "from", &t->shots_from, err));
+    NB_TRY(word(shots, where, "select", select_words, &select, err));
+    NB_TRY(nb_json_optional_bool(shots, where, "drop_to_fit", &t->drop_shots, err));
+    t->shots_select = (nb_shots_select)select;
+    if (t->shots_from && !nb_json_get(t->splits, t->shots_from))
+      return nb_fail(err, NB_ERR_FORMAT, "%s: \"shots\" come from \"%s\", which \"splits\" does not have", where,
+                     t->shots_from);
+    if (t->shots && !t->shots_from) return nb_fail(err, NB_ERR_FORMAT, "%s: \"shots\" says no \"from\"", where);
+  }
+  t->header = "", t->delimiter = " ", t->separator = "\n\n", t->option = "{{letter}}. {{choice}}\n";
+  NB_TRY(nb_json_string(j, where, "prompt", &t->prompt, err));
+  NB_TRY(template_string(j, where, "prompt", &t->prompt, err));
+  NB_TRY(template_string(j, where, "header", &t->header, err));
+  NB_TRY(template_string(j, where, "option", &t->option, err));
+  NB_TRY(template_string(j, where, "target", &t->target, err));
+  NB_TRY(nb_json_optional_string(j, where, "delimiter", &t->delimiter, err));
+  NB_TRY(nb_json_optional_string(j, where, "separator", &t->separator, err));
+  NB_TRY(filter_string(j, where, "prompt_filter", &t->prompt_filter, err));
+  return filter_string(j, where, "choice_filter", &t->choice_filter, err);
+}
+
+static nb_status read_score(nb_task *t, const char *where, nb_err *err) {
+  static const char *const score_words[] = {"letter", "continuation", "partial", NULL};
+  static const char *const metric_words[] = {"acc", "acc_norm", "acc_bytes", "mass", NULL};
+  static const char *const tie_words[] = {"first", "wrong", NULL};
+  unsigned score = NB_SCORE_LETTER, metric = NB_METRIC_ACC, ties = 0;
+  NB_TRY(word(t->json, where, "score", score_words, &score, err));
+  NB_TRY(word(t->json, where, "metric", metric_words, &metric, err));
+  NB_TRY(word(t->json, where, "ties", tie_words, &ties, err));
+  t->score = (nb_score_by)score, t->metric = (nb_metric)metric, t->ties_wrong = ties == 1;
+  if (t->score == NB_SCORE_PARTIAL && !t->target)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: score \"partial\" needs a \"target\" template", where);
+  if (t->score != NB_SCORE_PARTIAL && t->target)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: \"target\" is for score \"partial\" only", where);
+  NB_TRY(nb_json_optional_object(t->json, where, "categories", &t->categories, err));
+  for (const cJSON *c = t->categories ? t->categories->child : NULL; c; c = c->next)
+    NB_TRY(string_list(c, where, c->string, err));
+  return NB_OK;
+}
+
+/* ---- presets ---- */
+
+/* Puts copies of over's members into base: objects are merged, everything else is replaced, null removes. */
+static bool merge(cJSON *base, const cJSON *over) {
+  for (const cJSON *m = over->child; m; m = m->next) {
+    cJSON *old = cJSON_GetObjectItemCaseSensitive(base, m->string);
+    if (old && cJSON_IsObject(old) && cJSON_IsObject(m)) {
+      if (!merge(old, m)) return false;
+      continue;
+    }
+    if (old) cJSON_DeleteItemFromObjectCaseSensitive(base, m->string);
+    cJSON *copy = cJSON_Duplicate(m, 1);
+    if (!copy || !cJSON_AddItemToObject(base, m->string, copy)) return cJSON_Delete(copy), false;
+  }
+  return true;
+}
+
+static nb_status take_preset(nb_task *t, const char *where, const char *want, nb_err *err) {
+  const cJSON *presets = NULL;
+  NB_TRY(nb_json_optional_object(t->json, where, "presets", &presets, err));
+  NB_TRY(nb_json_optional_string(t->json, where, "preset", &t->preset, err));
+  if (!presets) {
+    if (want && *want) return nb_fail(err, NB_ERR_ARG, "%s: no preset \"%s\": this task has none", where, want);
+    return t->preset = "", NB_OK;
+  }
+  if (want) t->preset = want;
+  char list[200] = "";
+  for (const cJSON *p = presets->child; p; p = p->next) {
+    if (!cJSON_IsObject(p)) return nb_fail(err, NB_ERR_FORMAT, "%s: preset \"%s\" is no object", where, p->string);
+    char sub[300];
+    snprintf(sub, sizeof sub, "%s: preset \"%s\"", where, p->string);
+    NB_TRY(check_keys(p, sub, task_keys, err));
+    snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", p->string);
+  }
+  const cJSON *p = t->preset ? cJSON_GetObjectItemCaseSensitive(presets, t->preset) : NULL;
+  if (!p) return nb_fail(err, NB_ERR_ARG, "%s: no preset \"%s\"; there are %s", where, t->preset ? t->preset : "", list);
+  t->preset = p->string;
+  return merge(t->json, p) ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+}
+
+/* ---- the whole ---- */
+
+nb_status nb_task_parse(const char *json, size_t n, const char *file, const char *preset, nb_task *out, nb_err *err) {
+  nb_status st;
+  *out = (nb_task){0};
+  NB_TRY(nb_json_parse(json, n, file, &out->json, err));
+  if (!cJSON_IsObject(out->json)) NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: not a JSON object", file));
+  NB_GOTO(check_keys(out->json, file, task_keys, err));
+  NB_GOTO(nb_json_string(out->json, file, "task", &out->name, err));
+  NB_GOTO(take_preset(out, file, preset, err));
+  out->about = "";
+  NB_GOTO(nb_json_optional_string(out->json, file, "about", &out->about, err));
+  NB_GOTO(read_data(out, file, err));
+  out->split = out->splits->child ? out->splits->child->string : "";
+  NB_GOTO(nb_json_optional_string(out->json, file, "split", &out->split, err));
+  if (!nb_json_get(out->splits, out->split))
+    NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: \"splits\" does not have the split \"%s\"", file, out->split));
+  NB_GOTO(read_prompt(out, file, err));
+  NB_GOTO(read_score(out, file, err));
+  return NB_OK;
+fail:
+  nb_task_free(out);
+  return st;
+}
+
+enum { TASK_MAX_BYTES = 1 << 20 };
+
+nb_status nb_task_open(const char *name, const char *preset, nb_task *out, nb_err *err) {
+  *out = (nb_task){0};
+  size_t n = strlen(name);
+  if (strchr(name, '/') || (n > 5 && !strcmp(name + n - 5, ".json"))) {
+    char *bytes;
+    NB_TRY(nb_read_file(name, TASK_MAX_BYTES, &bytes, &n, err));
+    nb_status st = nb_task_parse(bytes, n, name, preset, out, err);
+    free(bytes);
+    return st;
+  }
+  char list[400] = "";
+  for (size_t i = 0; i < nb_n_builtin_tasks; i++) {
+    const nb_builtin *b = &nb_builtin_tasks[i];
+    char file[80];
+    snprintf(file, sizeof file, "task %s", b->name);
+    if (!strcmp(b->name, name)) return nb_task_parse((const char *)b->json, b->n, file, preset, out, err);
+    snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", b->name);
+  }
+  return nb_fail(err, NB_ERR_ARG, "no task \"%s\"; there are %s, and any task file's path", name, list);
+}
+
+void nb_task_free(nb_task *t) {
+  cJSON_Delete(t->json);
+  *t = (nb_task){0};
+}
+
+const char *nb_task_category(const nb_task *t, const char *subject) {
+  for (const cJSON *c = t->categories ? t->categories->child : NULL; c; c = c->next)
+    for (const cJSON *s = c->child; s; s = s->next)
+      if (!strcmp(s->valuestring, subject)) return c->string;
+  return "";
+}

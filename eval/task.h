@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* Task descriptions: where a data set's questions are, how a prompt is built from them, and how the answer is
+ * scored. JSON, documented in formats/TASKS.md; the built-in ones are data/tasks/ *.json, compiled in. */
+#ifndef NB_TASK_H
+#define NB_TASK_H
+
+#include "status.h"
+
+#include <cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum nb_score_by {
+  NB_SCORE_LETTER,       /* the letters of the choices are continuations of one prompt */
+  NB_SCORE_CONTINUATION, /* so are the choices' texts */
+  NB_SCORE_PARTIAL       /* each choice has its own prompt, all with one continuation (WinoGrande) */
+} nb_score_by;
+
+/* What makes a question right; every run reports all that apply, the task names the one that counts. */
+typedef enum nb_metric {
+  NB_METRIC_ACC,       /* the largest log-prob */
+  NB_METRIC_ACC_NORM,  /* the largest log-prob a character (code point) of the choice's text */
+  NB_METRIC_ACC_BYTES, /* the same a byte */
+  NB_METRIC_MASS       /* share of the probability that the right choices have (TruthfulQA MC2) */
+} nb_metric;
+const char *nb_metric_name(nb_metric m); /* "acc", "acc_norm", "acc_bytes", "mass" */
+
+typedef enum nb_shots_select {
+  NB_SHOTS_SUBJECT, /* the first rows of the question's own subject */
+  NB_SHOTS_SPREAD   /* the first row of each of so many subjects, evenly spread: one prompt head for all */
+} nb_shots_select;
+
+enum { NB_MAX_CHOICES = 26, NB_MAX_SHOTS = 64 };
+
+/* Strings belong to `json`. A pointer to cJSON stands where the description may give one path or a list. */
+typedef struct nb_task {
+  cJSON *json;        /* the description, the preset merged in */
+  const char *name, *preset; /* preset "": the task has none */
+  const char *about;
+
+  /* data */
+  const cJSON *splits;   /* object: split -> patterns of file names, see dataset.h */
+  const cJSON *columns;  /* array of names for CSV files without a header; NULL: they need one */
+  const cJSON *subject, *id, *question, *choices, *labels, *correct, *answer; /* paths; NULL: not given */
+  const char *answers_file; /* suffix of a file with an answer a line beside each data file; NULL: none */
+  size_t answer_base;       /* the number of the first choice in answers that are numbers */
+  const char *split;        /* evaluated by default */
+
+  /* prompt */
+  size_t shots;
+  const char *shots_from; /* a split; NULL when shots is 0 by default and none is named */
+  nb_shots_select shots_select;
+  bool drop_shots; /* a prompt too long for the model loses examples, as the original MMLU script does it */
+  const char *header, *prompt, *option, *target, *delimiter, *separator; /* templates; target may be NULL */
+  const char *prompt_filter, *choice_filter;                           /* NULL: none */
+
+  /* score */
+  nb_score_by score;
+  nb_metric metric;
+  bool ties_wrong; /* a right answer that ties with another is wrong; otherwise the first of them counts */
+
+  const cJSON *categories; /* object: category -> array of subjects; NULL: none */
+} nb_task;
+
+/* Reads a description. preset: NULL for the description's own default. Unknown keys, presets and values are refused
+ * by name. The caller frees with nb_task_free. */
+nb_status nb_task_parse(const char *json, size_t n, const char *file, const char *preset, nb_task *out, nb_err *err);
+
+/* A built-in task, or the file at that path when `name` holds a '/' or ends in ".json". */
+nb_status nb_task_open(const char *name, const char *preset, nb_task *out, nb_err *err);
+void nb_task_free(nb_task *t);
+
+/* The category of a subject, "" when it has none. */
+const char *nb_task_category(const nb_task *t, const char *subject);
+
+/* The built-in descriptions (task_builtin.c is made from data/tasks by the Makefile). */
+typedef struct nb_builtin {
+  const char *name;
+  const unsigned char *json;
+  size_t n;
+} nb_builtin;
+extern const nb_builtin nb_builtin_tasks[];
+extern const size_t nb_n_builtin_tasks;
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#include "dataset.h"
+#include "mapfile.h"
+#include "tempdir.h"
+
+/* Reads text as a file of that name with a built-in task; "bare.csv" is of the subject "s". */
+static nb_status add(const char *task, const char *file, const char *text, const char *answers, nb_task *t,
+                     nb_dataset *d, nb_err *err) {
+  *d = (nb_dataset){0};
+  NB_TRY(nb_task_open(task, NULL, t, err));
+  return nb_dataset_add(t, file, strcmp(file, "bare.csv") ? NULL : "s", text, strlen(text), answers, answers ? strlen(answers) : 0, d, err);
+}
+
+static void done(nb_task *t, nb_dataset *d) { nb_dataset_free(d), nb_task_free(t); }
+
+/* Expects a failure whose message holds all the words. */
+static void refused(const char *task, const char *file, const char *text, const char *answers, const char *words) {
+  nb_err err;
+  nb_task t;
+  nb_dataset d;
+  nb_status st = add(task, file, text, answers, &t, &d, &err);
+  CHECK_MSG(st == NB_ERR_FORMAT, "accepted or other status %d (want \"%s\"): %s", st, words, text);
+  if (st != NB_OK) CHECK_MSG(strstr(err.msg, words), "\"%s\" does not say \"%s\"", err.msg, words);
+  done(&t, &d);
+}
+
+TEST(csv_forms) {
+  nb_err err;
+  nb_task t;
+  nb_dataset d;
+  const char *bare = "\"Two\nlines, \"\"quoted\"\"\",a,b,\"c,c\",d,C\r\nsecond,1,2,3,4,A";
+  CHECK_OK(add("mmlu", "bare.csv", bare, NULL, &t, &d, &err));
+  CHECK(d.n == 2 && d.item[0].answer == 2 && d.item[1].answer == 0 && d.item[0].n_choices == 4);
+  CHECK_STR(d.item[0].question, "Two\nlines, \"quoted\"");
+  CHECK_STR(d.item[0].choice[2], "c,c");
+  CHECK_STR(d.item[1].choice[3], "4");
+  CHECK_STR(d.item[1].id, "s:1");
+  done(&t, &d);
+  const char *header = "\xef\xbb\xbfsubject,question,choice0,choice1,choice2,choice3,answer\nlaw,q,w,x,y,z,3\n";
+  CHECK_OK(add("mmlu", "x.csv", header, NULL, &t, &d, &err));
+  CHECK(d.n == 1 && d.item[0].answer == 3);
+  CHECK_STR(d.item[0].subject, "law");
+  CHECK_STR(d.item[0].id, "law:0");
+  done(&t, &d);
+  CHECK_OK(add("mmlu", "x.tsv", "question\tA\tB\tC\tD\tanswer\tsubject\nq\tw\tx\ty\tz\tB\ts\n", NULL, &t, &d, &err));
+  CHECK(d.n == 1 && d.item[0].answer == 1);
+  done(&t, &d);
+}
+
+TEST(json_forms) {
+  nb_err err;
+  nb_task t;
+  nb_dataset d;
+  const char *jsonl = "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", 2, true, \"d\"], \"answer\": 1}\n\n"
+                      "{\"question\": \"r\", \"subject\": \"s\", \"choices\": [\"a\", \"b\", \"c\", \"d\"], \"answer\": \"D\"}";
+  CHECK_OK(add("mmlu", "x.jsonl.gz", jsonl, NULL, &t, &d, &err));
+  CHECK(d.n == 2 && d.item[0].answer == 1 && d.item[1].answer == 3);
+  CHECK_STR(d.item[0].choice[1], "2");
+  CHECK_STR(d.item[0].choice[2], "true");
+  done(&t, &d);
+  /* ARC: labels that are numbers; three choices. */
+  const char *arc = "{\"id\":\"x\",\"question\":{\"stem\":\"s\",\"choices\":[{\"text\":\"p\",\"label\":\"1\"},"
+                    "{\"text\":\"q\",\"label\":\"2\"},{\"text\":\"r\",\"label\":\"3\"}]},\"answerKey\":\"3\"}";
+  CHECK_OK(add("arc_easy", "a.jsonl", arc, NULL, &t, &d, &err));
+  CHECK(d.n == 1 && d.item[0].n_choices == 3 && d.item[0].answer == 2);
+  CHECK_STR(d.item[0].id, "x");
+  done(&t, &d);
+  /* The form of the hub. */
+  CHECK_OK(add("arc_easy", "a.jsonl", "{\"id\":\"y\",\"question\":\"s\",\"choices\":{\"text\":[\"p\",\"q\"],\"label\":"
+               "[\"A\",\"B\"]},\"answerKey\":\"B\"}", NULL, &t, &d, &err));
+  CHECK(d.item[0].answer == 1);
+  done(&t, &d);
+  CHECK_OK(add("truthfulqa_mc2", "mc_task.json", "[{\"question\": \"q\", \"mc2_targets\": {\"a\": 0, \"b\": 1, \"c\": 1}}]",
+               NULL, &t, &d, &err));
+  CHECK(d.item[0].answer == 1 && d.item[0].correct[2] && !d.item[0].correct[0]);
+  done(&t, &d);
+  CHECK_OK(add("boolq", "dev.jsonl", "{\"question\":\"q\",\"passage\":\"p\",\"answer\":true}", NULL, &t, &d, &err));
+  CHECK(d.item[0].answer == 1);
+  CHECK_STR(d.item[0].choice[0], "no");
+  done(&t, &d);
+  CHECK_OK(add("winogrande", "dev.jsonl", "{\"qID\":\"k\",\"sentence\":\"a _ b\",\"option1\":\"x\",\"option2\":\"y\",\"answer\":\"2\"}",
+               NULL, &t, &d, &err));
+  CHECK(d.item[0].answer == 1);
+  done(&t, &d);
+  CHECK_OK(add("piqa", "valid.jsonl", "{\"goal\":\"g\",\"sol1\":\"x\",\"sol2\":\"y\"}\n{\"goal\":\"h\",\"sol1\":\"x\",\"sol2\":\"y\"}\n",
+               "1\n0\n", &t, &d, &err));
+  CHECK(d.n == 2 && d.item[0].answer == 1 && d.item[1].answer == 0);
+  done(&t, &d);
+  CHECK_OK(add("custom", "mine.jsonl", "{\"question\":\"q\",\"choices\":[\"red\",\"green\"],\"answer\":\"green\"}", NULL, &t, &d, &err));
+  CHECK(d.item[0].answer == 1);
+  done(&t, &d);
+}
+
+TEST(bad_rows_are_named) {
+  refused("mmlu", "bare.csv", "q,a,b,c,d,A\nq,a,b,c,d,E\n", NULL, "bare.csv:2: answer \"E\" is outside its 4 choices");
+  refused("mmlu", "bare.csv", "q,a,b,c,A\n", NULL, "bare.csv:1: 5 columns; want 6");
+  refused("mmlu", "bare.csv", "q,a,b,c,d,A\n\"q,a,b\n\n", NULL, "bare.csv:2: a quoted field never ends");
+  refused("mmlu", "bare.csv", "q,a,b,c,d,A\n\"q\"x,a,b,c,d,A\n", NULL, "bare.csv:2: text behind");
+  refused("mmlu", "bare.csv", "", NULL, "bare.csv: the file holds no question");
+  refused("mmlu", "bare.csv", "question,A,B,C,D,answer\n", NULL, "holds no question");
+  refused("mmlu", "bare.csv", "q,a,b,c,d,\n", NULL, "outside");
+  refused("mmlu", "bare.csv", "q,1,2,3,0,2\n", NULL, "may be a number or a choice's text");
+  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", \"b\"], \"answer\": 2}", NULL, "outside");
+  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", \"b\"], \"answer\": 0}\n{\"a\": }", NULL, "x.jsonl:2");
+  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": 0}", NULL, "no field subject");
+  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\"], \"answer\": 0}", NULL, "1 choices");
+  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", \"b\"]}", NULL, "no answer");
+  refused("mmlu", "x.jsonl", "[1]\n", NULL, "must be an object");
+  refused("arc_easy", "x.jsonl", "{\"question\":{\"stem\":\"s\",\"choices\":[{\"text\":\"p\",\"label\":\"A\"},{\"text\":\"q\","
+          "\"label\":\"B\"}]},\"answerKey\":\"C\"}", NULL, "none of the choices' labels");
+  refused("winogrande", "x.jsonl", "{\"sentence\":\"a _ b\",\"option1\":\"x\",\"option2\":\"y\",\"answer\":\"0\"}", NULL, "outside");
+  refused("piqa", "x.jsonl", "{\"goal\":\"g\",\"sol1\":\"x\",\"sol2\":\"y\"}\n", "", "fewer lines");
+  refused("piqa", "x.jsonl", "{\"goal\":\"g\",\"sol1\":\"x\",\"sol2\":\"y\"}\n", "1\n0\n", "more lines");
+  refused("piqa", "x.jsonl", "{\"goal\":\"g\",\"sol1\":\"x\",\"sol2\":\"y\"}\n", NULL, "no answer");
+  refused("truthfulqa_mc1", "x.json", "[{\"question\": \"q\", \"mc1_targets\": {\"a\": 0, \"b\": 0}}]", NULL, "no choice is marked right");
+  refused("truthfulqa_mc1", "x.json", "{\"a\": 1}", NULL, "want an array of rows");
+}
+
+TEST(patterns) {
+  size_t b, n;
+  CHECK(nb_pattern_match("test/{subject}_test.csv", "mmlu/test/law_test.csv", &b, &n) && b == 10 && n == 3);
+  CHECK(nb_pattern_match("test/{subject}_test.csv", "test/law_test.csv.gz", &b, &n) && b == 5 && n == 3);
+  CHECK(!nb_pattern_match("test/{subject}_test.csv", "best/law_test.csv", &b, &n));
+  CHECK(!nb_pattern_match("test/{subject}_test.csv", "latest/law_test.csv", &b, &n));
+  CHECK(!nb_pattern_match("test/{subject}_test.csv", "test/_test.csv", &b, &n));
+  CHECK(!nb_pattern_match("test/{subject}_test.csv", "test/sub/law_test.csv", &b, &n));
+  CHECK(nb_pattern_match("{subject}/test.csv", "a/law/test.csv", &b, &n) && b == 2 && n == 3);
+  CHECK(nb_pattern_match("dev.jsonl", "x/dev.jsonl", &b, &n) && n == 0);
+  CHECK(nb_pattern_match("dev.jsonl", "dev.jsonl", &b, &n));
+  CHECK(!nb_pattern_match("dev.jsonl", "mydev.jsonl", &b, &n));
+}
+
+TEST(a_directory_of_subjects) {
+  nb_err err;
+  nb_task t;
+  nb_dataset d;
+  CHECK_OK(nb_task_open("mmlu", NULL, &t, &err));
+  CHECK_OK(nb_dataset_read(&t, "tests/golden/mmlu", "test", &d, &err));
+  CHECK(d.n == 5);
+  CHECK_STR(d.item[0].id, "abstract_algebra:0");
+  CHECK_STR(d.item[4].subject, "high_school_us_history");
+  CHECK_STR(nb_task_category(&t, d.item[4].subject), "humanities");
+  nb_dataset_free(&d);
+  CHECK(nb_dataset_read(&t, "tests/golden/mmlu", "val", &d, &err) == NB_ERR_ARG && strstr(err.msg, "\"val\""));
+  CHECK(nb_dataset_read(&t, "tests/golden/nowhere", "test", &d, &err) == NB_ERR_IO);
+  const char *one = "tests/golden/mmlu/test/formal_logic_test.csv";
+  CHECK(nb_dataset_read(&t, one, "dev", &d, &err) == NB_ERR_ARG);
+  CHECK_OK(nb_dataset_read(&t, one, "test", &d, &err));
+  CHECK(d.n == 2);
+  CHECK_STR(d.item[0].subject, "formal_logic");
+  nb_dataset_free(&d);
+  nb_task_free(&t);
+  /* Ids must be unique. */
+  const char *row = "{\"id\":\"x\",\"question\":\"q\",\"choices\":[\"a\",\"b\"],\"answer\":0}\n";
+  char twice[200];
+  snprintf(twice, sizeof twice, "%s%s", row, row);
+  char *file = temp_text("test.jsonl", twice);
+  CHECK_OK(nb_task_open("custom", NULL, &t, &err));
+  CHECK(nb_dataset_read(&t, file, "test", &d, &err) == NB_ERR_FORMAT && strstr(err.msg, "the id \"x\""));
+  nb_task_free(&t);
+  free(file);
+}
+
+int main(void) {
+  RUN(csv_forms);
+  RUN(json_forms);
+  RUN(bad_rows_are_named);
+  RUN(patterns);
+  RUN(a_directory_of_subjects);
+  temp_remove();
+  return test_end();
+}
