@@ -162,10 +162,7 @@ nb_status nb_fidelity_measure(nb_session *ref_s, const nb_model *ref, nb_session
     memcpy(window, tokens + c * ctx, ctx * sizeof *window);
     if (o->bos >= 0) window[0] = o->bos;
     NB_GOTO(score_window(&a, &b, window, ctx, rows + c * half, err));
-    if (o->progress && !o->progress(o->progress_ctx, c + 1, chunks)) {
-      st = nb_fail(err, NB_ERR_INTERRUPTED, "interrupted after %zu of %zu windows", c + 1, chunks);
-      goto fail;
-    }
+    NB_GOTO(nb_progress_step(o->progress, c + 1, chunks, err));
   }
   NB_GOTO(summarise(rows, chunks, half, out, err));
   out->ref_seconds = a.seconds, out->cand_seconds = b.seconds;

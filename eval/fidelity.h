@@ -5,15 +5,14 @@
 #define NB_FIDELITY_H
 
 #include "model.h"
+#include "progress.h"
 
 typedef struct nb_fidelity_opts {
   size_t ctx;        /* tokens of a window, at least 2 */
   size_t max_chunks; /* windows at most; 0: all whole windows of the text */
   int32_t bos;       /* put in place of each window's first token; -1: no */
   nb_kv_type ref_kv, cand_kv;
-  /* Called after each window with what is known so far; false stops the run (NB_ERR_INTERRUPTED). May be NULL. */
-  bool (*progress)(void *ctx, size_t done, size_t total);
-  void *progress_ctx;
+  const nb_progress *progress; /* counts windows; may be NULL */
 } nb_fidelity_opts;
 
 /* Of a window t[0 .. ctx), the predictions of t[ctx/2 .. ctx) are scored. Divergences in nats. */

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* The forward pass against transformers' logits and greedy continuations (tests/golden/model), and its invariances: the
+ * same bits for any batch split, thread count, instruction set and shared prefix. */
+#include "test.h"
+
+#include "cpu.h"
+#include "generate.h"
+#include "hf_config.h"
+#include "mem.h"
+#include "model.h"
+#include "safetensors.h"
+
+#include <stdint.h>
+
+typedef struct fixture {
+  nb_safetensors st;
+  nb_tensor_source tensors;
+  nb_weight_source source;
+  nb_model model;
+} fixture;
+
+static const char *const variants[] = {"mha_window", "gqa_f16", "longrope_su", "longrope_window", "partial_tied",
+                                       "partial",    "head_dim", "f32",        "sharded"};
+enum { VARIANTS = sizeof variants / sizeof *variants };
+
+static nb_err err;
+
+static int open_fixture(const char *variant, const char *config, fixture *f) {
+  char path[256];
+  memset(f, 0, sizeof *f);
+  char *json;
+  size_t n;
+  snprintf(path, sizeof path, "tests/golden/model/%s/%s", variant, config);
+  if (nb_read_file(path, 1 << 20, &json, &n, &err) != NB_OK) return 0;
+  nb_status parsed = nb_hf_config_parse(json, n, path, &f->model.config, &err);
+  free(json);
+  snprintf(path, sizeof path, "tests/golden/model/%s", variant);
+  if (parsed != NB_OK || nb_safetensors_open(path, &f->st, &err) != NB_OK) return 0;
+  nb_safetensors_source(&f->st, &f->tensors);
+  nb_phi3_source(&f->tensors, &f->source);
+  return nb_weights_bind(&f->model.config, &f->source, &f->model.weights, &err) == NB_OK;
+}
+
+static void close_fixture(fixture *f) {
+  nb_weights_free(&f->model.weights);
+  nb_safetensors_close(&f->st);
+}
+
+static nb_session *session(const fixture *f, int threads, size_t max_tokens, unsigned features) {
+  nb_session *s = NULL;
+  nb_session_opts o = {threads, max_tokens, features};
+  if (nb_session_create(&f->model.config, &o, &s, &err) != NB_OK) printf("  %s\n", err.msg);
+  return s;
+}
+
+static uint8_t *read_expect(const char *variant) {
+  char path[256];
+  snprintf(path, sizeof path, "tests/golden/model/%s/expect.bin", variant);
+  FILE *f = fopen(path, "rb");
+  if (!f) return NULL;
+  fseek(f, 0, SEEK_END);
+  long n = ftell(f);
+  rewind(f);
+  uint8_t *p = malloc((size_t)n);
+  if (fread(p, 1, (size_t)n, f) != (size_t)n || memcmp(p, "NBGOLD01", 8)) free(p), p = NULL;
+  fclose(f);
+  return p;
+}
+
+static uint32_t u32(const uint8_t **p) {
+  uint32_t v;
+  memcpy(&v, *p, 4);
+  *p += 4;
+  return v;
+}
+
+/* Relative to the logits' spread: 2 to 3 layers of float sums in another order than the reference's. */
+static const double BOUND = 1e-4;
+
+/* All hidden states of a sequence's logits, in batches of max_tokens. */
+static int run_logits(nb_session *s, const fixture *f, const int32_t *ids, size_t T, float *logits) {
+  nb_kv *kv;
+  size_t V = f->model.config.vocab, step = nb_session_max_tokens(s);
+  if (nb_kv_create(&f->model.config, T, NB_KV_F32, nb_config_long_rope(&f->model.config, T), &kv, &err) != NB_OK) return 0;
+  int ok = 1;
+  for (size_t i = 0; i < T && ok; i += step) {
+    size_t n = nb_min(step, T - i), rows[1024];
+    ok = nb_prefill(s, &f->model, kv, ids + i, n, &err) == NB_OK;
+    for (size_t r = 0; r < n; r++) rows[r] = r;
+    if (ok) nb_logits(s, &f->model, rows, n, logits + i * V);
+  }
+  nb_kv_free(kv);
+  return ok;
+}
+
+static void check_logits(const fixture *f, nb_session *s, const uint8_t *p) {
+  p += 8;
+  size_t V = u32(&p), S = u32(&p);
+  u32(&p);
+  for (size_t i = 0; i < S; i++) {
+    size_t T = u32(&p), R = u32(&p);
+    const int32_t *ids = (const int32_t *)(const void *)p;
+    const uint32_t *rows = (const uint32_t *)(const void *)(p + 4 * T);
+    const float *want = (const float *)(const void *)(p + 4 * (T + R));
+    float *got = malloc(T * V * sizeof *got);
+    CHECK_MSG(run_logits(s, f, ids, T, got), "%s", err.msg);
+    double worst = 0, spread = 0;
+    for (size_t r = 0; r < R; r++)
+      for (size_t v = 0; v < V; v++) {
+        worst = fmax(worst, fabs((double)got[rows[r] * V + v] - want[r * V + v]));
+        spread = fmax(spread, fabs((double)want[r * V + v]));
+      }
+    CHECK_MSG(worst <= BOUND * spread, "sequence of %zu: logits differ by %g (largest logit %g)", T, worst, spread);
+    free(got);
+    p += 4 * (T + R + R * V);
+  }
+}
+
+typedef struct collect {
+  int32_t ids[256];
+  size_t n;
+} collect;
+
+static bool add_token(void *ctx, int32_t id) {
+  collect *c = ctx;
+  c->ids[c->n++] = id;
+  return c->n < 256;
+}
+
+static void check_greedy(const fixture *f, nb_session *s, const uint8_t *p) {
+  p += 8;
+  size_t V = u32(&p), S = u32(&p), G = u32(&p);
+  for (size_t i = 0; i < S; i++) {
+    size_t T = u32(&p), R = u32(&p);
+    p += 4 * (T + R + R * V);
+  }
+  CHECK(G > 0);
+  for (size_t i = 0; i < G; i++) {
+    size_t P = u32(&p), N = u32(&p);
+    const int32_t *prompt = (const int32_t *)(const void *)p, *want = prompt + P;
+    collect c = {.n = 0};
+    nb_generation g = {.max_new = N, .ignore_eos = true, .token = add_token, .ctx = &c};
+    CHECK_MSG(nb_generate(s, &f->model, prompt, P, &g, NULL, &err) == NB_OK, "%s", err.msg);
+    CHECK_MSG(c.n == N && memcmp(c.ids, want, 4 * N) == 0, "greedy continuation %zu of %zu tokens differs", i, P);
+    p += 4 * (P + N);
+  }
+}
+
+static void each_variant(const char *config, void (*check)(const fixture *, nb_session *, const uint8_t *)) {
+  for (size_t i = 0; i < VARIANTS; i++) {
+    fixture f;
+    CHECK_MSG(open_fixture(variants[i], config, &f), "%s: %s", variants[i], err.msg);
+    uint8_t *expect = read_expect(variants[i]);
+    nb_session *s = session(&f, 2, 16, nb_cpu_detect());
+    CHECK(expect && s);
+    if (expect && s) {
+      int before = test_bad;
+      check(&f, s, expect);
+      if (test_bad > before) printf("  in variant %s\n", variants[i]);
+    }
+    nb_session_free(s);
+    free(expect);
+    close_fixture(&f);
+  }
+}
+
+TEST(logits_equal_transformers) { each_variant("config.json", check_logits); }
+TEST(logits_equal_with_the_other_config_form) { each_variant("config.other.json", check_logits); }
+TEST(greedy_equals_transformers) { each_variant("config.json", check_greedy); }
+
+/* One reference run against a run in other batches, threads, and with another instruction set. */
+static void check_same_bits(const fixture *f, nb_session *s, const uint8_t *p) {
+  p += 8;
+  size_t V = u32(&p);
+  u32(&p), u32(&p);
+  size_t T = u32(&p);
+  u32(&p);
+  const int32_t *ids = (const int32_t *)(const void *)p;
+  float *a = malloc(T * V * sizeof *a), *b = malloc(T * V * sizeof *b);
+  CHECK_MSG(run_logits(s, f, ids, T, a), "%s", err.msg);
+  const struct { int threads; size_t max_tokens; unsigned mask; } other[] = {{1, 512, ~0u}, {3, 1, ~0u}, {2, 5, NB_CPU_AVX2}, {1, 7, 0}};
+  for (size_t i = 0; i < 4; i++) {
+    nb_session *t = session(f, other[i].threads, other[i].max_tokens, nb_cpu_detect() & other[i].mask);
+    CHECK_MSG(run_logits(t, f, ids, T, b), "%s", err.msg);
+    CHECK_MSG(memcmp(a, b, T * V * sizeof *a) == 0, "other bits with %d threads, batches of %zu, kernels %s",
+              other[i].threads, other[i].max_tokens, nb_session_kernels(t)->name);
+    nb_session_free(t);
+  }
+  free(a), free(b);
+}
+TEST(bits_do_not_depend_on_the_split) { each_variant("config.json", check_same_bits); }
+
+/* Two questions after a shared prefix, in one batch, against the same two run whole and alone. */
+TEST(forks_equal_whole_runs) {
+  fixture f;
+  CHECK_MSG(open_fixture("mha_window", "config.json", &f), "%s", err.msg);
+  nb_session *s = session(&f, 2, 128, nb_cpu_detect());
+  enum { P = 41, N = 9 };
+  size_t D = f.model.config.hidden;
+  for (int type = NB_KV_F32; type <= NB_KV_Q8; type++) {
+    int32_t ids[2][P + N];
+    for (int q = 0; q < 2; q++)
+      for (int i = 0; i < P + N; i++) ids[q][i] = (i * 37 + (i >= P) * q * 11 + 5) % 131;
+    nb_kv *parent, *kv[2];
+    float *whole = malloc(2 * N * D * sizeof *whole);
+    for (int q = 0; q < 2; q++) {
+      CHECK_OK(nb_kv_create(&f.model.config, P + N, (nb_kv_type)type, false, &kv[q], &err));
+      CHECK_OK(nb_prefill(s, &f.model, kv[q], ids[q], P + N, &err));
+      memcpy(whole + q * N * D, nb_session_hidden(s) + P * D, N * D * sizeof *whole);
+      nb_kv_free(kv[q]);
+    }
+    CHECK_OK(nb_kv_create(&f.model.config, P + 5, (nb_kv_type)type, false, &parent, &err));
+    CHECK_OK(nb_prefill(s, &f.model, parent, ids[0], P, &err));
+    nb_segment seg[2];
+    for (int q = 0; q < 2; q++) {
+      CHECK_OK(nb_kv_fork(parent, P, P + N, &kv[q], &err));
+      seg[q] = (nb_segment){kv[q], ids[q] + P, N};
+    }
+    CHECK_OK(nb_forward(s, &f.model, seg, 2, &err));
+    CHECK(memcmp(whole, nb_session_hidden(s), 2 * N * D * sizeof *whole) == 0);
+    CHECK(nb_kv_bytes(kv[0]) < nb_kv_bytes(parent) && nb_kv_length(kv[0]) == P + N);
+    for (int q = 0; q < 2; q++) nb_kv_free(kv[q]);
+    nb_kv_free(parent);
+    free(whole);
+  }
+  nb_session_free(s);
+  close_fixture(&f);
+}
+
+TEST(arguments_are_checked) {
+  fixture f;
+  CHECK_MSG(open_fixture("longrope_su", "config.json", &f), "%s", err.msg);
+  nb_session *s = session(&f, 1, 8, nb_cpu_detect());
+  nb_kv *kv;
+  CHECK_OK(nb_kv_create(&f.model.config, 64, NB_KV_F16, false, &kv, &err));
+  int32_t ids[64] = {0};
+  nb_segment seg = {kv, ids, 9};
+  CHECK(nb_forward(s, &f.model, &seg, 1, &err) == NB_ERR_ARG);
+  seg.n = 1, ids[0] = -1;
+  CHECK(nb_forward(s, &f.model, &seg, 1, &err) == NB_ERR_ARG && strstr(err.msg, "-1"));
+  ids[0] = (int32_t)f.model.config.vocab;
+  CHECK(nb_forward(s, &f.model, &seg, 1, &err) == NB_ERR_ARG);
+  ids[0] = 0;
+  CHECK(nb_prefill(s, &f.model, kv, ids, 33, &err) == NB_ERR_ARG && strstr(err.msg, "long"));
+  nb_kv_free(kv);
+  nb_session_free(s);
+  close_fixture(&f);
+}
+
+int main(void) {
+  RUN(logits_equal_transformers);
+  RUN(logits_equal_with_the_other_config_form);
+  RUN(greedy_equals_transformers);
+  RUN(bits_do_not_depend_on_the_split);
+  RUN(forks_equal_whole_runs);
+  RUN(arguments_are_checked);
+  return test_end();
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* nibble kld: how far a model is from its reference, over a text. */
+#include "cli.h"
+#include "commands.h"
+#include "fidelity.h"
+#include "mapfile.h"
+#include "open.h"
+#include "progress_cli.h"
+
+#include <cJSON.h>
+#include <stdlib.h>
+
+enum { MAX_TEXT = 1 << 30 };
+
+typedef struct options {
+  const char *text, *bos, *ref_kv, *kv;
+  int ctx, chunks;
+} options;
+
+static nb_status read_ids(const options *o, const nb_opened *m, nb_ids *ids, nb_err *err) {
+  char *text = NULL;
+  size_t n;
+  NB_TRY(nb_read_file(o->text, MAX_TEXT, &text, &n, err));
+  nb_status st = nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, ids, err);
+  free(text);
+  return st;
+}
+
+/* The token that the tokenizer's template puts first, or -1. */
+static nb_status leading_token(const nb_opened *m, int32_t *bos, nb_err *err) {
+  nb_ids ids = {0};
+  *bos = -1;
+  nb_status st = nb_tokenizer_encode(m->tokenizer, "", 0, NB_ENCODE_ADD_SPECIAL, &ids, err);
+  if (st == NB_OK && ids.n) *bos = ids.id[0];
+  nb_ids_free(&ids);
+  return st;
+}
+
+static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o) {
+  printf("%zu windows of %zu tokens, %zu predictions scored\n\n", f->chunks, o->ctx, f->scored);
+  printf("perplexity     reference %.4f   candidate %.4f   (ratio %.4f)\n", f->ref_ppl, f->cand_ppl,
+         f->cand_ppl / f->ref_ppl);
+  printf("KL divergence  mean %.5f +- %.5f   median %.5f   90 %% %.4f   99 %% %.4f   max %.3f\n", f->kl_mean,
+         f->kl_mean_se, f->kl_median, f->kl_p90, f->kl_p99, f->kl_max);
+  printf("same top token %.3f %% +- %.3f\n", 100 * f->top1, 100 * f->top1_se);
+  printf("tokens/s       reference %.1f   candidate %.1f\n", (double)(f->chunks * o->ctx) / f->ref_seconds,
+         (double)(f->chunks * o->ctx) / f->cand_seconds);
+}
+
+static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const char *ref, const char *cand) {
+  cJSON *j = cJSON_CreateObject();
+  cJSON_AddStringToObject(j, "reference", ref);
+  cJSON_AddStringToObject(j, "candidate", cand);
+  const struct { const char *name; double value; } number[] = {
+      {"ctx", (double)o->ctx}, {"chunks", (double)f->chunks}, {"scored", (double)f->scored}, {"bos", o->bos},
+      {"ref_ppl", f->ref_ppl}, {"cand_ppl", f->cand_ppl}, {"kl_mean", f->kl_mean}, {"kl_mean_se", f->kl_mean_se},
+      {"kl_median", f->kl_median}, {"kl_p90", f->kl_p90}, {"kl_p99", f->kl_p99}, {"kl_max", f->kl_max},
+      {"top1", f->top1}, {"top1_se", f->top1_se}, {"ref_seconds", f->ref_seconds}, {"cand_seconds", f->cand_seconds}};
+  for (size_t i = 0; i < sizeof number / sizeof *number; i++) cJSON_AddNumberToObject(j, number[i].name, number[i].value);
+  return j;
+}
+
+static nb_status measure(const options *o, const cli_common *common, nb_opened *ref, nb_opened *cand, const char *names[2],
+                         nb_err *err) {
+  nb_status st;
+  nb_session *s[2] = {NULL, NULL};
+  nb_ids ids = {0};
+  cli_progress p;
+  nb_fidelity result;
+  nb_fidelity_opts fo = {.ctx = (size_t)o->ctx, .max_chunks = (size_t)o->chunks, .bos = -1, .ref_kv = ref->kv, .cand_kv = cand->kv};
+  nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->ctx, .cpu_features = common->features};
+  if (o->ref_kv) NB_TRY(nb_kv_type_parse(o->ref_kv, &fo.ref_kv, err));
+  if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &fo.cand_kv, err));
+  NB_GOTO(read_ids(o, ref, &ids, err));
+  if (o->bos[0] != 'n') NB_GOTO(leading_token(ref, &fo.bos, err));
+  if (o->bos[0] == 'y' && fo.bos < 0) fo.bos = nb_tokenizer_bos(ref->tokenizer);
+  NB_GOTO(nb_session_create(&ref->model.config, &so, &s[0], err));
+  NB_GOTO(nb_session_create(&cand->model.config, &so, &s[1], err));
+  nb_progress cb = cli_progress_begin(&p, common, "comparing", "windows");
+  fo.progress = &cb;
+  st = nb_fidelity_measure(s[0], &ref->model, s[1], &cand->model, ids.id, ids.n, &fo, &result, err);
+  cli_progress_end(&p);
+  if (st != NB_OK) goto fail;
+  if (common->json) cli_print_json(as_json(&result, &fo, names[0], names[1]));
+  else print_text(&result, &fo);
+fail:
+  nb_session_free(s[0]);
+  nb_session_free(s[1]);
+  nb_ids_free(&ids);
+  return st;
+}
+
+int cmd_kld(int argc, char **argv) {
+  options o = {.bos = "auto", .ctx = 512};
+  const cli_opt opts[] = {
+      CLI_STRING("text", 'f', "FILE", &o.text, "the text (required)"),
+      CLI_INT("ctx", 0, "N", 2, 65536, &o.ctx, "tokens of a window (512); the second half of each is scored"),
+      CLI_INT("chunks", 0, "N", 0, 1e9, &o.chunks, "windows at most (0: all)"),
+      CLI_CHOICE("bos", 0, "auto|yes|no", &o.bos, "start each window with the begin token (auto: as the tokenizer says)"),
+      CLI_CHOICE("kv", 0, "f32|f16|q8", &o.kv, "the candidate's cache (f16 for .nbl files, f32 for checkpoints)"),
+      CLI_CHOICE("ref-kv", 0, "f32|f16|q8", &o.ref_kv, "the reference's cache"),
+      CLI_END,
+  };
+  const cli_command cmd = {
+      .name = "kld", .args = "REF CAND --text FILE", .opts = opts, .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .about = "Measures perplexity of both models, the Kullback-Leibler divergence of CAND from REF, and how often they\n"
+               "agree on the most likely token. Each is a .nbl file or a checkpoint's directory.",
+      .min_args = 2, .max_args = 2};
+  cli_common common;
+  cli_args args;
+  if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  if (!o.text) return cli_usage(&cmd, "--text FILE is missing");
+  nb_err err;
+  nb_opened ref = {0}, cand = {0};
+  nb_status st = nb_open(args.items[0], 0, common.threads, &ref, &err);
+  if (st == NB_OK) st = nb_open(args.items[1], NB_OPEN_NO_TOKENIZER, common.threads, &cand, &err);
+  if (st == NB_OK) st = measure(&o, &common, &ref, &cand, (const char *[]){args.items[0], args.items[1]}, &err);
+  nb_close(&ref);
+  nb_close(&cand);
+  return st == NB_OK ? 0 : cli_fail(st, &err);
+}
