@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+#include "archive.h"
+
+#include "mapfile.h"
+#include "mem.h"
+#include "oserror.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <zip.h>
+#include <zlib.h>
+
+typedef struct member {
+  char *name, *where;
+  char *path;          /* of its own file; NULL when it is in the archive's bytes */
+  zip_uint64_t index;  /* in the zip archive */
+  size_t packed, size; /* bytes in the zip archive, and what they become */
+  bool gzip;
+} member;
+
+struct nb_archive {
+  char *path;
+  nb_mapfile map;      /* of a single file */
+  const uint8_t *data; /* its bytes, or the caller's */
+  size_t size;
+  zip_t *zip;
+  member *members;
+  size_t n, cap;
+};
+
+static bool ends_with(const char *s, const char *suffix) {
+  size_t n = strlen(s), m = strlen(suffix);
+  return n >= m && !strcmp(s + n - m, suffix);
+}
+
+static size_t allowance(size_t packed) {
+  size_t expanded =
+      packed > NB_ARCHIVE_MAX_MEMBER ? NB_ARCHIVE_MAX_MEMBER * 2 : packed * NB_ARCHIVE_MAX_RATIO;
+  return expanded + (1 << 20);
+}
+
+/* --- gzip --- */
+
+/* Inflates one gzip stream after another into out, which grows to at most `limit` bytes and a NUL. */
+static nb_status inflate_all(z_stream *z, const char *where, size_t limit, char **out, size_t *n,
+                             nb_err *err) {
+  size_t cap = 0;
+  int r = Z_OK;
+  *n = 0;
+  while (r != Z_STREAM_END || (z->avail_in && *z->next_in)) { /* zeros may pad the end */
+    if (r == Z_STREAM_END && inflateReset(z) != Z_OK)
+      return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+    if (*n > limit)
+      return nb_fail(err, NB_ERR_UNSUPPORTED,
+                     "%s: expands to more than %zu bytes, refused as a decompression bomb", where, limit);
+    NB_TRY(nb_grow(out, &cap, *n + 65536, 1, err));
+    uInt room = (uInt)nb_min(cap - *n - 1, (size_t)1 << 30);
+    z->next_out = (Bytef *)*out + *n;
+    z->avail_out = room;
+    r = inflate(z, Z_NO_FLUSH);
+    *n += room - z->avail_out;
+    if (r == Z_MEM_ERROR) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+    if (r == Z_BUF_ERROR || (r == Z_OK && !z->avail_in && z->avail_out))
+      return nb_fail(err, NB_ERR_FORMAT, "%s: the gzip data are truncated", where);
+    if (r != Z_OK && r != Z_STREAM_END)
+      return nb_fail(err, NB_ERR_FORMAT, "%s: damaged gzip data: %s", where,
+                     z->msg ? z->msg : "unknown error");
+  }
+  if (*n > limit)
+    return nb_fail(err, NB_ERR_UNSUPPORTED,
+                   "%s: expands to more than %zu bytes, refused as a decompression bomb", where, limit);
+  (*out)[*n] = 0;
+  return NB_OK;
+}
+
+static nb_status gunzip(const uint8_t *data, size_t size, const char *where, char **out, size_t *n,
+                        nb_err *err) {
+  z_stream z = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)size};
+  if (size > NB_ARCHIVE_MAX_MEMBER)
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %zu bytes are too many", where, size);
+  if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
+    return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+  nb_status st = inflate_all(&z, where, nb_min(allowance(size), NB_ARCHIVE_MAX_MEMBER), out, n, err);
+  inflateEnd(&z);
+  if (st != NB_OK) {
+    free(*out);
+    *out = NULL, *n = 0;
+  }
+  return st;
+}
+
+/* --- the list of members --- */
+
+/* Adds a member; m holds what depends on the kind, m.path being taken over. */
+static nb_status add(nb_archive *a, const char *name, bool in_zip, member m, nb_err *err) {
+  size_t bytes = strlen(a->path) + strlen(name) + 3;
+  nb_status st = nb_grow(&a->members, &a->cap, a->n + 1, sizeof *a->members, err);
+  if (a->n >= NB_ARCHIVE_MAX_MEMBERS)
+    st = nb_fail(err, NB_ERR_UNSUPPORTED, "%s: more than %d files", a->path, NB_ARCHIVE_MAX_MEMBERS);
+  if (st == NB_OK) {
+    m.name = strdup(name);
+    m.where = in_zip ? malloc(bytes) : strdup(m.path ? m.path : a->path);
+    if (!m.name || !m.where) st = nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", a->path);
+  }
+  if (st != NB_OK) {
+    free(m.name), free(m.where), free(m.path);
+    return st;
+  }
+  for (char *p = m.name; *p; p++) {
+    if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
+    if (*p == '\\') *p = '/';
+  }
+  if (in_zip) snprintf(m.where, bytes, "%s: %s", a->path, m.name);
+  if (m.gzip && ends_with(m.name, ".gz")) m.name[strlen(m.name) - 3] = 0;
+  a->members[a->n++] = m;
+  return NB_OK;
+}
+
+static nb_status list_directory(nb_archive *a, const char *dir, const char *prefix, int depth, nb_err *err);
+
+static nb_status list_entry(nb_archive *a, const char *dir, const char *prefix, const char *entry, int depth,
+                            nb_err *err) {
+  struct stat st, link;
+  size_t path_bytes = strlen(dir) + strlen(entry) + 2, name_bytes = strlen(prefix) + strlen(entry) + 2;
+  char *path = malloc(path_bytes), *name = malloc(name_bytes);
+  nb_status ret = NB_OK;
+  if (!path || !name) ret = nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", dir);
+  if (ret == NB_OK) {
+    snprintf(path, path_bytes, "%s/%s", dir, entry);
+    snprintf(name, name_bytes, "%s%s", prefix, entry);
+    if (stat(path, &st) || lstat(path, &link)) ret = nb_os_fail(err, errno, path, "examine");
+    else if (S_ISDIR(st.st_mode) && !S_ISLNK(link.st_mode)) {
+      strcat(name, "/"); /* room for it was counted */
+      ret = list_directory(a, path, name, depth + 1, err);
+    } else if (S_ISREG(st.st_mode)) {
+      ret = add(a, name, false, (member){.path = path, .gzip = ends_with(name, ".gz")}, err);
+      path = NULL;
+    }
+  }
+  free(path), free(name);
+  return ret;
+}
+
+static nb_status list_directory(nb_archive *a, const char *dir, const char *prefix, int depth, nb_err *err) {
+  if (depth > NB_ARCHIVE_MAX_DEPTH)
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: directories more than %d deep", dir, NB_ARCHIVE_MAX_DEPTH);
+  DIR *d = opendir(dir);
+  if (!d) return nb_os_fail(err, errno, dir, "list the directory");
+  nb_status st = NB_OK;
+  for (struct dirent *e; st == NB_OK && (e = readdir(d));) {
+    if (*e->d_name != '.') st = list_entry(a, dir, prefix, e->d_name, depth, err);
+  }
+  closedir(d);
+  return st;
+}
+
+/* Whether a name has a part "..", or is absolute. */
+static bool leaves_archive(const char *name) {
+  if (*name == '/' || *name == '\\') return true;
+  for (const char *p = name; *p;) {
+    size_t n = strcspn(p, "/\\");
+    if (n == 2 && p[0] == '.' && p[1] == '.') return true;
+    p += n + (p[n] != 0);
+  }
+  return false;
+}
+
+/* Whether any part of the name begins with a point (hidden; "._x" is macOS's) or is __MACOSX. */
+static bool hidden(const char *name) {
+  for (const char *p = name; *p;) {
+    size_t n = strcspn(p, "/\\");
+    if ((*p == '.' && n != 1) || (n == 8 && !memcmp(p, "__MACOSX", 8))) return true;
+    p += n + (p[n] != 0);
+  }
+  return false;
+}
+
+static nb_status list_zip(nb_archive *a, nb_err *err) {
+  size_t total = 0;
+  zip_int64_t n = zip_get_num_entries(a->zip, 0);
+  for (zip_int64_t i = 0; i < n; i++) {
+    zip_stat_t s;
+    const zip_uint64_t need = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE;
+    if (zip_stat_index(a->zip, (zip_uint64_t)i, 0, &s) || (s.valid & need) != need)
+      return nb_fail(err, NB_ERR_FORMAT, "%s: member %lld cannot be examined", a->path, (long long)i);
+    if (leaves_archive(s.name))
+      return nb_fail(err, NB_ERR_FORMAT, "%s: the member name \"%.100s\" leaves the archive", a->path,
+                     s.name);
+    if (!*s.name || ends_with(s.name, "/") || hidden(s.name)) continue;
+    if (s.size > NB_ARCHIVE_MAX_MEMBER || !nb_add(total, (size_t)s.size, &total) ||
+        total > NB_ARCHIVE_MAX_TOTAL || total > allowance(a->size))
+      return nb_fail(err, NB_ERR_UNSUPPORTED,
+                     "%s: expands too far (\"%.100s\" to %llu bytes), refused as a decompression bomb",
+                     a->path, s.name, (unsigned long long)s.size);
+    member m = {.index = (zip_uint64_t)i,
+                .packed = (size_t)s.comp_size,
+                .size = (size_t)s.size,
+                .gzip = ends_with(s.name, ".gz")};
+    NB_TRY(add(a, !strncmp(s.name, "./", 2) ? s.name + 2 : s.name, true, m, err));
+  }
+  return NB_OK;
+}
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const member *)a)->name, ((const member *)b)->name);
+}
+
+static nb_status sort_members(nb_archive *a, nb_err *err) {
+  if (!a->n) return nb_fail(err, NB_ERR_FORMAT, "%s: no files in it", a->path);
+  qsort(a->members, a->n, sizeof *a->members, by_name);
+  for (size_t i = 1; i < a->n; i++) {
+    if (!strcmp(a->members[i - 1].name, a->members[i].name))
+      return nb_fail(err, NB_ERR_FORMAT, "%s: two members are called \"%.100s\"", a->path,
+                     a->members[i].name);
+  }
+  return NB_OK;
+}
+
+/* --- opening --- */
+
+static nb_status open_zip(nb_archive *a, nb_err *err) {
+  zip_error_t e;
+  zip_error_init(&e);
+  zip_source_t *source = zip_source_buffer_create(a->data, a->size, 0, &e);
+  if (source) a->zip = zip_open_from_source(source, ZIP_RDONLY, &e);
+  nb_status st = NB_OK;
+  if (!a->zip) {
+    st = nb_fail(err, NB_ERR_FORMAT, "%s: not a readable zip archive: %s", a->path, zip_error_strerror(&e));
+    if (source) zip_source_free(source);
+  }
+  zip_error_fini(&e);
+  return st == NB_OK ? list_zip(a, err) : st;
+}
+
+/* What the bytes of a single file are. */
+static nb_status open_bytes(nb_archive *a, nb_err *err) {
+  static const char *const tars[] = {".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz"};
+  for (size_t i = 0; i < sizeof tars / sizeof *tars; i++) {
+    if (ends_with(a->path, tars[i]))
+      return nb_fail(err, NB_ERR_UNSUPPORTED,
+                     "%s: tar archives are not read: unpack it and give the directory", a->path);
+  }
+  if (a->size >= 4 && (!memcmp(a->data, "PK\3\4", 4) || !memcmp(a->data, "PK\5\6", 4)))
+    return open_zip(a, err);
+  const char *slash = strrchr(a->path, '/');
+  bool gzip = a->size >= 2 && a->data[0] == 0x1f && a->data[1] == 0x8b;
+  return add(a, slash ? slash + 1 : a->path, false, (member){.gzip = gzip}, err);
+}
+
+static nb_status create(const char *path, nb_archive **out, nb_err *err) {
+  *out = calloc(1, sizeof **out);
+  if (*out) (*out)->path = strdup(path);
+  if (*out && (*out)->path) return NB_OK;
+  free(*out);
+  *out = NULL;
+  return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
+}
+
+static nb_status finish_open(nb_status st, nb_archive **out, nb_err *err) {
+  if (st == NB_OK) st = sort_members(*out, err);
+  if (st == NB_OK) return NB_OK;
+  nb_archive_close(*out);
+  *out = NULL;
+  return st;
+}
+
+nb_status nb_archive_open(const char *path, nb_archive **out, nb_err *err) {
+  struct stat info;
+  NB_TRY(create(path, out, err));
+  nb_archive *a = *out;
+  if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+    return finish_open(list_directory(a, path, "", 0, err), out, err);
+  nb_status st = nb_mapfile_open(path, &a->map, err);
+  a->data = a->map.data, a->size = a->map.size;
+  return finish_open(st == NB_OK ? open_bytes(a, err) : st, out, err);
+}
+
+nb_status nb_archive_open_memory(const void *data, size_t n, const char *name, nb_archive **out,
+                                 nb_err *err) {
+  NB_TRY(create(name, out, err));
+  (*out)->data = data, (*out)->size = n;
+  return finish_open(open_bytes(*out, err), out, err);
+}
+
+void nb_archive_close(nb_archive *a) {
+  if (!a) return;
+  for (size_t i = 0; i < a->n; i++)
+    free(a->members[i].name), free(a->members[i].where), free(a->members[i].path);
+  free(a->members);
+  if (a->zip) zip_discard(a->zip);
+  nb_mapfile_close(&a->map);
+  free(a->path);
+  free(a);
+}
+
+size_t nb_archive_count(const nb_archive *a) { return a->n; }
+const char *nb_archive_name(const nb_archive *a, size_t i) { return a->members[i].name; }
+const char *nb_archive_where(const nb_archive *a, size_t i) { return a->members[i].where; }
+
+/* --- reading --- */
+
+/* A copy of bytes with a NUL behind it. */
+static nb_status copy(const void *data, size_t size, const char *where, char **out, size_t *n, nb_err *err) {
+  if (size > NB_ARCHIVE_MAX_MEMBER)
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %zu bytes, at most %zu are read", where, size,
+                   NB_ARCHIVE_MAX_MEMBER);
+  *out = malloc(size + 1);
+  if (!*out) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory for its %zu bytes", where, size);
+  memcpy(*out, data, size);
+  (*out)[size] = 0;
+  *n = size;
+  return NB_OK;
+}
+
+static nb_status read_zip_member(nb_archive *a, const member *m, char **out, size_t *n, nb_err *err) {
+  zip_stat_t s;
+  zip_file_t *f = NULL;
+  nb_status st = NB_OK;
+  if (zip_stat_index(a->zip, m->index, 0, &s) == 0 && (s.valid & ZIP_STAT_ENCRYPTION_METHOD) &&
+      s.encryption_method != ZIP_EM_NONE)
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: is encrypted: unpack the archive and give the directory",
+                   m->where);
+  if (m->size > allowance(m->packed))
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %zu bytes expand to %zu, refused as a decompression bomb",
+                   m->where, m->packed, m->size);
+  *out = malloc(m->size + 1);
+  if (!*out) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory for its %zu bytes", m->where, m->size);
+  f = zip_fopen_index(a->zip, m->index, 0);
+  if (!f) NB_GOTO(nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %s", m->where, zip_strerror(a->zip)));
+  while (*n <=
+         m->size) { /* one byte more than announced, so that the end, and with it the checksum, is reached */
+    zip_int64_t got = zip_fread(f, *out + *n, m->size + 1 - *n);
+    if (got < 0) NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: damaged: %s", m->where, zip_file_strerror(f)));
+    if (got == 0) break;
+    *n += (size_t)got;
+  }
+  if (*n != m->size)
+    NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: damaged: it is not the %zu bytes long that the archive says",
+                    m->where, m->size));
+  (*out)[*n] = 0;
+  zip_fclose(f);
+  return NB_OK;
+fail:
+  if (f) zip_fclose(f);
+  free(*out);
+  *out = NULL, *n = 0;
+  return st;
+}
+
+/* The member's bytes as they are stored: mapped, the archive's, or unpacked into *owned. */
+static nb_status stored(nb_archive *a, const member *m, nb_mapfile *map, char **owned, const void **data,
+                        size_t *n, nb_err *err) {
+  if (m->path) NB_TRY(nb_mapfile_open(m->path, map, err));
+  else if (a->zip) NB_TRY(read_zip_member(a, m, owned, n, err));
+  if (m->path) *data = map->data, *n = map->size;
+  else if (a->zip) *data = *owned;
+  else *data = a->data, *n = a->size;
+  return NB_OK;
+}
+
+nb_status nb_archive_read(nb_archive *a, size_t i, char **out, size_t *n, nb_err *err) {
+  const member *m = &a->members[i];
+  nb_mapfile map = {0};
+  char *owned = NULL;
+  const void *data;
+  size_t size = 0;
+  *out = NULL, *n = 0;
+  nb_status st = stored(a, m, &map, &owned, &data, &size, err);
+  if (st == NB_OK) {
+    if (m->gzip) st = gunzip(data, size, m->where, out, n, err);
+    else if (owned) *out = owned, *n = size, owned = NULL;
+    else st = copy(data, size, m->where, out, n, err);
+  }
+  nb_mapfile_close(&map);
+  free(owned);
+  return st;
+}

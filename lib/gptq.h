@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Calibrated rounding of one matrix: keeps the outputs W x on the calibration inputs x, not the weights.
+ *
+ * The loss of codes Q for a matrix W is the sum over rows of (w - q) H (w - q)^T, H = sum of x x^T over the inputs.
+ *  - GPTQ (Frantar et al., arXiv 2210.17323): columns are rounded one after another, each error is made good by the
+ *    columns that follow, by the rows of U, the upper Cholesky factor of H^-1. Groups are static (their scales are
+ *    chosen before), columns are visited by falling diagonal of H.
+ *  - Sweeps: coordinate descent on the same loss. For each group the scale moves to the grid point that loses least
+ *    with the codes as they are, then each code likewise. No step can increase the loss.
+ *  - An asymmetric target (GPTAQ, arXiv 2504.02692): the float model's inputs x' differ from x, which earlier layers
+ *    have already distorted. W (x' - x) can partly be made good: W is replaced by W + alpha W C H^-1, C = sum of
+ *    (x' - x) x^T, the least-squares solution for alpha = 1.
+ * Needs LAPACK and BLAS: without NB_HAVE_LAPACK, nb_hess_prepare returns NB_ERR_UNSUPPORTED. */
+#ifndef NB_GPTQ_H
+#define NB_GPTQ_H
+
+#include "quant.h"
+
+/* The statistics of a linear's inputs, ready for solving. */
+typedef struct nb_hess {
+  size_t K;
+  float *H;        /* (K, K) symmetric, damped */
+  float *U;        /* (K, K) upper: H^-1 = U^T U, rows and columns in the order of visiting */
+  float *shift;    /* (K, K): alpha C H^-1, or NULL */
+  float *diag;     /* (K) the importance of the inputs: the diagonal, hardly damped */
+  uint32_t *order; /* (K) the input that is visited i-th */
+  double damp;     /* the damping that was enough */
+  size_t dead;     /* inputs that were always 0 */
+} nb_hess;
+
+/* Takes over H (K, K), a sum of outer products (the lower triangle counts; released with nb_free), and C (K, K) or
+ * NULL. damp: what is added to the diagonal, as a part of its mean; it is raised tenfold as long as the Cholesky
+ * factorisation fails. NB_ERR_NUMERIC: H is not finite, `what` names it. */
+nb_status nb_hess_prepare(float *H, float *C, size_t K, double damp, double alpha, int threads, const char *what, nb_hess *out,
+                          nb_err *err);
+void nb_hess_free(nb_hess *h);
+
+typedef struct nb_gptq_opts {
+  bool gptq;      /* false: plain rounding, then the sweeps */
+  int sweeps;     /* of coordinate descent */
+  bool fit_table; /* fit the table to the matrix; without it g's own is used */
+} nb_gptq_opts;
+
+/* Losses are sums over the rows, relative to that of all weights being 0. */
+typedef struct nb_gptq_report {
+  double plain, solved; /* of plain rounding, of the result */
+  size_t fell_back;     /* rows for which plain rounding was better and was kept */
+} nb_gptq_report;
+
+/* Rounds w (N, K) row-major (replaced by its shifted target when h has a shift) into data as nb_qout_init does. */
+nb_status nb_gptq_solve(const nb_hess *h, float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o, int threads,
+                        const char *what, void *data, size_t n_bytes, nb_gptq_report *report, nb_err *err);
+
+/* H (K, K) += x^T x over the T rows of x (T, K), the lower triangle; C (K, K) += d^T x when it is not NULL, d (T, K) being
+ * the float model's inputs minus x. The sums do not depend on the number of threads. */
+void nb_hess_add(float *H, float *C, const float *x, const float *d, size_t T, size_t K, int threads);
+
+/* Fits a table to a matrix: Lloyd-Max on the weights in units of their groups' steps, weighted by what an error costs.
+ * Starts from g's table and replaces it. */
+nb_status nb_quant_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h, nb_err *err);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* The statistics that gptq.h solves with. BLAS runs on one thread a call, and the calls have fixed shapes, so that the
+ * results do not depend on the number of threads. */
+#include "gptq.h"
+
+#include "mem.h"
+#include "parallel.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void nb_hess_free(nb_hess *h) {
+  nb_free(h->H);
+  nb_free(h->U);
+  nb_free(h->shift);
+  nb_free(h->diag);
+  nb_free(h->order);
+  memset(h, 0, sizeof *h);
+}
+
+#ifdef NB_HAVE_LAPACK
+#include <cblas.h>
+#include <lapacke.h>
+
+enum { PANEL = 256, TRIES = 8 };
+
+typedef struct add_job {
+  float *H, *C;
+  const float *x, *d;
+  size_t T, K;
+} add_job;
+
+static void add_panels(void *ctx, size_t begin, size_t end, int thread) {
+  (void)thread;
+  add_job *j = ctx;
+  int T = (int)j->T, K = (int)j->K;
+  for (size_t i = begin; i < end; i++) {
+    size_t k = i * PANEL, n = nb_min(PANEL, j->K - k);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)(k + n), T, 1, j->x + k, K, j->x, K, 1,
+                j->H + k * j->K, K);
+    if (j->C)
+      cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, K, T, 1, j->d + k, K, j->x, K, 1, j->C + k * j->K, K);
+  }
+}
+
+void nb_hess_add(float *H, float *C, const float *x, const float *d, size_t T, size_t K, int threads) {
+  add_job j = {H, C, x, d, T, K};
+  openblas_set_num_threads(1);
+  nb_parallel_for(threads, (K + PANEL - 1) / PANEL, 1, add_panels, &j);
+}
+
+typedef struct rank {
+  float diag;
+  uint32_t input;
+} rank;
+
+static int by_falling_diag(const void *a, const void *b) {
+  const rank *x = a, *y = b;
+  if (x->diag != y->diag) return x->diag < y->diag ? 1 : -1;
+  return x->input < y->input ? -1 : 1;
+}
+
+/* The order of visiting, the importances, and the mean of the diagonal; dead inputs get that mean. */
+static nb_status take_diagonal(nb_hess *h, double *mean, const char *what, nb_err *err) {
+  size_t K = h->K;
+  rank *r = nb_alloc(K, sizeof *r);
+  if (!r) return nb_fail(err, NB_ERR_MEMORY, "out of memory ordering inputs");
+  double sum = 0;
+  for (size_t k = 0; k < K; k++) {
+    float d = h->H[k * K + k];
+    sum += d;
+    h->diag[k] = d;
+    h->dead += d == 0;
+    r[k] = (rank){d, (uint32_t)k};
+  }
+  qsort(r, K, sizeof *r, by_falling_diag);
+  for (size_t k = 0; k < K; k++) h->order[k] = r[k].input;
+  nb_free(r);
+  if (!isfinite(sum)) return nb_fail(err, NB_ERR_NUMERIC, "%s: the calibration inputs are not finite", what);
+  *mean = sum > 0 ? sum / (double)K : 1;
+  for (size_t k = 0; k < K; k++) {
+    if (h->H[k * K + k] == 0) h->H[k * K + k] = (float)*mean;
+    h->diag[k] += (float)*mean * 1e-4f; /* dead inputs count a little */
+  }
+  for (size_t i = 0; i < K; i++)
+    for (size_t k = 0; k < i; k++) h->H[k * K + i] = h->H[i * K + k];
+  return NB_OK;
+}
+
+/* U for a damping; false when H is not positive definite. With the order reversed, H = L L^T gives the upper factor of
+ * the inverse as L^-1, reversed again. */
+static bool factor(nb_hess *h, float lambda) {
+  size_t K = h->K;
+  for (size_t i = 0; i < K; i++) {
+    const float *row = h->H + (size_t)h->order[K - 1 - i] * K;
+    for (size_t k = 0; k <= i; k++) h->U[i * K + k] = row[h->order[K - 1 - k]];
+    h->U[i * K + i] += lambda;
+  }
+  lapack_int n = (lapack_int)K;
+  if (LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'U', n, h->U, n) != 0) return false;
+  if (LAPACKE_strtri_work(LAPACK_COL_MAJOR, 'U', 'N', n, h->U, n) != 0) return false;
+  for (size_t i = 0, j = K * K - 1; i < j; i++, j--) {
+    float t = h->U[i];
+    h->U[i] = h->U[j], h->U[j] = t;
+  }
+  for (size_t i = 0; i < K; i++)
+    if (!(h->U[i * K + i] > 0) || !isfinite(h->U[i * K + i])) return false;
+  return true;
+}
+
+typedef struct shift_job {
+  nb_hess *h;
+  float *C;
+  float alpha;
+} shift_job;
+
+/* Rows of C become rows of alpha C H^-1, in the order of visiting. */
+static void shift_panels(void *ctx, size_t begin, size_t end, int thread) {
+  (void)thread;
+  shift_job *j = ctx;
+  size_t K = j->h->K;
+  for (size_t i = begin; i < end; i++) {
+    size_t r = i * PANEL, n = nb_min(PANEL, K - r);
+    float *c = j->C + r * K, *out = j->h->shift + r * K;
+    for (size_t a = 0; a < n; a++)
+      for (size_t k = 0; k < K; k++) out[a * K + k] = c[a * K + j->h->order[k]];
+    cblas_strmm(CblasRowMajor, CblasRight, CblasUpper, CblasTrans, CblasNonUnit, (int)n, (int)K, j->alpha, j->h->U, (int)K,
+                out, (int)K);
+    cblas_strmm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, (int)n, (int)K, 1, j->h->U, (int)K, out,
+                (int)K);
+    for (size_t a = 0; a < n; a++) {
+      for (size_t k = 0; k < K; k++) c[a * K + j->h->order[k]] = out[a * K + k];
+      memcpy(out + a * K, c + a * K, K * sizeof *out);
+    }
+  }
+}
+
+nb_status nb_hess_prepare(float *H, float *C, size_t K, double damp, double alpha, int threads, const char *what,
+                          nb_hess *out, nb_err *err) {
+  nb_status st;
+  memset(out, 0, sizeof *out);
+  out->K = K, out->H = H;
+  double mean = 1;
+  openblas_set_num_threads(1);
+  NB_GOTO(nb_new(&out->U, K * K, sizeof(float), "the factor", err));
+  NB_GOTO(nb_new(&out->diag, K, sizeof(float), "the factor", err));
+  NB_GOTO(nb_new(&out->order, K, sizeof *out->order, "the factor", err));
+  NB_GOTO(take_diagonal(out, &mean, what, err));
+  int try = 0;
+  out->damp = damp;
+  while (!factor(out, (float)(out->damp * mean))) {
+    if (++try == TRIES) {
+      st = nb_fail(err, NB_ERR_NUMERIC, "%s: the statistics cannot be factored, even damped", what);
+      goto fail;
+    }
+    out->damp = out->damp > 0 ? out->damp * 10 : 1e-4;
+  }
+  if (C && alpha != 0) {
+    shift_job j = {out, C, (float)alpha};
+    NB_GOTO(nb_new(&out->shift, K * K, sizeof(float), "the target", err));
+    nb_parallel_for(threads, (K + PANEL - 1) / PANEL, 1, shift_panels, &j);
+  }
+  for (size_t k = 0; k < K; k++) out->H[k * K + k] += (float)(out->damp * mean);
+  nb_free(C);
+  return NB_OK;
+fail:
+  nb_free(C);
+  nb_hess_free(out);
+  return st;
+}
+#else
+void nb_hess_add(float *H, float *C, const float *x, const float *d, size_t T, size_t K, int threads) {
+  (void)H, (void)C, (void)x, (void)d, (void)T, (void)K, (void)threads;
+}
+
+nb_status nb_hess_prepare(float *H, float *C, size_t K, double damp, double alpha, int threads, const char *what,
+                          nb_hess *out, nb_err *err) {
+  (void)K, (void)damp, (void)alpha, (void)threads, (void)what;
+  memset(out, 0, sizeof *out);
+  nb_free(H), nb_free(C);
+  return nb_fail(err, NB_ERR_UNSUPPORTED,
+                 "calibration needs LAPACK, which this nibble was built without: install OpenBLAS and LAPACKE "
+                 "(libopenblas-dev, liblapacke-dev) and build again, or quantise with --fast");
+}
+#endif

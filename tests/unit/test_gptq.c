@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#include "f16.h"
+#include "gptq.h"
+#include "mem.h"
+
+static nb_err err;
+
+#ifndef NB_HAVE_LAPACK
+TEST(needs_lapack) { SKIP("built without LAPACK"); }
+int main(void) {
+  RUN(needs_lapack);
+  return test_end();
+}
+#else
+
+/* ---- material ---- */
+
+static uint64_t state;
+static double uniform(void) { return (double)((state = state * 6364136223846793005u + 1442695040888963407u) >> 11) * 0x1p-53; }
+static float gauss(void) {
+  double s = 0;
+  for (int i = 0; i < 12; i++) s += uniform();
+  return (float)(s - 6);
+}
+
+typedef struct layer {
+  size_t N, K, T;
+  float *w, *x; /* (N, K), (T, K) */
+} layer;
+
+/* Correlated inputs: a few factors and outlier channels; `rank` limits how many directions they span. */
+static layer make_layer(size_t N, size_t K, size_t T, size_t rank, unsigned seed) {
+  layer l = {N, K, T, nb_alloc(N * K, 4), nb_alloc(T * K, 4)};
+  state = seed * 77777u + 1;
+  float *mix = nb_alloc(rank * K, 4), *z = nb_alloc(rank, 4);
+  for (size_t i = 0; i < rank * K; i++) mix[i] = gauss() * (i % K % 37 == 5 ? 10 : 1);
+  for (size_t t = 0; t < T; t++) {
+    for (size_t r = 0; r < rank; r++) z[r] = gauss() / (1 + (float)r * 0.1f);
+    for (size_t k = 0; k < K; k++)
+      for (size_t r = 0; r < rank; r++) l.x[t * K + k] += z[r] * mix[r * K + k];
+  }
+  for (size_t i = 0; i < N * K; i++) l.w[i] = gauss() * 0.05f;
+  nb_free(mix), nb_free(z);
+  return l;
+}
+
+static void free_layer(layer *l) { nb_free(l->w), nb_free(l->x); }
+
+static float *gram(const layer *l, int threads) {
+  float *H = nb_alloc(l->K * l->K, 4);
+  for (size_t t = 0; t < l->T; t += 50)
+    nb_hess_add(H, NULL, l->x + t * l->K, NULL, nb_min(50, l->T - t), l->K, threads);
+  return H;
+}
+
+typedef struct solved {
+  void *data;
+  size_t n_bytes;
+  nb_qmat m;
+  nb_gptq_report report;
+} solved;
+
+static nb_status solve(const layer *l, const char *fmt, nb_gptq_opts o, double damp, int threads, solved *s) {
+  nb_qfmt f;
+  nb_grid g;
+  nb_hess h;
+  nb_qmat_layout lay;
+  NB_TRY(nb_qfmt_parse(fmt, &f, &err));
+  nb_grid_make(f, NULL, &g);
+  NB_TRY(nb_hess_prepare(gram(l, threads), NULL, l->K, damp, 0, threads, "test", &h, &err));
+  NB_TRY(nb_qmat_plan(l->N, l->K, f, &s->m, &lay, &err));
+  s->n_bytes = lay.total;
+  s->data = nb_alloc(lay.total, 1);
+  float *w = nb_alloc(l->N * l->K, 4);
+  memcpy(w, l->w, l->N * l->K * 4);
+  nb_status st = nb_gptq_solve(&h, w, l->N, &g, &o, threads, "test", s->data, s->n_bytes, &s->report, &err);
+  nb_free(w);
+  nb_hess_free(&h);
+  return st != NB_OK ? st : nb_qmat_view(l->N, l->K, f, s->data, s->n_bytes, &s->m, &err);
+}
+
+/* The loss of a result on the inputs themselves, in double. */
+static double loss_of(const layer *l, const nb_qmat *m) {
+  float *q = nb_alloc(l->K, 4);
+  double sum = 0;
+  for (size_t n = 0; n < l->N; n++) {
+    nb_qmat_dequant_row(m, n, q);
+    for (size_t t = 0; t < l->T; t++) {
+      double y = 0;
+      for (size_t k = 0; k < l->K; k++) y += ((double)l->w[n * l->K + k] - q[k]) * l->x[t * l->K + k];
+      sum += y * y;
+    }
+  }
+  nb_free(q);
+  return sum;
+}
+
+/* ---- tests ---- */
+
+/* The published recursion (optimal brain quantisation in a fixed order), with the inverse itself eliminated column by
+ * column in double precision: no Cholesky factor, no blocks. Starts from the scales that the solver chose. */
+static size_t textbook_disagreements(const layer *l, const nb_qmat *m, const nb_grid *g, double damp, double *loss) {
+  size_t K = l->K, wrong = 0;
+  double *H = calloc(K * K, 8), *inv = calloc(K * K, 8), mean = 0;
+  for (size_t t = 0; t < l->T; t++)
+    for (size_t i = 0; i < K; i++)
+      for (size_t k = 0; k < K; k++) H[i * K + k] += (double)l->x[t * K + i] * l->x[t * K + k];
+  for (size_t k = 0; k < K; k++) mean += H[k * K + k] / (double)K;
+  size_t *order = malloc(K * sizeof *order);
+  for (size_t k = 0; k < K; k++) order[k] = k;
+  for (size_t i = 0; i < K; i++)
+    for (size_t k = i + 1; k < K; k++)
+      if (H[order[k] * K + order[k]] > H[order[i] * K + order[i]]) { size_t t = order[i]; order[i] = order[k], order[k] = t; }
+  for (size_t k = 0; k < K; k++) H[k * K + k] += damp * mean;
+  for (size_t k = 0; k < K; k++) inv[k * K + k] = 1;
+  for (size_t c = 0; c < K; c++) { /* Gauss-Jordan */
+    double p = H[c * K + c];
+    for (size_t k = 0; k < K; k++) H[c * K + k] /= p, inv[c * K + k] /= p;
+    for (size_t r = 0; r < K; r++) {
+      double f = r == c ? 0 : H[r * K + c];
+      for (size_t k = 0; f != 0 && k < K; k++) H[r * K + k] -= f * H[c * K + k], inv[r * K + k] -= f * inv[c * K + k];
+    }
+  }
+  *loss = 0;
+  double *w = malloc(l->N * K * sizeof *w);
+  for (size_t i = 0; i < l->N * K; i++) w[i] = l->w[i];
+  float *q = malloc(K * sizeof *q);
+  uint8_t *code = malloc(m->n_tiles * 16 * m->n_blocks * 32);
+  for (size_t t = 0; t < m->n_tiles; t++)
+    for (size_t b = 0; b < m->n_blocks; b++)
+      nb_qmat_unpack_block(m->codes + (t * m->n_blocks + b) * m->fmt.bits * 64, m->fmt.bits,
+                           code + t * 16 * m->n_blocks * 32 + b * 32, m->n_blocks * 32);
+  for (size_t i = 0; i < K; i++) {
+    size_t c = order[i];
+    for (size_t n = 0; n < l->N; n++) {
+      float step = nb_bf16_f32(m->row_scale[n]) * m->scale[(n / 16 * m->n_groups + c / m->fmt.group) * 16 + n % 16];
+      unsigned mine = nb_grid_nearest(g, (float)(w[n * K + c] / step)), theirs = code[n * m->n_blocks * 32 + c];
+      wrong += mine != theirs;
+      double e = (w[n * K + c] - step * g->value[theirs]) / inv[c * K + c];
+      for (size_t k = 0; k < K; k++) w[n * K + k] -= e * inv[c * K + k];
+    }
+    double p = inv[c * K + c];
+    for (size_t r = 0; r < K; r++) {
+      double f = inv[r * K + c] / p;
+      for (size_t k = 0; r != c && k < K; k++) inv[r * K + k] -= f * inv[c * K + k];
+    }
+    for (size_t k = 0; k < K; k++) inv[c * K + k] = inv[k * K + c] = 0;
+  }
+  free(H), free(inv), free(order), free(w), free(q), free(code);
+  return wrong;
+}
+
+TEST(gptq_is_the_published_recursion) {
+  static const char *const fmt[] = {"u4g64", "t4g32", "t3g128", "u8g64"};
+  for (int f = 0; f < 4; f++) {
+    layer l = make_layer(40, 160, 400, 200, 3);
+    solved s;
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true}, 0.01, 2, &s));
+    nb_grid g;
+    double loss;
+    nb_grid_make(s.m.fmt, NULL, &g);
+    CHECK(s.report.fell_back == 0);
+    size_t wrong = textbook_disagreements(&l, &s.m, &g, 0.01, &loss);
+    CHECK_MSG(wrong <= l.N * l.K / 500, "%s: %zu of %zu codes differ", fmt[f], wrong, l.N * l.K); /* float near ties */
+    nb_free(s.data);
+    free_layer(&l);
+  }
+}
+
+TEST(each_method_loses_less) {
+  for (int f = 0; f < 3; f++) {
+    static const char *const fmt[] = {"u4g32", "t4g128", "t3g64"};
+    layer l = make_layer(70, 192, 600, 300, 9);
+    solved plain, gptq, swept, both, more;
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){0}, 0.01, 2, &plain));
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.sweeps = 1}, 0.01, 2, &swept));
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true}, 0.01, 2, &gptq));
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true, .sweeps = 1}, 0.01, 2, &both));
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true, .sweeps = 3}, 0.01, 2, &more));
+    double a = loss_of(&l, &plain.m), b = loss_of(&l, &gptq.m), c = loss_of(&l, &both.m), d = loss_of(&l, &more.m);
+    CHECK_MSG(b < 0.7 * a, "%s: gptq %g, plain %g", fmt[f], b, a);
+    CHECK_MSG(c < b, "%s: sweep %g, gptq %g", fmt[f], c, b);
+    CHECK_MSG(d < 1.001 * c, "%s: three sweeps %g, one %g", fmt[f], d, c);
+    CHECK_MSG(loss_of(&l, &swept.m) < a, "%s: a sweep alone", fmt[f]);
+    CHECK(more.report.solved <= both.report.solved * 1.0001 && both.report.solved <= gptq.report.solved * 1.0001);
+    nb_free(plain.data), nb_free(swept.data), nb_free(gptq.data), nb_free(both.data), nb_free(more.data);
+    free_layer(&l);
+  }
+}
+
+TEST(the_same_bytes_for_any_thread_count) {
+  layer l = make_layer(150, 200, 300, 60, 5);
+  solved a, b;
+  nb_gptq_opts o = {.gptq = true, .sweeps = 2, .fit_table = true};
+  CHECK_OK(solve(&l, "t4g64", o, 0.01, 1, &a));
+  CHECK_OK(solve(&l, "t4g64", o, 0.01, 3, &b));
+  CHECK(a.n_bytes == b.n_bytes && memcmp(a.data, b.data, a.n_bytes) == 0);
+  nb_free(a.data), nb_free(b.data);
+  free_layer(&l);
+}
+
+TEST(hard_statistics) {
+  solved s;
+  nb_gptq_opts o = {.gptq = true, .sweeps = 2};
+  layer l = make_layer(20, 96, 7, 2, 11); /* rank 2 of 96 */
+  for (size_t t = 0; t < l.T; t++) l.x[t * 96 + 3] = 0, l.x[t * 96 + 40] *= 1000; /* a dead input and an outlier */
+  CHECK_OK(solve(&l, "u4g32", o, 0.01, 2, &s));
+  CHECK(isfinite(loss_of(&l, &s.m)));
+  nb_free(s.data);
+  CHECK_OK(solve(&l, "u4g32", o, 0, 2, &s)); /* no damping: it must be raised */
+  nb_free(s.data);
+  for (size_t i = 0; i < l.T * l.K; i++) l.x[i] = 1; /* a constant */
+  CHECK_OK(solve(&l, "t4g32", o, 0.01, 2, &s));
+  nb_free(s.data);
+  for (size_t i = 0; i < l.T * l.K; i++) l.x[i] = 0; /* nothing at all: weights still get rounded */
+  CHECK_OK(solve(&l, "t4g32", o, 0.01, 2, &s));
+  float q[96], worst = 0;
+  nb_qmat_dequant_row(&s.m, 5, q);
+  for (int k = 0; k < 96; k++) worst = fmaxf(worst, fabsf(q[k] - l.w[5 * 96 + k]));
+  CHECK(worst < 0.02f);
+  nb_free(s.data);
+  for (size_t i = 0; i < l.N * l.K; i++) l.w[i] = i < 96 ? 0 : l.w[i]; /* a row of zeros */
+  CHECK_OK(solve(&l, "u4g32", o, 0.01, 2, &s));
+  nb_qmat_dequant_row(&s.m, 0, q);
+  for (int k = 0; k < 96; k++) CHECK(q[k] == 0);
+  nb_free(s.data);
+  l.x[5] = NAN;
+  CHECK(solve(&l, "u4g32", o, 0.01, 2, &s) == NB_ERR_NUMERIC);
+  l.x[5] = 1, l.w[100] = INFINITY;
+  CHECK(solve(&l, "u4g32", o, 0.01, 2, &s) == NB_ERR_NUMERIC);
+  CHECK_MSG(strstr(err.msg, "row 1, column 4") != NULL, "%s", err.msg);
+  nb_free(s.data);
+  free_layer(&l);
+}
+
+TEST(an_asymmetric_target_undoes_a_known_distortion) {
+  /* The float model sees x' = x D with a diagonal D: the best target is W D, and alpha = 1 must find it. */
+  layer l = make_layer(16, 64, 500, 100, 21);
+  float *d = nb_alloc(l.T * l.K, 4), *H = nb_alloc(64 * 64, 4), *C = nb_alloc(64 * 64, 4);
+  for (size_t i = 0; i < l.T * l.K; i++) d[i] = 0.1f * (float)(i % 64) / 64 * l.x[i];
+  nb_hess_add(H, C, l.x, d, l.T, l.K, 2);
+  nb_hess h;
+  CHECK_OK(nb_hess_prepare(H, C, 64, 1e-6, 1, 2, "test", &h, &err));
+  for (size_t m = 0; m < 64; m++)
+    for (size_t k = 0; k < 64; k++) {
+      double want = m == k ? 0.1 * (double)k / 64 : 0;
+      CHECK_MSG(fabs(h.shift[m * 64 + k] - want) < 2e-3, "%zu, %zu: %g, not %g", m, k, h.shift[m * 64 + k], want);
+    }
+  nb_hess_free(&h);
+  nb_free(d);
+  free_layer(&l);
+}
+
+int main(void) {
+  RUN(gptq_is_the_published_recursion);
+  RUN(each_method_loses_less);
+  RUN(the_same_bytes_for_any_thread_count);
+  RUN(hard_statistics);
+  RUN(an_asymmetric_target_undoes_a_known_distortion);
+  return test_end();
+}
+#endif
