@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* How fast a model runs, beside what the machine can do at most, measured in the same run. */
+#ifndef NB_BENCH_H
+#define NB_BENCH_H
+
+#include "model.h"
+#include "progress.h"
+
+/* What this machine reaches with nothing else to do, with the given threads. */
+typedef struct nb_limits {
+  double read_bytes_per_s; /* reading memory in order */
+  double int8_macs_per_s;  /* int8 multiply-adds in registers, with the kernels' instruction */
+  double f32_macs_per_s;   /* float multiply-adds in registers */
+} nb_limits;
+
+/* Takes about a second and 256 MiB. */
+nb_status nb_bench_limits(const nb_kernels *k, int threads, nb_limits *out, nb_err *err);
+
+enum { NB_BENCH_MAX = 8 };
+
+typedef struct nb_bench_opts {
+  size_t prefill[NB_BENCH_MAX], n_prefill; /* lengths of prompts */
+  size_t context[NB_BENCH_MAX], n_context; /* tokens in the cache before decoding */
+  size_t decode_tokens;                    /* tokens decoded at each context */
+  double min_seconds;                      /* short measurements are repeated for so long; the best counts */
+  nb_kv_type kv;
+  const nb_progress *progress;             /* counts measurements */
+} nb_bench_opts;
+
+typedef struct nb_bench {
+  double prefill_per_s[NB_BENCH_MAX]; /* tokens a second */
+  double decode_per_s[NB_BENCH_MAX];
+  double macs_per_token;              /* weights that a prompt's token meets: the layers' matrices */
+  double attention_macs[NB_BENCH_MAX];/* of attention, a token of this prompt on average */
+  double bytes_per_token;             /* stored bytes of the weights that a decoded token reads: layers and head */
+  double kv_bytes_per_position;
+} nb_bench;
+
+/* Random tokens, the same for every run. The prompts' and contexts' lengths must fit the model's positions. */
+nb_status nb_bench_run(nb_session *s, const nb_model *m, const nb_bench_opts *o, nb_bench *out, nb_err *err);
+
+/* Stored bytes of a matrix. */
+size_t nb_linear_bytes(const nb_linear *w);
+
+#endif
