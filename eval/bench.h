@@ -42,4 +42,20 @@ nb_status nb_bench_run(nb_session *s, const nb_model *m, const nb_bench_opts *o,
 /* Stored bytes of a matrix. */
 size_t nb_linear_bytes(const nb_linear *w);
 
+/* One kernel alone: what it reached, and of which limit. */
+typedef struct nb_kernel_timing {
+  char kernel[32]; /* "linear_q8 t4g64" */
+  size_t tokens;   /* rows of activations; 0 where there are none */
+  double seconds;  /* a call */
+  double work;     /* multiply-adds, or bytes read, of a call */
+  bool bytes;      /* which of the two */
+  double limit;    /* a second, of that unit: the machine's */
+} nb_kernel_timing;
+
+enum { NB_KERNEL_TIMINGS = 64 };
+
+/* Times every kernel of table k on matrices of the given size, on one thread: each weight format with one token (bytes)
+ * and with 512 (multiply-adds), dense weights, and attention. Fills out[*n], at most NB_KERNEL_TIMINGS. */
+nb_status nb_bench_kernels(const nb_kernels *k, size_t N, size_t K, nb_kernel_timing *out, size_t *n, nb_err *err);
+
 #endif
