@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__APPLE__)
+#include <mach/mach.h>
+
+bool nb_memory_read(nb_memory *out) {
+  task_vm_info_data_t info;
+  mach_msg_type_number_t n = TASK_VM_INFO_COUNT;
+  memset(out, 0, sizeof *out);
+  if (task_info(mach_task_self(), TASK_VM_INFO, (task_info_t)&info, &n) != KERN_SUCCESS) return false;
+  out->anon_bytes = info.phys_footprint;
+  out->file_bytes = info.resident_size > info.phys_footprint ? info.resident_size - info.phys_footprint : 0;
+  out->peak_bytes = info.resident_size_peak;
+  return true;
+}
+
+#else
+
+bool nb_memory_read(nb_memory *out) {
+  char line[256];
+  memset(out, 0, sizeof *out);
+  FILE *f = fopen("/proc/self/status", "r");
+  if (!f) return false;
+  while (fgets(line, sizeof line, f)) {
+    unsigned long long kib;
+    if (sscanf(line, "RssAnon: %llu", &kib) == 1) out->anon_bytes = kib << 10;
+    else if (sscanf(line, "RssFile: %llu", &kib) == 1 || sscanf(line, "RssShmem: %llu", &kib) == 1) out->file_bytes += kib << 10;
+    else if (sscanf(line, "VmHWM: %llu", &kib) == 1) out->peak_bytes = kib << 10;
+  }
+  fclose(f);
+  return out->peak_bytes > 0;
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What memory the process holds, by kind. */
+#ifndef NB_MEMORY_H
+#define NB_MEMORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Resident bytes. All 0 where the system does not tell. */
+typedef struct nb_memory {
+  uint64_t file_bytes; /* mapped files' pages: the system can drop them and read them again */
+  uint64_t anon_bytes; /* heap, stacks, caches: must stay */
+  uint64_t peak_bytes; /* the most that both were together, since the process began */
+} nb_memory;
+
+/* Linux, Android: /proc/self/status (RssFile and RssShmem, RssAnon, VmHWM). macOS: task_info (the physical footprint
+ * counts as anonymous). False where neither is. */
+bool nb_memory_read(nb_memory *out);
+
+#endif
