@@ -19,7 +19,9 @@ typedef struct job {
   const nb_grid *g;
   const nb_gptq_opts *o;
   const float *w; /* (N, K) */
-  nb_qout out;
+  nb_qout *out;
+  size_t row0;
+  size_t N;
   float *scratch; /* a piece a thread */
   size_t piece;
   nb_gptq_report *report; /* by task */
@@ -197,7 +199,7 @@ static void start(task *t, const float *w, uint16_t *row_scale) {
 }
 
 static void store(task *t, size_t row0, const uint16_t *row_scale) {
-  nb_qout *out = (nb_qout *)(uintptr_t)&t->j->out;
+  nb_qout *out = t->j->out;
   size_t R = t->R, G = t->G, ld = out->m.n_blocks * NB_BLOCK;
   uint8_t *code = (uint8_t *)t->x; /* (16, ld) */
   int8_t *scale = (int8_t *)(code + NB_TILE * ld);
@@ -209,8 +211,16 @@ static void store(task *t, size_t row0, const uint16_t *row_scale) {
       for (size_t i = 0; i < G; i++) scale[(r - r0) * G + i] = t->scale[i * R + r];
       rows[r - r0] = row_scale[r];
     }
-    nb_qout_tile(out, (row0 + r0) / NB_TILE, code, scale, rows);
+    nb_qout_tile(out, (t->j->row0 + row0 + r0) / NB_TILE, code, scale, rows);
   }
+}
+
+/* The loss of all weights being 0, by the diagonal of H. */
+static double zero_loss(const nb_hess *h, const float *w, size_t N) {
+  double sum = 0;
+  for (size_t n = 0; n < N; n++)
+    for (size_t k = 0; k < h->K; k++) sum += (double)w[n * h->K + k] * w[n * h->K + k] * h->diag[k];
+  return sum;
 }
 
 static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
@@ -229,7 +239,7 @@ static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
   else memcpy(solved, plain, sizeof solved);
   for (int i = 0; i < t->j->o->sweeps; i++) sweep(t);
   if (t->j->o->sweeps) residual(t, t->code, t->step, solved);
-  *report = (nb_gptq_report){0, 0, 0};
+  *report = (nb_gptq_report){0, 0, zero_loss(h, t->j->w + row0 * K, R), 0};
   for (size_t r = 0; r < R; r++) {
     if (!(solved[r] <= plain[r])) {
       for (size_t k = 0; k < K; k++) t->code[k * R + r] = t->plain[k * R + r];
@@ -244,9 +254,9 @@ static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
 
 static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
   job *j = ctx;
-  const nb_qmat *m = &j->out.m;
+  const nb_qmat *m = &j->out->m;
   for (size_t i = begin; i < end; i++) {
-    task t = {.j = j, .R = nb_min(ROWS, m->N - i * ROWS), .K = m->K, .G = m->n_groups, .group = m->fmt.group};
+    task t = {.j = j, .R = nb_min(ROWS, j->N - i * ROWS), .K = m->K, .G = m->n_groups, .group = m->fmt.group};
     size_t KR = (m->n_blocks * NB_BLOCK) * ROWS, GR = t.G * ROWS;
     float *p = j->scratch + (size_t)thread * j->piece;
     t.w = p, t.q = t.w + KR, t.r = t.q + KR, t.x = t.r + KR, t.e = t.x + KR + GR;
@@ -258,14 +268,6 @@ static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
 }
 
 /* ---- the matrix ---- */
-
-/* The loss of all weights being 0: sum of w H w^T, by the diagonal blocks' share being most of it. */
-static double zero_loss(const nb_hess *h, const float *w, size_t N) {
-  double sum = 0;
-  for (size_t n = 0; n < N; n++)
-    for (size_t k = 0; k < h->K; k++) sum += (double)w[n * h->K + k] * w[n * h->K + k] * h->diag[k];
-  return sum > 0 ? sum : 1;
-}
 
 #ifdef NB_HAVE_LAPACK
 typedef struct shift_job {
@@ -288,7 +290,8 @@ static void shift_range(void *ctx, size_t begin, size_t end, int thread) {
   }
 }
 
-static nb_status apply_shift(const nb_hess *h, float *w, size_t N, int threads, nb_err *err) {
+nb_status nb_gptq_target(const nb_hess *h, float *w, size_t N, int threads, nb_err *err) {
+  if (!h->shift) return NB_OK;
   shift_job j = {h, w, NULL, N};
   NB_TRY(nb_new(&j.scratch, (size_t)threads * ROWS * h->K, sizeof(float), "the shifted weights", err));
   nb_parallel_for(threads, (N + ROWS - 1) / ROWS, 1, shift_range, &j);
@@ -296,39 +299,33 @@ static nb_status apply_shift(const nb_hess *h, float *w, size_t N, int threads, 
   return NB_OK;
 }
 #else
-static nb_status apply_shift(const nb_hess *h, float *w, size_t N, int threads, nb_err *err) {
+nb_status nb_gptq_target(const nb_hess *h, float *w, size_t N, int threads, nb_err *err) {
   (void)h, (void)w, (void)N, (void)threads;
   return nb_fail(err, NB_ERR_UNSUPPORTED, "this nibble was built without LAPACK");
 }
 #endif
 
-nb_status nb_gptq_solve(const nb_hess *h, float *w, size_t N, const nb_grid *grid, const nb_gptq_opts *o, int threads,
-                        const char *what, void *data, size_t n_bytes, nb_gptq_report *report, nb_err *err) {
-  nb_grid g = *grid;
+nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o, int threads,
+                        const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err) {
   nb_status st;
   size_t K = h->K, tasks = (N + ROWS - 1) / ROWS;
   for (size_t i = 0; i < N * K; i++)
     if (!(fabsf(w[i]) < 1e30f))
       return nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30", what,
-                     i / K, i % K);
-  if (h->shift) NB_TRY(apply_shift(h, w, N, threads, err));
-  if (o->fit_table && g.fmt.table) NB_TRY(nb_quant_fit_table(&g, w, N, K, h->diag, err));
-  job j = {.h = h, .g = &g, .o = o, .w = w};
-  NB_TRY(nb_qout_init(&g, N, K, data, n_bytes, &j.out, err));
-  size_t KR = j.out.m.n_blocks * NB_BLOCK * ROWS, GR = j.out.m.n_groups * ROWS;
+                     row0 + i / K, i % K);
+  job j = {.h = h, .g = g, .o = o, .w = w, .N = N, .out = out, .row0 = row0};
+  size_t KR = out->m.n_blocks * NB_BLOCK * ROWS, GR = out->m.n_groups * ROWS;
   size_t floats = 5 * KR + 2 * GR + 2 * NB_K_PAD * ROWS + ROWS;
   j.piece = nb_round_up(floats + (2 * GR + 2 * KR) / sizeof(float) + 1, NB_ALIGN);
   NB_GOTO(nb_new(&j.scratch, (size_t)threads * j.piece, sizeof(float), "solving", err));
   NB_GOTO(nb_new(&j.report, tasks, sizeof *j.report, "solving", err));
   nb_parallel_for(threads, tasks, 1, solve_range, &j);
-  *report = (nb_gptq_report){0, 0, 0};
   for (size_t i = 0; i < tasks; i++) {
     report->plain += j.report[i].plain;
     report->solved += j.report[i].solved;
+    report->zero += j.report[i].zero;
     report->fell_back += j.report[i].fell_back;
   }
-  double zero = zero_loss(h, w, N);
-  report->plain /= zero, report->solved /= zero;
 fail:
   nb_free(j.scratch);
   nb_free(j.report);

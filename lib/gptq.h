@@ -36,20 +36,24 @@ nb_status nb_hess_prepare(float *H, float *C, size_t K, double damp, double alph
 void nb_hess_free(nb_hess *h);
 
 typedef struct nb_gptq_opts {
-  bool gptq;      /* false: plain rounding, then the sweeps */
-  int sweeps;     /* of coordinate descent */
-  bool fit_table; /* fit the table to the matrix; without it g's own is used */
+  bool gptq;  /* false: plain rounding, then the sweeps */
+  int sweeps; /* of coordinate descent */
 } nb_gptq_opts;
 
-/* Losses are sums over the rows, relative to that of all weights being 0. */
+/* Losses are sums over the rows. */
 typedef struct nb_gptq_report {
   double plain, solved; /* of plain rounding, of the result */
+  double zero;          /* about that of all weights being 0: by the diagonal of H alone */
   size_t fell_back;     /* rows for which plain rounding was better and was kept */
 } nb_gptq_report;
 
-/* Rounds w (N, K) row-major (replaced by its shifted target when h has a shift) into data as nb_qout_init does. */
-nb_status nb_gptq_solve(const nb_hess *h, float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o, int threads,
-                        const char *what, void *data, size_t n_bytes, nb_gptq_report *report, nb_err *err);
+/* Replaces w (N, K) by its shifted target; does nothing when h has no shift. */
+nb_status nb_gptq_target(const nb_hess *h, float *w, size_t N, int threads, nb_err *err);
+
+/* Rounds the target w (N, K), row-major, to rows row0 .. row0 + N - 1 of out; row0 is a multiple of 16. *report is added
+ * to. `what` names the matrix in messages. */
+nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o, int threads,
+                        const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err);
 
 /* H (K, K) += x^T x over the T rows of x (T, K), the lower triangle; C (K, K) += d^T x when it is not NULL, d (T, K) being
  * the float model's inputs minus x. The sums do not depend on the number of threads. */

@@ -62,7 +62,7 @@ typedef struct solved {
   nb_gptq_report report;
 } solved;
 
-static nb_status solve(const layer *l, const char *fmt, nb_gptq_opts o, double damp, int threads, solved *s) {
+static nb_status solve(const layer *l, const char *fmt, nb_gptq_opts o, double damp, int threads, bool fit, solved *s) {
   nb_qfmt f;
   nb_grid g;
   nb_hess h;
@@ -75,7 +75,14 @@ static nb_status solve(const layer *l, const char *fmt, nb_gptq_opts o, double d
   s->data = nb_alloc(lay.total, 1);
   float *w = nb_alloc(l->N * l->K, 4);
   memcpy(w, l->w, l->N * l->K * 4);
-  nb_status st = nb_gptq_solve(&h, w, l->N, &g, &o, threads, "test", s->data, s->n_bytes, &s->report, &err);
+  nb_qout out;
+  nb_status st = fit ? nb_quant_fit_table(&g, w, l->N, l->K, h.diag, &err) : NB_OK;
+  memset(&s->report, 0, sizeof s->report);
+  if (st == NB_OK) st = nb_qout_init(&g, l->N, l->K, s->data, s->n_bytes, &out, &err);
+  size_t half = l->N / 128 * 64; /* in two calls */
+  if (st == NB_OK && half) st = nb_gptq_solve(&h, w, half, &g, &o, threads, "test", &out, 0, &s->report, &err);
+  if (st == NB_OK)
+    st = nb_gptq_solve(&h, w + half * l->K, l->N - half, &g, &o, threads, "test", &out, half, &s->report, &err);
   nb_free(w);
   nb_hess_free(&h);
   return st != NB_OK ? st : nb_qmat_view(l->N, l->K, f, s->data, s->n_bytes, &s->m, &err);
@@ -157,7 +164,7 @@ TEST(gptq_is_the_published_recursion) {
   for (int f = 0; f < 4; f++) {
     layer l = make_layer(40, 160, 400, 200, 3);
     solved s;
-    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true}, 0.01, 2, &s));
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true}, 0.01, 2, false, &s));
     nb_grid g;
     double loss;
     nb_grid_make(s.m.fmt, NULL, &g);
@@ -174,11 +181,11 @@ TEST(each_method_loses_less) {
     static const char *const fmt[] = {"u4g32", "t4g128", "t3g64"};
     layer l = make_layer(70, 192, 600, 300, 9);
     solved plain, gptq, swept, both, more;
-    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){0}, 0.01, 2, &plain));
-    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.sweeps = 1}, 0.01, 2, &swept));
-    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true}, 0.01, 2, &gptq));
-    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true, .sweeps = 1}, 0.01, 2, &both));
-    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true, .sweeps = 3}, 0.01, 2, &more));
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){0}, 0.01, 2, false, &plain));
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.sweeps = 1}, 0.01, 2, false, &swept));
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true}, 0.01, 2, false, &gptq));
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true, .sweeps = 1}, 0.01, 2, false, &both));
+    CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true, .sweeps = 3}, 0.01, 2, false, &more));
     double a = loss_of(&l, &plain.m), b = loss_of(&l, &gptq.m), c = loss_of(&l, &both.m), d = loss_of(&l, &more.m);
     CHECK_MSG(b < 0.7 * a, "%s: gptq %g, plain %g", fmt[f], b, a);
     CHECK_MSG(c < b, "%s: sweep %g, gptq %g", fmt[f], c, b);
@@ -193,9 +200,9 @@ TEST(each_method_loses_less) {
 TEST(the_same_bytes_for_any_thread_count) {
   layer l = make_layer(150, 200, 300, 60, 5);
   solved a, b;
-  nb_gptq_opts o = {.gptq = true, .sweeps = 2, .fit_table = true};
-  CHECK_OK(solve(&l, "t4g64", o, 0.01, 1, &a));
-  CHECK_OK(solve(&l, "t4g64", o, 0.01, 3, &b));
+  nb_gptq_opts o = {.gptq = true, .sweeps = 2};
+  CHECK_OK(solve(&l, "t4g64", o, 0.01, 1, true, &a));
+  CHECK_OK(solve(&l, "t4g64", o, 0.01, 3, true, &b));
   CHECK(a.n_bytes == b.n_bytes && memcmp(a.data, b.data, a.n_bytes) == 0);
   nb_free(a.data), nb_free(b.data);
   free_layer(&l);
@@ -206,30 +213,30 @@ TEST(hard_statistics) {
   nb_gptq_opts o = {.gptq = true, .sweeps = 2};
   layer l = make_layer(20, 96, 7, 2, 11); /* rank 2 of 96 */
   for (size_t t = 0; t < l.T; t++) l.x[t * 96 + 3] = 0, l.x[t * 96 + 40] *= 1000; /* a dead input and an outlier */
-  CHECK_OK(solve(&l, "u4g32", o, 0.01, 2, &s));
+  CHECK_OK(solve(&l, "u4g32", o, 0.01, 2, false, &s));
   CHECK(isfinite(loss_of(&l, &s.m)));
   nb_free(s.data);
-  CHECK_OK(solve(&l, "u4g32", o, 0, 2, &s)); /* no damping: it must be raised */
+  CHECK_OK(solve(&l, "u4g32", o, 0, 2, false, &s)); /* no damping: it must be raised */
   nb_free(s.data);
   for (size_t i = 0; i < l.T * l.K; i++) l.x[i] = 1; /* a constant */
-  CHECK_OK(solve(&l, "t4g32", o, 0.01, 2, &s));
+  CHECK_OK(solve(&l, "t4g32", o, 0.01, 2, false, &s));
   nb_free(s.data);
   for (size_t i = 0; i < l.T * l.K; i++) l.x[i] = 0; /* nothing at all: weights still get rounded */
-  CHECK_OK(solve(&l, "t4g32", o, 0.01, 2, &s));
+  CHECK_OK(solve(&l, "t4g32", o, 0.01, 2, false, &s));
   float q[96], worst = 0;
   nb_qmat_dequant_row(&s.m, 5, q);
   for (int k = 0; k < 96; k++) worst = fmaxf(worst, fabsf(q[k] - l.w[5 * 96 + k]));
   CHECK(worst < 0.02f);
   nb_free(s.data);
   for (size_t i = 0; i < l.N * l.K; i++) l.w[i] = i < 96 ? 0 : l.w[i]; /* a row of zeros */
-  CHECK_OK(solve(&l, "u4g32", o, 0.01, 2, &s));
+  CHECK_OK(solve(&l, "u4g32", o, 0.01, 2, false, &s));
   nb_qmat_dequant_row(&s.m, 0, q);
   for (int k = 0; k < 96; k++) CHECK(q[k] == 0);
   nb_free(s.data);
   l.x[5] = NAN;
-  CHECK(solve(&l, "u4g32", o, 0.01, 2, &s) == NB_ERR_NUMERIC);
+  CHECK(solve(&l, "u4g32", o, 0.01, 2, false, &s) == NB_ERR_NUMERIC);
   l.x[5] = 1, l.w[100] = INFINITY;
-  CHECK(solve(&l, "u4g32", o, 0.01, 2, &s) == NB_ERR_NUMERIC);
+  CHECK(solve(&l, "u4g32", o, 0.01, 2, false, &s) == NB_ERR_NUMERIC);
   CHECK_MSG(strstr(err.msg, "row 1, column 4") != NULL, "%s", err.msg);
   nb_free(s.data);
   free_layer(&l);
