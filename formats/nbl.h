@@ -100,6 +100,8 @@ nb_status nb_nbl_writer_open(const char *path, const nb_nbl_tensor *t, size_t n,
                              const void *tokenizer, size_t tokenizer_bytes, nb_nbl_writer **out, nb_err *err);
 /* Writes the next tensor, of exactly its planned size. */
 nb_status nb_nbl_writer_put(nb_nbl_writer *w, const void *data, size_t n_bytes, nb_err *err);
+/* Replaces the metadata by another of the same size (hashes that are known only now). */
+nb_status nb_nbl_writer_meta(nb_nbl_writer *w, const char *meta, size_t meta_bytes, nb_err *err);
 /* Completes the file: NB_ERR_ARG when tensors are missing. The writer is gone afterwards, whatever happens. */
 nb_status nb_nbl_writer_commit(nb_nbl_writer *w, nb_err *err);
 /* Throws the unfinished file away. NULL is fine. */

@@ -120,6 +120,14 @@ nb_status nb_nbl_writer_put(nb_nbl_writer *w, const void *data, size_t n_bytes, 
   return NB_OK;
 }
 
+nb_status nb_nbl_writer_meta(nb_nbl_writer *w, const char *meta, size_t meta_bytes, nb_err *err) {
+  size_t planned = 0;
+  for (int i = 0; i < 8; i++) planned |= (size_t)w->head[40 + i] << 8 * i;
+  if (meta_bytes != planned) return nb_fail(err, NB_ERR_ARG, "%s: the metadata is not of the planned size", w->out.path);
+  memcpy(w->head + NB_NBL_HEADER + w->n * NB_NBL_RECORD, meta, meta_bytes);
+  return NB_OK;
+}
+
 nb_status nb_nbl_writer_commit(nb_nbl_writer *w, nb_err *err) {
   nb_status st;
   if (w->next != w->n) {

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* nibble quantize: a Hugging Face checkpoint to one .nbl file. */
+#include "cli.h"
+#include "commands.h"
+#include "mapfile.h"
+#include "mem.h"
+#include "progress_cli.h"
+#include "quantize.h"
+#include "table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_TEXT = 1 << 30 };
+
+typedef struct options {
+  const char *out, *codes, *embed, *head, *calib;
+  int bits, group, tokens, seq, sweeps;
+  double damp, alpha;
+  bool fast, no_gptq, no_tables, no_head, sequential;
+  cli_list set;
+} options;
+
+/* ---- formats ---- */
+
+/* "t4g64", "6" (bits, with the other options' codes and group), "dense". */
+static nb_status parse_format(const char *s, const options *o, nb_qfmt *f, nb_err *err) {
+  if (!strcmp(s, "dense")) {
+    *f = (nb_qfmt){0, 0, 0};
+    return NB_OK;
+  }
+  if (s[0] >= '3' && s[0] <= '8' && !s[1]) {
+    uint8_t bits = (uint8_t)(s[0] - '0');
+    *f = (nb_qfmt){bits, bits <= 5 && o->codes[0] == 't', (uint16_t)o->group};
+    return NB_OK;
+  }
+  return nb_qfmt_parse(s, f, err);
+}
+
+/* "[LAYER.]SLOT=FORMAT" */
+static nb_status apply_set(const char *s, const options *o, const nb_config *c, nb_formats *f, nb_err *err) {
+  const char *eq = strchr(s, '='), *p = s;
+  char *end;
+  long layer = -1;
+  if (*p >= '0' && *p <= '9') {
+    layer = strtol(p, &end, 10);
+    p = *end == '.' ? end + 1 : end;
+  }
+  for (int slot = 0; eq && slot < NB_SLOTS; slot++) {
+    const char *name = nb_slot_name((nb_slot)slot);
+    if (strlen(name) != (size_t)(eq - p) || strncmp(name, p, strlen(name)) || layer >= (long)c->layers) continue;
+    nb_qfmt q;
+    NB_TRY(parse_format(eq + 1, o, &q, err));
+    for (size_t l = 0; l < c->layers; l++)
+      if (layer < 0 || (size_t)layer == l) f->slot[l * NB_SLOTS + (size_t)slot] = q;
+    return NB_OK;
+  }
+  return nb_fail(err, NB_ERR_ARG, "'%s' is not [LAYER.]SLOT=FORMAT with a slot q, k, v, o, gate, up or down", s);
+}
+
+static nb_status choose_formats(const options *o, const nb_config *c, nb_formats *f, nb_err *err) {
+  char bits[2] = {(char)('0' + o->bits), 0};
+  nb_qfmt all;
+  NB_TRY(parse_format(bits, o, &all, err));
+  NB_TRY(parse_format(o->embed, o, &f->embed, err));
+  NB_TRY(parse_format(o->head, o, &f->head, err));
+  for (size_t i = 0; i < c->layers * NB_SLOTS; i++) f->slot[i] = all;
+  for (size_t i = 0; i < o->set.n; i++) NB_TRY(apply_set(o->set.items[i], o, c, f, err));
+  return NB_OK;
+}
+
+/* ---- calibration text ---- */
+
+/* The first `tokens` ids of the text as sequences of seq. */
+static nb_status read_calibration(const options *o, const nb_opened *m, nb_ids *ids, nb_calib_opts *calib, nb_err *err) {
+  char *text = NULL;
+  size_t n;
+  NB_TRY(nb_read_file(o->calib, MAX_TEXT, &text, &n, err));
+  nb_status st = nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, ids, err);
+  free(text);
+  NB_TRY(st);
+  calib->tokens = ids->id;
+  calib->seq_len = (size_t)o->seq;
+  calib->n_seqs = nb_min(ids->n, (size_t)o->tokens) / calib->seq_len;
+  if (calib->n_seqs == 0)
+    return nb_fail(err, NB_ERR_ARG, "%s has %zu tokens, which makes no sequence of %d: give more text or a smaller --seq",
+                   o->calib, ids->n, o->seq);
+  return NB_OK;
+}
+
+/* ---- reporting ---- */
+
+static cJSON *make_recipe(const options *o) {
+  cJSON *r = cJSON_CreateObject();
+  cJSON_AddStringToObject(r, "method", o->fast ? "plain" : o->no_gptq ? "search" : "gptq");
+  cJSON_AddNumberToObject(r, "bits", o->bits);
+  cJSON_AddNumberToObject(r, "group", o->group);
+  cJSON_AddStringToObject(r, "codes", o->codes);
+  cJSON_AddStringToObject(r, "embed", o->embed);
+  cJSON_AddStringToObject(r, "head", o->head);
+  cJSON *set = cJSON_AddArrayToObject(r, "set");
+  for (size_t i = 0; i < o->set.n; i++) cJSON_AddItemToArray(set, cJSON_CreateString(o->set.items[i]));
+  if (o->fast) return r;
+  cJSON_AddNumberToObject(r, "tokens", o->tokens);
+  cJSON_AddNumberToObject(r, "seq", o->seq);
+  cJSON_AddNumberToObject(r, "damp", o->damp);
+  cJSON_AddNumberToObject(r, "alpha", o->alpha);
+  cJSON_AddNumberToObject(r, "sweeps", o->sweeps);
+  cJSON_AddBoolToObject(r, "tables", !o->no_tables);
+  cJSON_AddBoolToObject(r, "head_calibrated", !o->no_head);
+  cJSON_AddBoolToObject(r, "sequential", o->sequential);
+  return r;
+}
+
+/* The mean loss by slot, relative to the outputs' energy. */
+static void print_losses(const nb_config *c, const nb_quantised *q) {
+  cli_table t;
+  cli_table_begin(&t, "lrrr");
+  cli_table_cell(&t, "slice");
+  cli_table_cell(&t, "plain loss");
+  cli_table_cell(&t, "loss");
+  cli_table_cell(&t, "rows kept plain");
+  cli_table_rule(&t);
+  for (int s = 0; s < NB_SLOTS; s++) {
+    double plain = 0, loss = 0;
+    size_t fell = 0;
+    for (size_t l = 0; l < c->layers; l++) {
+      const nb_quantised *x = &q[l * NB_SLOTS + (size_t)s];
+      plain += x->plain / (double)c->layers, loss += x->loss / (double)c->layers, fell += x->fell_back;
+    }
+    cli_table_cell(&t, "%s", nb_slot_name((nb_slot)s));
+    cli_table_cell(&t, "%.5f", plain);
+    cli_table_cell(&t, "%.5f", loss);
+    cli_table_cell(&t, "%zu", fell);
+  }
+  cli_table_end(&t, stdout);
+}
+
+static int report(const quantize_job *j, const cli_common *common, double seconds) {
+  const nb_config *c = &j->model->model.config;
+  double bpw = quantize_linear_bpw(c, &j->formats);
+  char size[CLI_TEXT], time[CLI_TEXT];
+  if (common->json) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "file", j->out);
+    cJSON_AddNumberToObject(o, "bytes", (double)j->file_bytes);
+    cJSON_AddNumberToObject(o, "linear_bpw", bpw);
+    cJSON_AddNumberToObject(o, "seconds", seconds);
+    cJSON_AddItemToObject(o, "recipe", cJSON_Duplicate(j->recipe, 1));
+    cJSON *all = cJSON_AddArrayToObject(o, "slices");
+    for (size_t i = 0; i < c->layers * NB_SLOTS; i++) {
+      const nb_quantised *q = &j->report[i];
+      cJSON *s = cJSON_CreateObject();
+      char fmt[16];
+      if (j->formats.slot[i].bits) nb_qfmt_name(j->formats.slot[i], fmt);
+      else strcpy(fmt, "dense");
+      cJSON_AddNumberToObject(s, "layer", q->layer);
+      cJSON_AddStringToObject(s, "slot", nb_slot_name(q->slot));
+      cJSON_AddStringToObject(s, "format", fmt);
+      cJSON_AddNumberToObject(s, "plain_loss", q->plain);
+      cJSON_AddNumberToObject(s, "loss", q->loss);
+      cJSON_AddNumberToObject(s, "rows_kept_plain", (double)q->fell_back);
+      cJSON_AddItemToArray(all, s);
+    }
+    return cli_print_json(o);
+  }
+  if (!j->fast) print_losses(c, j->report);
+  printf("%s: %s (%llu bytes), linears at %.3f bits a weight, in %s\n", j->out, cli_bytes_text(size, j->file_bytes),
+         (unsigned long long)j->file_bytes, bpw, cli_seconds_text(time, seconds));
+  return 0;
+}
+
+/* ---- the command ---- */
+
+static nb_status quantize(const options *o, const cli_common *common, const nb_opened *m, nb_err *err) {
+  nb_ids ids = {0};
+  nb_status st;
+  cli_progress p;
+  const nb_config *c = &m->model.config;
+  quantize_job j = {.model = m, .out = o->out, .fast = o->fast};
+  j.calib = (nb_calib_opts){.damp = o->damp, .alpha = o->alpha, .sweeps = o->sweeps, .gptq = !o->no_gptq,
+                            .fit_tables = !o->no_tables, .sequential = o->sequential, .calibrate_head = !o->no_head,
+                            .threads = common->threads, .cpu_features = common->features};
+  if (!nb_opened_checkpoint(m))
+    return nb_fail(err, NB_ERR_ARG, "this is a .nbl file already: give the directory of a Hugging Face checkpoint");
+  NB_GOTO(nb_new(&j.formats.slot, c->layers * NB_SLOTS, sizeof(nb_qfmt), "the formats", err));
+  NB_GOTO(nb_new(&j.report, c->layers * NB_SLOTS + 2, sizeof(nb_quantised), "the report", err));
+  NB_GOTO(choose_formats(o, c, &j.formats, err));
+  if (!o->fast) NB_GOTO(read_calibration(o, m, &ids, &j.calib, err));
+  j.recipe = make_recipe(o);
+  NB_GOTO(quantize_size(&j, err));
+  char size[CLI_TEXT];
+  cli_note(common, "%s will have %llu bytes (%s)", o->out, (unsigned long long)j.file_bytes,
+           cli_bytes_text(size, j.file_bytes));
+  double began = cli_clock();
+  nb_progress cb = cli_progress_begin(&p, common, "quantising", "weights");
+  j.calib.progress = &cb;
+  st = quantize_run(&j, err);
+  cli_progress_end(&p);
+  if (st == NB_OK && report(&j, common, cli_clock() - began)) st = NB_ERR_MEMORY;
+fail:
+  nb_ids_free(&ids);
+  cJSON_Delete(j.recipe);
+  nb_free(j.formats.slot);
+  nb_free(j.report);
+  return st;
+}
+
+int cmd_quantize(int argc, char **argv) {
+  options o = {.codes = "table", .embed = "4", .head = "u6g64", .bits = 4, .group = 64, .tokens = 16384, .seq = 512,
+               .sweeps = 2, .damp = 0.01, .alpha = 0.25};
+  const cli_opt opts[] = {
+      CLI_STRING("out", 'o', "FILE", &o.out, "the file to write (required)"),
+      CLI_INT("bits", 'b', "N", 3, 8, &o.bits, "bits a weight of the layers' matrices (4)"),
+      CLI_INT("group", 'g', "N", 32, 256, &o.group, "inputs that share a scale: 32, 64, 128 or 256 (64)"),
+      CLI_CHOICE("codes", 0, "table|uniform", &o.codes, "what codes of 3 to 5 bits mean (table)"),
+      CLI_STRING("embed", 0, "FORMAT", &o.embed, "the embedding: bits, a format such as u6g64, or dense (4)"),
+      CLI_STRING("head", 0, "FORMAT", &o.head, "the head, likewise (u6g64)"),
+      CLI_LIST("set", 0, "SLICE=FORMAT", &o.set, "the format of a slice (q, k, v, o, gate, up, down) or of one layer's: 3.v=t5g64"),
+      CLI_FLAG("fast", 0, &o.fast, "no calibration: the search for scales only"),
+      CLI_STRING("calib", 'c', "FILE", &o.calib, "the text to calibrate on; without it --fast"),
+      CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.tokens, "tokens of it to use (16384)"),
+      CLI_INT("seq", 0, "N", 16, 8192, &o.seq, "tokens of a sequence (512)"),
+      CLI_DOUBLE("damp", 0, "X", 0, 1, &o.damp, "damping of the statistics, as a part of their mean diagonal (0.01)"),
+      CLI_DOUBLE("alpha", 0, "X", 0, 1, &o.alpha, "how much of earlier layers' distortion to make good (0.25)"),
+      CLI_INT("sweeps", 0, "N", 0, 20, &o.sweeps, "coordinate descent sweeps (2)"),
+      CLI_FLAG("no-gptq", 0, &o.no_gptq, "without GPTQ: the weighted search and the sweeps only"),
+      CLI_FLAG("no-tables", 0, &o.no_tables, "the default tables instead of one fitted to each matrix"),
+      CLI_FLAG("no-head", 0, &o.no_head, "the head without calibration"),
+      CLI_FLAG("sequential", 0, &o.sequential, "take each slice's inputs after quantising those before it in its layer"),
+      CLI_END,
+  };
+  const cli_command cmd = {.name = "quantize", .args = "DIR -o FILE.nbl", .opts = opts,
+                           .about = "Converts the Hugging Face checkpoint in DIR to one file with weights of 3 to 8 bits.",
+                           .common = CLI_JSON | CLI_THREADS | CLI_CPU, .min_args = 1, .max_args = 1};
+  cli_common common;
+  cli_args args;
+  if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  if (!o.out) return cli_usage(&cmd, "-o FILE is missing");
+  if (o.group & (o.group - 1)) return cli_usage(&cmd, "--group is 32, 64, 128 or 256");
+  if (!o.calib) o.fast = true;
+  nb_err err;
+  nb_opened m = {0};
+  nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);
+  if (st == NB_OK) st = quantize(&o, &common, &m, &err);
+  nb_close(&m);
+  return st == NB_OK ? 0 : cli_fail(st, &err);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "quantize.h"
+
+#include "hf_config.h"
+#include "mem.h"
+#include "nbl.h"
+#include "parallel.h"
+#include "safetensors.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What is decided before any work: the sizes of all parts. */
+typedef struct plan {
+  nb_tensor_source tensors;
+  nb_weight_source source;
+  nb_nbl_tensor *dir; /* (n) */
+  size_t n;
+  uint64_t data_offset, file_bytes;
+  nb_text tokenizer;
+  char *meta; /* from cJSON */
+} plan;
+
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* ---- metadata ---- */
+
+static cJSON *source_list(const nb_safetensors *st, const nb_hash *hash) {
+  cJSON *list = cJSON_CreateArray();
+  for (size_t i = 0; i < st->n_shards; i++) {
+    char hex[33];
+    for (int b = 0; b < 16; b++) snprintf(hex + 2 * b, 3, "%02x", hash ? hash[i].bytes[b] : 0);
+    cJSON *s = cJSON_CreateObject();
+    cJSON_AddStringToObject(s, "name", base_name(st->shards[i].path));
+    cJSON_AddNumberToObject(s, "bytes", (double)st->shards[i].size);
+    cJSON_AddStringToObject(s, "xxh3_128", hex);
+    cJSON_AddItemToArray(list, s);
+  }
+  return list;
+}
+
+/* hash: of each shard, or NULL for zeros of the same length. */
+static nb_status make_meta(const quantize_job *j, const nb_hash *hash, char **out, nb_err *err) {
+  char *config;
+  size_t n;
+  NB_TRY(nb_hf_config_print(&j->model->model.config, &config, &n, err));
+  cJSON *meta = cJSON_CreateObject(), *prov = cJSON_CreateObject();
+  cJSON_AddItemToObject(meta, "config", cJSON_Parse(config));
+  free(config);
+  const char *chat = nb_tokenizer_chat_template(j->model->tokenizer);
+  if (chat[0]) cJSON_AddStringToObject(meta, "chat_template", chat);
+  else cJSON_AddNullToObject(meta, "chat_template");
+  cJSON_AddItemToObject(meta, "provenance", prov);
+  cJSON_AddStringToObject(prov, "nibble", NB_VERSION);
+  cJSON_AddItemToObject(prov, "sources", source_list(nb_opened_checkpoint(j->model), hash));
+  cJSON_AddItemToObject(prov, "recipe", cJSON_Duplicate(j->recipe, 1));
+  *out = cJSON_PrintUnformatted(meta);
+  cJSON_Delete(meta);
+  return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory making the metadata");
+}
+
+typedef struct hash_job {
+  const nb_safetensors *st;
+  nb_hash *hash;
+} hash_job;
+
+static void hash_range(void *ctx, size_t begin, size_t end, int thread) {
+  (void)thread;
+  hash_job *j = ctx;
+  for (size_t i = begin; i < end; i++) j->hash[i] = nb_safetensors_hash(&j->st->tensors[i]);
+}
+
+/* The metadata with the sources' hashes. */
+static nb_status final_meta(const quantize_job *j, char **out, nb_err *err) {
+  const nb_safetensors *st = nb_opened_checkpoint(j->model);
+  hash_job h = {st, NULL};
+  nb_hash *shard = NULL;
+  nb_status s;
+  NB_TRY(nb_new(&h.hash, st->n_tensors, sizeof *h.hash, "hashes", err));
+  s = nb_new(&shard, st->n_shards, sizeof *shard, "hashes", err);
+  nb_parallel_for(j->calib.threads, st->n_tensors, 1, hash_range, &h);
+  for (size_t i = 0; s == NB_OK && i < st->n_shards; i++) s = nb_safetensors_fingerprint(st, i, h.hash, &shard[i], err);
+  if (s == NB_OK) s = make_meta(j, shard, out, err);
+  nb_free(h.hash);
+  nb_free(shard);
+  return s;
+}
+
+/* ---- the plan ---- */
+
+static nb_nbl_choice choice(nb_qfmt f, const nb_linear *w) {
+  return (nb_nbl_choice){.coded = f.bits != 0, .fmt = f, .dtype = w->dense.dtype};
+}
+
+static void plan_free(plan *p) {
+  nb_free(p->dir);
+  nb_text_free(&p->tokenizer);
+  cJSON_free(p->meta);
+}
+
+static nb_status plan_make(const quantize_job *j, plan *p, nb_err *err) {
+  const nb_config *c = &j->model->model.config;
+  const nb_weights *w = &j->model->model.weights;
+  nb_status st;
+  nb_nbl_choice *slot = NULL;
+  nb_dtype *norm = NULL;
+  memset(p, 0, sizeof *p);
+  p->n = nb_nbl_expect(c);
+  nb_safetensors_source(nb_opened_checkpoint(j->model), &p->tensors);
+  nb_phi3_source(&p->tensors, &p->source);
+  NB_GOTO(nb_new(&p->dir, p->n, sizeof *p->dir, "the directory", err));
+  NB_GOTO(nb_new(&slot, c->layers * NB_SLOTS, sizeof *slot, "the formats", err));
+  NB_GOTO(nb_new(&norm, 2 * c->layers + 1, sizeof *norm, "the formats", err));
+  for (size_t i = 0; i < c->layers * NB_SLOTS; i++)
+    slot[i] = choice(j->formats.slot[i], &w->layer[i / NB_SLOTS].w[i % NB_SLOTS]);
+  for (size_t i = 0; i <= 2 * c->layers; i++) {
+    nb_tensor t;
+    NB_GOTO(p->source.norm(p->source.ctx, c, i / 2, i == 2 * c->layers ? 2 : (int)(i % 2), &t, err));
+    norm[i] = t.dtype;
+  }
+  NB_GOTO(make_meta(j, NULL, &p->meta, err));
+  NB_GOTO(nb_tokenizer_save(j->model->tokenizer, &p->tokenizer, err));
+  nb_nbl_choices how = {choice(j->formats.embed, &w->embed), choice(j->formats.head, &w->head), slot, norm};
+  NB_GOTO(nb_nbl_plan(c, &how, strlen(p->meta), p->tokenizer.n, p->dir, &p->data_offset, &p->file_bytes, err));
+fail:
+  nb_free(slot);
+  nb_free(norm);
+  if (st != NB_OK) plan_free(p), memset(p, 0, sizeof *p);
+  return st;
+}
+
+nb_status quantize_size(quantize_job *j, nb_err *err) {
+  plan p;
+  NB_TRY(plan_make(j, &p, err));
+  j->file_bytes = p.file_bytes;
+  plan_free(&p);
+  return NB_OK;
+}
+
+/* ---- the work ---- */
+
+typedef struct sink {
+  quantize_job *j;
+  plan *p;
+  nb_nbl_writer *w;
+} sink;
+
+static nb_status put_norm(sink *s, size_t layer, int which, nb_err *err) {
+  nb_tensor t;
+  NB_TRY(s->p->source.norm(s->p->source.ctx, &s->j->model->model.config, layer, which, &t, err));
+  return nb_nbl_writer_put(s->w, t.data, t.n_bytes, err);
+}
+
+static nb_status put(void *ctx, const nb_quantised *q, nb_err *err) {
+  sink *s = ctx;
+  const nb_config *c = &s->j->model->model.config;
+  if (q->layer >= 0 && q->slot == NB_Q) NB_TRY(put_norm(s, (size_t)q->layer, 0, err));
+  if (q->layer >= 0 && q->slot == NB_GATE) NB_TRY(put_norm(s, (size_t)q->layer, 1, err));
+  NB_TRY(nb_nbl_writer_put(s->w, q->data, q->n_bytes, err));
+  if (q->layer + 1 == (int)c->layers && q->slot == NB_DOWN) NB_TRY(put_norm(s, 0, 2, err));
+  if (s->j->report) {
+    size_t i = q->layer >= 0 ? (size_t)q->layer * NB_SLOTS + q->slot : c->layers * NB_SLOTS + q->head;
+    s->j->report[i] = *q;
+    s->j->report[i].data = NULL;
+  }
+  return NB_OK;
+}
+
+nb_status quantize_run(quantize_job *j, nb_err *err) {
+  const nb_model *m = &j->model->model;
+  plan p;
+  sink s = {j, &p, NULL};
+  nb_status st;
+  char *meta = NULL;
+  NB_TRY(plan_make(j, &p, err));
+  j->file_bytes = p.file_bytes;
+  NB_GOTO(nb_nbl_writer_open(j->out, p.dir, p.n, p.meta, strlen(p.meta), p.tokenizer.s, p.tokenizer.n, &s.w, err));
+  j->calib.put = put, j->calib.ctx = &s;
+  if (j->fast) NB_GOTO(nb_quantise_fast(&m->config, &m->weights, &j->formats, 0, &j->calib, err));
+  else NB_GOTO(nb_calibrate(&m->config, &m->weights, &j->formats, &j->calib, err));
+  NB_GOTO(final_meta(j, &meta, err));
+  NB_GOTO(nb_nbl_writer_meta(s.w, meta, strlen(meta), err));
+  st = nb_nbl_writer_commit(s.w, err);
+  s.w = NULL;
+fail:
+  nb_nbl_writer_abort(s.w);
+  cJSON_free(meta);
+  plan_free(&p);
+  return st;
+}
+
+double quantize_linear_bpw(const nb_config *c, const nb_formats *f) {
+  double bits = 0, weights = 0;
+  for (size_t i = 0; i < c->layers * NB_SLOTS; i++) {
+    size_t N, K;
+    nb_slot_shape(c, (nb_slot)(i % NB_SLOTS), &N, &K);
+    bits += (double)N * (double)K * (f->slot[i].bits ? nb_qmat_bpw(N, K, f->slot[i]) : 16);
+    weights += (double)N * (double)K;
+  }
+  return bits / weights;
+}

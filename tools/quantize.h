@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* What `nibble quantize` does, apart from its options: from an open checkpoint to a .nbl file. */
+#ifndef NB_QUANTIZE_H
+#define NB_QUANTIZE_H
+
+#include "calib.h"
+#include "open.h"
+
+#include <cJSON.h>
+
+typedef struct quantize_job {
+  const nb_opened *model; /* a checkpoint, with its tokenizer */
+  const char *out;        /* the file */
+  nb_formats formats;
+  nb_calib_opts calib;    /* put, resume and ctx are set by quantize_run */
+  bool fast;              /* no calibration: only calib's threads and progress count */
+  cJSON *recipe;          /* how it is done, for the metadata (borrowed) */
+  nb_quantised *report;   /* (layers * NB_SLOTS + 2) filled with what became of each matrix (data is NULL): the slices, the
+                           * embedding, the head */
+  uint64_t file_bytes;    /* filled by quantize_size */
+} quantize_job;
+
+/* The exact size of the file. */
+nb_status quantize_size(quantize_job *j, nb_err *err);
+/* Does it. */
+nb_status quantize_run(quantize_job *j, nb_err *err);
+
+/* Stored bits a weight over the linears of the layers. */
+double quantize_linear_bpw(const nb_config *c, const nb_formats *f);
+
+#endif
