@@ -30,6 +30,7 @@ struct nb_session {
   /* (max_tokens, ...) each */
   float *x;        /* (D) the residual stream */
   float *xn;       /* (D) normed states; after nb_forward, the hidden states */
+  float *wide;     /* the next three: attention is over when the feed-forward block begins */
   float *qkv;      /* (q_dim + 2 kv_dim) */
   float *attn;     /* (q_dim) */
   float *ffn;      /* (2 F) gate, up */
@@ -84,9 +85,9 @@ nb_status nb_session_create(const nb_config *c, const nb_session_opts *o, nb_ses
   NB_GOTO(take(s, &s->x, T * c->hidden, sizeof(float), err));
   NB_GOTO(take(s, &s->xn, T * c->hidden, sizeof(float), err));
   NB_GOTO(take(s, &s->out, T * c->hidden, sizeof(float), err));
-  NB_GOTO(take(s, &s->qkv, T * (s->q_dim + 2 * s->kv_dim), sizeof(float), err));
-  NB_GOTO(take(s, &s->attn, T * s->q_dim, sizeof(float), err));
-  NB_GOTO(take(s, &s->ffn, T * 2 * c->ffn, sizeof(float), err));
+  NB_GOTO(take(s, &s->wide, T * nb_max(2 * (s->q_dim + s->kv_dim), 2 * c->ffn), sizeof(float), err));
+  s->qkv = s->ffn = s->wide;
+  s->attn = s->wide + T * (s->q_dim + 2 * s->kv_dim);
   NB_GOTO(take(s, &s->cos, T * half, sizeof(float), err));
   NB_GOTO(take(s, &s->sin, T * half, sizeof(float), err));
   NB_GOTO(take(s, &s->seg_of, T, sizeof(size_t), err));
@@ -106,9 +107,8 @@ fail:
 
 void nb_session_free(nb_session *s) {
   if (!s) return;
-  void *all[] = {s->inv_freq[0], s->inv_freq[1], s->x,         s->xn,   s->out,      s->qkv,       s->attn,
-                 s->ffn,         s->cos,         s->sin,       s->seg_of, s->seg_start, s->q8.q,   s->q8.scale,
-                 s->q8.sum,      s->logits,      s->rows,      s->scratch};
+  void *all[] = {s->inv_freq[0], s->inv_freq[1], s->x,    s->xn,       s->out,    s->wide, s->cos,    s->sin,
+                 s->seg_of,      s->seg_start,   s->q8.q, s->q8.scale, s->q8.sum, s->logits, s->rows, s->scratch};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) nb_free(all[i]);
   nb_free(s);
 }
@@ -361,11 +361,25 @@ nb_status nb_session_begin(nb_session *s, const nb_segment *seg, size_t n_segs, 
   return NB_OK;
 }
 
-void nb_session_embed(nb_session *s, const nb_linear *embed, float *x) {
-  for (size_t t = 0; t < s->T; t++) {
+typedef struct embed_job {
+  nb_session *s;
+  const nb_linear *embed;
+  float *x;
+} embed_job;
+
+static void embed_rows(void *ctx, size_t begin, size_t end, int thread) {
+  embed_job *j = ctx;
+  const nb_session *s = j->s;
+  (void)thread;
+  for (size_t t = begin; t < end; t++) {
     size_t g = s->seg_of[t];
-    nb_linear_row(embed, (size_t)s->seg[g].tokens[t - s->seg_start[g]], x + t * s->c.hidden);
+    nb_linear_row(j->embed, (size_t)s->seg[g].tokens[t - s->seg_start[g]], j->x + t * s->c.hidden);
   }
+}
+
+void nb_session_embed(nb_session *s, const nb_linear *embed, float *x) {
+  embed_job j = {s, embed, x};
+  nb_parallel_for(s->threads, s->T, 8, embed_rows, &j);
 }
 
 void nb_session_norm(nb_session *s, const float *norm, const float *x, float *y) {

@@ -110,28 +110,33 @@ void nb_qmat_unpack_block(const uint8_t *block, unsigned bits, uint8_t *code, si
   }
 }
 
-/* One row's code k of a block, without unpacking the other rows. */
-static unsigned code_at(const uint8_t *block, unsigned bits, unsigned r, unsigned k) {
-  unsigned width[3], n = planes(bits, width), low = 0, code = 0;
+/* Row r's 32 codes of a block, without unpacking the other rows. */
+static void unpack_row(const uint8_t *block, unsigned bits, unsigned r, uint8_t code[NB_BLOCK]) {
+  unsigned width[3], n = planes(bits, width), low = 0;
+  memset(code, 0, NB_BLOCK);
   for (unsigned p = 0; p < n; p++) {
     unsigned per_byte = 8 / width[p], mask = (1u << width[p]) - 1;
-    code |= (block[k / (4 * per_byte) * 64 + 4 * r + k % 4] >> (k / 4 % per_byte * width[p]) & mask) << low;
+    for (unsigned step = 0; step < NB_BLOCK / 4; step++) {
+      const uint8_t *bytes = block + step / per_byte * 64 + 4 * r;
+      unsigned shift = step % per_byte * width[p];
+      for (unsigned i = 0; i < 4; i++) code[4 * step + i] |= (uint8_t)((bytes[i] >> shift & mask) << low);
+    }
     block += width[p] * 64;
     low += width[p];
   }
-  return code;
 }
 
 void nb_qmat_dequant_row(const nb_qmat *m, size_t n, float *out) {
   int8_t value[256];
+  uint8_t code[NB_BLOCK];
   nb_qmat_values(m, value);
-  size_t tile = n / NB_TILE, r = n % NB_TILE;
+  size_t tile = n / NB_TILE, r = n % NB_TILE, block_bytes = (size_t)m->fmt.bits * 64;
   float row = nb_bf16_f32(m->row_scale[n]);
-  const uint8_t *codes = m->codes + tile * m->n_blocks * m->fmt.bits * 64;
-  for (size_t k = 0; k < m->K; k++) {
-    float scale = m->scale[(tile * m->n_groups + k / m->fmt.group) * NB_TILE + r];
-    unsigned c = code_at(codes + k / NB_BLOCK * m->fmt.bits * 64, m->fmt.bits, (unsigned)r, k % NB_BLOCK);
-    out[k] = row * scale * value[c];
+  const uint8_t *block = m->codes + tile * m->n_blocks * block_bytes;
+  for (size_t k0 = 0; k0 < m->K; k0 += NB_BLOCK, block += block_bytes) {
+    float scale = row * m->scale[(tile * m->n_groups + k0 / m->fmt.group) * NB_TILE + r];
+    unpack_row(block, m->fmt.bits, (unsigned)r, code);
+    for (size_t k = k0; k < nb_min(k0 + NB_BLOCK, m->K); k++) out[k] = scale * value[code[k - k0]];
   }
 }
 
