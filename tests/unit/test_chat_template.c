@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* Chat templates against what transformers renders (tests/golden/make_chat_goldens.py), and hostile ones. */
+#include "chat_template.h"
+#include "test.h"
+
+#include "tests/golden/chat_goldens.h"
+
+static nb_err err;
+
+static nb_status render(const char *text, const nb_chat_message *m, size_t n, bool prompt, nb_text *out) {
+  nb_chat_options o = {prompt, "<s>", "</s>", 0};
+  nb_text_clear(out);
+  return nb_chat_render(text, strlen(text), m, n, &o, out, &err);
+}
+
+TEST(models) {
+  nb_text out = {0};
+  for (size_t i = 0; i < sizeof chat_goldens / sizeof *chat_goldens; i++)
+    for (size_t c = 0; c < sizeof n_chat_messages / sizeof *n_chat_messages; c++)
+      for (int prompt = 0; prompt < 2; prompt++) {
+        const chat_golden *g = &chat_goldens[i];
+        const char *want = g->want[c][prompt];
+        nb_status st = render(g->text, chat_messages[c], n_chat_messages[c], prompt, &out);
+        if (!want) CHECK_MSG(st == NB_ERR_FORMAT, "%s: conversation %zu should be refused", g->name, c);
+        else if (st != NB_OK) CHECK_MSG(0, "%s: conversation %zu: %s", g->name, c, err.msg);
+        else CHECK_MSG(!strcmp(out.s, want), "%s: conversation %zu:\n%s\ninstead of\n%s", g->name, c, out.s, want);
+      }
+  nb_text_free(&out);
+}
+
+TEST(errors) {
+  static const struct {
+    const char *text, *says;
+  } bad[] = {{"{% for m in messages %}", "line 1: the template ends before"},
+             {"a\n{% include 'x' %}", "line 2: this statement is not supported: at \"include"},
+             {"{{ messages|foo }}", "filter \"foo\" is not supported"},
+             {"{{ 'a'.foo() }}", "method foo() of string is not supported"},
+             {"{{ foo('x') }}", "function 'foo' is not supported"},
+             {"{{ 1 is foo }}", "test \"foo\""},
+             {"{{ 1 + 'a' }}", "operator + cannot take int and string"},
+             {"{{ missing.attribute }}", "'missing' is undefined"},
+             {"{{ 1 / 0 }}", "division by zero"},
+             {"{{ raise_exception('no ' + 'way') }}", "line 1: no way"},
+             {"{{ 'abc }}", "string does not end"},
+             {"{# abc", "comment does not end"},
+             {"{{ 1 2 }}", "expected the end of the tag at \"2"},
+             {"{{ 9999999999999999999 }}", "too large"},
+             {"{{ 9223372036854775 * 1000000 }}", "too large"},
+             {"{% set a.b = 1 %}", "only be set on a namespace"},
+             {"{% for i in 5 %}{% endfor %}", "int cannot be iterated"},
+             {"{{ 'a' < 1 }}", "have no order"},
+             {"\xff", "not valid text"}};
+  nb_text out = {0};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    nb_status st = render(bad[i].text, chat_messages[0], 1, true, &out);
+    CHECK_MSG(st != NB_OK && strstr(err.msg, bad[i].says), "%s: %s", bad[i].text, st == NB_OK ? out.s : err.msg);
+    CHECK(out.n == 0);
+  }
+  nb_text_free(&out);
+}
+
+/* A text of `n` times `a`, then m, then n times b. */
+static char *nest(const char *a, const char *m, const char *b, size_t n) {
+  char *s = malloc(n * (strlen(a) + strlen(b)) + strlen(m) + 1), *p = s;
+  for (size_t i = 0; i < n; i++) p = stpcpy(p, a);
+  p = stpcpy(p, m);
+  for (size_t i = 0; i < n; i++) p = stpcpy(p, b);
+  return s;
+}
+
+TEST(bounds) {
+  nb_text out = {0};
+  char *deep[] = {nest("(", "1", ")", 100000), nest("{% if 1 %}", "x", "{% endif %}", 100000), nest("-", "1", "", 100000),
+                  nest("not ", "1", "", 100000), nest("[", "", "]", 100000), nest("{{ 1", "", "+1", 100000),
+                  nest("{% if 0 %}{% elif 0 %}", "", "", 100000), nest("x.", "x", "", 100000)};
+  for (size_t i = 0; i < sizeof deep / sizeof *deep; i++) {
+    char *s = malloc(strlen(deep[i]) + 20);
+    sprintf(s, "%s%s%s", deep[i][0] == '{' ? "" : "{{ ", deep[i], deep[i][1] == '%' ? "" : " }}");
+    CHECK_MSG(render(s, chat_messages[0], 1, true, &out) == NB_ERR_FORMAT, "nested text %zu was accepted", i);
+    free(s);
+    free(deep[i]);
+  }
+  static const char *const costly[] = {
+      "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+      "{{ 'x' * 1000000000000 }}",
+      "{% for i in range(99999) %}{{ 'x' * 10000 }}{% endfor %}",
+      "{% set ns = namespace(s='xxxxxxxx') %}{% for i in range(99999) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+      "{% set ns = namespace(l=[1]) %}{% for i in range(99999) %}{% set ns.l = ns.l + ns.l %}{% endfor %}",
+      "{% set ns = namespace(l=[1]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}",
+      "{% set ns = namespace(l=[1]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l|tojson }}",
+      "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}",
+      "{{ 9 ** 99999999 }}",
+      "{{ range(999999999) }}"};
+  for (size_t i = 0; i < sizeof costly / sizeof *costly; i++)
+    CHECK_MSG(render(costly[i], chat_messages[0], 1, true, &out) == NB_ERR_FORMAT, "%s was accepted", costly[i]);
+  nb_text_free(&out);
+}
+
+/* Every prefix of a template, and every template with one byte changed, ends in text or in an error. */
+TEST(damage) {
+  nb_text out = {0};
+  for (size_t i = 0; i < sizeof chat_goldens / sizeof *chat_goldens; i++) {
+    char *s = strdup(chat_goldens[i].text);
+    size_t n = strlen(s);
+    for (size_t k = 0; k < n; k += 3) {
+      char c = s[k];
+      s[k] = "{}%-'\"()[].,|x0"[(k * 7 + i) % 15];
+      (void)render(s, chat_messages[1], 4, true, &out);
+      s[k] = 0;
+      (void)render(s, chat_messages[1], 4, true, &out);
+      s[k] = c;
+    }
+    free(s);
+  }
+  nb_text_free(&out);
+}
+
+TEST(date) {
+  nb_text out = {0};
+  nb_chat_options o = {.now = 1720000000};
+  const char *text = "{{ strftime_now('%d %b %Y') }}";
+  CHECK_OK(nb_chat_render(text, strlen(text), NULL, 0, &o, &out, &err));
+  CHECK_STR(out.s, "03 Jul 2024");
+  nb_text_free(&out);
+}
+
+int main(void) {
+  RUN(models);
+  RUN(errors);
+  RUN(bounds);
+  RUN(damage);
+  RUN(date);
+  return test_end();
+}
