@@ -260,16 +260,19 @@ __attribute__((format(printf, 2, 3))) static void put(text *t, const char *fmt, 
   t->n = nb_min(t->n + (size_t)nb_max(n, 0), MAX_TEXT - 1);
 }
 
-/* A number with as many digits as say it exactly, and a point whatever the locale. */
-static void put_number(text *t, double v, int digits) {
-  size_t from = t->n;
-  put(t, "%.*g", digits, v);
-  for (size_t i = from; i < t->n; i++) {
-    if (!strchr("0123456789+-e", t->p[i])) t->p[i] = '.';
+/* A number with as few digits as say it exactly (as a float when `single`), and a point whatever the locale.
+ */
+static void put_number(text *t, double v, bool single) {
+  char digits[32];
+  for (int n = 1; n <= 17; n++) {
+    snprintf(digits, sizeof digits, "%.*g", n, v);
+    double read = strtod(digits, NULL);
+    if ((single ? (double)(float)read : read) == v) break;
   }
+  for (char *p = digits; *p; p++) put(t, "%c", strchr("0123456789+-e", *p) ? *p : '.');
 }
-static void put_f32(text *t, float v) { put_number(t, (double)v, 9); }
-static void put_f64(text *t, double v) { put_number(t, v, 17); }
+static void put_f32(text *t, float v) { put_number(t, (double)v, true); }
+static void put_f64(text *t, double v) { put_number(t, v, false); }
 
 static void put_factors(text *t, const char *key, const float *f, size_t n) {
   put(t, ",\n    \"%s\": [", key);

@@ -5,12 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Messages quote names from hostile files: nothing in them may steer a terminal. */
+static void make_printable(char *msg) {
+  for (char *p = msg; *p; p++) {
+    if (((unsigned char)*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f) *p = '?';
+  }
+}
+
 nb_status nb_fail(nb_err *err, nb_status code, const char *fmt, ...) {
   if (!err) return code;
   va_list ap;
   va_start(ap, fmt);
   vsnprintf(err->msg, sizeof err->msg, fmt, ap);
   va_end(ap);
+  make_printable(err->msg);
   return code;
 }
 
@@ -24,6 +32,7 @@ nb_status nb_fail_in(nb_err *err, nb_status code, const char *fmt, ...) {
   va_end(ap);
   size_t room = n >= 0 && (size_t)n < sizeof err->msg ? sizeof err->msg - (size_t)n : 0;
   if (room > 3) snprintf(err->msg + n, room, ": %.*s", (int)(room - 3), old);
+  make_printable(err->msg);
   return code;
 }
 

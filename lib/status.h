@@ -21,7 +21,8 @@ typedef struct nb_err {
   char msg[512];
 } nb_err;
 
-/* Writes the formatted message to err (truncated to fit) and returns code. */
+/* Writes the formatted message to err (truncated to fit, control characters but newline and tab replaced by
+ * '?') and returns code. */
 nb_status nb_fail(nb_err *err, nb_status code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
