@@ -15,6 +15,9 @@ OS := $(shell uname -s)
 V ?= 0
 Q := $(if $(filter 0,$(V)),@)
 
+# Waiting threads sleep: a test suite shares its machine.
+RUN_ENV := OMP_WAIT_POLICY=passive
+
 PKGS := libcjson zlib libzip libpcre2-8 libutf8proc libxxhash
 
 OPT := -O2
@@ -32,7 +35,7 @@ ifeq ($(VARIANT),tsan)
   OPT := -O1
   SAN := -fsanitize=thread
   ARCHER := $(lastword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
-  RUN_ENV := TSAN_OPTIONS=ignore_noninstrumented_modules=1 OMP_TOOL_LIBRARIES=$(ARCHER)
+  RUN_ENV += TSAN_OPTIONS=ignore_noninstrumented_modules=1 OMP_TOOL_LIBRARIES=$(ARCHER)
 endif
 ifeq ($(VARIANT),fuzz)
   CC := clang
