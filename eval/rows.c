@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "rows.h"
 
-#include "csvline.h"
-#include "json.h"
+#include "csv.h"
+#include "jsonl.h"
 #include "rowpath.h"
 
 #include <stdio.h>
@@ -13,49 +13,27 @@ typedef nb_status (*row_fn)(void *ctx, cJSON *row, const char *where, nb_err *er
 
 enum { WHERE_MAX = 300 };
 
-/* ---- JSON ---- */
-
-static nb_status read_jsonl(const char *file, const char *bytes, size_t n, row_fn see, void *ctx, nb_err *err) {
-  size_t line = 1;
-  for (const char *p = bytes, *end = bytes + n; p < end; line++) {
-    const char *nl = memchr(p, '\n', (size_t)(end - p));
-    size_t len = (size_t)((nl ? nl : end) - p), blank = 0;
-    while (blank < len && strchr(" \t\r", p[blank])) blank++;
-    if (blank < len) {
-      cJSON *row;
-      char where[WHERE_MAX];
-      snprintf(where, sizeof where, "%.250s:%zu", file, line);
-      NB_TRY(nb_json_parse_at(p, len, file, line, &row, err));
-      NB_TRY(see(ctx, row, where, err));
-    }
-    p = nl ? nl + 1 : end;
-  }
-  return NB_OK;
+static nb_status out_of_memory(const char *where, nb_err *err) {
+  return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
 }
 
+/* ---- JSON ---- */
+
+/* Lines of objects, or one array of them. */
 static nb_status read_json(const char *file, const char *bytes, size_t n, row_fn see, void *ctx, nb_err *err) {
-  cJSON *all, *rows;
-  NB_TRY(nb_json_parse(bytes, n, file, &all, err));
-  rows = all;
-  if (cJSON_IsObject(all)) {
-    rows = NULL;
-    for (cJSON *m = all->child; m; m = m->next)
-      if (cJSON_IsArray(m)) {
-        if (rows) {
-          cJSON_Delete(all);
-          return nb_fail(err, NB_ERR_FORMAT, "%s: an object with several arrays; want an array of rows", file);
-        }
-        rows = m;
-      }
+  nb_jsonl it;
+  const cJSON *record;
+  nb_status st;
+  NB_TRY(nb_jsonl_open(bytes, n, file, &it, err));
+  for (;;) {
+    NB_GOTO(nb_jsonl_next(&it, &record, err));
+    if (!record) break;
+    cJSON *row = cJSON_Duplicate(record, 1);
+    if (!row) NB_GOTO(out_of_memory(it.where, err));
+    NB_GOTO(see(ctx, row, it.where, err));
   }
-  nb_status st = NB_OK;
-  if (!rows || !cJSON_IsArray(rows)) st = nb_fail(err, NB_ERR_FORMAT, "%s: want an array of rows", file);
-  for (size_t i = 0; st == NB_OK && rows->child; i++) {
-    char where[WHERE_MAX];
-    snprintf(where, sizeof where, "%.250s: row %zu", file, i + 1);
-    st = see(ctx, cJSON_DetachItemViaPointer(rows, rows->child), where, err);
-  }
-  cJSON_Delete(all);
+fail:
+  nb_jsonl_close(&it);
   return st;
 }
 
@@ -69,8 +47,8 @@ typedef struct names {
 static void see_name(void *ctx, const char *name, size_t n) {
   names *h = ctx;
   bool found = false;
-  for (size_t i = 0; i < h->csv->n; i++)
-    found = found || (strlen(h->csv->field[i]) == n && !memcmp(h->csv->field[i], name, n));
+  for (size_t i = 0; i < h->csv->n_fields; i++)
+    found = found || (strlen(h->csv->fields[i]) == n && !memcmp(h->csv->fields[i], name, n));
   h->all = h->all && found;
 }
 
@@ -86,43 +64,39 @@ static bool line_names(const cJSON *paths, const nb_csv *csv) {
   return false;
 }
 
-static nb_status out_of_memory(const char *where, nb_err *err) {
-  return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
-}
-
 /* The line as an object. */
 static nb_status csv_row(const nb_csv *csv, const cJSON *columns, size_t n_columns, const char *where, cJSON **out,
                          nb_err *err) {
-  if (csv->n != n_columns)
-    return nb_fail(err, NB_ERR_FORMAT, "%s: %zu columns; want %zu", where, csv->n, n_columns);
+  if (csv->n_fields != n_columns)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: %zu columns; want %zu", where, csv->n_fields, n_columns);
   cJSON *row = cJSON_CreateObject();
   const cJSON *name = columns->child;
-  for (size_t i = 0; row && i < csv->n; i++, name = name->next)
-    if (!cJSON_AddStringToObject(row, name->valuestring, csv->field[i])) {
+  for (size_t i = 0; row && i < csv->n_fields; i++, name = name->next)
+    if (!cJSON_AddStringToObject(row, name->valuestring, csv->fields[i])) {
       cJSON_Delete(row);
       row = NULL;
     }
   return (*out = row) ? NB_OK : out_of_memory(where, err);
 }
 
-static nb_status read_csv(const nb_task *t, const char *file, const char *bytes, size_t n, char separator, row_fn see,
-                          void *ctx, nb_err *err) {
+static nb_status read_csv(const nb_task *t, const char *file, const char *bytes, size_t n, row_fn see, void *ctx,
+                          nb_err *err) {
   nb_csv csv;
   nb_status st;
   const cJSON *columns = t->columns;
   cJSON *header = NULL;
   size_t n_columns = columns ? (size_t)cJSON_GetArraySize(columns) : 0;
   bool more, first = true;
-  NB_GOTO(nb_csv_open(&csv, bytes, n, separator, file, err));
+  NB_GOTO(nb_csv_open(bytes, n, file, &csv, err));
   for (;;) {
     NB_GOTO(nb_csv_next(&csv, &more, err));
     if (!more) break;
     char where[WHERE_MAX];
-    snprintf(where, sizeof where, "%.250s:%zu", file, csv.line);
+    snprintf(where, sizeof where, "%.250s:%zu", file, csv.row_line);
     if (first && line_names(t->question, &csv) && line_names(t->choices, &csv) && line_names(t->answer, &csv)) {
-      header = cJSON_CreateStringArray((const char *const *)csv.field, (int)csv.n);
+      header = cJSON_CreateStringArray(csv.fields, (int)csv.n_fields);
       if (!header) NB_GOTO(out_of_memory(where, err));
-      columns = header, n_columns = csv.n, first = false;
+      columns = header, n_columns = csv.n_fields, first = false;
       continue;
     }
     first = false;
@@ -149,10 +123,7 @@ nb_status nb_rows_read(const nb_task *t, const char *file, const char *bytes, si
                        nb_err *err) {
   size_t len = strlen(file);
   if (ends(file, len, ".gz")) len -= 3;
-  if (ends(file, len, ".jsonl") || ends(file, len, ".ndjson")) return read_jsonl(file, bytes, n, see, ctx, err);
-  if (ends(file, len, ".json")) return read_json(file, bytes, n, see, ctx, err);
-  if (ends(file, len, ".csv")) return read_csv(t, file, bytes, n, ',', see, ctx, err);
-  if (ends(file, len, ".tsv")) return read_csv(t, file, bytes, n, '\t', see, ctx, err);
-  return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: want a name that ends in .csv, .tsv, .jsonl or .json (or that and .gz)",
-                 file);
+  if (ends(file, len, ".csv")) return read_csv(t, file, bytes, n, see, ctx, err);
+  if (ends(file, len, ".jsonl") || ends(file, len, ".json")) return read_json(file, bytes, n, see, ctx, err);
+  return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: want a name that ends in .csv, .jsonl or .json (or that and .gz)", file);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The rows of a data file as JSON objects: .jsonl, .json (an array, or an object whose only array is the rows), .csv
- * and .tsv (a ".gz" behind it is ignored). A CSV file has a header when its first line's cells are names that the
- * task's fields use; otherwise the task's columns name its cells. */
+/* The rows of a data file as JSON objects: .jsonl and .json (an object a line, or one array of them) and .csv (a ".gz"
+ * behind it is ignored). A CSV file has a header when its first line's cells are names that the task's fields use;
+ * otherwise the task's columns name its cells. */
 #ifndef NB_ROWS_H
 #define NB_ROWS_H
 
