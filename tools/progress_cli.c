@@ -21,6 +21,7 @@ static void on_signal(int sig) {
 }
 
 void cli_signals_install(void) {
+  signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes, writing then fails with a message */
   const int list[] = {SIGINT, SIGTERM, SIGHUP};
   for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
     struct sigaction a, old;
