@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* From log-probs to right and wrong, for one question and for many. */
+#ifndef NB_GRADE_H
+#define NB_GRADE_H
+
+#include "runner.h"
+
+/* One question. acc, acc_norm and acc_bytes are 0 or 1. */
+typedef struct nb_grade {
+  size_t pick;                         /* the choice with the largest log-prob; the first of equals */
+  double acc, acc_norm, acc_bytes;     /* see nb_metric */
+  double mass;                         /* probability of the right choices, after softmax over the choices */
+  double brier;                        /* sum over the choices of (probability - right)^2, right shared evenly */
+  double confidence;                   /* probability of the pick, after softmax over the choices */
+} nb_grade;
+
+void nb_grade_answer(const nb_item *item, const nb_answer *a, bool ties_wrong, nb_grade *out);
+
+/* The metric's value: in 0 to 1. */
+double nb_grade_value(const nb_grade *g, nb_metric m);
+
+/* prob (n) = softmax of logprob. */
+void nb_choice_probs(const double *logprob, size_t n, double *prob);
+
+/* Means over questions. Add grades, then read. */
+enum { NB_CALIBRATION_BINS = 10 };
+typedef struct nb_scores {
+  size_t n;
+  double acc, acc_norm, acc_bytes, mass, brier; /* sums; divide by n */
+  struct { size_t n; double confidence, right; } bin[NB_CALIBRATION_BINS]; /* by confidence, equal widths: sums */
+} nb_scores;
+
+void nb_scores_add(nb_scores *s, const nb_grade *g);
+double nb_scores_sum(const nb_scores *s, nb_metric m);
+/* Expected calibration error: mean over questions of |confidence - accuracy| of their bins (Guo et al. 2017). */
+double nb_scores_ece(const nb_scores *s);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "tokens.h"
+
+#include "template.h"
+
+#include <stdlib.h>
+
+/* ---- one pair ---- */
+
+/* The length of s without the white space at its end. */
+static nb_status stripped_length(const nb_text *s, size_t *n, nb_err *err) {
+  nb_text copy = {0}; /* "|x" keeps what is in front from being stripped */
+  nb_status st;
+  NB_GOTO(nb_text_append(&copy, "|", 1, err));
+  NB_GOTO(nb_text_append(&copy, s->s, s->n, err));
+  NB_GOTO(nb_filter_apply("strip", &copy, "a context", err));
+  *n = copy.n - 1;
+fail:
+  nb_text_free(&copy);
+  return st;
+}
+
+static nb_status encode_after_nothing(const nb_tokenizer *tok, const nb_text *continuation, nb_ids *tokens,
+                                      size_t *n_context, nb_err *err) {
+  int32_t prefix = nb_tokenizer_bos(tok);
+  if (prefix < 0) prefix = nb_tokenizer_eos(tok);
+  if (prefix < 0) return nb_fail(err, NB_ERR_ARG, "an empty prompt, and the tokenizer names no begin or end token");
+  NB_TRY(nb_ids_push(tokens, prefix, err));
+  NB_TRY(nb_tokenizer_encode(tok, continuation->s, continuation->n, 0, tokens, err));
+  if (tokens->n > 1 && tokens->id[1] == prefix) { /* the text itself begins with it */
+    tokens->n--;
+    memmove(tokens->id, tokens->id + 1, tokens->n * sizeof *tokens->id);
+  }
+  *n_context = 1;
+  return NB_OK;
+}
+
+nb_status nb_encode_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_text *continuation,
+                         nb_ids *tokens, size_t *n_context, nb_err *err) {
+  if (!context->n) return encode_after_nothing(tok, continuation, tokens, n_context, err);
+  unsigned flags = plain ? 0 : NB_ENCODE_ADD_SPECIAL;
+  nb_text all = {0};
+  nb_ids whole = {0};
+  size_t n = 0;
+  nb_status st;
+  NB_GOTO(stripped_length(context, &n, err));
+  NB_GOTO(nb_text_append(&all, context->s, context->n, err));
+  NB_GOTO(nb_text_append(&all, continuation->s, continuation->n, err));
+  NB_GOTO(nb_tokenizer_encode(tok, all.s, n, flags, tokens, err));
+  NB_GOTO(nb_tokenizer_encode(tok, all.s, all.n, flags, &whole, err));
+  *n_context = tokens->n;
+  for (size_t i = tokens->n; i < whole.n; i++) NB_GOTO(nb_ids_push(tokens, whole.id[i], err));
+fail:
+  nb_text_free(&all);
+  nb_ids_free(&whole);
+  return st;
+}
+
+/* ---- a question ---- */
+
+/* Adds a choice's tokens: to a sequence that reads the same, or as a new one. Takes over ids. */
+static nb_status add_choice(nb_question *q, uint32_t choice, nb_ids *ids, size_t n_context, nb_err *err) {
+  size_t n = ids->n - 1; /* the last token is only predicted */
+  nb_sequence *s = NULL;
+  for (size_t i = 0; i < q->n_seqs && !s; i++)
+    if (q->seq[i].n == n && !memcmp(q->seq[i].tokens, ids->id, n * sizeof *ids->id)) s = &q->seq[i];
+  if (!s) {
+    s = &q->seq[q->n_seqs++];
+    *s = (nb_sequence){.tokens = ids->id, .n = n};
+  }
+  size_t more = ids->n - n_context;
+  nb_target *t = realloc(s->target, (s->n_targets + more) * sizeof *t);
+  if (t) s->target = t;
+  for (size_t i = 0; t && i < more; i++)
+    t[s->n_targets++] = (nb_target){(uint32_t)(n_context + i - 1), ids->id[n_context + i], choice};
+  if (s->tokens != ids->id) nb_ids_free(ids);
+  if (n > q->n_tokens) q->n_tokens = n;
+  return t ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory: a question's tokens");
+}
+
+static int by_pos(const void *a, const void *b) {
+  const nb_target *x = a, *y = b;
+  return x->pos != y->pos ? (x->pos > y->pos) - (x->pos < y->pos) : (x->choice > y->choice) - (x->choice < y->choice);
+}
+
+static nb_status encode_choices(const nb_tokenizer *tok, bool plain, nb_question *q, nb_err *err) {
+  NB_TRY(nb_new(&q->seq, q->prompt.n, sizeof *q->seq, "a question's tokens", err));
+  for (size_t c = 0; c < q->prompt.n; c++) {
+    nb_ids ids = {0};
+    size_t n_context = 0;
+    nb_status st = nb_encode_pair(tok, plain, nb_prompt_context(&q->prompt, c), &q->prompt.continuation[c], &ids,
+                                  &n_context, err);
+    if (st == NB_OK && (ids.n <= n_context || !n_context))
+      st = nb_fail(err, NB_ERR_UNSUPPORTED, "choice %zu has no token of its own with this tokenizer", c + 1);
+    if (st != NB_OK) return nb_ids_free(&ids), st;
+    NB_TRY(add_choice(q, (uint32_t)c, &ids, n_context, err));
+  }
+  for (size_t i = 0; i < q->n_seqs; i++)
+    qsort(q->seq[i].target, q->seq[i].n_targets, sizeof *q->seq[i].target, by_pos);
+  return NB_OK;
+}
+
+static void free_sequences(nb_question *q) {
+  for (size_t i = 0; i < q->n_seqs; i++) free(q->seq[i].tokens), free(q->seq[i].target);
+  nb_free(q->seq);
+  q->seq = NULL, q->n_seqs = 0, q->n_tokens = 0;
+}
+
+static nb_status hash_prompt(nb_question *q, nb_err *err) {
+  XXH3_state_t *h = XXH3_createState();
+  if (!h) return nb_fail(err, NB_ERR_MEMORY, "out of memory: a prompt's hash");
+  XXH3_128bits_reset(h);
+  nb_prompt_hash(&q->prompt, h);
+  q->hash = XXH3_128bits_digest(h).low64;
+  XXH3_freeState(h);
+  return NB_OK;
+}
+
+nb_status nb_question_make(const nb_prompter *p, const nb_tokenizer *tok, const nb_encode_opts *o, const nb_item *item,
+                           nb_question *out, nb_err *err) {
+  *out = (nb_question){.item = item, .shots = p->shots};
+  for (;; out->shots--) {
+    nb_status st = nb_prompt_build(p, item, out->shots, &out->prompt, err);
+    if (st == NB_OK) st = encode_choices(tok, o->plain, out, err);
+    if (st != NB_OK) {
+      nb_question_free(out);
+      return nb_fail_in(err, st, "question %s", item->id);
+    }
+    if (out->n_tokens <= o->max_tokens) return hash_prompt(out, err);
+    if (!p->task->drop_shots || out->shots == 0) break;
+    free_sequences(out);
+    nb_prompt_free(&out->prompt);
+  }
+  size_t n = out->n_tokens;
+  nb_question_free(out);
+  return nb_fail(err, NB_ERR_ARG, "question %s: the prompt has %zu tokens and the model takes %zu; use fewer --shots",
+                 item->id, n, o->max_tokens);
+}
+
+void nb_question_free(nb_question *q) {
+  free_sequences(q);
+  nb_prompt_free(&q->prompt);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Questions as token sequences, cut as lm-evaluation-harness cuts them: context and continuation are encoded
+ * together, and what lies behind the context's own tokens is scored; white space at the context's end goes to the
+ * continuation; an empty context is the begin token (the end token when there is none). */
+#ifndef NB_TOKENS_H
+#define NB_TOKENS_H
+
+#include "prompt.h"
+#include "tokenizer.h"
+
+/* A token whose log-prob belongs to a choice. */
+typedef struct nb_target {
+  uint32_t pos;    /* of the sequence: the row behind tokens [0, pos] predicts it */
+  int32_t token;
+  uint32_t choice;
+} nb_target;
+
+/* What the model reads: the choices whose contexts and leading tokens are the same share one. */
+typedef struct nb_sequence {
+  int32_t *tokens; /* (n) */
+  size_t n;
+  nb_target *target; /* (n_targets), pos ascending */
+  size_t n_targets;
+} nb_sequence;
+
+typedef struct nb_question {
+  const nb_item *item;
+  nb_prompt prompt;
+  size_t shots;      /* examples that fit */
+  nb_sequence *seq;  /* (n_seqs), at most the number of choices */
+  size_t n_seqs;
+  size_t n_tokens;   /* of the longest sequence */
+  uint64_t hash;     /* XXH3 of the prompt's texts */
+} nb_question;
+
+typedef struct nb_encode_opts {
+  bool plain;         /* add nothing that the tokenizer's template adds (BOS) */
+  size_t max_tokens;  /* the longest sequence that the model takes */
+} nb_encode_opts;
+
+/* Builds and encodes a question. A sequence longer than max_tokens loses examples where the task allows it; otherwise
+ * NB_ERR_ARG, naming the question. nb_question_free releases. */
+nb_status nb_question_make(const nb_prompter *p, const nb_tokenizer *tok, const nb_encode_opts *o, const nb_item *item,
+                           nb_question *out, nb_err *err);
+void nb_question_free(nb_question *q);
+
+/* Encodes one pair: tokens holds the context's and then the continuation's; *n_context of them are the context. */
+nb_status nb_encode_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_text *continuation,
+                         nb_ids *tokens, size_t *n_context, nb_err *err);
+
+#endif
