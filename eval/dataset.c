@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "dataset.h"
 
+#include "archive.h"
 #include "item.h"
 #include "rows.h"
-#include "source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,20 +98,35 @@ static char *answers_name(const char *name, const char *suffix) {
   return out;
 }
 
-static nb_status add_member(const nb_task *t, nb_source *s, size_t i, const char *subject, nb_dataset *d, nb_err *err) {
-  char *bytes = NULL, *answers = NULL, *beside = NULL;
-  size_t n, n_answers = 0;
-  const char *name = nb_source_name(s, i);
-  nb_status st;
-  NB_GOTO(nb_source_read(s, i, &bytes, &n, err));
-  if (t->answers_file) {
-    if (!(beside = answers_name(name, t->answers_file))) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "out of memory"));
-    NB_GOTO(nb_source_read_beside(s, beside, &answers, &n_answers, err)); /* stays NULL when there is none */
-  }
-  NB_GOTO(nb_dataset_add(t, name, subject, bytes, n, answers, n_answers, d, err));
-fail:
-  free(bytes), free(answers), free(beside);
+/* Reads the answers beside the data file; *out = NULL when the task has none or the file is not there. */
+static nb_status read_answers(const nb_task *t, nb_archive *a, const char *name, char **out, size_t *n, nb_err *err) {
+  *out = NULL, *n = 0;
+  if (!t->answers_file) return NB_OK;
+  char *beside = answers_name(name, t->answers_file);
+  if (!beside) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
+  nb_status st = NB_OK;
+  for (size_t i = 0; i < nb_archive_count(a) && !*out && st == NB_OK; i++)
+    if (!strcmp(nb_archive_name(a, i), beside)) st = nb_archive_read(a, i, out, n, err);
+  free(beside);
   return st;
+}
+
+static nb_status add_member(const nb_task *t, nb_archive *a, size_t i, const char *subject, nb_dataset *d,
+                            nb_err *err) {
+  char *bytes = NULL, *answers = NULL;
+  size_t n, n_answers;
+  nb_status st;
+  NB_GOTO(nb_archive_read(a, i, &bytes, &n, err));
+  NB_GOTO(read_answers(t, a, nb_archive_name(a, i), &answers, &n_answers, err));
+  NB_GOTO(nb_dataset_add(t, nb_archive_where(a, i), subject, bytes, n, answers, n_answers, d, err));
+fail:
+  free(bytes), free(answers);
+  return st;
+}
+
+/* Whether path is a single file; a zip archive counts as a directory. */
+static bool is_one_file(const nb_archive *a, const char *path) {
+  return nb_archive_count(a) == 1 && !strcmp(nb_archive_where(a, 0), path);
 }
 
 /* The subject in the name of a file that is given alone: what {subject} is in the last component of a pattern that
@@ -130,25 +145,26 @@ static nb_status file_subject(const nb_task *t, const char *split, const char *p
   return NB_OK;
 }
 
-static nb_status add_matching(const nb_task *t, nb_source *s, const char *split, nb_dataset *d, nb_err *err) {
+static nb_status add_matching(const nb_task *t, nb_archive *a, const char *path, const char *split, nb_dataset *d,
+                              nb_err *err) {
   char list[300] = "";
   const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(t->splits, split);
   if (!patterns) return nb_fail(err, NB_ERR_ARG, "task %s has no split \"%s\"", t->name, split);
   for (const cJSON *p = patterns->child; p; p = p->next) {
     size_t begin = 0, length, hits = 0;
-    for (size_t i = 0; i < nb_source_count(s); i++) {
-      const char *name = nb_source_name(s, i);
+    for (size_t i = 0; i < nb_archive_count(a); i++) {
+      const char *name = nb_archive_name(a, i);
       if (!nb_pattern_match(p->valuestring, name, &begin, &length)) continue;
       const char *subject = NULL;
       if (length && !(subject = nb_pool_copy(&d->pool, name + begin, length)))
         return nb_fail(err, NB_ERR_MEMORY, "out of memory");
-      NB_TRY(add_member(t, s, i, subject, d, err));
+      NB_TRY(add_member(t, a, i, subject, d, err));
       hits++;
     }
     if (hits) return NB_OK;
     if (strlen(list) < 200) snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", p->valuestring);
   }
-  return nb_fail(err, NB_ERR_ARG, "%s: no file for split \"%s\" of task %s; looked for %s", nb_source_path(s), split,
+  return nb_fail(err, NB_ERR_ARG, "%s: no file for split \"%s\" of task %s; looked for %s", path, split,
                  t->name, list);
 }
 
@@ -174,25 +190,25 @@ static nb_status refuse_duplicates(const nb_dataset *d, const char *path, nb_err
 
 nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split, nb_dataset *out, nb_err *err) {
   *out = (nb_dataset){0};
-  nb_source *s = NULL;
+  nb_archive *a = NULL;
   nb_status st;
-  NB_GOTO(nb_source_open(path, &s, err));
+  NB_GOTO(nb_archive_open(path, &a, err));
   snprintf(out->split, sizeof out->split, "%s", split);
-  if (nb_source_is_file(s)) {
+  if (is_one_file(a, path)) {
     if (strcmp(split, t->split))
       NB_GOTO(nb_fail(err, NB_ERR_ARG, "%s is one file, the split \"%s\"; split \"%s\" needs a directory or a .zip", path,
                       t->split, split));
     const char *subject;
     NB_GOTO(file_subject(t, split, path, &out->pool, &subject, err));
-    NB_GOTO(add_member(t, s, 0, subject, out, err));
+    NB_GOTO(add_member(t, a, 0, subject, out, err));
   } else {
-    NB_GOTO(add_matching(t, s, split, out, err));
+    NB_GOTO(add_matching(t, a, path, split, out, err));
   }
   NB_GOTO(refuse_duplicates(out, path, err));
-  nb_source_close(s);
+  nb_archive_close(a);
   return NB_OK;
 fail:
-  nb_source_close(s);
+  nb_archive_close(a);
   nb_dataset_free(out);
   return st;
 }

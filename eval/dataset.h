@@ -5,7 +5,7 @@
  * all the files that match it, by name. A pattern is compared with the end of a member's path, from a '/' on;
  * {subject} matches any text without '/' and gives the item's subject; a ".gz" behind the name is allowed. The data
  * are a directory (searched through), a .zip file, or one file, which then is the split that is evaluated, whatever
- * its name is. Names end in .csv, .jsonl, .json (an array of rows) or .tsv.
+ * its name is. Names end in .csv, .jsonl or .json.
  *
  * Every row becomes an item or an error that names file and line; none is left out. */
 #ifndef NB_DATASET_H

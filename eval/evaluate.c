@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include "evaluate.h"
+
+#include "cpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+/* ---- preparing ---- */
+
+/* The questions of all shards together: their number and hash are the same in every shard. */
+static nb_status hash_whole(nb_evaluation *e, nb_err *err) {
+  nb_selection whole = e->o.select;
+  const nb_item **items;
+  size_t n;
+  whole.shards = 0;
+  NB_TRY(nb_select(&e->set, &whole, &items, &n, err));
+  nb_status st = nb_items_hash(items, n, e->protocol.data_hash, err);
+  e->protocol.questions = n;
+  free(items);
+  return st;
+}
+
+nb_status nb_evaluation_prepare(const nb_evaluation_opts *opts, nb_evaluation *out, nb_err *err) {
+  nb_evaluation *e = out;
+  nb_status st;
+  *e = (nb_evaluation){.o = *opts};
+  const nb_selection *s = &opts->select;
+  NB_GOTO(nb_task_open(opts->task, opts->preset, &e->task, err));
+  const nb_task *t = &e->task;
+  const char *split = opts->split ? opts->split : t->split;
+  size_t shots = opts->shots < 0 ? t->shots : (size_t)opts->shots;
+  if (shots > NB_MAX_SHOTS) NB_GOTO(nb_fail(err, NB_ERR_ARG, "%zu examples; at most %d", shots, NB_MAX_SHOTS));
+  if (shots && !t->shots_from)
+    NB_GOTO(nb_fail(err, NB_ERR_ARG, "task %s has no split that examples come from; use --shots 0", t->name));
+  NB_GOTO(nb_dataset_read(t, opts->data, split, &e->set, err));
+  bool same = shots && !strcmp(split, t->shots_from);
+  if (shots && !same) NB_GOTO(nb_dataset_read(t, opts->data, t->shots_from, &e->examples, err));
+  NB_GOTO(nb_prompter_create(t, shots, same ? &e->set : &e->examples, &e->prompter, err));
+  double version = 0;
+  const cJSON *v = cJSON_GetObjectItemCaseSensitive(t->json, "version");
+  if (cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble < 1e9) version = v->valuedouble;
+  e->protocol = (nb_protocol){.task = t->name, .preset = t->preset, .split = e->set.split,
+                              .task_version = (size_t)version, .shots = shots, .score = t->score, .metric = t->metric,
+                              .ties_wrong = t->ties_wrong, .plain = opts->plain, .limit = s->limit, .sample = s->sample,
+                              .subjects = s->subjects ? s->subjects : "", .seed = s->sample ? s->seed : 0,
+                              .shard = s->shard, .shards = s->shards};
+  NB_GOTO(hash_whole(e, err));
+  NB_GOTO(nb_select(&e->set, s, &e->item, &e->n, err));
+  if (!e->n) NB_GOTO(nb_fail(err, NB_ERR_ARG, "shard %zu of %zu has no question", s->shard, s->shards));
+  return NB_OK;
+fail:
+  nb_evaluation_free(e);
+  return st;
+}
+
+void nb_evaluation_free(nb_evaluation *e) {
+  free(e->item);
+  nb_prompter_free(&e->prompter);
+  nb_dataset_free(&e->set), nb_dataset_free(&e->examples);
+  nb_task_free(&e->task);
+  *e = (nb_evaluation){0};
+}
+
+/* ---- one model ---- */
+
+typedef struct answering {
+  const nb_evaluation *e;
+  const nb_evaluation_run *run;
+  nb_journal *journal;
+  nb_memory_watch memory;
+} answering;
+
+static nb_status check_memory(const answering *a, nb_err *err) {
+  const nb_memory *m = &a->memory.last;
+  uint64_t anonymous = a->run->max_anonymous, total = a->run->max_total;
+  if (anonymous && m->anon_bytes > anonymous)
+    return nb_fail(err, NB_ERR_GATE, "memory of the process's own is %.1f MB, over the ceiling of %.1f MB",
+                   (double)(m->anon_bytes) / 1e6, (double)anonymous / 1e6);
+  if (total && m->file_bytes + m->anon_bytes > total)
+    return nb_fail(err, NB_ERR_GATE, "memory is %.1f MB (%.1f of files, %.1f of its own), over the ceiling of %.1f MB",
+                   (double)(m->file_bytes + m->anon_bytes) / 1e6, (double)m->file_bytes / 1e6, (double)m->anon_bytes / 1e6,
+                   (double)total / 1e6);
+  return NB_OK;
+}
+
+static nb_status on_answer(void *ctx, size_t index, const nb_answer *answer, nb_err *err) {
+  answering *a = ctx;
+  if (a->journal) NB_TRY(nb_journal_add(a->journal, index, answer, err));
+  nb_memory_sample(&a->memory);
+  NB_TRY(check_memory(a, err));
+  if (!a->run->answered) return NB_OK;
+  return a->run->answered(a->run->ctx, index, a->e->item[index], answer, err);
+}
+
+/* What identifies the run for its journal. */
+static void journal_key(const nb_evaluation *e, const nb_result *r, char out[1024]) {
+  const nb_protocol *p = &e->protocol;
+  snprintf(out, 1024, "%s|%zu|%s|%s|%zu|%d|%s|%zu|%zu|%llu|%zu/%zu|%s|%s|%s|%s|%s", p->task, p->task_version, p->preset,
+           p->split, p->shots, p->plain, p->subjects, p->limit, p->sample, (unsigned long long)p->seed, p->shard,
+           p->shards, p->data_hash, r->model.hash, r->model.kv, e->task.prompt, e->task.header);
+}
+
+static nb_status open_journal(const nb_evaluation *e, answering *a, const nb_result *r, nb_answer *answer, bool *done,
+                              nb_err *err) {
+  char key[1024];
+  size_t resumed;
+  if (!a->run->journal) return NB_OK;
+  journal_key(e, r, key);
+  NB_TRY(nb_journal_open(a->run->journal, key, e->n, answer, done, &resumed, &a->journal, err));
+  for (size_t i = 0; i < e->n && resumed && a->run->answered; i++)
+    if (done[i]) NB_TRY(a->run->answered(a->run->ctx, i, e->item[i], &answer[i], err));
+  return NB_OK;
+}
+
+static double seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static nb_status describe_machine(nb_result *r, const nb_evaluation_run *run, nb_err *err) {
+  nb_measured *m = &r->measured;
+  struct utsname u;
+  char cpu[128], system[300] = "";
+  nb_cpu_name(cpu);
+  if (!uname(&u)) snprintf(system, sizeof system, "%.60s %.100s %.60s", u.sysname, u.release, u.machine);
+  m->cpu = nb_pool_copy(&r->pool, cpu, strlen(cpu));
+  m->system = nb_pool_copy(&r->pool, system, strlen(system));
+  m->kernels = nb_session_kernels(run->session)->name;
+  m->version = NB_VERSION;
+  m->threads = nb_session_threads(run->session);
+  m->session_bytes = nb_session_bytes(run->session);
+  r->has_measured = true;
+  return m->cpu && m->system ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
+}
+
+nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *run, nb_result *out, nb_err *err) {
+  nb_answer *answer = NULL;
+  bool *done = NULL;
+  nb_run_stats stats;
+  answering a = {.e = e, .run = run};
+  nb_status st;
+  double t0 = seconds();
+  *out = (nb_result){.protocol = e->protocol, .texts = e->o.texts};
+  NB_GOTO(nb_identify(run->name, run->model, run->kv, &out->model, err));
+  NB_GOTO(nb_new(&answer, e->n, sizeof *answer, "answers", err));
+  NB_GOTO(nb_new(&done, e->n, sizeof *done, "answers", err));
+  nb_memory_sample(&a.memory);
+  NB_GOTO(open_journal(e, &a, out, answer, done, err));
+  nb_run_opts ro = {.plain = e->o.plain, .alone = run->alone, .kv = run->kv, .threads = run->threads,
+                    .progress = run->progress, .answered = on_answer, .answered_ctx = &a};
+  NB_GOTO(nb_run(&e->prompter, run->model->tokenizer, &run->model->model, run->session, e->item, e->n, done, &ro,
+                 answer, &stats, err));
+  if (!(out->row = calloc(e->n, sizeof *out->row))) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "out of memory: answers"));
+  out->n = e->n;
+  for (size_t i = 0; i < e->n; i++)
+    out->row[i] = (nb_row){*e->item[i], answer[i], nb_task_category(&e->task, e->item[i]->subject)};
+  out->measured = (nb_measured){.seconds = seconds() - t0, .prompt_seconds = stats.prompt_seconds,
+                                .tokens = stats.tokens, .tokens_alone = stats.tokens_alone, .memory = a.memory,
+                                .kv_bytes = stats.kv_bytes};
+  NB_GOTO(describe_machine(out, run, err));
+  nb_journal_close(a.journal, false);
+  nb_free(answer), nb_free(done);
+  return NB_OK;
+fail:
+  nb_journal_close(a.journal, false);
+  nb_free(answer), nb_free(done);
+  nb_result_free(out);
+  return st;
+}

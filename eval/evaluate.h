@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* A whole evaluation: task, data, prompts and questions prepared once, then any number of models run over them. */
+#ifndef NB_EVALUATE_H
+#define NB_EVALUATE_H
+
+#include "identity.h"
+#include "journal.h"
+#include "open.h"
+#include "result.h"
+#include "select.h"
+
+typedef struct nb_evaluation_opts {
+  const char *task, *preset; /* preset NULL: the task's own default */
+  const char *data;
+  const char *split;         /* NULL: the task's */
+  int shots;                 /* -1: the task's */
+  nb_selection select;
+  bool plain;                /* no BOS by template */
+  bool texts;                /* results carry the questions' texts */
+} nb_evaluation_opts;
+
+typedef struct nb_evaluation {
+  nb_evaluation_opts o;
+  nb_task task;
+  nb_dataset set, examples;
+  nb_prompter prompter;
+  const nb_item **item; /* (n) the questions of this run: of the shard, where there are shards */
+  size_t n;
+  nb_protocol protocol;
+} nb_evaluation;
+
+/* Reads task and data and chooses the questions. Strings of opts must outlive it. nb_evaluation_free releases. */
+nb_status nb_evaluation_prepare(const nb_evaluation_opts *opts, nb_evaluation *out, nb_err *err);
+void nb_evaluation_free(nb_evaluation *e);
+
+typedef struct nb_evaluation_run {
+  const char *name;        /* of the model, as given */
+  const nb_opened *model;
+  nb_session *session;
+  nb_kv_type kv;
+  int threads;
+  bool alone;              /* see nb_run_opts */
+  const char *journal;     /* path, or NULL; a journal of the same run is continued */
+  uint64_t max_anonymous, max_total; /* bytes; a run that goes over them ends with NB_ERR_GATE; 0: no ceiling */
+  const nb_progress *progress;
+  /* Called for each answer, those from the journal included; may be NULL. A failure ends the run. */
+  nb_status (*answered)(void *ctx, size_t index, const nb_item *item, const nb_answer *a, nb_err *err);
+  void *ctx;
+} nb_evaluation_run;
+
+/* Runs one model over the questions. The result borrows from e, run->name and the model. nb_result_free releases. */
+nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *run, nb_result *out, nb_err *err);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include "journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The header is MAGIC, XXH3-128 of the key, n (8 bytes), and XXH3-64 of those; a record is its index (4), the number
+ * of choices kept (4), the answer's numbers, and XXH3-64 of all that. Little endian, doubles as their bits. */
+enum {
+  MAGIC_BYTES = 8,
+  HEADER_BYTES = MAGIC_BYTES + 16 + 8 + 8,
+  RECORD_BYTES = 4 + NB_MAX_CHOICES * (8 + 4 + 4) + 8 + 4 + 4 + 8,
+  SYNC_SECONDS = 5
+};
+static const char magic[MAGIC_BYTES + 1] = "nbjrnl01";
+
+struct nb_journal {
+  int fd;
+  char *path;
+  time_t synced;
+};
+
+/* ---- bytes ---- */
+
+static unsigned char *put(unsigned char *p, uint64_t v, unsigned bytes) {
+  for (unsigned i = 0; i < bytes; i++) *p++ = (unsigned char)(v >> 8 * i);
+  return p;
+}
+
+static const unsigned char *get(const unsigned char *p, uint64_t *v, unsigned bytes) {
+  *v = 0;
+  for (unsigned i = 0; i < bytes; i++) *v |= (uint64_t)*p++ << 8 * i;
+  return p;
+}
+
+static void encode(size_t index, const nb_answer *a, unsigned char out[RECORD_BYTES]) {
+  unsigned char *p = put(out, index, 4);
+  for (size_t c = 0; c < NB_MAX_CHOICES; c++) {
+    uint64_t bits;
+    memcpy(&bits, &a->logprob[c], 8);
+    p = put(p, bits, 8), p = put(p, a->chars[c], 4), p = put(p, a->bytes[c], 4);
+  }
+  p = put(p, a->prompt_hash, 8), p = put(p, a->shots, 4), p = put(p, a->n_tokens, 4);
+  put(p, XXH3_64bits(out, RECORD_BYTES - 8), 8);
+}
+
+/* False when the checksum does not fit. */
+static bool decode(const unsigned char in[RECORD_BYTES], size_t *index, nb_answer *a) {
+  uint64_t v, sum;
+  const unsigned char *p = get(in, &v, 4);
+  *index = (size_t)v;
+  for (size_t c = 0; c < NB_MAX_CHOICES; c++) {
+    p = get(p, &v, 8), memcpy(&a->logprob[c], &v, 8);
+    p = get(p, &v, 4), a->chars[c] = (uint32_t)v;
+    p = get(p, &v, 4), a->bytes[c] = (uint32_t)v;
+  }
+  p = get(p, &a->prompt_hash, 8);
+  p = get(p, &v, 4), a->shots = (uint32_t)v;
+  p = get(p, &v, 4), a->n_tokens = (uint32_t)v;
+  get(p, &sum, 8);
+  return sum == XXH3_64bits(in, RECORD_BYTES - 8);
+}
+
+static void make_header(const char *key, size_t n, unsigned char out[HEADER_BYTES]) {
+  XXH128_hash_t h = XXH3_128bits(key, strlen(key));
+  memcpy(out, magic, MAGIC_BYTES);
+  unsigned char *p = put(out + MAGIC_BYTES, h.low64, 8);
+  p = put(p, h.high64, 8), p = put(p, n, 8);
+  put(p, XXH3_64bits(out, HEADER_BYTES - 8), 8);
+}
+
+/* ---- file ---- */
+
+static nb_status io_error(const nb_journal *j, const char *what, nb_err *err) {
+  return nb_fail(err, NB_ERR_IO, "%s: %s: %s", j->path, what, strerror(errno));
+}
+
+static nb_status write_all(nb_journal *j, const unsigned char *p, size_t n, nb_err *err) {
+  while (n) {
+    ssize_t k = write(j->fd, p, n);
+    if (k < 0 && errno == EINTR) continue;
+    if (k <= 0) return io_error(j, "cannot write the journal", err);
+    p += k, n -= (size_t)k;
+  }
+  return NB_OK;
+}
+
+static nb_status read_all(nb_journal *j, unsigned char **out, size_t *n, nb_err *err) {
+  struct stat s;
+  if (fstat(j->fd, &s)) return io_error(j, "cannot read the journal", err);
+  *n = (size_t)s.st_size;
+  if (!(*out = malloc(*n + 1))) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", j->path);
+  for (size_t at = 0; at < *n;) {
+    ssize_t k = pread(j->fd, *out + at, *n - at, (off_t)at);
+    if (k < 0 && errno == EINTR) continue;
+    if (k <= 0) return io_error(j, "cannot read the journal", err);
+    at += (size_t)k;
+  }
+  return NB_OK;
+}
+
+/* Takes the records that are whole; *good: the bytes up to there. */
+static nb_status take_records(const nb_journal *j, const unsigned char *bytes, size_t size, size_t n,
+                              nb_answer *answer, bool *done, size_t *resumed, size_t *good, nb_err *err) {
+  for (*good = HEADER_BYTES; *good + RECORD_BYTES <= size; *good += RECORD_BYTES) {
+    size_t i;
+    nb_answer a = {{0}};
+    if (!decode(bytes + *good, &i, &a)) {
+      if (*good + RECORD_BYTES == size) return NB_OK; /* the last one: a crash of the machine */
+      return nb_fail(err, NB_ERR_FORMAT, "%s: the journal is damaged at byte %zu; remove it to begin anew", j->path, *good);
+    }
+    if (i >= n || done[i])
+      return nb_fail(err, NB_ERR_FORMAT, "%s: the journal has question %zu %s", j->path, i, i < n ? "twice" : "out of range");
+    answer[i] = a, done[i] = true, ++*resumed;
+  }
+  return NB_OK;
+}
+
+static nb_status continue_old(nb_journal *j, const unsigned char want[HEADER_BYTES], size_t n, nb_answer *answer,
+                              bool *done, size_t *resumed, nb_err *err) {
+  unsigned char *bytes = NULL;
+  size_t size, good = 0;
+  nb_status st;
+  NB_GOTO(read_all(j, &bytes, &size, err));
+  if (size < HEADER_BYTES && !memcmp(bytes, want, size)) { /* new, or killed while it was made */
+    if (ftruncate(j->fd, 0)) NB_GOTO(io_error(j, "cannot write the journal", err));
+    NB_GOTO(write_all(j, want, HEADER_BYTES, err));
+  } else if (size < MAGIC_BYTES || memcmp(bytes, magic, MAGIC_BYTES)) {
+    NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: this is not a journal of nibble eval", j->path));
+  } else if (size < HEADER_BYTES || memcmp(bytes, want, HEADER_BYTES)) {
+    NB_GOTO(nb_fail(err, NB_ERR_ARG, "%s: the journal of another run (other model, data, prompts or questions); "
+                    "remove it or give another name", j->path));
+  } else {
+    NB_GOTO(take_records(j, bytes, size, n, answer, done, resumed, &good, err));
+    if (good < size && ftruncate(j->fd, (off_t)good)) NB_GOTO(io_error(j, "cannot write the journal", err));
+  }
+  if (lseek(j->fd, 0, SEEK_END) < 0) NB_GOTO(io_error(j, "cannot write the journal", err));
+fail:
+  free(bytes);
+  return st;
+}
+
+nb_status nb_journal_open(const char *path, const char *key, size_t n, nb_answer *answer, bool *done, size_t *resumed,
+                          nb_journal **out, nb_err *err) {
+  unsigned char header[HEADER_BYTES];
+  nb_journal *j = calloc(1, sizeof *j);
+  nb_status st;
+  *out = NULL, *resumed = 0;
+  if (!j || !(j->path = strdup(path))) {
+    free(j);
+    return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
+  }
+  make_header(key, n, header);
+  j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (j->fd < 0) NB_GOTO(io_error(j, "cannot open the journal", err));
+  if (flock(j->fd, LOCK_EX | LOCK_NB))
+    NB_GOTO(nb_fail(err, NB_ERR_IO, "%s: another run uses this journal", path));
+  NB_GOTO(continue_old(j, header, n, answer, done, resumed, err));
+  *out = j;
+  return NB_OK;
+fail:
+  nb_journal_close(j, false);
+  return st;
+}
+
+nb_status nb_journal_add(nb_journal *j, size_t i, const nb_answer *a, nb_err *err) {
+  unsigned char record[RECORD_BYTES];
+  encode(i, a, record);
+  NB_TRY(write_all(j, record, RECORD_BYTES, err));
+  time_t now = time(NULL);
+  if (now - j->synced >= SYNC_SECONDS) {
+    if (fsync(j->fd)) return io_error(j, "cannot write the journal", err);
+    j->synced = now;
+  }
+  return NB_OK;
+}
+
+void nb_journal_close(nb_journal *j, bool finished) {
+  if (!j) return;
+  if (finished) unlink(j->path);
+  if (j->fd >= 0) close(j->fd);
+  free(j->path);
+  free(j);
+}

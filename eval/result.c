@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* A run's result: hashes, sums. Its JSON: result_json.c. */
+#include "result.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void nb_result_free(nb_result *r) {
+  free(r->row);
+  nb_pool_free(&r->pool);
+  *r = (nb_result){0};
+}
+
+/* ---- hashes ---- */
+
+static void hex(XXH128_hash_t h, char out[NB_HASH_TEXT]) {
+  snprintf(out, NB_HASH_TEXT, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+}
+
+void nb_result_prompts_hash(const nb_result *r, char out[NB_HASH_TEXT]) {
+  XXH128_hash_t h = {0, 0};
+  for (size_t i = 0; i < r->n; i++) { /* a chain: each row's hash with what came before */
+    unsigned char b[24];
+    uint64_t v[3] = {h.low64, h.high64, r->row[i].answer.prompt_hash};
+    for (size_t k = 0; k < sizeof b; k++) b[k] = (unsigned char)(v[k / 8] >> 8 * (k % 8));
+    h = XXH3_128bits(b, sizeof b);
+  }
+  hex(h, out);
+}
+
+static void hash_string(XXH3_state_t *h, const char *s) { XXH3_128bits_update(h, s, strlen(s) + 1); }
+
+nb_status nb_items_hash(const nb_item *const *items, size_t n, char out[NB_HASH_TEXT], nb_err *err) {
+  XXH3_state_t *h = XXH3_createState();
+  if (!h) return nb_fail(err, NB_ERR_MEMORY, "out of memory: a hash");
+  XXH3_128bits_reset(h);
+  for (size_t i = 0; i < n; i++) {
+    const nb_item *it = items[i];
+    hash_string(h, it->id), hash_string(h, it->subject), hash_string(h, it->question);
+    for (size_t c = 0; c < it->n_choices; c++) {
+      hash_string(h, it->choice[c]);
+      hash_string(h, it->correct[c] ? "right" : "wrong");
+    }
+    hash_string(h, "");
+  }
+  hex(XXH3_128bits_digest(h), out);
+  XXH3_freeState(h);
+  return NB_OK;
+}
+
+/* ---- sums ---- */
+
+static nb_status group_of(nb_group_scores **groups, size_t *n, const char *name, const char *category,
+                          nb_group_scores **out, nb_err *err) {
+  for (size_t i = *n; i-- > 0;)
+    if (!strcmp((*groups)[i].name, name)) return *out = &(*groups)[i], NB_OK;
+  if ((*n & (*n - 1)) == 0) { /* full at 0, 1, 2, 4, ... */
+    nb_group_scores *more = realloc(*groups, (*n ? 2 * *n : 1) * sizeof **groups);
+    if (!more) return nb_fail(err, NB_ERR_MEMORY, "out of memory: scores");
+    *groups = more;
+  }
+  *out = &(*groups)[(*n)++];
+  **out = (nb_group_scores){.name = name, .category = category};
+  return NB_OK;
+}
+
+nb_status nb_summary_make(const nb_result *r, nb_summary *out, nb_err *err) {
+  nb_status st;
+  *out = (nb_summary){0};
+  for (size_t i = 0; i < r->n; i++) {
+    const nb_row *row = &r->row[i];
+    nb_grade g;
+    nb_group_scores *s, *c;
+    nb_grade_answer(&row->item, &row->answer, r->protocol.ties_wrong, &g);
+    nb_scores_add(&out->total, &g);
+    NB_GOTO(group_of(&out->subject, &out->n_subjects, row->item.subject, row->category, &s, err));
+    nb_scores_add(&s->scores, &g);
+    if (!*row->category) continue;
+    NB_GOTO(group_of(&out->category, &out->n_categories, row->category, "", &c, err));
+    nb_scores_add(&c->scores, &g);
+  }
+  for (size_t i = 0; i < out->n_subjects; i++)
+    out->macro += nb_scores_sum(&out->subject[i].scores, r->protocol.metric) / (double)out->subject[i].scores.n /
+                  (double)out->n_subjects;
+  return NB_OK;
+fail:
+  nb_summary_free(out);
+  return st;
+}
+
+void nb_summary_free(nb_summary *s) {
+  free(s->subject), free(s->category);
+  *s = (nb_summary){0};
+}

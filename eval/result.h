@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* What a run found, in memory and as the JSON of formats/RESULT.md. */
+#ifndef NB_RESULT_H
+#define NB_RESULT_H
+
+#include "grade.h"
+#include "memwatch.h"
+
+enum { NB_RESULT_VERSION = 1, NB_HASH_TEXT = 33 };
+
+/* What was asked, to the last byte: two runs can be compared when these agree. */
+typedef struct nb_protocol {
+  const char *task, *preset, *split;
+  size_t task_version;
+  size_t shots;
+  nb_score_by score;
+  nb_metric metric;
+  bool ties_wrong;
+  bool plain;                   /* no BOS by template */
+  const char *subjects;         /* "" or the list asked for */
+  size_t limit, sample;         /* 0: all */
+  uint64_t seed;
+  size_t shard, shards;         /* shards 0: the whole */
+  size_t questions;             /* of the whole, all shards together */
+  char data_hash[NB_HASH_TEXT]; /* XXH3-128 of the questions asked, whatever file they came from */
+} nb_protocol;
+
+typedef struct nb_model_facts {
+  const char *name;               /* the path as given */
+  const char *architecture;
+  char hash[NB_HASH_TEXT];        /* of its weights: XXH3-128 */
+  char lineage[NB_HASH_TEXT];     /* of the checkpoint that it was made from; its own when it is one; "" unknown */
+  uint64_t file_bytes, weight_bytes;
+  double bits;                    /* a weight, over all matrices; 0 unknown */
+  const char *kv;                 /* type of the cache */
+} nb_model_facts;
+
+/* What depends on the machine and the moment: not part of what is compared. */
+typedef struct nb_measured {
+  const char *cpu, *kernels, *version, *system;
+  int threads;
+  double seconds, prompt_seconds;
+  uint64_t tokens, tokens_alone;
+  nb_memory_watch memory;
+  uint64_t kv_bytes, session_bytes;
+} nb_measured;
+
+typedef struct nb_row {
+  nb_item item;      /* id, subject, choices' number, correct, answer; question and choice only where `texts` */
+  nb_answer answer;
+  const char *category;
+} nb_row;
+
+typedef struct nb_result {
+  nb_protocol protocol;
+  nb_model_facts model;
+  nb_measured measured;
+  bool has_measured;
+  bool texts;        /* the rows have their question and choices */
+  nb_row *row;       /* (n) in the set's order */
+  size_t n;
+  nb_pool pool;      /* what was read from a file lives here */
+} nb_result;
+
+void nb_result_free(nb_result *r);
+
+/* XXH3-128 of the rows' prompts, as hex. */
+void nb_result_prompts_hash(const nb_result *r, char out[NB_HASH_TEXT]);
+/* Of the items: id, subject, question, choices, right ones. */
+nb_status nb_items_hash(const nb_item *const *items, size_t n, char out[NB_HASH_TEXT], nb_err *err);
+
+/* Appends the JSON. Everything in front of "measured" is the same bytes for the same questions and answers. */
+nb_status nb_result_write(const nb_result *r, nb_text *out, nb_err *err);
+nb_status nb_result_save(const nb_result *r, const char *path, nb_err *err);
+
+/* Reads and checks: NB_ERR_FORMAT names what is wrong (a log-prob that is no number, an id that comes twice, an answer
+ * outside the choices, hashes that do not fit the rows). */
+nb_status nb_result_parse(const char *json, size_t n, const char *file, nb_result *out, nb_err *err);
+nb_status nb_result_load(const char *path, nb_result *out, nb_err *err);
+
+/* ---- sums ---- */
+
+typedef struct nb_group_scores {
+  const char *name;     /* subject or category */
+  const char *category; /* of a subject */
+  nb_scores scores;
+} nb_group_scores;
+
+typedef struct nb_summary {
+  nb_scores total;
+  nb_group_scores *subject, *category; /* in the order of first appearance */
+  size_t n_subjects, n_categories;
+  double macro;         /* mean of the subjects' metric */
+} nb_summary;
+
+nb_status nb_summary_make(const nb_result *r, nb_summary *out, nb_err *err);
+void nb_summary_free(nb_summary *s);
+
+#endif
