@@ -109,7 +109,7 @@ static nb_status take_records(const nb_journal *j, const unsigned char *bytes, s
                               nb_answer *answer, bool *done, size_t *resumed, size_t *good, nb_err *err) {
   for (*good = HEADER_BYTES; *good + RECORD_BYTES <= size; *good += RECORD_BYTES) {
     size_t i;
-    nb_answer a = {{0}};
+    nb_answer a;
     if (!decode(bytes + *good, &i, &a)) {
       if (*good + RECORD_BYTES == size) return NB_OK; /* the last one: a crash of the machine */
       return nb_fail(err, NB_ERR_FORMAT, "%s: the journal is damaged at byte %zu; remove it to begin anew", j->path, *good);
@@ -124,7 +124,7 @@ static nb_status take_records(const nb_journal *j, const unsigned char *bytes, s
 static nb_status continue_old(nb_journal *j, const unsigned char want[HEADER_BYTES], size_t n, nb_answer *answer,
                               bool *done, size_t *resumed, nb_err *err) {
   unsigned char *bytes = NULL;
-  size_t size, good = 0;
+  size_t size = 0, good = 0;
   nb_status st;
   NB_GOTO(read_all(j, &bytes, &size, err));
   if (size < HEADER_BYTES && !memcmp(bytes, want, size)) { /* new, or killed while it was made */

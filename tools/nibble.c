@@ -25,7 +25,7 @@ static const command commands[] = {
     {"export", cmd_export, "write a file back as a Hugging Face checkpoint"},
     // {"generate", cmd_generate, "answer a prompt"},
     {"tokenize", cmd_tokenize, "turn text into token ids, or ids into text"},
-    // {"eval", cmd_eval, "measure accuracy on multiple-choice sets such as MMLU"},
+    {"eval", cmd_eval, "measure accuracy on multiple-choice sets such as MMLU"},
     // {"compare", cmd_compare, "judge a run against a baseline, question by question"},
     // {"merge", cmd_merge, "join the shards of a run"},
     {"kld", cmd_kld, "measure perplexity and KL divergence against a reference"},

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* Running questions: shared prompt beginnings and batches change no bit; examples are dropped to fit; a journal goes on
+ * where a run was cut off. The model is one of tests/golden/model with its limits set here. */
+#include "test.h"
+
+#include "cpu.h"
+#include "evaluate.h"
+#include "tempdir.h"
+#include "tokenizer_json.h"
+
+#include <unistd.h>
+
+static nb_err err;
+
+/* Characters are tokens, and a few pairs: 96 ids. */
+static nb_tokenizer *make_tokenizer(void) {
+  char json[4096] = "{\"version\": \"1.0\", \"added_tokens\": [], \"normalizer\": null, \"pre_tokenizer\": null, "
+                    "\"post_processor\": null, \"decoder\": null, \"model\": {\"type\": \"BPE\", \"unk_token\": null, "
+                    "\"fuse_unk\": false, \"byte_fallback\": false, \"vocab\": {\"\\n\": 0";
+  int id = 1;
+  for (char c = ' '; c < 127; c++) {
+    if (strchr("~`|{}^", c)) continue;
+    snprintf(json + strlen(json), 40, ", \"%s%c\": %d", c == '"' || c == '\\' ? "\\" : "", c, id++);
+  }
+  for (const char *const *p = (const char *const[]){" A", " B", " C", " D", "th", "in", NULL}; *p; p++)
+    snprintf(json + strlen(json), 40, ", \"%s\": %d", *p, id++);
+  strcat(json, "}, \"merges\": [[\" \", \"A\"], [\" \", \"B\"], [\" \", \"C\"], [\" \", \"D\"], [\"t\", \"h\"], "
+               "[\"i\", \"n\"]]}}");
+  nb_tokenizer *t = NULL;
+  nb_source none = {NULL, 0, "none"}, file = {json, strlen(json), "tokenizer.json"};
+  if (nb_tokenizer_from_json(file, none, none, &t, &err) != NB_OK) printf("  %s\n", err.msg);
+  return t;
+}
+
+typedef struct fixture {
+  nb_opened model;
+  nb_evaluation e;
+} fixture;
+
+static nb_status open_fixture(fixture *f, const char *task, const char *preset, int shots) {
+  memset(f, 0, sizeof *f);
+  NB_TRY(nb_open("tests/golden/model/longrope_su", NB_OPEN_NO_TOKENIZER, 1, &f->model, &err));
+  f->model.tokenizer = make_tokenizer();
+  f->model.model.config.original_max_position = 3000;
+  f->model.model.config.max_position = 5000;
+  nb_evaluation_opts o = {.task = task, .preset = preset, .data = "tests/golden/mmlu", .shots = shots};
+  return nb_evaluation_prepare(&o, &f->e, &err);
+}
+
+static void close_fixture(fixture *f) {
+  nb_evaluation_free(&f->e);
+  nb_close(&f->model);
+}
+
+typedef struct how {
+  int threads;
+  size_t batch;
+  bool alone;
+  const char *journal;
+  size_t stop_after; /* answers; 0: never */
+} how;
+
+static nb_status stop(void *ctx, size_t index, const nb_item *item, const nb_answer *a, nb_err *e) {
+  size_t *left = ctx;
+  (void)index, (void)item, (void)a;
+  return *left && --*left == 0 ? nb_fail(e, NB_ERR_INTERRUPTED, "stopped") : NB_OK;
+}
+
+static nb_status answer(fixture *f, how h, nb_result *out) {
+  nb_session *s = NULL;
+  nb_session_opts so = {h.threads, h.batch, nb_cpu_detect()};
+  NB_TRY(nb_session_create(&f->model.model.config, &so, &s, &err));
+  nb_evaluation_run run = {.name = "tiny", .model = &f->model, .session = s, .kv = NB_KV_F32, .threads = h.threads,
+                           .alone = h.alone, .journal = h.journal, .answered = stop, .ctx = &h.stop_after};
+  nb_status st = nb_evaluation_answer(&f->e, &run, out, &err);
+  nb_session_free(s);
+  return st;
+}
+
+static void check_same(const nb_result *a, const nb_result *b) {
+  CHECK(a->n == b->n);
+  for (size_t i = 0; i < a->n; i++) {
+    CHECK(!memcmp(a->row[i].answer.logprob, b->row[i].answer.logprob, sizeof a->row[i].answer.logprob));
+    CHECK(a->row[i].answer.prompt_hash == b->row[i].answer.prompt_hash);
+    CHECK(a->row[i].answer.logprob[0] < 0 && a->row[i].answer.logprob[0] != a->row[i].answer.logprob[1]);
+  }
+}
+
+static void sharing_changes_nothing(const char *task, const char *preset, int shots, size_t original_max) {
+  fixture f;
+  nb_result alone, r;
+  CHECK_OK(open_fixture(&f, task, preset, shots));
+  if (original_max) f.model.model.config.original_max_position = original_max;
+  CHECK_OK(answer(&f, (how){.threads = 1, .batch = 64, .alone = true}, &alone));
+  const how ways[] = {{.threads = 2, .batch = 512}, {.threads = 1, .batch = 17}};
+  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+    CHECK_OK(answer(&f, ways[i], &r));
+    check_same(&alone, &r);
+    if (!original_max) CHECK(r.measured.tokens < r.measured.tokens_alone);
+    nb_result_free(&r);
+  }
+  CHECK(alone.measured.tokens == alone.measured.tokens_alone);
+  nb_result_free(&alone);
+  close_fixture(&f);
+}
+
+TEST(letters_share) { sharing_changes_nothing("mmlu", "hendrycks", 1, 0); }
+TEST(letters_share_without_examples) { sharing_changes_nothing("mmlu", "lm-eval", 0, 0); }
+TEST(texts_share) { sharing_changes_nothing("mmlu", "cloze", 1, 0); }
+TEST(texts_share_without_examples) { sharing_changes_nothing("mmlu", "cloze", 0, 0); }
+/* Some questions of a subject are beyond the LongRoPE switch and run with other factors. */
+TEST(some_beyond_the_rope_switch) { sharing_changes_nothing("mmlu", "hendrycks", 0, 500); }
+
+TEST(examples_are_dropped_to_fit) {
+  fixture f;
+  nb_result r;
+  CHECK_OK(open_fixture(&f, "mmlu", "hendrycks", 2));
+  f.model.model.config.max_position = 1500;
+  CHECK_OK(answer(&f, (how){.threads = 1, .batch = 64}, &r));
+  size_t dropped = 0;
+  for (size_t i = 0; i < r.n; i++) {
+    CHECK(r.row[i].answer.n_tokens <= 1500);
+    dropped += r.row[i].answer.shots < 2;
+  }
+  CHECK(dropped > 0 && dropped < r.n);
+  nb_result_free(&r);
+  f.model.model.config.max_position = 100;
+  CHECK(answer(&f, (how){.threads = 1, .batch = 64}, &r) == NB_ERR_ARG);
+  CHECK(strstr(err.msg, "question ") && strstr(err.msg, "the model takes 100"));
+  close_fixture(&f);
+  CHECK_OK(open_fixture(&f, "mmlu", "lm-eval", 2)); /* which drops nothing */
+  f.model.model.config.max_position = 1500;
+  CHECK(answer(&f, (how){.threads = 1, .batch = 64}, &r) == NB_ERR_ARG);
+  close_fixture(&f);
+}
+
+TEST(a_journal_goes_on) {
+  fixture f;
+  nb_result whole, r;
+  char *path = temp_path("journal");
+  CHECK_OK(open_fixture(&f, "mmlu", "hendrycks", 1));
+  CHECK_OK(answer(&f, (how){.threads = 1, .batch = 64}, &whole));
+  for (size_t cut = 1; cut < f.e.n; cut++) {
+    unlink(path);
+    CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path, .stop_after = cut}, &r) == NB_ERR_INTERRUPTED);
+    CHECK_OK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r));
+    check_same(&whole, &r);
+    CHECK(r.measured.tokens < whole.measured.tokens);
+    nb_result_free(&r);
+  }
+  /* A record cut in two, as by a crash, is answered again. */
+  CHECK(truncate(path, 40 + 444 * 2 + 100) == 0);
+  CHECK_OK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r));
+  check_same(&whole, &r);
+  nb_result_free(&r);
+  /* Damage inside is an error, and another run's journal is refused. */
+  FILE *file = fopen(path, "r+b");
+  fseek(file, 40 + 50, SEEK_SET);
+  fputc(77, file);
+  fclose(file);
+  CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r) == NB_ERR_FORMAT && strstr(err.msg, "damaged"));
+  nb_result_free(&whole);
+  close_fixture(&f);
+  CHECK_OK(open_fixture(&f, "mmlu", "hendrycks", 2));
+  CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r) == NB_ERR_ARG && strstr(err.msg, "another run"));
+  close_fixture(&f);
+  free(path);
+}
+
+/* The file, written and read, and what must be refused. */
+TEST(result_files) {
+  fixture f;
+  nb_result r, back;
+  nb_text a = {0}, b = {0};
+  CHECK_OK(open_fixture(&f, "mmlu", "cloze", 0));
+  f.e.o.texts = true;
+  CHECK_OK(answer(&f, (how){.threads = 1, .batch = 64}, &r));
+  CHECK_OK(nb_result_write(&r, &a, &err));
+  CHECK_OK(nb_result_parse(a.s, a.n, "a.json", &back, &err));
+  check_same(&r, &back);
+  CHECK(back.texts && back.row[0].item.answer == r.row[0].item.answer);
+  CHECK_STR(back.row[0].item.question, r.row[0].item.question);
+  CHECK_STR(back.row[4].category, "humanities");
+  back.has_measured = r.has_measured = false;
+  nb_text_clear(&a);
+  CHECK_OK(nb_result_write(&r, &a, &err));
+  CHECK_OK(nb_result_write(&back, &b, &err));
+  CHECK(a.n == b.n && !memcmp(a.s, b.s, a.n));
+  nb_result_free(&back);
+  const struct { const char *what, *with, *say; } bad[] = {
+      {"\"logprobs\": [-", "\"logprobs\": [null, -", "log-prob"},
+      {"\"id\": \"abstract_algebra:1\"", "\"id\": \"abstract_algebra:0\"", "comes twice"},
+      {"\"right\": [", "\"right\": [9, ", "right choice"},
+      {"\"prompt_xxh3\": \"", "\"prompt_xxh3\": \"0", "no hash"},
+      {"\"format_version\": 1", "\"format_version\": 2", "newer nibble"},
+      {"\"metric\": \"acc\"", "\"metric\": \"aca\"", "metric"},
+      {"nibble-result", "nibble-report", "not a result"},
+      {"\"answers\": [", "\"answer\": [", "answers"}};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    char *hit = strstr(a.s, bad[i].what);
+    CHECK(hit != NULL);
+    if (!hit) continue;
+    nb_text_clear(&b);
+    CHECK_OK(nb_text_append(&b, a.s, (size_t)(hit - a.s), &err));
+    CHECK_OK(nb_text_append_str(&b, bad[i].with, &err));
+    CHECK_OK(nb_text_append_str(&b, hit + strlen(bad[i].what), &err));
+    CHECK_MSG(nb_result_parse(b.s, b.n, "b.json", &back, &err) != NB_OK, "accepted with %s", bad[i].with);
+    CHECK_MSG(strstr(err.msg, bad[i].say), "\"%s\" does not say \"%s\"", err.msg, bad[i].say);
+  }
+  nb_text_free(&a), nb_text_free(&b);
+  nb_result_free(&r);
+  close_fixture(&f);
+}
+
+int main(void) {
+  RUN(letters_share);
+  RUN(letters_share_without_examples);
+  RUN(texts_share);
+  RUN(texts_share_without_examples);
+  RUN(some_beyond_the_rope_switch);
+  RUN(examples_are_dropped_to_fit);
+  RUN(a_journal_goes_on);
+  RUN(result_files);
+  temp_remove();
+  return test_end();
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* nibble eval: accuracy on multiple-choice sets. */
+#include "cli.h"
+#include "commands.h"
+#include "evaluate.h"
+#include "outfile.h"
+#include "progress_cli.h"
+#include "report_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_MODELS = 16 };
+
+typedef struct options {
+  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos;
+  cli_list out;
+  int shots, limit, sample, batch;
+  uint64_t seed, max_anonymous, max_total;
+  double min_accuracy;
+  bool texts, alone;
+} options;
+
+/* "2/8" (from 1) -> 1 of 8. */
+static bool parse_shard(const char *text, nb_selection *s) {
+  char *end;
+  unsigned long i = strtoul(text, &end, 10), n = *end == '/' ? strtoul(end + 1, &end, 10) : 0;
+  if (*end || i < 1 || i > n || n > 1000000) return false;
+  s->shard = i - 1, s->shards = n;
+  return true;
+}
+
+/* ---- one model ---- */
+
+typedef struct running {
+  cli_progress *progress;
+  const nb_evaluation *e;
+  nb_scores scores;
+} running;
+
+static nb_status on_answer(void *ctx, size_t index, const nb_item *item, const nb_answer *a, nb_err *err) {
+  running *r = ctx;
+  nb_grade g;
+  (void)index, (void)err;
+  nb_grade_answer(item, a, r->e->task.ties_wrong, &g);
+  nb_scores_add(&r->scores, &g);
+  cli_progress_detail(r->progress, "%.1f %% right",
+                      100 * nb_scores_sum(&r->scores, r->e->task.metric) / (double)r->scores.n);
+  return NB_OK;
+}
+
+static nb_status run_model(const options *o, const cli_common *common, const nb_evaluation *e, const char *name,
+                           nb_opened *model, nb_result *out, nb_err *err) {
+  nb_session *session = NULL;
+  cli_progress p;
+  nb_kv_type kv;
+  NB_TRY(nb_open(name, 0, common->threads, model, err));
+  if (!model->tokenizer) return nb_fail(err, NB_ERR_ARG, "%s has no tokenizer", name);
+  kv = model->kv;
+  if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &kv, err));
+  nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->batch, .cpu_features = common->features};
+  NB_TRY(nb_session_create(&model->model.config, &so, &session, err));
+  nb_progress cb = cli_progress_begin(&p, common, "evaluating", "questions");
+  running r = {.progress = &p, .e = e};
+  nb_evaluation_run run = {.name = name, .model = model, .session = session, .kv = kv, .threads = common->threads,
+                           .alone = o->alone, .journal = o->journal, .max_anonymous = o->max_anonymous,
+                           .max_total = o->max_total, .progress = &cb, .answered = on_answer, .ctx = &r};
+  nb_status st = nb_evaluation_answer(e, &run, out, err);
+  cli_progress_end(&p);
+  nb_session_free(session);
+  return st == NB_OK ? st : nb_fail_in(err, st, "%s", name);
+}
+
+static nb_status check_accuracy(const options *o, const nb_result *r, nb_err *err) {
+  nb_summary s;
+  if (o->min_accuracy <= 0) return NB_OK;
+  NB_TRY(nb_summary_make(r, &s, err));
+  double got = 100 * nb_scores_sum(&s.total, r->protocol.metric) / (double)s.total.n;
+  nb_summary_free(&s);
+  if (got >= o->min_accuracy) return NB_OK;
+  return nb_fail(err, NB_ERR_GATE, "%s: %s is %.2f %%, below the %.2f %% asked for", r->model.name,
+                 nb_metric_name(r->protocol.metric), got, o->min_accuracy);
+}
+
+static nb_status print_json(const nb_result *results, size_t n, nb_err *err) {
+  nb_text text = {0};
+  nb_status st = NB_OK;
+  if (n > 1) NB_GOTO(nb_text_append_str(&text, "{\"runs\": [\n", err));
+  for (size_t i = 0; i < n; i++) {
+    if (i) NB_GOTO(nb_text_append_str(&text, ",\n", err));
+    NB_GOTO(nb_result_write(&results[i], &text, err));
+  }
+  if (n > 1) NB_GOTO(nb_text_append_str(&text, "]}\n", err));
+  fwrite(text.s, 1, text.n, stdout);
+  if (fflush(stdout)) NB_GOTO(nb_fail(err, NB_ERR_IO, "standard output: cannot be written"));
+fail:
+  nb_text_free(&text);
+  return st;
+}
+
+static nb_status run_all(const options *o, const cli_common *common, const nb_evaluation *e, const cli_args *args,
+                         nb_err *err) {
+  nb_opened model[MAX_MODELS] = {{.coded = false}};
+  nb_result result[MAX_MODELS] = {{.n = 0}};
+  size_t n = (size_t)args->n;
+  nb_status st = NB_OK, gate = NB_OK;
+  for (size_t i = 0; i < n; i++) {
+    NB_GOTO(run_model(o, common, e, args->items[i], &model[i], &result[i], err));
+    if (i < o->out.n) NB_GOTO(nb_result_save(&result[i], o->out.items[i], err));
+    if (!common->json) NB_GOTO(report_text(&result[i], stdout, err));
+  }
+  if (common->json) NB_GOTO(print_json(result, n, err));
+  if (o->journal) remove(o->journal);
+  for (size_t i = 0; i < n && gate == NB_OK; i++) gate = check_accuracy(o, &result[i], err);
+  st = gate;
+fail:
+  for (size_t i = 0; i < n; i++) nb_result_free(&result[i]), nb_close(&model[i]);
+  return st;
+}
+
+int cmd_eval(int argc, char **argv) {
+  options o = {.task = "mmlu", .bos = "auto", .shots = -1, .batch = 512, .seed = 1};
+  const cli_opt opts[] = {
+      CLI_STRING("task", 0, "NAME|FILE", &o.task, "a built-in task or a task file (mmlu)"),
+      CLI_STRING("preset", 0, "NAME", &o.preset, "the task's variant; mmlu: hendrycks, lm-eval, phi, cloze"),
+      CLI_STRING("data", 0, "PATH", &o.data, "directory, .zip or file with the questions (required)"),
+      CLI_STRING("split", 0, "NAME", &o.split, "which part of the data (the task says)"),
+      CLI_INT("shots", 0, "N", 0, 64, &o.shots, "examples before each question (the task says; mmlu: 5)"),
+      CLI_STRING("subjects", 0, "A,B", &o.subjects, "only these subjects"),
+      CLI_INT("limit", 0, "N", 1, 1e9, &o.limit, "only the first N questions of each subject"),
+      CLI_INT("sample", 0, "N", 1, 1e9, &o.sample, "N questions in all, drawn from every subject in proportion"),
+      CLI_U64("seed", 0, "N", &o.seed, "of the drawing (1)"),
+      CLI_STRING("shard", 0, "I/N", &o.shard, "only the I-th of N parts, for `nibble merge`"),
+      CLI_LIST("out", 'o', "FILE", &o.out, "write the result file, for `nibble compare` (once for each model)"),
+      CLI_FLAG("texts", 0, &o.texts, "put the questions' texts into results"),
+      CLI_STRING("journal", 0, "FILE", &o.journal, "keep answers here; a run that was killed goes on from it"),
+      CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &o.min_accuracy, "exit 3 when the score is below"),
+      CLI_BYTES("max-memory", 0, "BYTES", &o.max_anonymous, "end the run with 3 when its own memory is above"),
+      CLI_BYTES("max-total-memory", 0, "BYTES", &o.max_total, "the same with the files' pages"),
+      CLI_CHOICE("bos", 0, "auto|no", &o.bos, "begin prompts as the tokenizer's template says (auto), or with nothing"),
+      CLI_CHOICE("kv", 0, "f32|f16|q8", &o.kv, "type of the cache (f16 for .nbl files, f32 for checkpoints)"),
+      CLI_INT("batch", 0, "N", 16, 8192, &o.batch, "tokens run at a time (512); results do not depend on it"),
+      CLI_FLAG("alone", 0, &o.alone, "share no prompt beginnings and batch nothing (the same results, slowly)"),
+      CLI_END,
+  };
+  const cli_command cmd = {
+      .name = "eval", .args = "MODEL... --data PATH", .opts = opts, .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .about = "Measures accuracy on a multiple-choice set such as MMLU. MODEL is a .nbl file or a checkpoint's directory;\n"
+               "several are run one after another over the same questions. Every question counts: one that cannot be read or\n"
+               "does not fit is named, and the run fails.",
+      .min_args = 1, .max_args = MAX_MODELS,
+      .more = "Examples:\n  nibble eval phi3.nbl --data mmlu --out base.json\n"
+              "  nibble eval phi3.nbl --task arc_easy --data ARC-V1-Feb2018.zip\n"
+              "  nibble eval phi3.nbl --task custom --data mine.jsonl\n"};
+  cli_common common;
+  cli_args args;
+  nb_err err;
+  if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  if (!o.data) return cli_usage(&cmd, "--data PATH is missing");
+  if (o.out.n && o.out.n != (size_t)args.n)
+    return cli_usage(&cmd, "%zu times --out for %d models: give one for each", o.out.n, args.n);
+  if (o.journal && args.n > 1) return cli_usage(&cmd, "--journal is for one model");
+  nb_evaluation_opts eo = {.task = o.task, .preset = o.preset, .data = o.data, .split = o.split, .shots = o.shots,
+                           .plain = o.bos[0] == 'n', .texts = o.texts,
+                           .select = {.subjects = o.subjects, .limit = (size_t)o.limit, .sample = (size_t)o.sample,
+                                      .seed = o.seed}};
+  if (o.shard && !parse_shard(o.shard, &eo.select)) return cli_usage(&cmd, "--shard '%s': want I/N, 1 <= I <= N", o.shard);
+  nb_evaluation e = {.n = 0};
+  nb_status st = nb_evaluation_prepare(&eo, &e, &err);
+  if (st == NB_OK) st = run_all(&o, &common, &e, &args, &err);
+  nb_evaluation_free(&e);
+  return st == NB_OK ? 0 : cli_fail(st, &err);
+}

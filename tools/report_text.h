@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Results as tables for people. */
+#ifndef NB_REPORT_TEXT_H
+#define NB_REPORT_TEXT_H
+
+#include "result.h"
+
+#include <stdio.h>
+
+/* Accuracy by subject, category and in total, with intervals; speed; memory. */
+nb_status report_text(const nb_result *r, FILE *f, nb_err *err);
+
+#endif
