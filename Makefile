@@ -175,8 +175,12 @@ $(B)/unit/%: tests/unit/%.c tests/test.h $(B)/libnibble.a
 unit: $(UNIT) ## unit tests
 	@$(RUN_ENV) sh tests/run_units.sh $(UNIT)
 
+$(B)/jsonq: tests/jsonq.c | $(NEED)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS_ALL) $< -o $@ $(LDLIBS_ALL)
+
 .PHONY: cli
-cli: all ## command-line tests (CASE=area/case runs one)
+cli: all $(B)/jsonq ## command-line tests (CASE=area/case runs one)
 	@$(RUN_ENV) sh tests/cli/run.sh $(B)/nibble $(CASE)
 
 $(B)/check_kernels: $(wildcard tests/kernels/*.c) $(B)/libnibble.a

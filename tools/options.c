@@ -36,7 +36,8 @@ static void collect(option_set *set, const cli_command *c, cli_common *common) {
 
 /* ---- help ---- */
 
-/* Prints text from column `at` on, wrapped before column 100, new lines indented by `indent`. */
+/* Prints text from column `at` on, wrapped before column 100, new lines indented by `indent`. An empty line in it
+ * begins a paragraph; other line breaks are spaces. */
 static void print_wrapped(const char *text, int at, int indent) {
   while (*text) {
     size_t word = strcspn(text, " \n");
@@ -45,7 +46,7 @@ static void print_wrapped(const char *text, int at, int indent) {
     printf("%.*s", (int)word, text);
     at += (int)word;
     text += word;
-    if (*text == '\n') printf("\n%*s", at = indent, "");
+    if (text[0] == '\n' && text[1] == '\n') printf("\n\n%*s", at = indent, ""), text++;
     if (*text) text++;
   }
   putchar('\n');

@@ -136,6 +136,10 @@ fail:
 
 nb_status quantize_size(quantize_job *j, nb_err *err) {
   plan p;
+  const nb_safetensors *st = nb_opened_checkpoint(j->model);
+  for (size_t i = 0; i < st->n_shards; i++)
+    if (nb_same_file(j->out, st->shards[i].path))
+      return nb_fail(err, NB_ERR_ARG, "%s is a part of the checkpoint: give another name", j->out);
   NB_TRY(plan_make(j, &p, err));
   j->file_bytes = p.file_bytes;
   plan_free(&p);

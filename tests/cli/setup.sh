@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-# Sourced by run.sh: what several cases need. Sets TOY (a tiny checkpoint) and NBL (its 4-bit file).
-TOY=$DATA/demo
-NBL=$work/toy.nbl
-export TOY NBL
+# Sourced by run.sh. Makes what several cases share: TOY, a tiny checkpoint with random weights and a 109-token
+# tokenizer; NBL, its 4-bit file. And the file lib.sh with functions for cases: `. "$LIB"`.
+TOY=$work/toy NBL=$work/toy.nbl LIB=$here/lib.sh
+export TOY NBL LIB
+ln -s "$(dirname "$program")/jsonq" "$work/bin/jsonq"
+mkdir "$TOY"
+cp "$TESTS"/golden/model/gqa_f16/config.json "$TESTS"/golden/model/gqa_f16/model.safetensors "$here"/toy/*.json "$TOY"
+nibble quantize -q "$TOY" -o "$NBL" >/dev/null || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }

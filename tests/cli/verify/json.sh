@@ -1,0 +1,2 @@
+nibble verify "$NBL" --json >out
+jsonq <out
