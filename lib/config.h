@@ -77,9 +77,4 @@ nb_status nb_config_check(const nb_config *c, nb_err *err);
  * rope_kind is NB_ROPE_LONGROPE. Computed in float in the order that transformers uses. */
 void nb_config_inv_freq(const nb_config *c, bool long_factors, float *inv_freq);
 
-/* Rows of the fused qkv_proj: (heads + 2 * kv_heads) * head_dim, queries first, then keys, then values. */
-static inline size_t nb_config_qkv_rows(const nb_config *c) {
-  return (c->heads + 2 * c->kv_heads) * c->head_dim;
-}
-
 #endif
