@@ -58,9 +58,8 @@ ifneq ($(PKGS),)
   # Calibration uses LAPACK when it is there; without it `nibble quantize --calib` says what to install.
   LAPACK ?= $(shell $(PKG_CONFIG) --exists openblas lapacke 2>/dev/null && echo 1)
   ifeq ($(LAPACK),1)
-    PKGS_LAPACK := openblas lapacke
-    PKG_CFLAGS += -DNB_HAVE_LAPACK $(shell $(PKG_CONFIG) --cflags $(PKGS_LAPACK))
-    PKG_LIBS += $(shell $(PKG_CONFIG) --libs $(PKGS_LAPACK))
+    PKG_CFLAGS += -DNB_HAVE_LAPACK $(shell $(PKG_CONFIG) --cflags openblas lapacke)
+    PKG_LIBS += $(shell $(PKG_CONFIG) --libs openblas lapacke)
   endif
 else
   HAVE_PKGS := 1
@@ -252,9 +251,11 @@ $(B)/$(SHLIB): $(LIB_OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(SHLIB_FLAGS) -o $@ $^ $(LDLIBS_ALL)
 
-$(B)/nibble.pc: tools/nibble.pc.in Makefile
-	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(PKGS) $(PKGS_LAPACK)|' \
-	  -e 's|@LIBS@|-lm $(OMPLIBS)|' $< >$@
+# Depends on PREFIX: made anew each time.
+.PHONY: $(B)/nibble.pc
+$(B)/nibble.pc: tools/nibble.pc.in
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+	  -e 's|@LIBS@|$(PKG_LIBS) -lm $(OMPLIBS)|' $< >$@
 
 .PHONY: install
 install: all $(B)/$(SHLIB) $(B)/nibble.pc ## program, library, header, pkg-config file, man page under PREFIX
