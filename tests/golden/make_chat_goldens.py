@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Renders chat_templates/*.jinja with transformers' own Jinja environment and writes chat_goldens.h.
+"""Renders chat_templates/*.jinja with transformers' own Jinja environment and writes chat_goldens.inc.
 
 usage: make_chat_goldens.py            Needs: pip install transformers jinja2
 """
@@ -60,7 +60,7 @@ def main():
             out.append("      {" + ",\n       ".join(row) + "},")
         out.append("    }},")
     out.append("};")
-    with open(os.path.join(HERE, "chat_goldens.h"), "w") as f:
+    with open(os.path.join(HERE, "chat_goldens.inc"), "w") as f:
         f.write("\n".join(out) + "\n")
 
 

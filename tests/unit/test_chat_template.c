@@ -3,7 +3,7 @@
 #include "chat_template.h"
 #include "test.h"
 
-#include "tests/golden/chat_goldens.h"
+#include "tests/golden/chat_goldens.inc"
 
 static nb_err err;
 
