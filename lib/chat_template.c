@@ -20,7 +20,9 @@ static nb_status take_source(jinja *j, const char *s, size_t n) {
   return NB_OK;
 }
 
-static nb_status set(jinja *j, dict *d, const char *key, value v) { return nb_dict_set(j, d, nb_v_cstring(key), v); }
+static nb_status set(jinja *j, dict *d, const char *key, value v) {
+  return nb_dict_set(j, d, nb_v_cstring(key), v);
+}
 
 static nb_status set_globals(jinja *j, const nb_chat_message *m, size_t n, const nb_chat_options *o) {
   value messages, one;
@@ -48,8 +50,8 @@ static nb_status set_globals(jinja *j, const nb_chat_message *m, size_t n, const
   return NB_OK;
 }
 
-nb_status nb_chat_render(const char *template_text, size_t n_bytes, const nb_chat_message *message, size_t n_messages,
-                         const nb_chat_options *options, nb_text *out, nb_err *err) {
+nb_status nb_chat_render(const char *template_text, size_t n_bytes, const nb_chat_message *message,
+                         size_t n_messages, const nb_chat_options *options, nb_text *out, nb_err *err) {
   nb_text text = {0};
   jinja j = {.err = err, .out = &text, .now = options->now};
   node *body;

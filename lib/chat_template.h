@@ -17,13 +17,13 @@ typedef struct nb_chat_options {
   bool add_generation_prompt; /* end with what opens the assistant's answer */
   const char *bos_token;      /* text of the begin-of-sequence token; NULL: undefined in the template */
   const char *eos_token;
-  int64_t now;                /* seconds since 1970 (UTC) for strftime_now; 0: the template's own date */
+  int64_t now; /* seconds since 1970 (UTC) for strftime_now; 0: the template's own date */
 } nb_chat_options;
 
 /* Appends the conversation, rendered, to out. The text holds special tokens, BOS often among them: encode
  * it without NB_ENCODE_ADD_SPECIAL. A template that rejects the conversation (raise_exception) fails with
  * its message. */
-nb_status nb_chat_render(const char *template_text, size_t n_bytes, const nb_chat_message *message, size_t n_messages,
-                         const nb_chat_options *options, nb_text *out, nb_err *err);
+nb_status nb_chat_render(const char *template_text, size_t n_bytes, const nb_chat_message *message,
+                         size_t n_messages, const nb_chat_options *options, nb_text *out, nb_err *err);
 
 #endif

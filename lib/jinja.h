@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* The inside of the chat template interpreter, shared by jinja_*.c and chat_template.c only: the subset of
  * Jinja (jinja.palletsprojects.com) that models' templates use, with its semantics. Everything that one
- * rendering allocates lives in one arena; its size, the number of steps, the depth and the output are bounded,
- * because a template comes with a model and may be hostile. */
+ * rendering allocates lives in one arena; its size, the number of steps, the depth and the output are
+ * bounded, because a template comes with a model and may be hostile. */
 #ifndef NB_JINJA_H
 #define NB_JINJA_H
 
 #include "text.h"
 
 enum {
-  JINJA_MAX_DEPTH = 100,           /* of nested expressions, blocks and macro calls */
-  JINJA_MAX_STEPS = 5000000,       /* nodes evaluated */
-  JINJA_MAX_ARENA = 512 << 20,     /* bytes */
-  JINJA_MAX_OUTPUT = 64 << 20,     /* bytes */
-  JINJA_MAX_RANGE = 100000         /* elements of range() */
+  JINJA_MAX_DEPTH = 100,       /* of nested expressions, blocks and macro calls */
+  JINJA_MAX_STEPS = 5000000,   /* nodes evaluated */
+  JINJA_MAX_ARENA = 512 << 20, /* bytes */
+  JINJA_MAX_OUTPUT = 64 << 20, /* bytes */
+  JINJA_MAX_RANGE = 100000     /* elements of range() */
 };
 
 typedef enum value_type {
@@ -58,34 +58,34 @@ struct value {
 
 typedef enum node_kind {
   /* statements */
-  N_DATA,     /* v */
-  N_OUTPUT,   /* a */
-  N_IF,       /* a condition, b body, c else */
-  N_FOR,      /* list: targets; a iterable, b body, c else, d filter */
-  N_SET,      /* list: targets (E_NAME or E_ATTR); a value, or b body */
-  N_MACRO,    /* name; list: E_KW parameters, a default or NULL; b body */
-  N_BODY,     /* list */
+  N_DATA,   /* v */
+  N_OUTPUT, /* a */
+  N_IF,     /* a condition, b body, c else */
+  N_FOR,    /* list: targets; a iterable, b body, c else, d filter */
+  N_SET,    /* list: targets (E_NAME or E_ATTR); a value, or b body */
+  N_MACRO,  /* name; list: E_KW parameters, a default or NULL; b body */
+  N_BODY,   /* list */
   N_BREAK,
   N_CONTINUE,
   /* expressions */
-  E_CONST,    /* v */
-  E_NAME,     /* name */
-  E_ATTR,     /* a . name */
-  E_ITEM,     /* a [ b ] */
-  E_SLICE,    /* a [ b : c : d ], each may be NULL */
-  E_CALL,     /* a ( list ) */
-  E_FILTER,   /* a | name ( list ) */
-  E_TEST,     /* a is name ( list ); op 1: negated */
-  E_LIST,     /* list */
-  E_DICT,     /* list: keys and values in turn */
-  E_IF,       /* b if a else c */
+  E_CONST,  /* v */
+  E_NAME,   /* name */
+  E_ATTR,   /* a . name */
+  E_ITEM,   /* a [ b ] */
+  E_SLICE,  /* a [ b : c : d ], each may be NULL */
+  E_CALL,   /* a ( list ) */
+  E_FILTER, /* a | name ( list ) */
+  E_TEST,   /* a is name ( list ); op 1: negated */
+  E_LIST,   /* list */
+  E_DICT,   /* list: keys and values in turn */
+  E_IF,     /* b if a else c */
   E_AND,
   E_OR,
   E_NOT,
   E_NEGATE,
-  E_BINARY,   /* a op b; op: + - * / % ~, 'f' for //, 'p' for ** */
-  E_COMPARE,  /* a, then list of E_KW with op and a: = ! < > l (<=) g (>=) i (in) n (not in) */
-  E_KW        /* name = a, an argument */
+  E_BINARY,  /* a op b; op: + - * / % ~, 'f' for //, 'p' for ** */
+  E_COMPARE, /* a, then list of E_KW with op and a: = ! < > l (<=) g (>=) i (in) n (not in) */
+  E_KW       /* name = a, an argument */
 } node_kind;
 
 struct node {
@@ -114,8 +114,8 @@ typedef struct jinja {
   size_t n_src;
   frame *scope, *globals;
   nb_text *out;
-  int64_t now;     /* seconds since 1970 for strftime_now, 0: not defined */
-  int leave;       /* 1 break, 2 continue: the loop is being left */
+  int64_t now; /* seconds since 1970 for strftime_now, 0: not defined */
+  int leave;   /* 1 break, 2 continue: the loop is being left */
 } jinja;
 
 /* ---- jinja_value.c ---- */
@@ -159,7 +159,8 @@ typedef struct arguments {
   const char *const *key; /* names of the n_key others, whose values follow the n */
   size_t n_key;
 } arguments;
-nb_status nb_jinja_method(jinja *j, const node *e, value self, const char *name, const arguments *a, value *out);
+nb_status nb_jinja_method(jinja *j, const node *e, value self, const char *name, const arguments *a,
+                          value *out);
 nb_status nb_jinja_filter(jinja *j, const node *e, value v, const char *name, const arguments *a, value *out);
 nb_status nb_jinja_test(jinja *j, const node *e, value v, const char *name, const arguments *a, bool *out);
 nb_status nb_jinja_function(jinja *j, const node *e, const char *name, const arguments *a, value *out);

@@ -22,7 +22,8 @@ static nb_status want_string(jinja *j, const node *e, const char *who, value v) 
 
 /* ---- strings ---- */
 
-static bool in_set(const char *c, size_t k, value set) { /* of characters to strip: none given means white space */
+static bool in_set(const char *c, size_t k,
+                   value set) { /* of characters to strip: none given means white space */
   if (set.type != V_STRING) {
     uint32_t cp = nb_utf8_get(c, &k);
     return nb_is_space(cp) || (cp >= 0x1c && cp <= 0x1f);
@@ -74,7 +75,8 @@ static nb_status split_string(jinja *j, const node *e, value s, const arguments 
 }
 
 static nb_status replace_string(jinja *j, const node *e, value s, const arguments *a, value *out) {
-  value from = arg(a, 0, "old", nb_v_none()), to = arg(a, 1, "new", nb_v_none()), most = arg(a, 2, "count", nb_v_none());
+  value from = arg(a, 0, "old", nb_v_none()), to = arg(a, 1, "new", nb_v_none()),
+        most = arg(a, 2, "count", nb_v_none());
   NB_TRY(want_string(j, e, "replace", from));
   NB_TRY(want_string(j, e, "replace", to));
   if (!from.n) return nb_jinja_fail(j, e->line, "replace needs a text to look for that is not empty");
@@ -142,7 +144,8 @@ fail:
   return st;
 }
 
-static nb_status string_method(jinja *j, const node *e, value s, const char *name, const arguments *a, bool *known, value *out) {
+static nb_status string_method(jinja *j, const node *e, value s, const char *name, const arguments *a,
+                               bool *known, value *out) {
   value first = arg(a, 0, NULL, nb_v_none());
   *known = true;
   if (!strcmp(name, "strip")) return *out = strip(s, first, true, true), NB_OK;
@@ -185,7 +188,8 @@ static nb_status dict_list(jinja *j, const dict *d, char what, value *out) {
   return NB_OK;
 }
 
-nb_status nb_jinja_method(jinja *j, const node *e, value self, const char *name, const arguments *a, value *out) {
+nb_status nb_jinja_method(jinja *j, const node *e, value self, const char *name, const arguments *a,
+                          value *out) {
   bool known = false;
   if (self.type == V_STRING) NB_TRY(string_method(j, e, self, name, a, &known, out));
   if (known) return NB_OK;
@@ -205,13 +209,15 @@ nb_status nb_jinja_method(jinja *j, const node *e, value self, const char *name,
 /* ---- filters ---- */
 
 /* select, reject, selectattr, rejectattr: the items for which a test holds, or does not. */
-static nb_status select_items(jinja *j, const node *e, value v, const arguments *a, bool by_attribute, bool keep, value *out) {
+static nb_status select_items(jinja *j, const node *e, value v, const arguments *a, bool by_attribute,
+                              bool keep, value *out) {
   list l;
   size_t skip = by_attribute ? 1 : 0;
   arguments rest = {NULL, 0, NULL, 0};
   NB_TRY(nb_v_iterate(j, e->line, v, &l));
   NB_TRY(nb_v_list(j, out));
-  if (by_attribute && (a->n < 1 || a->v[0].type != V_STRING)) return nb_jinja_fail(j, e->line, "%s needs an attribute's name", e->name);
+  if (by_attribute && (a->n < 1 || a->v[0].type != V_STRING))
+    return nb_jinja_fail(j, e->line, "%s needs an attribute's name", e->name);
   if (a->n > skip) NB_TRY(want_string(j, e, e->name, a->v[skip]));
   if (a->n > skip + 1) rest = (arguments){a->v + skip + 1, a->n - skip - 1, NULL, 0};
   for (size_t i = 0; i < l.n; i++) {
@@ -257,7 +263,8 @@ static nb_status to_json(jinja *j, const node *e, value v, const arguments *a, v
     if (strcmp(a->key[k], "indent") && strcmp(a->key[k], "ensure_ascii"))
       return nb_jinja_fail(j, e->line, "tojson with %s is not supported", a->key[k]);
   nb_text t = {0};
-  nb_status st = nb_v_json(j, v, indent.type == V_INT && indent.u.i >= 0 && indent.u.i < 100 ? (int)indent.u.i : -1, 0, &t);
+  nb_status st = nb_v_json(
+      j, v, indent.type == V_INT && indent.u.i >= 0 && indent.u.i < 100 ? (int)indent.u.i : -1, 0, &t);
   if (st == NB_OK) st = nb_v_copy(j, t.s, t.n, out);
   nb_text_free(&t);
   return st;
@@ -265,10 +272,12 @@ static nb_status to_json(jinja *j, const node *e, value v, const arguments *a, v
 
 static nb_status indent_lines(jinja *j, const node *e, value s, const arguments *a, value *out) {
   value width = arg(a, 0, "width", nb_v_int(4));
-  bool first = nb_v_true(arg(a, 1, "first", nb_v_bool(false))), blank = nb_v_true(arg(a, 2, "blank", nb_v_bool(false)));
+  bool first = nb_v_true(arg(a, 1, "first", nb_v_bool(false))),
+       blank = nb_v_true(arg(a, 2, "blank", nb_v_bool(false)));
   nb_text t = {0};
   nb_status st = NB_OK;
-  if (width.type != V_INT || width.u.i < 0 || width.u.i > 100) return nb_jinja_fail(j, e->line, "indent needs a width up to 100");
+  if (width.type != V_INT || width.u.i < 0 || width.u.i > 100)
+    return nb_jinja_fail(j, e->line, "indent needs a width up to 100");
   for (size_t i = 0; i < s.n; i++) {
     bool start = i == 0 ? first : s.u.s[i - 1] == '\n';
     if (start && (blank || s.u.s[i] != '\n'))
@@ -302,15 +311,18 @@ static nb_status list_filter(jinja *j, const node *e, value v, const char *name,
   *known = first || reverse || !strcmp(name, "last") || !strcmp(name, "list");
   if (!*known) return NB_OK;
   NB_TRY(nb_v_iterate(j, e->line, v, &l));
-  if (first || !strcmp(name, "last")) return *out = l.n ? l.v[first ? 0 : l.n - 1] : nb_v_undefined(name), NB_OK;
+  if (first || !strcmp(name, "last"))
+    return *out = l.n ? l.v[first ? 0 : l.n - 1] : nb_v_undefined(name), NB_OK;
   if (reverse && v.type == V_STRING) return nb_jinja_fail(j, e->line, "reverse of a string is not supported");
   NB_TRY(nb_v_list(j, out));
   for (size_t i = 0; i < l.n; i++) NB_TRY(nb_list_push(j, out->u.list, l.v[reverse ? l.n - 1 - i : i]));
   return NB_OK;
 }
 
-static nb_status string_filter(jinja *j, const node *e, value v, const char *name, const arguments *a, bool *known, value *out) {
-  static const char *const names[] = {"trim", "upper", "lower", "title", "capitalize", "replace", "string", "safe", "indent"};
+static nb_status string_filter(jinja *j, const node *e, value v, const char *name, const arguments *a,
+                               bool *known, value *out) {
+  static const char *const names[] = {"trim",    "upper",  "lower", "title", "capitalize",
+                                      "replace", "string", "safe",  "indent"};
   *known = false;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) *known = *known || !strcmp(name, names[i]);
   if (!*known) return NB_OK;
@@ -322,7 +334,8 @@ static nb_status string_filter(jinja *j, const node *e, value v, const char *nam
   return change_case(j, v, *name, out);
 }
 
-nb_status nb_jinja_filter(jinja *j, const node *e, value v, const char *name, const arguments *a, value *out) {
+nb_status nb_jinja_filter(jinja *j, const node *e, value v, const char *name, const arguments *a,
+                          value *out) {
   bool known;
   NB_TRY(string_filter(j, e, v, name, a, &known, out));
   if (known) return NB_OK;
@@ -344,8 +357,10 @@ nb_status nb_jinja_filter(jinja *j, const node *e, value v, const char *name, co
     if (v.type == V_UNDEFINED) return nb_v_list(j, out);
     if (v.type == V_DICT) return dict_list(j, v.u.dict, 'i', out);
   }
-  if (!strcmp(name, "select") || !strcmp(name, "reject")) return select_items(j, e, v, a, false, *name == 's', out);
-  if (!strcmp(name, "selectattr") || !strcmp(name, "rejectattr")) return select_items(j, e, v, a, true, *name == 's', out);
+  if (!strcmp(name, "select") || !strcmp(name, "reject"))
+    return select_items(j, e, v, a, false, *name == 's', out);
+  if (!strcmp(name, "selectattr") || !strcmp(name, "rejectattr"))
+    return select_items(j, e, v, a, true, *name == 's', out);
   if (!strcmp(name, "map")) return map_items(j, e, v, a, out);
   return nb_jinja_fail(j, e->line, "the filter \"%s\" is not supported", name);
 }
@@ -359,17 +374,31 @@ nb_status nb_jinja_test(jinja *j, const node *e, value v, const char *name, cons
   struct {
     const char *name;
     bool yes;
-  } simple[] = {{"defined", t != V_UNDEFINED}, {"undefined", t == V_UNDEFINED}, {"none", t == V_NONE}, {"string", t == V_STRING},
-                {"mapping", t == V_DICT}, {"iterable", t == V_STRING || t == V_LIST || t == V_DICT || t == V_UNDEFINED},
-                {"sequence", t == V_STRING || t == V_LIST || t == V_DICT || t == V_UNDEFINED}, {"number", is_number},
-                {"integer", t == V_INT}, {"float", t == V_FLOAT}, {"boolean", t == V_BOOL}, {"true", t == V_BOOL && v.u.i},
-                {"false", t == V_BOOL && !v.u.i}, {"callable", t == V_MACRO || t == V_FUNCTION},
-                {"equalto", nb_v_equal(v, x)}, {"eq", nb_v_equal(v, x)}, {"ne", !nb_v_equal(v, x)}, {"sameas", nb_v_equal(v, x) && t == x.type}};
+  } simple[] = {{"defined", t != V_UNDEFINED},
+                {"undefined", t == V_UNDEFINED},
+                {"none", t == V_NONE},
+                {"string", t == V_STRING},
+                {"mapping", t == V_DICT},
+                {"iterable", t == V_STRING || t == V_LIST || t == V_DICT || t == V_UNDEFINED},
+                {"sequence", t == V_STRING || t == V_LIST || t == V_DICT || t == V_UNDEFINED},
+                {"number", is_number},
+                {"integer", t == V_INT},
+                {"float", t == V_FLOAT},
+                {"boolean", t == V_BOOL},
+                {"true", t == V_BOOL && v.u.i},
+                {"false", t == V_BOOL && !v.u.i},
+                {"callable", t == V_MACRO || t == V_FUNCTION},
+                {"equalto", nb_v_equal(v, x)},
+                {"eq", nb_v_equal(v, x)},
+                {"ne", !nb_v_equal(v, x)},
+                {"sameas", nb_v_equal(v, x) && t == x.type}};
   for (size_t i = 0; i < sizeof simple / sizeof *simple; i++)
     if (!strcmp(name, simple[i].name)) return *out = simple[i].yes, NB_OK;
   if (!strcmp(name, "gt") || !strcmp(name, "lt")) {
     *out = *name == 'l' ? nb_v_less(v, x, &ordered) : nb_v_less(x, v, &ordered);
-    return ordered ? NB_OK : nb_jinja_fail(j, e->line, "%s and %s have no order", nb_v_type_name(v), nb_v_type_name(x));
+    return ordered
+               ? NB_OK
+               : nb_jinja_fail(j, e->line, "%s and %s have no order", nb_v_type_name(v), nb_v_type_name(x));
   }
   if (!strcmp(name, "in")) {
     list l;
@@ -378,8 +407,10 @@ nb_status nb_jinja_test(jinja *j, const node *e, value v, const char *name, cons
     for (size_t i = 0; i < l.n && !*out; i++) *out = nb_v_equal(l.v[i], v);
     return NB_OK;
   }
-  if (t == V_INT && (!strcmp(name, "even") || !strcmp(name, "odd"))) return *out = (v.u.i & 1) == (*name == 'o'), NB_OK;
-  if (t == V_INT && x.type == V_INT && x.u.i && !strcmp(name, "divisibleby")) return *out = x.u.i == -1 || v.u.i % x.u.i == 0, NB_OK;
+  if (t == V_INT && (!strcmp(name, "even") || !strcmp(name, "odd")))
+    return *out = (v.u.i & 1) == (*name == 'o'), NB_OK;
+  if (t == V_INT && x.type == V_INT && x.u.i && !strcmp(name, "divisibleby"))
+    return *out = x.u.i == -1 || v.u.i % x.u.i == 0, NB_OK;
   return nb_jinja_fail(j, e->line, "the test \"%s\" of %s is not supported", name, nb_v_type_name(v));
 }
 
@@ -388,14 +419,18 @@ nb_status nb_jinja_test(jinja *j, const node *e, value v, const char *name, cons
 static nb_status make_range(jinja *j, const node *e, const arguments *a, value *out) {
   int64_t at[3] = {0, 0, 1};
   for (size_t i = 0; i < a->n; i++) {
-    if (a->v[i].type != V_INT || i > 2) return nb_jinja_fail(j, e->line, "range takes one to three whole numbers");
+    if (a->v[i].type != V_INT || i > 2)
+      return nb_jinja_fail(j, e->line, "range takes one to three whole numbers");
     at[a->n == 1 ? 1 : i] = a->v[i].u.i;
-    if (a->v[i].u.i > INT32_MAX || a->v[i].u.i < -INT32_MAX) return nb_jinja_fail(j, e->line, "range goes too far");
+    if (a->v[i].u.i > INT32_MAX || a->v[i].u.i < -INT32_MAX)
+      return nb_jinja_fail(j, e->line, "range goes too far");
   }
-  if (a->n == 0 || at[2] == 0) return nb_jinja_fail(j, e->line, "range takes one to three whole numbers, the third not 0");
+  if (a->n == 0 || at[2] == 0)
+    return nb_jinja_fail(j, e->line, "range takes one to three whole numbers, the third not 0");
   NB_TRY(nb_v_list(j, out));
   for (int64_t i = at[0]; at[2] > 0 ? i < at[1] : i > at[1]; i += at[2]) {
-    if (out->u.list->n >= JINJA_MAX_RANGE) return nb_jinja_fail(j, e->line, "range has more than %d elements", JINJA_MAX_RANGE);
+    if (out->u.list->n >= JINJA_MAX_RANGE)
+      return nb_jinja_fail(j, e->line, "range has more than %d elements", JINJA_MAX_RANGE);
     NB_TRY(nb_list_push(j, out->u.list, nb_v_int(i)));
   }
   return NB_OK;
@@ -414,15 +449,18 @@ nb_status nb_jinja_function(jinja *j, const node *e, const char *name, const arg
     time_t t = (time_t)j->now;
     struct tm tm;
     NB_TRY(want_string(j, e, name, format));
-    if (format.n >= sizeof f || !gmtime_r(&t, &tm)) return nb_jinja_fail(j, e->line, "strftime_now cannot do this");
+    if (format.n >= sizeof f || !gmtime_r(&t, &tm))
+      return nb_jinja_fail(j, e->line, "strftime_now cannot do this");
     memcpy(f, format.u.s, format.n);
     f[format.n] = 0;
     return nb_v_copy(j, b, strftime(b, sizeof b, f, &tm), out);
   }
   NB_TRY(nb_v_dict(j, *name == 'n' ? V_NAMESPACE : V_DICT, out)); /* namespace(..) and dict(..) */
-  if (a->n > 1 || (a->n == 1 && a->v[0].type != V_DICT)) return nb_jinja_fail(j, e->line, "%s takes named arguments", name);
+  if (a->n > 1 || (a->n == 1 && a->v[0].type != V_DICT))
+    return nb_jinja_fail(j, e->line, "%s takes named arguments", name);
   for (size_t i = 0; a->n && i < a->v[0].u.dict->n; i++)
     NB_TRY(nb_dict_set(j, out->u.dict, a->v[0].u.dict->key[i], a->v[0].u.dict->val[i]));
-  for (size_t k = 0; k < a->n_key; k++) NB_TRY(nb_dict_set(j, out->u.dict, nb_v_cstring(a->key[k]), a->v[a->n + k]));
+  for (size_t k = 0; k < a->n_key; k++)
+    NB_TRY(nb_dict_set(j, out->u.dict, nb_v_cstring(a->key[k]), a->v[a->n + k]));
   return NB_OK;
 }

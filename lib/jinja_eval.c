@@ -53,7 +53,8 @@ static nb_status repeat(jinja *j, unsigned line, value s, int64_t n, value *out)
   size_t total;
   char *p;
   if (n < 0) n = 0;
-  if (!nb_mul(s.n, (size_t)n, &total) || total > JINJA_MAX_OUTPUT) return nb_jinja_fail(j, line, "a string is repeated too often");
+  if (!nb_mul(s.n, (size_t)n, &total) || total > JINJA_MAX_OUTPUT)
+    return nb_jinja_fail(j, line, "a string is repeated too often");
   NB_TRY(nb_jinja_alloc(j, total + 1, &p));
   for (size_t i = 0; i < total; i++) p[i] = s.u.s[i % s.n];
   *out = nb_v_string(p, total);
@@ -100,8 +101,13 @@ nb_status nb_jinja_binary(jinja *j, unsigned line, char op, value a, value b, va
   if ((is_int(a) || a.type == V_FLOAT) && (is_int(b) || b.type == V_FLOAT)) {
     double x = a.type == V_FLOAT ? a.u.f : (double)a.u.i, y = b.type == V_FLOAT ? b.u.f : (double)b.u.i;
     if (strchr("/f%", op) && y == 0) return nb_jinja_fail(j, line, "division by zero");
-    double r = op == '+' ? x + y : op == '-' ? x - y : op == '*' ? x * y : op == '/' ? x / y : op == 'p' ? pow(x, y)
-               : op == 'f' ? floor(x / y) : x - y * floor(x / y);
+    double r = op == '+'   ? x + y
+               : op == '-' ? x - y
+               : op == '*' ? x * y
+               : op == '/' ? x / y
+               : op == 'p' ? pow(x, y)
+               : op == 'f' ? floor(x / y)
+                           : x - y * floor(x / y);
     *out = (value){V_FLOAT, 0, {.f = r}};
     return NB_OK;
   }
@@ -116,15 +122,20 @@ nb_status nb_jinja_binary(jinja *j, unsigned line, char op, value a, value b, va
   }
   const value *u = a.type == V_UNDEFINED ? &a : b.type == V_UNDEFINED ? &b : NULL;
   if (u) return nb_jinja_fail(j, line, "'%s' is undefined", u->u.s ? u->u.s : "a value");
-  return nb_jinja_fail(j, line, "the operator %s cannot take %s and %s", op == 'f' ? "//" : op == 'p' ? "**" : (char[]){op, 0},
+  return nb_jinja_fail(j, line, "the operator %s cannot take %s and %s",
+                       op == 'f'   ? "//"
+                       : op == 'p' ? "**"
+                                   : (char[]){op, 0},
                        nb_v_type_name(a), nb_v_type_name(b));
 }
 
 static nb_status contains(jinja *j, unsigned line, value item, value in, bool *out) {
   *out = false;
   if (in.type == V_STRING) {
-    if (item.type != V_STRING) return nb_jinja_fail(j, line, "`in` a string needs a string, not %s", nb_v_type_name(item));
-    for (size_t i = 0; i + item.n <= in.n && !*out; i++) *out = !item.n || !memcmp(in.u.s + i, item.u.s, item.n);
+    if (item.type != V_STRING)
+      return nb_jinja_fail(j, line, "`in` a string needs a string, not %s", nb_v_type_name(item));
+    for (size_t i = 0; i + item.n <= in.n && !*out; i++)
+      *out = !item.n || !memcmp(in.u.s + i, item.u.s, item.n);
     return NB_OK;
   }
   list l;
@@ -148,7 +159,8 @@ static nb_status compare(jinja *j, unsigned line, char op, value a, value b, boo
   case 'l': *out = !nb_v_less(b, a, &ordered); break;
   default: *out = !nb_v_less(a, b, &ordered); break;
   }
-  return ordered ? NB_OK : nb_jinja_fail(j, line, "%s and %s have no order", nb_v_type_name(a), nb_v_type_name(b));
+  return ordered ? NB_OK
+                 : nb_jinja_fail(j, line, "%s and %s have no order", nb_v_type_name(a), nb_v_type_name(b));
 }
 
 /* ---- attributes, items, slices ---- */
@@ -180,12 +192,14 @@ static nb_status slice(jinja *j, const node *e, value v, value *out) {
     value x = nb_v_none();
     if (part[k]) NB_TRY(eval(j, part[k], &x));
     if (x.type == V_NONE) continue;
-    if (!is_int(x)) return nb_jinja_fail(j, e->line, "a slice needs whole numbers, not %s", nb_v_type_name(x));
+    if (!is_int(x))
+      return nb_jinja_fail(j, e->line, "a slice needs whole numbers, not %s", nb_v_type_name(x));
     at[k] = x.u.i;
     given[k] = true;
   }
   if (at[2] == 0) return nb_jinja_fail(j, e->line, "a slice cannot have the step 0");
-  if (v.type != V_LIST && v.type != V_STRING) return nb_jinja_fail(j, e->line, "%s cannot be sliced", nb_v_type_name(v));
+  if (v.type != V_LIST && v.type != V_STRING)
+    return nb_jinja_fail(j, e->line, "%s cannot be sliced", nb_v_type_name(v));
   list in;
   NB_TRY(nb_v_iterate(j, e->line, v, &in));
   int64_t n = (int64_t)in.n, low = at[2] > 0 ? 0 : -1, high = at[2] > 0 ? n : n - 1;
@@ -199,7 +213,8 @@ static nb_status slice(jinja *j, const node *e, value v, value *out) {
   value l;
   NB_TRY(nb_v_list(j, &l));
   int64_t step = at[2] > n ? n + 1 : at[2] < -n ? -n - 1 : at[2];
-  for (int64_t i = at[0]; step > 0 ? i < at[1] : i > at[1]; i += step) NB_TRY(nb_list_push(j, l.u.list, in.v[i]));
+  for (int64_t i = at[0]; step > 0 ? i < at[1] : i > at[1]; i += step)
+    NB_TRY(nb_list_push(j, l.u.list, in.v[i]));
   *out = l;
   if (v.type == V_LIST) return NB_OK;
   char *s;
@@ -251,7 +266,8 @@ static nb_status run_caught(jinja *j, const node *body, value *out) {
 
 static nb_status call_macro(jinja *j, const node *e, const node *m, const arguments *a, value *out) {
   frame *caller = j->scope;
-  if (a->n > m->n) return nb_jinja_fail(j, e->line, "the macro %s takes at most %zu arguments", m->name, m->n);
+  if (a->n > m->n)
+    return nb_jinja_fail(j, e->line, "the macro %s takes at most %zu arguments", m->name, m->n);
   NB_TRY(push_scope(j, j->globals));
   for (size_t i = 0; i < m->n; i++) {
     value v = nb_v_undefined(m->list[i]->name);
@@ -272,7 +288,8 @@ static nb_status call(jinja *j, const node *e, value *out) {
   if (e->a->kind == E_ATTR) { /* a method, unless the object holds something of this name */
     value self, item = nb_v_undefined(NULL);
     NB_TRY(eval(j, e->a->a, &self));
-    if (self.type == V_UNDEFINED) return nb_jinja_fail(j, e->line, "'%s' is undefined", self.u.s ? self.u.s : "a value");
+    if (self.type == V_UNDEFINED)
+      return nb_jinja_fail(j, e->line, "'%s' is undefined", self.u.s ? self.u.s : "a value");
     NB_TRY(eval_arguments(j, e, &a));
     if (self.type == V_NAMESPACE) NB_TRY(nb_jinja_attribute(j, e, self, nb_v_cstring(e->a->name), &item));
     if (item.type == V_MACRO) return call_macro(j, e, item.u.macro, &a, out);
@@ -282,7 +299,8 @@ static nb_status call(jinja *j, const node *e, value *out) {
   NB_TRY(eval_arguments(j, e, &a));
   if (f.type == V_MACRO) return call_macro(j, e, f.u.macro, &a, out);
   if (f.type == V_FUNCTION) return nb_jinja_function(j, e, f.u.s, &a, out);
-  if (f.type == V_UNDEFINED) return nb_jinja_fail(j, e->line, "the function '%s' is not supported", f.u.s ? f.u.s : "?");
+  if (f.type == V_UNDEFINED)
+    return nb_jinja_fail(j, e->line, "the function '%s' is not supported", f.u.s ? f.u.s : "?");
   return nb_jinja_fail(j, e->line, "%s cannot be called", nb_v_type_name(f));
 }
 
@@ -332,20 +350,14 @@ static nb_status eval_unchecked(jinja *j, const node *e, value *out) {
   NB_TRY(eval(j, e->a, &a));
   switch (e->kind) {
   case E_ATTR: return nb_jinja_attribute(j, e, a, nb_v_cstring(e->name), out);
-  case E_ITEM:
-    NB_TRY(eval(j, e->b, &b));
-    return nb_jinja_attribute(j, e, a, b, out);
+  case E_ITEM: NB_TRY(eval(j, e->b, &b)); return nb_jinja_attribute(j, e, a, b, out);
   case E_SLICE: return slice(j, e, a, out);
   case E_AND:
   case E_OR: return nb_v_true(a) == (e->kind == E_OR) ? (*out = a, NB_OK) : eval(j, e->b, out);
   case E_NOT: *out = nb_v_bool(!nb_v_true(a)); return NB_OK;
   case E_NEGATE: return nb_jinja_binary(j, e->line, '-', nb_v_int(0), a, out);
-  case E_BINARY:
-    NB_TRY(eval(j, e->b, &b));
-    return nb_jinja_binary(j, e->line, e->op, a, b, out);
-  case E_FILTER:
-    NB_TRY(eval_arguments(j, e, &args));
-    return nb_jinja_filter(j, e, a, e->name, &args, out);
+  case E_BINARY: NB_TRY(eval(j, e->b, &b)); return nb_jinja_binary(j, e->line, e->op, a, b, out);
+  case E_FILTER: NB_TRY(eval_arguments(j, e, &args)); return nb_jinja_filter(j, e, a, e->name, &args, out);
   case E_TEST:
     NB_TRY(eval_arguments(j, e, &args));
     NB_TRY(nb_jinja_test(j, e, a, e->name, &args, &yes));
@@ -356,7 +368,8 @@ static nb_status eval_unchecked(jinja *j, const node *e, value *out) {
 }
 
 static nb_status eval(jinja *j, const node *e, value *out) {
-  if (++j->steps > JINJA_MAX_STEPS) return nb_jinja_fail(j, e->line, "it takes more than %d steps", JINJA_MAX_STEPS);
+  if (++j->steps > JINJA_MAX_STEPS)
+    return nb_jinja_fail(j, e->line, "it takes more than %d steps", JINJA_MAX_STEPS);
   if (++j->depth > 10 * JINJA_MAX_DEPTH) return nb_jinja_fail(j, e->line, "it is nested too deeply");
   NB_TRY(eval_unchecked(j, e, out));
   j->depth--;
@@ -370,7 +383,8 @@ static nb_status assign(jinja *j, const node *target, value v) {
   value ns;
   NB_TRY(eval(j, target->a, &ns));
   if (ns.type != V_NAMESPACE)
-    return nb_jinja_fail(j, target->line, "attributes can only be set on a namespace, and '%s' is %s", target->a->name, nb_v_type_name(ns));
+    return nb_jinja_fail(j, target->line, "attributes can only be set on a namespace, and '%s' is %s",
+                         target->a->name, nb_v_type_name(ns));
   return nb_dict_set(j, ns.u.dict, nb_v_cstring(target->name), v);
 }
 
@@ -387,9 +401,13 @@ static nb_status loop_variable(jinja *j, const list *items, size_t i, value *out
   struct {
     const char *name;
     value v;
-  } fields[] = {{"index", nb_v_int((int64_t)i + 1)}, {"index0", nb_v_int((int64_t)i)}, {"first", nb_v_bool(i == 0)},
-                {"last", nb_v_bool(i + 1 == items->n)}, {"length", nb_v_int((int64_t)items->n)},
-                {"revindex", nb_v_int((int64_t)(items->n - i))}, {"revindex0", nb_v_int((int64_t)(items->n - i) - 1)},
+  } fields[] = {{"index", nb_v_int((int64_t)i + 1)},
+                {"index0", nb_v_int((int64_t)i)},
+                {"first", nb_v_bool(i == 0)},
+                {"last", nb_v_bool(i + 1 == items->n)},
+                {"length", nb_v_int((int64_t)items->n)},
+                {"revindex", nb_v_int((int64_t)(items->n - i))},
+                {"revindex0", nb_v_int((int64_t)(items->n - i) - 1)},
                 {"previtem", i ? items->v[i - 1] : nb_v_undefined("previtem")},
                 {"nextitem", i + 1 < items->n ? items->v[i + 1] : nb_v_undefined("nextitem")}};
   NB_TRY(nb_v_dict(j, V_DICT, out));
@@ -452,15 +470,11 @@ static nb_status run_unchecked(jinja *j, const node *e) {
   value v;
   switch (e->kind) {
   case N_DATA: return put_text(j, e->v);
-  case N_OUTPUT:
-    NB_TRY(eval(j, e->a, &v));
-    return put_text(j, v);
+  case N_OUTPUT: NB_TRY(eval(j, e->a, &v)); return put_text(j, v);
   case N_BODY:
     for (size_t i = 0; i < e->n && !j->leave; i++) NB_TRY(run(j, e->list[i]));
     return NB_OK;
-  case N_IF:
-    NB_TRY(eval(j, e->a, &v));
-    return nb_v_true(v) ? run(j, e->b) : e->c ? run(j, e->c) : NB_OK;
+  case N_IF: NB_TRY(eval(j, e->a, &v)); return nb_v_true(v) ? run(j, e->b) : e->c ? run(j, e->c) : NB_OK;
   case N_FOR: return run_for(j, e);
   case N_SET: return run_set(j, e);
   case N_MACRO: return set_var(j, e->name, (value){V_MACRO, 0, {.macro = e}});
@@ -471,7 +485,8 @@ static nb_status run_unchecked(jinja *j, const node *e) {
 }
 
 static nb_status run(jinja *j, const node *e) {
-  if (++j->steps > JINJA_MAX_STEPS) return nb_jinja_fail(j, e->line, "it takes more than %d steps", JINJA_MAX_STEPS);
+  if (++j->steps > JINJA_MAX_STEPS)
+    return nb_jinja_fail(j, e->line, "it takes more than %d steps", JINJA_MAX_STEPS);
   if (++j->depth > 10 * JINJA_MAX_DEPTH) return nb_jinja_fail(j, e->line, "it is nested too deeply");
   NB_TRY(run_unchecked(j, e));
   j->depth--;

@@ -12,7 +12,8 @@
 nb_status nb_jinja_alloc(jinja *j, size_t n, void *out) {
   size_t need = nb_round_up(nb_min(n, JINJA_MAX_ARENA), 16);
   if (n > JINJA_MAX_ARENA || need > JINJA_MAX_ARENA - j->arena_total)
-    return nb_fail(j->err, NB_ERR_FORMAT, "chat template: it needs more than %d MB of memory", JINJA_MAX_ARENA >> 20);
+    return nb_fail(j->err, NB_ERR_FORMAT, "chat template: it needs more than %d MB of memory",
+                   JINJA_MAX_ARENA >> 20);
   if (need > j->block_size - j->block_used) {
     size_t size = nb_max(need + 16, 1 << 16);
     char *b = malloc(size);
@@ -119,8 +120,8 @@ bool nb_v_true(value v) {
 }
 
 const char *nb_v_type_name(value v) {
-  static const char *const names[] = {"undefined", "none", "bool", "int", "float", "string", "list", "dict", "namespace",
-                                      "macro", "function"};
+  static const char *const names[] = {"undefined", "none", "bool",      "int",   "float",   "string",
+                                      "list",      "dict", "namespace", "macro", "function"};
   return names[v.type];
 }
 
@@ -192,7 +193,8 @@ static nb_status put_quoted(jinja *j, value v, nb_text *out) { /* repr of a stri
     char c = v.u.s[i], b[8] = {c};
     size_t n = 1;
     if (c == q || c == '\\') n = (size_t)snprintf(b, sizeof b, "\\%c", c);
-    else if (c == '\n' || c == '\r' || c == '\t') n = (size_t)snprintf(b, sizeof b, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+    else if (c == '\n' || c == '\r' || c == '\t')
+      n = (size_t)snprintf(b, sizeof b, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
     else if ((unsigned char)c < 32 || c == 127) n = (size_t)snprintf(b, sizeof b, "\\x%02x", c);
     NB_TRY(put(j, out, b, n));
   }
@@ -201,7 +203,8 @@ static nb_status put_quoted(jinja *j, value v, nb_text *out) { /* repr of a stri
 
 nb_status nb_v_print(jinja *j, value v, bool repr, nb_text *out) {
   char b[32];
-  if (++j->depth > JINJA_MAX_DEPTH) return nb_fail(j->err, NB_ERR_FORMAT, "chat template: a value is nested too deeply to print");
+  if (++j->depth > JINJA_MAX_DEPTH)
+    return nb_fail(j->err, NB_ERR_FORMAT, "chat template: a value is nested too deeply to print");
   switch (v.type) {
   case V_UNDEFINED: break;
   case V_NONE: NB_TRY(put(j, out, "None", 4)); break;
@@ -255,7 +258,8 @@ static nb_status json_break(jinja *j, int indent, int level, nb_text *out) {
 }
 
 nb_status nb_v_json(jinja *j, value v, int indent, int level, nb_text *out) {
-  if (level > JINJA_MAX_DEPTH) return nb_fail(j->err, NB_ERR_FORMAT, "chat template: a value is nested too deeply for JSON");
+  if (level > JINJA_MAX_DEPTH)
+    return nb_fail(j->err, NB_ERR_FORMAT, "chat template: a value is nested too deeply for JSON");
   bool is_dict = v.type == V_DICT;
   switch (v.type) {
   case V_NONE: return put(j, out, "null", 4);
@@ -265,7 +269,8 @@ nb_status nb_v_json(jinja *j, value v, int indent, int level, nb_text *out) {
   case V_FLOAT: return nb_v_print(j, v, false, out);
   case V_LIST:
   case V_DICT: break;
-  default: return nb_fail(j->err, NB_ERR_FORMAT, "chat template: a value of type %s has no JSON", nb_v_type_name(v));
+  default:
+    return nb_fail(j->err, NB_ERR_FORMAT, "chat template: a value of type %s has no JSON", nb_v_type_name(v));
   }
   size_t n = is_dict ? v.u.dict->n : v.u.list->n;
   NB_TRY(put(j, out, is_dict ? "{" : "[", 1));
@@ -298,7 +303,8 @@ nb_status nb_v_iterate(jinja *j, unsigned line, value v, list *out) {
   if (v.type == V_UNDEFINED) return NB_OK;
   if (v.type == V_LIST) return *out = *v.u.list, NB_OK;
   if (v.type == V_DICT) return out->v = v.u.dict->key, out->n = v.u.dict->n, NB_OK;
-  if (v.type != V_STRING) return nb_jinja_fail(j, line, "a value of type %s cannot be iterated", nb_v_type_name(v));
+  if (v.type != V_STRING)
+    return nb_jinja_fail(j, line, "a value of type %s cannot be iterated", nb_v_type_name(v));
   for (size_t i = 0, k; i < v.n; i += k) {
     nb_utf8_get(v.u.s + i, &k);
     NB_TRY(nb_list_push(j, out, nb_v_string(v.u.s + i, k)));

@@ -26,13 +26,16 @@ static size_t table_size(size_t n) {
   return size;
 }
 
-nb_status nb_tokenizer_new(size_t n_ids, size_t n_merges, unsigned bpe_flags, nb_tokenizer **out, nb_err *err) {
+nb_status nb_tokenizer_new(size_t n_ids, size_t n_merges, unsigned bpe_flags, nb_tokenizer **out,
+                           nb_err *err) {
   *out = NULL;
   if (n_ids == 0) return nb_fail(err, NB_ERR_FORMAT, "the vocabulary is empty");
   if (n_ids > NB_MAX_TOKENS)
-    return nb_fail(err, NB_ERR_FORMAT, "token id %zu is absurd: at most %d ids are supported", n_ids - 1, NB_MAX_TOKENS);
+    return nb_fail(err, NB_ERR_FORMAT, "token id %zu is absurd: at most %d ids are supported", n_ids - 1,
+                   NB_MAX_TOKENS);
   if (n_merges > NB_MAX_MERGES)
-    return nb_fail(err, NB_ERR_FORMAT, "%zu merges are absurd: at most %d are supported", n_merges, NB_MAX_MERGES);
+    return nb_fail(err, NB_ERR_FORMAT, "%zu merges are absurd: at most %d are supported", n_merges,
+                   NB_MAX_MERGES);
   nb_tokenizer *t;
   NB_TRY(nb_new(&t, 1, sizeof *t, "a tokenizer", err));
   t->bpe = bpe_flags;
@@ -103,9 +106,11 @@ nb_status nb_tokenizer_add_token(nb_tokenizer *t, int32_t id, const char *text, 
                                  nb_err *err) {
   int shown = (int)nb_min(n, 60);
   if (id < 0 || (size_t)id >= t->n_ids)
-    return nb_fail(err, NB_ERR_FORMAT, "token \"%.*s\" has id %d, but ids go from 0 to %zu", shown, text, id, t->n_ids - 1);
+    return nb_fail(err, NB_ERR_FORMAT, "token \"%.*s\" has id %d, but ids go from 0 to %zu", shown, text, id,
+                   t->n_ids - 1);
   if (n == 0 || n > NB_MAX_TOKEN_BYTES)
-    return nb_fail(err, NB_ERR_FORMAT, "token %d has a text of %zu bytes: 1 to %d are supported", id, n, NB_MAX_TOKEN_BYTES);
+    return nb_fail(err, NB_ERR_FORMAT, "token %d has a text of %zu bytes: 1 to %d are supported", id, n,
+                   NB_MAX_TOKEN_BYTES);
   if (!(flags & (NB_TOKEN_MODEL | NB_TOKEN_ADDED)) || flags > 127)
     return nb_fail(err, NB_ERR_FORMAT, "token %d has the invalid flags %u", id, flags);
   if (nb_utf8_valid_prefix(text, n) != n)
@@ -122,7 +127,8 @@ nb_status nb_tokenizer_add_token(nb_tokenizer *t, int32_t id, const char *text, 
   word_slot *w = find_word(t, text, n, &tag);
   if (w->id >= 0)
     return nb_fail(err, NB_ERR_FORMAT, "token \"%.*s\" has two ids, %d and %d", shown, text, w->id, id);
-  if (t->pool.n > UINT32_MAX - n - 1) return nb_fail(err, NB_ERR_FORMAT, "the vocabulary's text exceeds 4 GiB");
+  if (t->pool.n > UINT32_MAX - n - 1)
+    return nb_fail(err, NB_ERR_FORMAT, "the vocabulary's text exceeds 4 GiB");
   *w = (word_slot){tag, id};
   k->at = (uint32_t)t->pool.n;
   k->n = (uint16_t)n;
@@ -147,11 +153,13 @@ const merge *nb_merge_find(const nb_tokenizer *t, int32_t left, int32_t right) {
 
 nb_status nb_tokenizer_add_merge(nb_tokenizer *t, int32_t left, int32_t right, nb_err *err) {
   size_t rank = t->n_merges;
-  if (rank >= t->max_merges) return nb_fail(err, NB_ERR_FORMAT, "there are more than %zu merges", t->max_merges);
+  if (rank >= t->max_merges)
+    return nb_fail(err, NB_ERR_FORMAT, "there are more than %zu merges", t->max_merges);
   for (int k = 0; k < 2; k++) {
     int32_t id = k ? right : left;
     if (id < 0 || (size_t)id >= t->n_ids || !(t->token[id].flags & NB_TOKEN_MODEL))
-      return nb_fail(err, NB_ERR_FORMAT, "merge %zu names token id %d, which the model's vocabulary does not have", rank, id);
+      return nb_fail(err, NB_ERR_FORMAT,
+                     "merge %zu names token id %d, which the model's vocabulary does not have", rank, id);
   }
   const token *a = &t->token[left], *b = &t->token[right];
   char joined[2 * NB_MAX_TOKEN_BYTES];
@@ -159,24 +167,28 @@ nb_status nb_tokenizer_add_merge(nb_tokenizer *t, int32_t left, int32_t right, n
   memcpy(joined + a->n, t->pool.s + b->at, b->n);
   int32_t result = nb_tokenizer_find(t, joined, (size_t)a->n + b->n);
   if (result < 0 || !(t->token[result].flags & NB_TOKEN_MODEL))
-    return nb_fail(err, NB_ERR_FORMAT, "merge %zu joins \"%.60s\" and \"%.60s\" to a token that the vocabulary does not have",
+    return nb_fail(err, NB_ERR_FORMAT,
+                   "merge %zu joins \"%.60s\" and \"%.60s\" to a token that the vocabulary does not have",
                    rank, t->pool.s + a->at, t->pool.s + b->at);
   size_t i = merge_slot(t, left, right);
-  while (t->merge[i].left >= 0 && (t->merge[i].left != left || t->merge[i].right != right)) i = (i + 1) & t->merge_mask;
+  while (t->merge[i].left >= 0 && (t->merge[i].left != left || t->merge[i].right != right))
+    i = (i + 1) & t->merge_mask;
   t->merge[i] = (merge){left, right, result, (uint32_t)rank};
   t->merge_list[2 * rank] = left;
   t->merge_list[2 * rank + 1] = right;
   t->n_merges++;
 
   size_t k, last_at = a->n - nb_utf8_back(t->pool.s + a->at, a->n);
-  uint32_t bit = nb_cross_bit(nb_utf8_get(t->pool.s + a->at + last_at, &k), nb_utf8_get(t->pool.s + b->at, &k));
+  uint32_t bit =
+      nb_cross_bit(nb_utf8_get(t->pool.s + a->at + last_at, &k), nb_utf8_get(t->pool.s + b->at, &k));
   t->cross[bit >> 6] |= (uint64_t)1 << (bit & 63);
   return NB_OK;
 }
 
 nb_status nb_tokenizer_set_unk(nb_tokenizer *t, int32_t id, nb_err *err) {
   if (id < 0 || (size_t)id >= t->n_ids || !(t->token[id].flags & NB_TOKEN_MODEL))
-    return nb_fail(err, NB_ERR_FORMAT, "the unknown token has id %d, which the model's vocabulary does not have", id);
+    return nb_fail(err, NB_ERR_FORMAT,
+                   "the unknown token has id %d, which the model's vocabulary does not have", id);
   t->unk = id;
   return NB_OK;
 }
@@ -193,12 +205,15 @@ static nb_status copy_bytes(const char *s, size_t n, const char **out, nb_err *e
 
 static nb_status check_step(nb_stage stage, const nb_step *s, nb_err *err) {
   static const uint8_t stages[NB_STEP_KINDS] = {
-      [NB_STEP_PREPEND] = 1, [NB_STEP_REPLACE] = 5, [NB_STEP_NFC] = 1, [NB_STEP_NFD] = 1, [NB_STEP_NFKC] = 1,
-      [NB_STEP_NFKD] = 1, [NB_STEP_LOWERCASE] = 1, [NB_STEP_STRIP] = 1, [NB_STEP_SPLIT] = 2, [NB_STEP_DIGITS] = 2,
-      [NB_STEP_WHITESPACE] = 2, [NB_STEP_WHITESPACE_SPLIT] = 2, [NB_STEP_PUNCTUATION] = 2, [NB_STEP_BYTE_LEVEL] = 7,
-      [NB_STEP_METASPACE] = 6, [NB_STEP_BYTE_FALLBACK] = 4, [NB_STEP_FUSE] = 4, [NB_STEP_STRIP_CHARS] = 4};
+      [NB_STEP_PREPEND] = 1,       [NB_STEP_REPLACE] = 5,    [NB_STEP_NFC] = 1,
+      [NB_STEP_NFD] = 1,           [NB_STEP_NFKC] = 1,       [NB_STEP_NFKD] = 1,
+      [NB_STEP_LOWERCASE] = 1,     [NB_STEP_STRIP] = 1,      [NB_STEP_SPLIT] = 2,
+      [NB_STEP_DIGITS] = 2,        [NB_STEP_WHITESPACE] = 2, [NB_STEP_WHITESPACE_SPLIT] = 2,
+      [NB_STEP_PUNCTUATION] = 2,   [NB_STEP_BYTE_LEVEL] = 7, [NB_STEP_METASPACE] = 6,
+      [NB_STEP_BYTE_FALLBACK] = 4, [NB_STEP_FUSE] = 4,       [NB_STEP_STRIP_CHARS] = 4};
   if ((unsigned)s->kind >= NB_STEP_KINDS || !(stages[s->kind] >> stage & 1))
-    return nb_fail(err, NB_ERR_FORMAT, "step %d does not belong to stage %d of a tokenizer", (int)s->kind, (int)stage);
+    return nb_fail(err, NB_ERR_FORMAT, "step %d does not belong to stage %d of a tokenizer", (int)s->kind,
+                   (int)stage);
   if ((unsigned)s->behavior >= NB_SPLIT_BEHAVIORS || s->prepend >= NB_PREPENDS || s->flags > 127)
     return nb_fail(err, NB_ERR_FORMAT, "step %d of a tokenizer has a field out of range", (int)s->kind);
   if (nb_utf8_valid_prefix(s->pattern, s->n_pattern) != s->n_pattern ||
@@ -210,17 +225,20 @@ static nb_status check_step(nb_stage stage, const nb_step *s, nb_err *err) {
     size_t k = 0;
     if (s->n_content) nb_utf8_get(s->content, &k);
     if (!k || k != s->n_content)
-      return nb_fail(err, NB_ERR_FORMAT, "step %d of a tokenizer needs one character as its content", (int)s->kind);
+      return nb_fail(err, NB_ERR_FORMAT, "step %d of a tokenizer needs one character as its content",
+                     (int)s->kind);
   }
   return NB_OK;
 }
 
 /* GPT-2's pre-tokenizer (github.com/openai/gpt-2, src/encoder.py). */
-static const char gpt2_pattern[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+static const char gpt2_pattern[] =
+    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 nb_status nb_tokenizer_add_step(nb_tokenizer *t, nb_stage stage, const nb_step *s, nb_err *err) {
   NB_TRY(check_step(stage, s, err));
-  if (t->n_step[stage] >= 64) return nb_fail(err, NB_ERR_FORMAT, "a tokenizer with more than 64 steps in a stage");
+  if (t->n_step[stage] >= 64)
+    return nb_fail(err, NB_ERR_FORMAT, "a tokenizer with more than 64 steps in a stage");
   NB_TRY(nb_grow(&t->step[stage], &t->cap_step[stage], t->n_step[stage] + 1, sizeof **t->step, err));
   step *k = &t->step[stage][t->n_step[stage]++];
   *k = (step){.s = *s};
@@ -236,22 +254,25 @@ nb_status nb_tokenizer_add_step(nb_tokenizer *t, nb_stage stage, const nb_step *
   return NB_OK;
 }
 
-nb_status nb_tokenizer_set_template(nb_tokenizer *t, const int32_t *before, size_t n_before, const int32_t *after,
-                                    size_t n_after, nb_err *err) {
+nb_status nb_tokenizer_set_template(nb_tokenizer *t, const int32_t *before, size_t n_before,
+                                    const int32_t *after, size_t n_after, nb_err *err) {
   for (size_t i = 0; i < n_before + n_after; i++) {
     int32_t id = i < n_before ? before[i] : after[i - n_before];
     if (id < 0 || (size_t)id >= t->n_ids || !t->token[id].flags)
-      return nb_fail(err, NB_ERR_FORMAT, "the post-processor's template names token id %d, which does not exist", id);
+      return nb_fail(err, NB_ERR_FORMAT,
+                     "the post-processor's template names token id %d, which does not exist", id);
     NB_TRY(nb_ids_push(i < n_before ? &t->before : &t->after, id, err));
   }
   return NB_OK;
 }
 
-nb_status nb_tokenizer_set_chat(nb_tokenizer *t, int32_t bos, int32_t eos, const char *chat, size_t n, nb_err *err) {
+nb_status nb_tokenizer_set_chat(nb_tokenizer *t, int32_t bos, int32_t eos, const char *chat, size_t n,
+                                nb_err *err) {
   for (int k = 0; k < 2; k++) {
     int32_t id = k ? eos : bos;
     if (id < -1 || (id >= 0 && ((size_t)id >= t->n_ids || !t->token[id].flags)))
-      return nb_fail(err, NB_ERR_FORMAT, "the %s token has id %d, which does not exist", k ? "end" : "begin", id);
+      return nb_fail(err, NB_ERR_FORMAT, "the %s token has id %d, which does not exist", k ? "end" : "begin",
+                     id);
   }
   if (memchr(chat ? chat : "", 0, chat ? n : 0) || nb_utf8_valid_prefix(chat, n) != n)
     return nb_fail(err, NB_ERR_FORMAT, "the chat template is not valid text");
@@ -329,7 +350,9 @@ nb_status nb_tokenizer_finish(nb_tokenizer *t, nb_err *err) {
 
 size_t nb_tokenizer_n_vocab(const nb_tokenizer *t) { return t->n_ids; }
 
-int32_t nb_tokenizer_token_id(const nb_tokenizer *t, const char *text) { return nb_tokenizer_find(t, text, strlen(text)); }
+int32_t nb_tokenizer_token_id(const nb_tokenizer *t, const char *text) {
+  return nb_tokenizer_find(t, text, strlen(text));
+}
 
 const char *nb_tokenizer_token_text(const nb_tokenizer *t, int32_t id, size_t *n_bytes) {
   if (id < 0 || (size_t)id >= t->n_ids || !t->token[id].flags) return NULL;

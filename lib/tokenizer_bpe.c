@@ -60,7 +60,8 @@ static nb_status merge_long(const nb_tokenizer *t, scratch *s, nb_ids *out, nb_e
   if (n > INT32_MAX / 4) return nb_fail(err, NB_ERR_ARG, "a text of more than 500 million characters");
   NB_TRY(nb_grow(&s->sym, &s->cap_sym, n, sizeof *s->sym, err));
   NB_TRY(nb_grow(&s->heap, &s->cap_heap, 3 * n, sizeof *s->heap, err)); /* n - 1, and at most 2 a merge */
-  for (size_t i = 0; i < n; i++) s->sym[i] = (symbol){s->seg[i], (int32_t)i - 1, i + 1 < n ? (int32_t)i + 1 : -1};
+  for (size_t i = 0; i < n; i++)
+    s->sym[i] = (symbol){s->seg[i], (int32_t)i - 1, i + 1 < n ? (int32_t)i + 1 : -1};
   s->n_heap = 0;
   for (size_t i = 0; i + 1 < n; i++) push_pair(t, s, (int32_t)i);
   while (s->n_heap) {
@@ -105,7 +106,8 @@ static nb_status add_symbol(scratch *s, int32_t id, nb_err *err) {
 }
 
 /* Adds the byte tokens of an unknown character; *done is false when the vocabulary lacks one of them. */
-static nb_status add_bytes(const nb_tokenizer *t, scratch *s, const char *c, size_t n, bool *done, nb_err *err) {
+static nb_status add_bytes(const nb_tokenizer *t, scratch *s, const char *c, size_t n, bool *done,
+                           nb_err *err) {
   *done = false;
   for (size_t i = 0; i < n; i++)
     if (t->byte[(unsigned char)c[i]] < 0) return NB_OK;
@@ -114,13 +116,14 @@ static nb_status add_bytes(const nb_tokenizer *t, scratch *s, const char *c, siz
   return NB_OK;
 }
 
-nb_status nb_bpe_encode(const nb_tokenizer *t, scratch *s, const char *text, size_t n, nb_ids *out, nb_err *err) {
+nb_status nb_bpe_encode(const nb_tokenizer *t, scratch *s, const char *text, size_t n, nb_ids *out,
+                        nb_err *err) {
   if (t->bpe & NB_BPE_IGNORE_MERGES) {
     int32_t id = nb_tokenizer_find(t, text, n);
     if (id >= 0 && (t->token[id].flags & NB_TOKEN_MODEL)) return nb_ids_push(out, id, err);
   }
-  bool unk = false;           /* an unknown token is waiting to be added */
-  int64_t previous = NONE;    /* the character before, when the vocabulary has it */
+  bool unk = false;        /* an unknown token is waiting to be added */
+  int64_t previous = NONE; /* the character before, when the vocabulary has it */
   s->n_seg = 0;
   for (size_t i = 0, k; i < n; i += k) {
     uint32_t cp = nb_utf8_get(text + i, &k);

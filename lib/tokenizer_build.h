@@ -8,7 +8,7 @@
 #include "tokenizer.h"
 
 enum {
-  NB_MAX_TOKENS = 1 << 21,     /* ids */
+  NB_MAX_TOKENS = 1 << 21, /* ids */
   NB_MAX_MERGES = 1 << 22,
   NB_MAX_TOKEN_BYTES = 1 << 13 /* one token's text */
 };
@@ -38,18 +38,18 @@ typedef enum nb_stage { NB_STAGE_NORMALIZE, NB_STAGE_SPLIT, NB_STAGE_DECODE, NB_
 /* What a step does; which fields of nb_step it uses. */
 typedef enum nb_step_kind {
   /* normalizers */
-  NB_STEP_PREPEND,   /* content, before a text that is not empty */
-  NB_STEP_REPLACE,   /* pattern (regex flag) by content; also a decoder */
+  NB_STEP_PREPEND, /* content, before a text that is not empty */
+  NB_STEP_REPLACE, /* pattern (regex flag) by content; also a decoder */
   NB_STEP_NFC,
   NB_STEP_NFD,
   NB_STEP_NFKC,
   NB_STEP_NFKD,
   NB_STEP_LOWERCASE,
-  NB_STEP_STRIP,     /* white space; flags LEFT, RIGHT */
+  NB_STEP_STRIP, /* white space; flags LEFT, RIGHT */
   /* pre-tokenizers */
-  NB_STEP_SPLIT,       /* pattern (regex flag), behavior, flag INVERT */
-  NB_STEP_DIGITS,      /* flag INDIVIDUAL */
-  NB_STEP_WHITESPACE,  /* words and runs of other visible characters */
+  NB_STEP_SPLIT,      /* pattern (regex flag), behavior, flag INVERT */
+  NB_STEP_DIGITS,     /* flag INDIVIDUAL */
+  NB_STEP_WHITESPACE, /* words and runs of other visible characters */
   NB_STEP_WHITESPACE_SPLIT,
   NB_STEP_PUNCTUATION, /* behavior */
   NB_STEP_BYTE_LEVEL,  /* flags PREFIX_SPACE, REGEX (GPT-2's pattern); as normalizer and decoder: no field */
@@ -62,19 +62,19 @@ typedef enum nb_step_kind {
 } nb_step_kind;
 
 typedef enum nb_behavior { /* what becomes of the matches of a pattern */
-  NB_SPLIT_REMOVED,
-  NB_SPLIT_ISOLATED,
-  NB_SPLIT_MERGED_WITH_PREVIOUS,
-  NB_SPLIT_MERGED_WITH_NEXT,
-  NB_SPLIT_CONTIGUOUS,
-  NB_SPLIT_BEHAVIORS
+                           NB_SPLIT_REMOVED,
+                           NB_SPLIT_ISOLATED,
+                           NB_SPLIT_MERGED_WITH_PREVIOUS,
+                           NB_SPLIT_MERGED_WITH_NEXT,
+                           NB_SPLIT_CONTIGUOUS,
+                           NB_SPLIT_BEHAVIORS
 } nb_behavior;
 
 enum { NB_PREPEND_ALWAYS, NB_PREPEND_FIRST, NB_PREPEND_NEVER, NB_PREPENDS };
 
 enum {
-  NB_STEP_F_REGEX = 1,        /* pattern is a regular expression, not a string */
-  NB_STEP_F_INVERT = 2,       /* matches and gaps change places */
+  NB_STEP_F_REGEX = 1,  /* pattern is a regular expression, not a string */
+  NB_STEP_F_INVERT = 2, /* matches and gaps change places */
   NB_STEP_F_LEFT = 4,
   NB_STEP_F_RIGHT = 8,
   NB_STEP_F_INDIVIDUAL = 16,
@@ -84,16 +84,17 @@ enum {
 
 typedef struct nb_step {
   nb_step_kind kind;
-  unsigned flags;       /* NB_STEP_F_* */
-  nb_behavior behavior; /* of a split */
-  unsigned prepend;     /* NB_PREPEND_* of a metaspace */
-  uint32_t start, stop; /* of a strip */
+  unsigned flags;                /* NB_STEP_F_* */
+  nb_behavior behavior;          /* of a split */
+  unsigned prepend;              /* NB_PREPEND_* of a metaspace */
+  uint32_t start, stop;          /* of a strip */
   const char *pattern, *content; /* borrowed for the call; may be NULL when the length is 0 */
   size_t n_pattern, n_content;   /* bytes */
 } nb_step;
 
 /* n_ids: one more than the highest id; n_merges: how many merges will follow at most. */
-nb_status nb_tokenizer_new(size_t n_ids, size_t n_merges, unsigned bpe_flags, nb_tokenizer **out, nb_err *err);
+nb_status nb_tokenizer_new(size_t n_ids, size_t n_merges, unsigned bpe_flags, nb_tokenizer **out,
+                           nb_err *err);
 
 /* Defines token `id`. The same id may come twice with the same text (once from the model, once as an added
  * token): the flags add up. Fails when the id is out of range or taken, or another id has this text. */
@@ -113,7 +114,8 @@ nb_status nb_tokenizer_add_step(nb_tokenizer *t, nb_stage stage, const nb_step *
 nb_status nb_tokenizer_set_template(nb_tokenizer *t, const int32_t *before, size_t n_before,
                                     const int32_t *after, size_t n_after, nb_err *err);
 /* bos and eos: ids or -1; chat: n bytes of Jinja. */
-nb_status nb_tokenizer_set_chat(nb_tokenizer *t, int32_t bos, int32_t eos, const char *chat, size_t n, nb_err *err);
+nb_status nb_tokenizer_set_chat(nb_tokenizer *t, int32_t bos, int32_t eos, const char *chat, size_t n,
+                                nb_err *err);
 /* Prepares the lookups; afterwards the tokenizer is usable and immutable. */
 nb_status nb_tokenizer_finish(nb_tokenizer *t, nb_err *err);
 

@@ -36,7 +36,9 @@ static int byte_token(const char *s, size_t n) {
   if (n != 6 || memcmp(s, "<0x", 3) || s[5] != '>') return -1;
   int v = 0;
   for (int i = 3; i < 5; i++) {
-    int c = s[i], d = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    int c = s[i], d = c >= '0' && c <= '9'                 ? c - '0'
+                      : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                           : -1;
     if (i == 3 && c == '+') d = 0; /* Rust's number parser takes a sign */
     if (d < 0) return -1;
     v = v * 16 + d;
@@ -99,7 +101,8 @@ fail:
   return st;
 }
 
-static nb_status replace(const step *k, const char *s, size_t n, bool first, nb_regex_scratch *scr, strings *out, nb_err *err) {
+static nb_status replace(const step *k, const char *s, size_t n, bool first, nb_regex_scratch *scr,
+                         strings *out, nb_err *err) {
   nb_regex_iter it = {.s = s, .n = n};
   bool metaspace = k->s.kind == NB_STEP_METASPACE, drop = first && k->s.prepend != NB_PREPEND_NEVER;
   size_t last = 0;
@@ -120,7 +123,8 @@ static nb_status strip_chars(const step *k, const char *s, size_t n, strings *ou
   return add_string(out, s + a, n - a, err);
 }
 
-static nb_status run_step(const step *k, const strings *in, strings *out, nb_regex_scratch *scr, nb_err *err) {
+static nb_status run_step(const step *k, const strings *in, strings *out, nb_regex_scratch *scr,
+                          nb_err *err) {
   clear_strings(out);
   if (k->s.kind == NB_STEP_BYTE_FALLBACK) return byte_fallback(in, out, err);
   if (k->s.kind == NB_STEP_BYTE_LEVEL) return byte_level(in, out, err);
@@ -128,7 +132,8 @@ static nb_status run_step(const step *k, const strings *in, strings *out, nb_reg
   for (size_t i = 0, at = 0; i < in->n; at = in->end[i++]) {
     const char *s = in->text.s + at;
     size_t n = in->end[i] - at;
-    NB_TRY(k->s.kind == NB_STEP_STRIP_CHARS ? strip_chars(k, s, n, out, err) : replace(k, s, n, i == 0, scr, out, err));
+    NB_TRY(k->s.kind == NB_STEP_STRIP_CHARS ? strip_chars(k, s, n, out, err)
+                                            : replace(k, s, n, i == 0, scr, out, err));
   }
   return NB_OK;
 }
@@ -142,14 +147,16 @@ static nb_status add_spelling(const nb_tokenizer *t, int32_t id, strings *l, nb_
   return add_string(l, t->pool.s + k->at, k->n, err);
 }
 
-nb_status nb_tokenizer_decode(const nb_tokenizer *t, const int32_t *id, size_t n, bool skip_special, nb_text *out, nb_err *err) {
+nb_status nb_tokenizer_decode(const nb_tokenizer *t, const int32_t *id, size_t n, bool skip_special,
+                              nb_text *out, nb_err *err) {
   strings a = {0}, b = {0};
   nb_regex_scratch scr = {0};
   nb_status st = NB_OK;
   for (size_t i = 0; i < n; i++) {
     if (id[i] < 0 || (size_t)id[i] >= t->n_ids || !t->token[id[i]].flags) continue;
     if (skip_special && (t->token[id[i]].flags & NB_TOKEN_SPECIAL)) continue;
-    if (a.n && !t->n_step[NB_STAGE_DECODE]) NB_GOTO(nb_text_append(&a.text, " ", 1, err)); /* without a decoder */
+    if (a.n && !t->n_step[NB_STAGE_DECODE])
+      NB_GOTO(nb_text_append(&a.text, " ", 1, err)); /* without a decoder */
     NB_GOTO(add_spelling(t, id[i], &a, err));
   }
   NB_GOTO(nb_text_append(&a.text, "", 0, err));
@@ -196,7 +203,9 @@ void nb_decoder_free(nb_decoder *d) {
   nb_free(d);
 }
 
-static bool ends_unfinished(const nb_text *t) { return t->n >= 3 && !memcmp(t->s + t->n - 3, "\xef\xbf\xbd", 3); }
+static bool ends_unfinished(const nb_text *t) {
+  return t->n >= 3 && !memcmp(t->s + t->n - 3, "\xef\xbf\xbd", 3);
+}
 
 static nb_status show(nb_decoder *d, bool last, nb_text *out, nb_err *err) {
   nb_text_clear(&d->all);

@@ -117,9 +117,11 @@ nb_status nb_tokenizer_encode(const nb_tokenizer *t, const char *text, size_t n_
     j.text = repaired.s;
     n_bytes = repaired.n;
   }
-  for (size_t i = 0; i < t->before.n && (flags & NB_ENCODE_ADD_SPECIAL); i++) NB_GOTO(nb_ids_push(out, t->before.id[i], err));
+  for (size_t i = 0; i < t->before.n && (flags & NB_ENCODE_ADD_SPECIAL); i++)
+    NB_GOTO(nb_ids_push(out, t->before.id[i], err));
   NB_GOTO(cut(t, &t->raw, flags, j.text, n_bytes, encode_raw, &j, err));
-  for (size_t i = 0; i < t->after.n && (flags & NB_ENCODE_ADD_SPECIAL); i++) NB_GOTO(nb_ids_push(out, t->after.id[i], err));
+  for (size_t i = 0; i < t->after.n && (flags & NB_ENCODE_ADD_SPECIAL); i++)
+    NB_GOTO(nb_ids_push(out, t->after.id[i], err));
 fail:
   nb_text_free(&repaired);
   nb_text_free(&j.normal);

@@ -7,8 +7,8 @@
 #include "tokenizer_regex.h"
 
 typedef struct token {
-  uint32_t at;   /* of its text in pool; a NUL follows it */
-  uint16_t n;    /* bytes */
+  uint32_t at;    /* of its text in pool; a NUL follows it */
+  uint16_t n;     /* bytes */
   uint16_t flags; /* NB_TOKEN_*; 0: no such token */
 } token;
 
@@ -37,7 +37,7 @@ typedef struct added_set {
 } added_set;
 
 typedef struct step {
-  nb_step s;      /* pattern and content are owned */
+  nb_step s;       /* pattern and content are owned */
   nb_regex *regex; /* compiled pattern, or NULL */
 } step;
 
@@ -47,22 +47,22 @@ struct nb_tokenizer {
   unsigned bpe; /* NB_BPE_* */
   int32_t unk, bos, eos;
   size_t n_ids;
-  token *token;  /* (n_ids) */
-  nb_text pool;  /* texts of tokens */
+  token *token; /* (n_ids) */
+  nb_text pool; /* texts of tokens */
   size_t n_words, word_mask;
   word_slot *word; /* (word_mask + 1) open addressing by text */
   size_t n_merges, max_merges, merge_mask;
-  merge *merge;    /* (merge_mask + 1) open addressing by pair */
+  merge *merge;        /* (merge_mask + 1) open addressing by pair */
   int32_t *merge_list; /* (2, max_merges) the pairs in rank order */
   step *step[NB_STAGES];
   size_t n_step[NB_STAGES], cap_step[NB_STAGES];
   nb_ids before, after;
   nb_text chat;
   /* made by finish */
-  added_set raw, normal;  /* added tokens looked for before and after normalization */
+  added_set raw, normal; /* added tokens looked for before and after normalization */
   nb_text normal_pool;
-  int32_t direct[DIRECT]; /* id of the token that is this one character, or -1 */
-  int32_t byte[256];      /* id of <0xNN>, or -1 */
+  int32_t direct[DIRECT];                /* id of the token that is this one character, or -1 */
+  int32_t byte[256];                     /* id of <0xNN>, or -1 */
   uint64_t cross[1 << (CROSS_BITS - 6)]; /* a bit a hashed pair of characters: some merge joins them */
 };
 
@@ -77,7 +77,7 @@ typedef struct pieces {
 } pieces;
 
 typedef struct heap_item {
-  uint64_t key;   /* rank, then position */
+  uint64_t key; /* rank, then position */
   int32_t result;
 } heap_item;
 
@@ -86,10 +86,10 @@ typedef struct symbol {
 } symbol;
 
 typedef struct scratch {
-  nb_text text, swap;  /* current and next buffer */
+  nb_text text, swap; /* current and next buffer */
   pieces list, other;
   nb_regex_scratch regex;
-  int32_t *seg;        /* symbols of the segment being gathered */
+  int32_t *seg; /* symbols of the segment being gathered */
   size_t n_seg, cap_seg;
   symbol *sym;
   size_t cap_sym;
@@ -108,7 +108,8 @@ uint32_t nb_byte_char(unsigned byte);
 int nb_char_byte(uint32_t cp);
 
 /* tokenizer_bpe.c: appends the ids of one piece. */
-nb_status nb_bpe_encode(const nb_tokenizer *t, scratch *s, const char *text, size_t n, nb_ids *out, nb_err *err);
+nb_status nb_bpe_encode(const nb_tokenizer *t, scratch *s, const char *text, size_t n, nb_ids *out,
+                        nb_err *err);
 
 /* tokenizer.c */
 const merge *nb_merge_find(const nb_tokenizer *t, int32_t left, int32_t right);

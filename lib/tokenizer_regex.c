@@ -16,19 +16,23 @@ struct nb_regex {
 
 /* Oniguruma's classes, as the inside of a bracket: \s is Unicode's White_Space (PCRE2 counts U+180E too),
  * \w is alphabetic, mark, decimal digit or connector (PCRE2 before 10.43 has other marks and numbers). */
-static const char space_class[] = "\\t-\\r\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}"
-                                  "\\x{205f}\\x{3000}";
+static const char space_class[] =
+    "\\t-\\r\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}"
+    "\\x{205f}\\x{3000}";
 static const char word_class[] = "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"
                                  "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}";
 
 static nb_status unsupported(const char *what, size_t n, size_t at, nb_err *err) {
-  return nb_fail(err, NB_ERR_UNSUPPORTED,
-                 "the regular expression uses \"%.*s\" at offset %zu, which this version cannot translate from "
-                 "Oniguruma to PCRE2", (int)n, what, at);
+  return nb_fail(
+      err, NB_ERR_UNSUPPORTED,
+      "the regular expression uses \"%.*s\" at offset %zu, which this version cannot translate from "
+      "Oniguruma to PCRE2",
+      (int)n, what, at);
 }
 
 /* Copies one backslash escape, p[i] == '\\', translated; *len is its length in the pattern. */
-static nb_status put_escape(const char *p, size_t n, size_t i, bool in_class, nb_text *out, size_t *len, nb_err *err) {
+static nb_status put_escape(const char *p, size_t n, size_t i, bool in_class, nb_text *out, size_t *len,
+                            nb_err *err) {
   if (i + 1 >= n) return nb_fail(err, NB_ERR_FORMAT, "the regular expression ends in a backslash");
   char c = p[i + 1];
   *len = 2;
@@ -106,7 +110,8 @@ static nb_status translate(const char *p, size_t n, nb_text *out, nb_err *err) {
       if (p[i] == '{' && (len = count_repeat(p, n, i)) == 0) {
         len = 1;
         NB_TRY(nb_text_append_str(out, "\\", err));
-      } else if (p[i] == '{') { /* {n}+ repeats again for Ruby but is possessive for PCRE2; {,m} is newer there */
+      } else if (p[i] ==
+                 '{') { /* {n}+ repeats again for Ruby but is possessive for PCRE2; {,m} is newer there */
         if ((i + len < n && (p[i + len] == '+' || p[i + len] == '?')) || p[i + 1] == ',')
           return unsupported(p + i, nb_min(len + 1, n - i), i, err);
       }
@@ -135,13 +140,14 @@ nb_status nb_regex_new(const char *pattern, size_t n, bool is_regex, nb_regex **
   size_t at;
   pcre2_compile_context *ctx = pcre2_compile_context_create(NULL);
   if (ctx) pcre2_set_newline(ctx, PCRE2_NEWLINE_LF), pcre2_set_parens_nest_limit(ctx, 100);
-  r->code = pcre2_compile((PCRE2_SPTR)text.s, text.n, PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
-                          &code, &at, ctx);
+  r->code = pcre2_compile((PCRE2_SPTR)text.s, text.n,
+                          PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &at, ctx);
   pcre2_compile_context_free(ctx);
   if (!r->code) {
     PCRE2_UCHAR why[128];
     pcre2_get_error_message(code, why, sizeof why);
-    st = nb_fail(err, NB_ERR_FORMAT, "the regular expression \"%.200s\" does not compile: %s at offset %zu", text.s, (char *)why, at);
+    st = nb_fail(err, NB_ERR_FORMAT, "the regular expression \"%.200s\" does not compile: %s at offset %zu",
+                 text.s, (char *)why, at);
     goto fail;
   }
   pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* where there is no JIT the interpreter does it */
@@ -192,7 +198,8 @@ static bool next_literal(const nb_regex *r, nb_regex_iter *it) {
   return false;
 }
 
-nb_status nb_regex_next(const nb_regex *r, nb_regex_iter *it, nb_regex_scratch *scratch, bool *found, nb_err *err) {
+nb_status nb_regex_next(const nb_regex *r, nb_regex_iter *it, nb_regex_scratch *scratch, bool *found,
+                        nb_err *err) {
   if (!r->code) {
     *found = next_literal(r, it);
     return NB_OK;
@@ -201,18 +208,22 @@ nb_status nb_regex_next(const nb_regex *r, nb_regex_iter *it, nb_regex_scratch *
     return nb_fail(err, NB_ERR_MEMORY, "out of memory: pattern matching");
   *found = false;
   while (it->at <= it->n) {
-    int rc = pcre2_match(r->code, (PCRE2_SPTR)it->s, it->n, it->at, PCRE2_NO_UTF_CHECK, scratch->data, r->limits);
+    int rc =
+        pcre2_match(r->code, (PCRE2_SPTR)it->s, it->n, it->at, PCRE2_NO_UTF_CHECK, scratch->data, r->limits);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-      rc = pcre2_match(r->code, (PCRE2_SPTR)it->s, it->n, it->at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, scratch->data, r->limits);
+      rc = pcre2_match(r->code, (PCRE2_SPTR)it->s, it->n, it->at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+                       scratch->data, r->limits);
     if (rc == PCRE2_ERROR_NOMATCH) return NB_OK;
     if (rc < 0) {
       PCRE2_UCHAR why[128];
       pcre2_get_error_message(rc, why, sizeof why);
-      return nb_fail(err, NB_ERR_FORMAT, "the tokenizer's regular expression fails on this text: %s", (char *)why);
+      return nb_fail(err, NB_ERR_FORMAT, "the tokenizer's regular expression fails on this text: %s",
+                     (char *)why);
     }
     const size_t *v = pcre2_get_ovector_pointer(scratch->data);
     size_t before = it->end;
-    if (v[0] == v[1] && ((it->any && v[1] == before) || v[1] < v[0])) { /* empty, right behind the last match */
+    if (v[0] == v[1] &&
+        ((it->any && v[1] == before) || v[1] < v[0])) { /* empty, right behind the last match */
       size_t k = 1;
       if (it->at < it->n) nb_utf8_get(it->s + it->at, &k);
       it->at += k;

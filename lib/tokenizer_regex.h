@@ -32,6 +32,7 @@ typedef struct nb_regex_iter {
 
 /* Finds the next match; *found is false at the end. An empty match right behind the match before it is
  * passed over. Fails when the pattern needs too many steps. */
-nb_status nb_regex_next(const nb_regex *r, nb_regex_iter *it, nb_regex_scratch *scratch, bool *found, nb_err *err);
+nb_status nb_regex_next(const nb_regex *r, nb_regex_iter *it, nb_regex_scratch *scratch, bool *found,
+                        nb_err *err);
 
 #endif

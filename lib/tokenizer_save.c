@@ -131,7 +131,8 @@ static const char *get_string(reader *r, size_t *n) {
 }
 
 static nb_status cut_short(nb_err *err) {
-  return nb_fail(err, NB_ERR_FORMAT, "the tokenizer's bytes end early or hold an impossible number: the file is damaged");
+  return nb_fail(err, NB_ERR_FORMAT,
+                 "the tokenizer's bytes end early or hold an impossible number: the file is damaged");
 }
 
 static nb_status get_tokens(reader *r, size_t n_ids, nb_tokenizer *t, nb_err *err) {
@@ -203,7 +204,8 @@ static nb_status get_all(reader *r, nb_tokenizer **out, nb_err *err) {
   size_t n;
   const char *chat = get_string(r, &n);
   if (r->failed) return cut_short(err);
-  if (left(r)) return nb_fail(err, NB_ERR_FORMAT, "%zu bytes follow the tokenizer's end: the file is damaged", left(r));
+  if (left(r))
+    return nb_fail(err, NB_ERR_FORMAT, "%zu bytes follow the tokenizer's end: the file is damaged", left(r));
   NB_TRY(nb_tokenizer_set_chat(t, bos, eos, chat, n, err));
   return nb_tokenizer_finish(t, err);
 }
@@ -213,8 +215,10 @@ nb_status nb_tokenizer_load(const void *bytes, size_t n, nb_tokenizer **out, nb_
   reader r = {bytes, (const unsigned char *)bytes + n, false};
   if (n < 5 || memcmp(bytes, magic, 4)) return nb_fail(err, NB_ERR_FORMAT, "these bytes are not a tokenizer");
   if (r.p[4] != VERSION)
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "the tokenizer has format version %u, this nibble reads %d: convert the model "
-                   "again, or use a newer nibble", r.p[4], VERSION);
+    return nb_fail(err, NB_ERR_UNSUPPORTED,
+                   "the tokenizer has format version %u, this nibble reads %d: convert the model "
+                   "again, or use a newer nibble",
+                   r.p[4], VERSION);
   r.p += 5;
   nb_tokenizer *t = NULL;
   nb_status st = get_all(&r, &t, err);

@@ -227,7 +227,8 @@ static nb_status split_all(const nb_regex *r, bool (*is)(uint32_t), splitter how
 }
 
 /* Rewrites the pieces one by one into s->swap: `write` appends the new text of one. */
-typedef nb_status (*rewrite_fn)(const step *k, const char *text, size_t n, bool first, nb_text *out, nb_err *err);
+typedef nb_status (*rewrite_fn)(const step *k, const char *text, size_t n, bool first, nb_text *out,
+                                nb_err *err);
 
 static nb_status rewrite_all(const step *k, rewrite_fn write, scratch *s, bool first, nb_err *err) {
   nb_text_clear(&s->swap);
@@ -241,18 +242,21 @@ static nb_status rewrite_all(const step *k, rewrite_fn write, scratch *s, bool f
   return NB_OK;
 }
 
-static nb_status write_prefix_space(const step *k, const char *text, size_t n, bool first, nb_text *out, nb_err *err) {
+static nb_status write_prefix_space(const step *k, const char *text, size_t n, bool first, nb_text *out,
+                                    nb_err *err) {
   (void)k, (void)first;
   if (text[0] != ' ') NB_TRY(nb_text_append(out, " ", 1, err));
   return nb_text_append(out, text, n, err);
 }
 
-static nb_status write_byte_level(const step *k, const char *text, size_t n, bool first, nb_text *out, nb_err *err) {
+static nb_status write_byte_level(const step *k, const char *text, size_t n, bool first, nb_text *out,
+                                  nb_err *err) {
   (void)k, (void)first;
   return put_byte_level(text, n, out, err);
 }
 
-static nb_status write_metaspace(const step *k, const char *text, size_t n, bool first, nb_text *out, nb_err *err) {
+static nb_status write_metaspace(const step *k, const char *text, size_t n, bool first, nb_text *out,
+                                 nb_err *err) {
   size_t m = k->s.n_content;
   bool has = text[0] == ' ' || (n >= m && !memcmp(text, k->s.content, m));
   if (!has && (k->s.prepend == NB_PREPEND_ALWAYS || (k->s.prepend == NB_PREPEND_FIRST && first)))
@@ -271,7 +275,8 @@ static nb_status pre_tokenize(const step *k, scratch *s, bool first, nb_err *err
   bool whole = k->s.flags & NB_STEP_F_INDIVIDUAL;
   splitter how = {.behavior = k->s.behavior, .invert = k->s.flags & NB_STEP_F_INVERT};
   splitter isolated = {.behavior = NB_SPLIT_ISOLATED}, next = {.behavior = NB_SPLIT_MERGED_WITH_NEXT};
-  splitter removed = {.behavior = NB_SPLIT_REMOVED}, gaps_removed = {.behavior = NB_SPLIT_REMOVED, .invert = true};
+  splitter removed = {.behavior = NB_SPLIT_REMOVED},
+           gaps_removed = {.behavior = NB_SPLIT_REMOVED, .invert = true};
   splitter digits = {.behavior = whole ? NB_SPLIT_ISOLATED : NB_SPLIT_CONTIGUOUS};
   switch (k->s.kind) {
   case NB_STEP_SPLIT: return split_all(k->regex, NULL, how, s, err);

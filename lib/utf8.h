@@ -28,8 +28,8 @@ static inline uint32_t nb_utf8_get(const char *s, size_t *n) {
   if (p[0] < 0x80) return *n = 1, p[0];
   if (p[0] < 0xe0) return *n = 2, (uint32_t)(p[0] & 31) << 6 | (p[1] & 63);
   if (p[0] < 0xf0) return *n = 3, (uint32_t)(p[0] & 15) << 12 | (uint32_t)(p[1] & 63) << 6 | (p[2] & 63);
-  return *n = 4, (uint32_t)(p[0] & 7) << 18 | (uint32_t)(p[1] & 63) << 12 | (uint32_t)(p[2] & 63) << 6 |
-                 (p[3] & 63);
+  return *n = 4,
+         (uint32_t)(p[0] & 7) << 18 | (uint32_t)(p[1] & 63) << 12 | (uint32_t)(p[2] & 63) << 6 | (p[3] & 63);
 }
 
 /* Length of the character that ends at s[at), at > 0. */

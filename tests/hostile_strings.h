@@ -28,25 +28,118 @@ static inline void hostile_char(nb_text *out, uint32_t cp) {
   hostile_put(out, c, nb_utf8_put(cp, c));
 }
 
-static const char *const hostile_words[] = {
-    "the", "Hello", "WORLD", "don't", "I'LL", "they're", "we've", "isn't", "can’t", "naïve", "Zürich", "ﬁnance",
-    "123", "3.14159", "1,000,000", "0x1F", "e=mc^2", "foo_bar", "fooBarBaz", "https://a.b/c?d=e&f=g", "<html>", "</s>",
-    "<s>", "<unk>", "<|endoftext|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|im_start|>", "<|im_end|>",
-    "<|begin_of_text|>", "<|eot_id|>", "<0x0A>", "<0xE2>", "▁", "▁the", "Ġ", "Ġthe", "Ċ", "...", "?!", "---", "''", "\"",
-    "你好", "世界", "日本語テスト", "한국어", "漢字かな", "مرحبا", "שלום", "हिन्दी", "ไทย", "ελληνικά", "русский", "Ünïcödé",
-    "e\xcc\x81", "a\xcc\x8a\xcc\xa3", "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "👍", "👍🏽", "👨‍👩‍👧‍👦", "🏳️‍🌈", "🇩🇪", "🩷",
-    "☺️", "½", "Ⅷ", "①", "²", "٣", "ſ", "K", "İ", "ß", "ﬆ", "Å", "©", "™", "€", "→", "\\n", "{%", "}}", "a", "I", " ", "  ",
-    "\n", "\n\n", "\r\n", "\t", "\xc2\xa0", "\xe3\x80\x80", "\xe2\x80\x8b", "\xe2\x80\x8d", "\xef\xbb\xbf", "\xe2\x80\xae"};
+static const char *const hostile_words[] = {"the",
+                                            "Hello",
+                                            "WORLD",
+                                            "don't",
+                                            "I'LL",
+                                            "they're",
+                                            "we've",
+                                            "isn't",
+                                            "can’t",
+                                            "naïve",
+                                            "Zürich",
+                                            "ﬁnance",
+                                            "123",
+                                            "3.14159",
+                                            "1,000,000",
+                                            "0x1F",
+                                            "e=mc^2",
+                                            "foo_bar",
+                                            "fooBarBaz",
+                                            "https://a.b/c?d=e&f=g",
+                                            "<html>",
+                                            "</s>",
+                                            "<s>",
+                                            "<unk>",
+                                            "<|endoftext|>",
+                                            "<|end|>",
+                                            "<|user|>",
+                                            "<|assistant|>",
+                                            "<|system|>",
+                                            "<|im_start|>",
+                                            "<|im_end|>",
+                                            "<|begin_of_text|>",
+                                            "<|eot_id|>",
+                                            "<0x0A>",
+                                            "<0xE2>",
+                                            "▁",
+                                            "▁the",
+                                            "Ġ",
+                                            "Ġthe",
+                                            "Ċ",
+                                            "...",
+                                            "?!",
+                                            "---",
+                                            "''",
+                                            "\"",
+                                            "你好",
+                                            "世界",
+                                            "日本語テスト",
+                                            "한국어",
+                                            "漢字かな",
+                                            "مرحبا",
+                                            "שלום",
+                                            "हिन्दी",
+                                            "ไทย",
+                                            "ελληνικά",
+                                            "русский",
+                                            "Ünïcödé",
+                                            "e\xcc\x81",
+                                            "a\xcc\x8a\xcc\xa3",
+                                            "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab",
+                                            "👍",
+                                            "👍🏽",
+                                            "👨‍👩‍👧‍👦",
+                                            "🏳️‍🌈",
+                                            "🇩🇪",
+                                            "🩷",
+                                            "☺️",
+                                            "½",
+                                            "Ⅷ",
+                                            "①",
+                                            "²",
+                                            "٣",
+                                            "ſ",
+                                            "K",
+                                            "İ",
+                                            "ß",
+                                            "ﬆ",
+                                            "Å",
+                                            "©",
+                                            "™",
+                                            "€",
+                                            "→",
+                                            "\\n",
+                                            "{%",
+                                            "}}",
+                                            "a",
+                                            "I",
+                                            " ",
+                                            "  ",
+                                            "\n",
+                                            "\n\n",
+                                            "\r\n",
+                                            "\t",
+                                            "\xc2\xa0",
+                                            "\xe3\x80\x80",
+                                            "\xe2\x80\x8b",
+                                            "\xe2\x80\x8d",
+                                            "\xef\xbb\xbf",
+                                            "\xe2\x80\xae"};
 
-static const char *const hostile_bad[] = {"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xf0\x9f\x98",
-                                          "\x80", "\xc3", "\xe2\x28\xa1", "\xf8\x88\x80\x80\x80"};
+static const char *const hostile_bad[] = {
+    "\xff",         "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82",
+    "\xf0\x9f\x98", "\x80",     "\xc3",         "\xe2\x28\xa1",     "\xf8\x88\x80\x80\x80"};
 
 /* The code points of a random script's block; all were assigned by Unicode 14. */
 static inline uint32_t hostile_code_point(uint64_t *st) {
-  static const uint32_t blocks[][2] = {{0x20, 0x7e}, {0xa1, 0x24f}, {0x300, 0x36f}, {0x391, 0x3c9}, {0x410, 0x44f},
-      {0x5d0, 0x5ea}, {0x621, 0x64a}, {0x905, 0x939}, {0xe01, 0xe3a}, {0x1100, 0x1112}, {0x2000, 0x206f}, {0x2190, 0x21ff},
-      {0x2580, 0x259f}, {0x3041, 0x3096}, {0x4e00, 0x9fff}, {0xac00, 0xd7a3}, {0xe000, 0xe010}, {0xfe00, 0xfe0f},
-      {0xff01, 0xff5e}, {0x1d400, 0x1d433}, {0x1f300, 0x1f5ff}, {0x1f600, 0x1f64f}, {0x20000, 0x2a6d6}, {0x10fffd, 0x10ffff}};
+  static const uint32_t blocks[][2] = {
+      {0x20, 0x7e},       {0xa1, 0x24f},      {0x300, 0x36f},     {0x391, 0x3c9},      {0x410, 0x44f},
+      {0x5d0, 0x5ea},     {0x621, 0x64a},     {0x905, 0x939},     {0xe01, 0xe3a},      {0x1100, 0x1112},
+      {0x2000, 0x206f},   {0x2190, 0x21ff},   {0x2580, 0x259f},   {0x3041, 0x3096},    {0x4e00, 0x9fff},
+      {0xac00, 0xd7a3},   {0xe000, 0xe010},   {0xfe00, 0xfe0f},   {0xff01, 0xff5e},    {0x1d400, 0x1d433},
+      {0x1f300, 0x1f5ff}, {0x1f600, 0x1f64f}, {0x20000, 0x2a6d6}, {0x10fffd, 0x10ffff}};
   const uint32_t *b = blocks[hostile_below(st, sizeof blocks / sizeof *blocks)];
   return b[0] + (uint32_t)hostile_below(st, b[1] - b[0] + 1);
 }
@@ -83,7 +176,8 @@ static inline void hostile_string(uint64_t seed, uint64_t index, nb_text *out) {
       hostile_put(out, w, strlen(w));
     } else {
       char digits[24];
-      hostile_put(out, digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)hostile_next(&st)));
+      hostile_put(out, digits,
+                  (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)hostile_next(&st)));
     }
   }
   hostile_put(out, "", 0);

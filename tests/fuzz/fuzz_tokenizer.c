@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_text text = {0};
   nb_ids ids = {0};
   size_t tail = n < 64 ? n : 64; /* the input's end doubles as the text */
-  if (nb_tokenizer_encode(t, (const char *)data + n - tail, tail, NB_ENCODE_ADD_SPECIAL, &ids, NULL) == NB_OK) {
+  if (nb_tokenizer_encode(t, (const char *)data + n - tail, tail, NB_ENCODE_ADD_SPECIAL, &ids, NULL) ==
+      NB_OK) {
     if (nb_tokenizer_decode(t, ids.id, ids.n, false, &text, NULL) != NB_OK) abort();
     nb_text_clear(&text);
   }

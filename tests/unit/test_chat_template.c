@@ -23,7 +23,9 @@ TEST(models) {
         nb_status st = render(g->text, chat_messages[c], n_chat_messages[c], prompt, &out);
         if (!want) CHECK_MSG(st == NB_ERR_FORMAT, "%s: conversation %zu should be refused", g->name, c);
         else if (st != NB_OK) CHECK_MSG(0, "%s: conversation %zu: %s", g->name, c, err.msg);
-        else CHECK_MSG(!strcmp(out.s, want), "%s: conversation %zu:\n%s\ninstead of\n%s", g->name, c, out.s, want);
+        else
+          CHECK_MSG(!strcmp(out.s, want), "%s: conversation %zu:\n%s\ninstead of\n%s", g->name, c, out.s,
+                    want);
       }
   nb_text_free(&out);
 }
@@ -53,7 +55,8 @@ TEST(errors) {
   nb_text out = {0};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     nb_status st = render(bad[i].text, chat_messages[0], 1, true, &out);
-    CHECK_MSG(st != NB_OK && strstr(err.msg, bad[i].says), "%s: %s", bad[i].text, st == NB_OK ? out.s : err.msg);
+    CHECK_MSG(st != NB_OK && strstr(err.msg, bad[i].says), "%s: %s", bad[i].text,
+              st == NB_OK ? out.s : err.msg);
     CHECK(out.n == 0);
   }
   nb_text_free(&out);
@@ -70,9 +73,14 @@ static char *nest(const char *a, const char *m, const char *b, size_t n) {
 
 TEST(bounds) {
   nb_text out = {0};
-  char *deep[] = {nest("(", "1", ")", 100000), nest("{% if 1 %}", "x", "{% endif %}", 100000), nest("-", "1", "", 100000),
-                  nest("not ", "1", "", 100000), nest("[", "", "]", 100000), nest("{{ 1", "", "+1", 100000),
-                  nest("{% if 0 %}{% elif 0 %}", "", "", 100000), nest("x.", "x", "", 100000)};
+  char *deep[] = {nest("(", "1", ")", 100000),
+                  nest("{% if 1 %}", "x", "{% endif %}", 100000),
+                  nest("-", "1", "", 100000),
+                  nest("not ", "1", "", 100000),
+                  nest("[", "", "]", 100000),
+                  nest("{{ 1", "", "+1", 100000),
+                  nest("{% if 0 %}{% elif 0 %}", "", "", 100000),
+                  nest("x.", "x", "", 100000)};
   for (size_t i = 0; i < sizeof deep / sizeof *deep; i++) {
     char *s = malloc(strlen(deep[i]) + 20);
     sprintf(s, "%s%s%s", deep[i][0] == '{' ? "" : "{{ ", deep[i], deep[i][1] == '%' ? "" : " }}");
@@ -84,15 +92,19 @@ TEST(bounds) {
       "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
       "{{ 'x' * 1000000000000 }}",
       "{% for i in range(99999) %}{{ 'x' * 10000 }}{% endfor %}",
-      "{% set ns = namespace(s='xxxxxxxx') %}{% for i in range(99999) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+      "{% set ns = namespace(s='xxxxxxxx') %}{% for i in range(99999) %}{% set ns.s = ns.s + ns.s %}{% "
+      "endfor %}",
       "{% set ns = namespace(l=[1]) %}{% for i in range(99999) %}{% set ns.l = ns.l + ns.l %}{% endfor %}",
-      "{% set ns = namespace(l=[1]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}",
-      "{% set ns = namespace(l=[1]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l|tojson }}",
+      "{% set ns = namespace(l=[1]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l "
+      "}}",
+      "{% set ns = namespace(l=[1]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ "
+      "ns.l|tojson }}",
       "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}",
       "{{ 9 ** 99999999 }}",
       "{{ range(999999999) }}"};
   for (size_t i = 0; i < sizeof costly / sizeof *costly; i++)
-    CHECK_MSG(render(costly[i], chat_messages[0], 1, true, &out) == NB_ERR_FORMAT, "%s was accepted", costly[i]);
+    CHECK_MSG(render(costly[i], chat_messages[0], 1, true, &out) == NB_ERR_FORMAT, "%s was accepted",
+              costly[i]);
   nb_text_free(&out);
 }
 
