@@ -230,7 +230,7 @@ install-check: ## installs into a scratch folder and builds the example against 
 # ---- demo ----
 
 .PHONY: demo
-demo: ## convert a checkpoint, evaluate both forms, print one table (MODEL=DIR DATA=DIR for your own)
+demo: ## convert a checkpoint, evaluate both forms, print one table (MODEL= DATA= EVAL= for your own)
 	@sh tools/deps.sh
 	@$(MAKE) all
 	@sh tools/demo.sh $(B)/nibble "$(MODEL)" "$(DATA)"

@@ -39,7 +39,7 @@ for file in lib/*.[ch] lib/kernels/*.[ch] formats/*.[ch] eval/*.[ch] tools/*.[ch
   n=$(wc -l <"$file" | tr -d ' ')
   [ "$n" -le 620 ] || [ "${file#tests/golden}" != "$file" ] || [ "$file" = lib/jinja_parse.c ] || bad "$file has $n lines (600 at most: split it)"
   head -n 1 "$file" | grep -q 'SPDX-License-Identifier: MIT' || bad "$file does not begin with its SPDX line"
-  long=$(awk 'length($0) > 170 {print FNR; exit}' "$file")
+  long=$(case $file in tests/golden*|tests/hostile*) ;; *) awk "length(\$0) > 170 {print FNR; exit}" "$file" ;; esac)
   [ -z "$long" ] || bad "$file:$long is longer than 110 columns"
   [ "$f" = "$before" ] || p=$((p - 1))
 done
