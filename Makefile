@@ -257,8 +257,11 @@ $(B)/nibble.pc: tools/nibble.pc.in
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
 	  -e 's|@LIBS@|$(PKG_LIBS) -lm $(OMPLIBS)|' $< >$@
 
+$(B)/nibble.1: tools/nibble.1.in tools/mkman.sh $(B)/nibble
+	@sh tools/mkman.sh $(B)/nibble >$@.tmp && mv $@.tmp $@
+
 .PHONY: install
-install: all $(B)/$(SHLIB) $(B)/nibble.pc ## program, library, header, pkg-config file, man page under PREFIX
+install: all $(B)/$(SHLIB) $(B)/nibble.pc $(B)/nibble.1 ## program, library, header, pkg-config file, man page under PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
 	  $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(B)/nibble $(DESTDIR)$(PREFIX)/bin/nibble
@@ -267,7 +270,7 @@ install: all $(B)/$(SHLIB) $(B)/nibble.pc ## program, library, header, pkg-confi
 	ln -sf $(SHLIB) $(DESTDIR)$(PREFIX)/lib/$(SHLIB_LINK)
 	install -m 644 lib/nibble.h $(DESTDIR)$(PREFIX)/include/nibble.h
 	install -m 644 $(B)/nibble.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/nibble.pc
-	install -m 644 tools/nibble.1 $(DESTDIR)$(PREFIX)/share/man/man1/nibble.1
+	install -m 644 $(B)/nibble.1 $(DESTDIR)$(PREFIX)/share/man/man1/nibble.1
 
 .PHONY: uninstall
 uninstall: ## removes what install put there
