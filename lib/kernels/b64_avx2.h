@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* The bytes of linear_q8.h on AVX2: two registers of 8 rows. */
+#ifndef NB_B64_AVX2_H
+#define NB_B64_AVX2_H
+
+#include "simd16.h"
+
+typedef struct b64 {
+  __m256i a, b;
+} b64;
+typedef b64 q8_acc; /* 8 + 8 sums */
+
+INLINE b64 b_pair(__m256i a, __m256i b) {
+  b64 r = {a, b};
+  return r;
+}
+INLINE b64 b_load(const uint8_t *p) {
+  return b_pair(_mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)(p + 32)));
+}
+INLINE b64 b_hold(b64 b) {
+  __asm__("" : "+x"(b.a), "+x"(b.b));
+  return b;
+}
+INLINE void b_store(uint8_t *p, b64 b) {
+  _mm256_storeu_si256((__m256i *)p, b.a);
+  _mm256_storeu_si256((__m256i *)(p + 32), b.b);
+}
+INLINE __m256i b_shift(__m256i b, int right) {
+  return right > 0 ? _mm256_srli_epi16(b, right) : right < 0 ? _mm256_slli_epi16(b, -right) : b;
+}
+INLINE b64 b_part(b64 b, int right, int mask) {
+  __m256i m = _mm256_set1_epi8((char)mask);
+  return b_pair(_mm256_and_si256(b_shift(b.a, right), m), _mm256_and_si256(b_shift(b.b, right), m));
+}
+INLINE b64 b_part_or(b64 b, int right, int mask, b64 c) {
+  b64 p = b_part(b, right, mask);
+  return b_pair(_mm256_or_si256(p.a, c.a), _mm256_or_si256(p.b, c.b));
+}
+INLINE b64 b_flip_top(b64 b) {
+  __m256i m = _mm256_set1_epi8((char)0x80);
+  return b_pair(_mm256_xor_si256(b.a, m), _mm256_xor_si256(b.b, m));
+}
+INLINE b64 b_table(const uint8_t *t) {
+  __m256i v = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)t));
+  return b_pair(v, v);
+}
+INLINE b64 b_lookup(b64 table, b64 index) {
+  return b_pair(_mm256_shuffle_epi8(table.a, index.a), _mm256_shuffle_epi8(table.a, index.b));
+}
+INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
+  b64 l = b_lookup(low, index), h = b_lookup(high, index);
+  return b_pair(_mm256_blendv_epi8(l.a, h.a, b_shift(b.a, m - 7)), _mm256_blendv_epi8(l.b, h.b, b_shift(b.b, m - 7)));
+}
+
+INLINE q8_acc q8_start(int32_t sum) { return b_pair(_mm256_set1_epi32(sum), _mm256_set1_epi32(sum)); }
+INLINE b64 q8_inputs(const int8_t *p) {
+  int32_t x;
+  memcpy(&x, p, sizeof x);
+  return b_pair(_mm256_set1_epi32(x), _mm256_set1_epi32(x));
+}
+INLINE q8_acc q8_merge(q8_acc a, q8_acc b) { return b_pair(_mm256_add_epi32(a.a, b.a), _mm256_add_epi32(a.b, b.b)); }
+INLINE v16 q8_float(q8_acc a) { return v_pair(_mm256_cvtepi32_ps(a.a), _mm256_cvtepi32_ps(a.b)); }
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/* Products of coded matrices and int8 activations, for every instruction set that has the following
+ * (b64: 64 bytes, 4 inputs of each of a tile's 16 rows; q8_acc: exact integer sums of the 16 rows):
+ *   Q8_FULL_U8         1: q8_dot takes weights 0..255; 0: it takes -128..127
+ *   Q8_SIGNS           1: q8_dot is faster for weights known to be 0..127
+ *   Q8_TILES Q8_TOKENS the register tile of the many-token path: tiles of 16 rows, tokens
+ *   b_load(p) b_store(p, b) b_hold(b)   b_hold keeps the compiler from loading b again
+ *   b_part(b, right, mask)       each byte: bits moved right (left when negative), then masked
+ *   b_part_or(b, right, mask, c) the same, or c
+ *   b_flip_top(b)                each byte ^ 0x80
+ *   b_table(b16)                 a table of 16 bytes, as b_lookup wants it
+ *   b_lookup(table, index)       index 0..15
+ *   b_lookup2(low, high, index, b, m)  from high where bit m of b's byte is set, else low
+ *   q8_start(sum)                every row's sum
+ *   q8_dot(acc, w, x, positive)  adds w[row][0..3] * x[0..3], x from q8_inputs; positive: all w are 0..127
+ *   q8_inputs(p)                 4 activations
+ *   q8_merge(a, b)               the sum of two
+ *   q8_float(acc)                as a v16
+ * Weights are taken as value + zero: unsigned when q8_dot wants that, and for uniform codes so that the code
+ * itself is the weight; zero * (sum of the activations) is taken off in the accumulator's start. */
+#ifndef NB_LINEAR_Q8_H
+#define NB_LINEAR_Q8_H
+
+#include "simd16.h"
+
+#define NOINLINE static __attribute__((noinline))
+
+enum {
+  Q8_FEW = 4,      /* up to this many tokens: weights stay in registers */
+  Q8_K = 256,      /* inputs of a block of the many-token path: its unpacked weights fit the L1 cache */
+  Q8_T = 132,      /* tokens of a block: their activations should stay in the L2 cache */
+  Q8_AHEAD = 2048, /* bytes that the few-token path prefetches ahead */
+  Q8_ROWS = Q8_TILES * NB_TILE
+};
+
+/* A format as the unpacking loops see it; constant in each of their copies. */
+typedef struct q8_fmt {
+  int bits;
+  bool table;
+} q8_fmt;
+
+INLINE int q8_zero(q8_fmt f) {
+  if (f.table || f.bits == 8) return Q8_FULL_U8 ? 128 : 0;
+  return 1 << (f.bits - 1);
+}
+
+/* Whether every weight as q8_unpack gives it is in 0..127. */
+INLINE bool q8_positive(q8_fmt f) { return Q8_SIGNS && !f.table && f.bits < 8; }
+
+typedef struct q8_tables {
+  b64 low, high;
+} q8_tables;
+
+INLINE q8_tables q8_load_tables(q8_fmt f, const nb_qmat *w) {
+  uint8_t v[32] = {0};
+  if (f.table)
+    for (int c = 0; c < 1 << f.bits; c++) v[c] = (uint8_t)(w->table[c] + q8_zero(f));
+  q8_tables t = {b_table(v), b_table(v + 16)};
+  return t;
+}
+
+/* One block of a tile: out[i] holds the weights of inputs 4 i .. 4 i + 3. */
+INLINE void q8_unpack(q8_fmt f, q8_tables tables, const uint8_t *p, b64 out[8]) {
+  int low = 0;
+  if (f.bits == 8)
+    for (int i = 0; i < 8; i++) {
+      out[i] = b_load(p + 64 * i);
+      if (!Q8_FULL_U8) out[i] = b_flip_top(out[i]);
+    }
+  if (f.bits & 4) {
+    for (int j = 0; j < 4; j++) {
+      b64 line = b_load(p + 64 * j);
+      out[2 * j] = b_part(line, 0, 15);
+      out[2 * j + 1] = b_part(line, 4, 15);
+    }
+    p += 4 * 64, low = 4;
+  }
+  if (f.bits & 2) {
+    for (int j = 0; j < 2; j++) {
+      b64 line = b_load(p + 64 * j);
+      for (int m = 0; m < 4; m++)
+        out[4 * j + m] = low ? b_part_or(line, 2 * m - low, 3 << low, out[4 * j + m]) : b_part(line, 2 * m, 3);
+    }
+    p += 2 * 64, low += 2;
+  }
+  if (f.bits & 1) {
+    b64 line = b_load(p);
+    for (int m = 0; m < 8; m++) {
+      if (f.table && f.bits == 5) out[m] = b_lookup2(tables.low, tables.high, out[m], line, m);
+      else out[m] = b_part_or(line, m - low, 1 << low, out[m]);
+    }
+  }
+  if (f.table && f.bits <= 4)
+    for (int i = 0; i < 8; i++) out[i] = b_lookup(tables.low, out[i]);
+}
+
+/* The sums of q over `blocks` blocks of 32, starting at block b of token t. */
+INLINE int32_t q8_sum(const nb_q8 *x, size_t t, size_t b, size_t blocks) {
+  const int32_t *s = x->sum + t * (x->Kp / NB_BLOCK) + b;
+  return blocks == 2 ? s[0] + s[1] : s[0];
+}
+
+INLINE void q8_finish(const nb_qmat *w, size_t tile_no, v16 acc, float *y) {
+  size_t n = tile_no * NB_TILE;
+  v_store_n(y + n, v_mul(acc, v_load_bf16(w->row_scale + n)), nb_min(w->N - n, NB_TILE));
+}
+
+/* A tile and T tokens, the weights used as they are unpacked. */
+INLINE void q8_few(q8_fmt f, const int T, const size_t blocks, const nb_qmat *w, size_t tile_no, const nb_q8 *x,
+                   size_t t0, float *y, size_t ldy) {
+  q8_tables tables = q8_load_tables(f, w);
+  const uint8_t *p = w->codes + tile_no * w->n_blocks * (size_t)f.bits * 64;
+  const int8_t *scale = w->scale + tile_no * w->n_groups * NB_TILE;
+  const int8_t *q = x->q + t0 * x->Kp;
+  v16 acc[Q8_FEW];
+  for (int t = 0; t < T; t++) acc[t] = v_set(0);
+  for (size_t b = 0; b < w->n_blocks; b += blocks) {
+    q8_acc sum[Q8_FEW][2];
+    for (int t = 0; t < T; t++)
+      for (int i = 0; i < 2; i++) sum[t][i] = q8_start(i ? 0 : -q8_zero(f) * q8_sum(x, t0 + (size_t)t, b, blocks));
+    for (size_t i = 0; i < blocks; i++, p += f.bits * 64) {
+      b64 c[8];
+      for (int j = 0; j < f.bits; j++) __builtin_prefetch(p + Q8_AHEAD + 64 * j);
+      q8_unpack(f, tables, p, c);
+      for (int j = 0; j < 8; j++)
+        for (int t = 0; t < T; t++) {
+          q8_acc *s = &sum[t][T == 1 ? j & 1 : 0];
+          *s = q8_dot(*s, c[j], q8_inputs(q + (size_t)t * x->Kp + (b + i) * NB_BLOCK + 4 * (size_t)j), q8_positive(f));
+        }
+    }
+    v16 ws = v_load_i8(scale + b * NB_BLOCK / w->fmt.group * NB_TILE);
+    for (int t = 0; t < T; t++) {
+      float xs = x->scale[(t0 + (size_t)t) * (x->Kp / NB_QA_GROUP) + b * NB_BLOCK / NB_QA_GROUP];
+      q8_acc s = T == 1 ? q8_merge(sum[t][0], sum[t][1]) : sum[t][0];
+      acc[t] = v_fma(q8_float(s), v_mul(ws, v_set(xs)), acc[t]);
+    }
+  }
+  for (int t = 0; t < T; t++) q8_finish(w, tile_no, acc[t], y + (t0 + (size_t)t) * ldy);
+}
+
+/* One block of Q8_TILES tiles, unpacked, and the sums of a block of tokens. */
+typedef struct q8_scratch {
+  uint8_t w[Q8_K / 4][Q8_TILES][64];
+  float scale[Q8_K / NB_BLOCK][Q8_TILES][NB_TILE]; /* by step */
+  float acc[Q8_T][Q8_TILES][NB_TILE];
+} q8_scratch;
+
+_Static_assert(sizeof(q8_scratch) <= NB_LINEAR_SCRATCH, "scratch");
+
+INLINE void q8_unpack_tiles(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, size_t b0, size_t n_blocks,
+                            q8_scratch *s) {
+  q8_tables tables = q8_load_tables(f, w);
+  for (size_t i = 0; i < n_tiles; i++) {
+    const uint8_t *p = w->codes + ((tile_no + i) * w->n_blocks + b0) * (size_t)f.bits * 64;
+    for (size_t b = 0; b < n_blocks; b++, p += f.bits * 64) {
+      b64 c[8];
+      q8_unpack(f, tables, p, c);
+      for (int j = 0; j < 8; j++) b_store(s->w[8 * b + (size_t)j][i], c[j]);
+    }
+  }
+}
+
+/* R tokens from t (their sums in acc) and NT tiles meet the unpacked block of inputs from k0: n_steps of `step`.
+ * Both the exact sums of a step and the float sums of the block stay in registers. */
+INLINE void q8_micro(const int R, const size_t step, const bool positive, const q8_scratch *s, const nb_q8 *x, size_t t,
+                     size_t k0, size_t n_steps, int zero, float (*acc)[Q8_TILES][NB_TILE]) {
+  const size_t ldq = x->Kp, lds = x->Kp / NB_QA_GROUP, ldb = x->Kp / NB_BLOCK, blocks = step / NB_BLOCK;
+  const int8_t *q = x->q + t * ldq + k0;
+  const float *xscale = x->scale + t * lds + k0 / NB_QA_GROUP;
+  const int32_t *xsum = x->sum + t * ldb + k0 / NB_BLOCK;
+  const uint8_t(*w)[Q8_TILES][64] = s->w;
+  v16 f[Q8_TOKENS][Q8_TILES];
+  UNROLL for (int r = 0; r < Q8_TOKENS; r++)
+    if (r < R)
+      UNROLL for (int v = 0; v < Q8_TILES; v++) f[r][v] = v_load(acc[r][v]);
+  for (size_t i = 0; i < n_steps; i++, q += step, xsum += blocks) {
+    q8_acc sum[Q8_TOKENS][Q8_TILES];
+    UNROLL for (int r = 0; r < Q8_TOKENS; r++) {
+      if (r >= R) continue;
+      const int32_t *b = xsum + (size_t)r * ldb;
+      q8_acc start = q8_start(-zero * (blocks == 2 ? b[0] + b[1] : b[0]));
+      UNROLL for (int v = 0; v < Q8_TILES; v++) sum[r][v] = start;
+    }
+    for (int r = 0; r < R; r++) __builtin_prefetch(q + (size_t)(2 * Q8_TOKENS + r) * ldq); /* two tiles later */
+    for (size_t j = 0; j < step / 4; j++, w++) {
+      b64 c[Q8_TILES];
+      UNROLL for (int v = 0; v < Q8_TILES; v++) c[v] = b_hold(b_load((*w)[v]));
+      UNROLL for (int r = 0; r < Q8_TOKENS; r++) {
+      if (r >= R) continue;
+        b64 in = q8_inputs(q + (size_t)r * ldq + 4 * j);
+        UNROLL for (int v = 0; v < Q8_TILES; v++) sum[r][v] = q8_dot(sum[r][v], c[v], in, positive);
+      }
+    }
+    UNROLL for (int v = 0; v < Q8_TILES; v++) {
+      v16 ws = v_load(s->scale[i][v]);
+      UNROLL for (int r = 0; r < Q8_TOKENS; r++) {
+      if (r >= R) continue;
+        v16 xs = v_set(xscale[(size_t)r * lds + i * step / NB_QA_GROUP]);
+        f[r][v] = v_fma(q8_float(sum[r][v]), v_mul(ws, xs), f[r][v]);
+      }
+    }
+  }
+  UNROLL for (int r = 0; r < Q8_TOKENS; r++)
+    if (r < R)
+      UNROLL for (int v = 0; v < Q8_TILES; v++) v_store(acc[r][v], f[r][v]);
+}
+
+/* Copies of it, each compiled alone: gcc and clang keep the arrays in registers only then. */
+#define Q8_MICRO_ARGS                                                                                            \
+  const q8_scratch *s, const nb_q8 *x, size_t t, size_t k0, size_t n_steps, int zero, float (*acc)[Q8_TILES][NB_TILE]
+NOINLINE void q8_full64(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 64, false, s, x, t, k0, n_steps, zero, acc); }
+NOINLINE void q8_full32(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 32, false, s, x, t, k0, n_steps, zero, acc); }
+NOINLINE void q8_one64(Q8_MICRO_ARGS) { q8_micro(1, 64, false, s, x, t, k0, n_steps, zero, acc); }
+NOINLINE void q8_one32(Q8_MICRO_ARGS) { q8_micro(1, 32, false, s, x, t, k0, n_steps, zero, acc); }
+#if Q8_SIGNS
+NOINLINE void q8_full64p(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 64, true, s, x, t, k0, n_steps, zero, acc); }
+NOINLINE void q8_full32p(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 32, true, s, x, t, k0, n_steps, zero, acc); }
+NOINLINE void q8_one64p(Q8_MICRO_ARGS) { q8_micro(1, 64, true, s, x, t, k0, n_steps, zero, acc); }
+NOINLINE void q8_one32p(Q8_MICRO_ARGS) { q8_micro(1, 32, true, s, x, t, k0, n_steps, zero, acc); }
+#endif
+
+typedef void (*q8_micro_fn)(Q8_MICRO_ARGS);
+
+INLINE q8_micro_fn q8_full(size_t step, bool positive) {
+#if Q8_SIGNS
+  if (positive) return step == 64 ? q8_full64p : q8_full32p;
+#endif
+  (void)positive;
+  return step == 64 ? q8_full64 : q8_full32;
+}
+INLINE q8_micro_fn q8_one(size_t step, bool positive) {
+#if Q8_SIGNS
+  if (positive) return step == 64 ? q8_one64p : q8_one32p;
+#endif
+  (void)positive;
+  return step == 64 ? q8_one64 : q8_one32;
+}
+
+/* Fetches the lines [from, to) of a block of inputs of Q8_TILES tiles, whose codes are `stride` bytes apart. */
+INLINE void q8_fetch(const uint8_t *codes, size_t stride, size_t tile_lines, size_t from, size_t to) {
+  for (size_t i = from; i < to; i++) __builtin_prefetch(codes + i / tile_lines * stride + i % tile_lines * 64);
+}
+
+/* Q8_TILES tiles (or the last n_tiles: the others' sums are not used) and a block of tokens. While one block of
+ * inputs is used, the codes of the next are fetched. */
+INLINE void q8_many(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, const nb_q8 *x, size_t t0, size_t n_t,
+                    float *y, size_t ldy, q8_scratch *s) {
+  const size_t step = nb_min(w->fmt.group, NB_QA_GROUP), K = w->n_blocks * NB_BLOCK;
+  const size_t block = (size_t)f.bits * 64, tile_lines = Q8_K / NB_BLOCK * (size_t)f.bits;
+  q8_micro_fn full = q8_full(step, q8_positive(f)), one = q8_one(step, q8_positive(f));
+  memset(s->acc, 0, n_t * sizeof *s->acc);
+  for (size_t k = 0; k < K; k += Q8_K) {
+    size_t n_k = nb_min(K - k, Q8_K), n_steps = n_k / step, t = 0;
+    q8_unpack_tiles(f, w, tile_no, n_tiles, k / NB_BLOCK, n_k / NB_BLOCK, s);
+    for (size_t i = 0; i < n_steps; i++)
+      for (size_t v = 0; v < n_tiles; v++) {
+        const int8_t *scale = w->scale + ((tile_no + v) * w->n_groups + (k + i * step) / w->fmt.group) * NB_TILE;
+        v_store(s->scale[i][v], v_load_i8(scale));
+      }
+    const size_t next = k + n_k < K ? tile_no * w->n_blocks + (k + n_k) / NB_BLOCK : (tile_no + Q8_TILES) * w->n_blocks;
+    const size_t lines = next < w->n_tiles * w->n_blocks ? Q8_TILES * tile_lines : 0;
+    for (; t + Q8_TOKENS <= n_t; t += Q8_TOKENS) {
+      q8_fetch(w->codes + next * block, w->n_blocks * block, tile_lines, lines * t / n_t, lines * (t + Q8_TOKENS) / n_t);
+      full(s, x, t0 + t, k, n_steps, q8_zero(f), s->acc + t);
+    }
+    for (; t < n_t; t++) one(s, x, t0 + t, k, n_steps, q8_zero(f), s->acc + t);
+  }
+  for (size_t t = 0; t < n_t; t++)
+    for (size_t v = 0; v < n_tiles; v++) q8_finish(w, tile_no + v, v_load(s->acc[t][v]), y + (t0 + t) * ldy);
+}
+
+INLINE void q8_few_any(q8_fmt f, const int T, const nb_qmat *w, size_t i, const nb_q8 *x, float *y, size_t ldy) {
+  if (w->fmt.group == 32) q8_few(f, T, 1, w, i, x, 0, y, ldy);
+  else q8_few(f, T, 2, w, i, x, 0, y, ldy);
+}
+
+INLINE void q8_run(q8_fmt f, const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 *x, float *y, size_t ldy,
+                   void *scratch) {
+  if (x->T <= Q8_FEW) {
+    for (size_t i = tile0; i < tile1; i++) switch (x->T) {
+      case 1: q8_few_any(f, 1, w, i, x, y, ldy); break;
+      case 2: q8_few_any(f, 2, w, i, x, y, ldy); break;
+      case 3: q8_few_any(f, 3, w, i, x, y, ldy); break;
+      case 4: q8_few_any(f, 4, w, i, x, y, ldy); break;
+      default: break;
+      }
+    return;
+  }
+  for (size_t t = 0; t < x->T; t += Q8_T)
+    for (size_t i = tile0; i < tile1; i += Q8_TILES)
+      q8_many(f, w, i, nb_min(tile1 - i, Q8_TILES), x, t, nb_min(x->T - t, Q8_T), y, ldy, scratch);
+}
+
+/* One function a format, so that each is optimised alone. */
+#define Q8_ARGS const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 *x, float *y, size_t ldy, void *scratch
+NOINLINE void q8_u3(Q8_ARGS) { q8_run((q8_fmt){3, false}, w, tile0, tile1, x, y, ldy, scratch); }
+NOINLINE void q8_u4(Q8_ARGS) { q8_run((q8_fmt){4, false}, w, tile0, tile1, x, y, ldy, scratch); }
+NOINLINE void q8_u5(Q8_ARGS) { q8_run((q8_fmt){5, false}, w, tile0, tile1, x, y, ldy, scratch); }
+NOINLINE void q8_u6(Q8_ARGS) { q8_run((q8_fmt){6, false}, w, tile0, tile1, x, y, ldy, scratch); }
+NOINLINE void q8_u7(Q8_ARGS) { q8_run((q8_fmt){7, false}, w, tile0, tile1, x, y, ldy, scratch); }
+NOINLINE void q8_u8(Q8_ARGS) { q8_run((q8_fmt){8, false}, w, tile0, tile1, x, y, ldy, scratch); }
+NOINLINE void q8_t3(Q8_ARGS) { q8_run((q8_fmt){3, true}, w, tile0, tile1, x, y, ldy, scratch); }
+NOINLINE void q8_t4(Q8_ARGS) { q8_run((q8_fmt){4, true}, w, tile0, tile1, x, y, ldy, scratch); }
+NOINLINE void q8_t5(Q8_ARGS) { q8_run((q8_fmt){5, true}, w, tile0, tile1, x, y, ldy, scratch); }
+
+static void linear_q8(Q8_ARGS) {
+  static void (*const run[2][9])(Q8_ARGS) = {{0, 0, 0, q8_u3, q8_u4, q8_u5, q8_u6, q8_u7, q8_u8},
+                                             {0, 0, 0, q8_t3, q8_t4, q8_t5, 0, 0, 0}};
+  run[w->fmt.table][w->fmt.bits](w, tile0, tile1, x, y, ldy, scratch);
+}
+
+#endif
