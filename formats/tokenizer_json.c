@@ -356,6 +356,8 @@ static nb_status read_model(const cJSON *root, const char *where, nb_tokenizer *
     if (st != NB_OK) return nb_fail_in(err, st, "%s", where);
   }
   size_t rank = 0;
+  st = nb_tokenizer_index(t, err);
+  if (st != NB_OK) return nb_fail_in(err, st, "%s", where);
   for (const cJSON *c = merges->child; c; c = c->next) NB_TRY(read_merge(c, rank++, where, t, err));
   const char *unk = NULL;
   NB_TRY(nb_json_optional_string(model, where, "unk_token", &unk, err));
@@ -363,7 +365,9 @@ static nb_status read_model(const cJSON *root, const char *where, nb_tokenizer *
     st = nb_tokenizer_set_unk(t, nb_tokenizer_find(t, unk, strlen(unk)), err);
     if (st != NB_OK) return nb_fail_in(err, st, "%s: unk_token \"%s\"", where, unk);
   }
-  return read_added(added, where, t, err);
+  NB_TRY(read_added(added, where, t, err));
+  st = nb_tokenizer_index(t, err);
+  return st == NB_OK ? st : nb_fail_in(err, st, "%s", where);
 }
 
 /* ---- tokenizer_config.json ---- */

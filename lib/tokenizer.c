@@ -48,7 +48,7 @@ nb_status nb_tokenizer_new(size_t n_ids, size_t n_merges, unsigned bpe_flags, nb
   NB_GOTO(nb_new(&t->token, n_ids, sizeof *t->token, "a vocabulary", err));
   NB_GOTO(nb_new(&t->word, t->word_mask + 1, sizeof *t->word, "a vocabulary index", err));
   NB_GOTO(nb_new(&t->merge, t->merge_mask + 1, sizeof *t->merge, "a table of merges", err));
-  NB_GOTO(nb_new(&t->merge_list, n_merges, 2 * sizeof *t->merge_list, "a list of merges", err));
+  NB_GOTO(nb_new(&t->merge_list, n_merges, sizeof *t->merge_list, "a list of merges", err));
   NB_GOTO(nb_text_append(&t->pool, "", 0, err));
   NB_GOTO(nb_text_append(&t->chat, "", 0, err));
   memset(t->word, 0xff, (t->word_mask + 1) * sizeof *t->word);
@@ -84,22 +84,40 @@ void nb_tokenizer_free(nb_tokenizer *t) {
   nb_free(t);
 }
 
-/* The slot that holds the text, or the free one where it would go; *tag is its tag. */
-static word_slot *find_word(const nb_tokenizer *t, const char *text, size_t n, uint32_t *tag) {
-  uint64_t h = XXH3_64bits(text, n);
-  *tag = (uint32_t)(h >> 32);
-  for (size_t i = (size_t)h & t->word_mask;; i = (i + 1) & t->word_mask) {
+/* The slot that holds the text of this hash, or the free one where it would go. */
+static word_slot *find_word(const nb_tokenizer *t, uint64_t hash, const char *text, size_t n) {
+  uint32_t tag = (uint32_t)(hash >> 32);
+  for (size_t i = (size_t)hash & t->word_mask;; i = (i + 1) & t->word_mask) {
     word_slot *w = &t->word[i];
     if (w->id < 0) return w;
-    if (w->tag != *tag) continue;
+    if (w->tag != tag) continue;
     const token *k = &t->token[w->id];
     if (k->n == n && !memcmp(t->pool.s + k->at, text, n)) return w;
   }
 }
 
 int32_t nb_tokenizer_find(const nb_tokenizer *t, const char *text, size_t n) {
-  uint32_t tag;
-  return find_word(t, text, n, &tag)->id;
+  return find_word(t, XXH3_64bits(text, n), text, n)->id;
+}
+
+/* Enters the tokens that wait into the index: their slots are fetched from memory all at once. */
+nb_status nb_tokenizer_index(nb_tokenizer *t, nb_err *err) {
+  uint64_t hash[WAITING];
+  for (size_t i = 0; i < t->n_waiting; i++) {
+    const token *k = &t->token[t->waiting[i]];
+    hash[i] = XXH3_64bits(t->pool.s + k->at, k->n);
+    __builtin_prefetch(&t->word[(size_t)hash[i] & t->word_mask], 1);
+  }
+  for (size_t i = 0; i < t->n_waiting; i++) {
+    const token *k = &t->token[t->waiting[i]];
+    word_slot *w = find_word(t, hash[i], t->pool.s + k->at, k->n);
+    if (w->id >= 0)
+      return nb_fail(err, NB_ERR_FORMAT, "token \"%.60s\" has two ids, %d and %d", t->pool.s + k->at, w->id,
+                     t->waiting[i]);
+    *w = (word_slot){(uint32_t)(hash[i] >> 32), t->waiting[i]};
+  }
+  t->n_waiting = 0;
+  return NB_OK;
 }
 
 nb_status nb_tokenizer_add_token(nb_tokenizer *t, int32_t id, const char *text, size_t n, unsigned flags,
@@ -123,19 +141,15 @@ nb_status nb_tokenizer_add_token(nb_tokenizer *t, int32_t id, const char *text, 
     k->flags |= (uint16_t)flags;
     return NB_OK;
   }
-  uint32_t tag;
-  word_slot *w = find_word(t, text, n, &tag);
-  if (w->id >= 0)
-    return nb_fail(err, NB_ERR_FORMAT, "token \"%.*s\" has two ids, %d and %d", shown, text, w->id, id);
   if (t->pool.n > UINT32_MAX - n - 1)
     return nb_fail(err, NB_ERR_FORMAT, "the vocabulary's text exceeds 4 GiB");
-  *w = (word_slot){tag, id};
   k->at = (uint32_t)t->pool.n;
   k->n = (uint16_t)n;
   k->flags = (uint16_t)flags;
-  t->n_words++;
   NB_TRY(nb_text_append(&t->pool, text, n, err));
-  return nb_text_append(&t->pool, "", 1, err);
+  NB_TRY(nb_text_append(&t->pool, "", 1, err));
+  t->waiting[t->n_waiting++] = id;
+  return t->n_waiting == WAITING ? nb_tokenizer_index(t, err) : NB_OK;
 }
 
 static size_t merge_slot(const nb_tokenizer *t, int32_t left, int32_t right) {
@@ -151,22 +165,27 @@ const merge *nb_merge_find(const nb_tokenizer *t, int32_t left, int32_t right) {
   }
 }
 
-nb_status nb_tokenizer_add_merge(nb_tokenizer *t, int32_t left, int32_t right, nb_err *err) {
-  size_t rank = t->n_merges;
+/* The token of the model with this id, or NULL. */
+static const token *model_token(const nb_tokenizer *t, int32_t id) {
+  return id >= 0 && (size_t)id < t->n_ids && (t->token[id].flags & NB_TOKEN_MODEL) ? &t->token[id] : NULL;
+}
+
+void nb_merge_prefetch(const nb_tokenizer *t, int32_t left, int32_t right) {
+  if (model_token(t, left) && model_token(t, right))
+    __builtin_prefetch(&t->merge[merge_slot(t, left, right)], 1);
+}
+
+nb_status nb_tokenizer_add_merge_to(nb_tokenizer *t, int32_t left, int32_t right, int32_t result,
+                                    nb_err *err) {
+  size_t rank = t->n_merges, k;
+  const token *a = model_token(t, left), *b = model_token(t, right), *c = model_token(t, result);
   if (rank >= t->max_merges)
     return nb_fail(err, NB_ERR_FORMAT, "there are more than %zu merges", t->max_merges);
-  for (int k = 0; k < 2; k++) {
-    int32_t id = k ? right : left;
-    if (id < 0 || (size_t)id >= t->n_ids || !(t->token[id].flags & NB_TOKEN_MODEL))
-      return nb_fail(err, NB_ERR_FORMAT,
-                     "merge %zu names token id %d, which the model's vocabulary does not have", rank, id);
-  }
-  const token *a = &t->token[left], *b = &t->token[right];
-  char joined[2 * NB_MAX_TOKEN_BYTES];
-  memcpy(joined, t->pool.s + a->at, a->n);
-  memcpy(joined + a->n, t->pool.s + b->at, b->n);
-  int32_t result = nb_tokenizer_find(t, joined, (size_t)a->n + b->n);
-  if (result < 0 || !(t->token[result].flags & NB_TOKEN_MODEL))
+  if (!a || !b)
+    return nb_fail(err, NB_ERR_FORMAT,
+                   "merge %zu names token id %d, which the model's vocabulary does not have", rank,
+                   a ? right : left);
+  if (!c || c->n != a->n + b->n)
     return nb_fail(err, NB_ERR_FORMAT,
                    "merge %zu joins \"%.60s\" and \"%.60s\" to a token that the vocabulary does not have",
                    rank, t->pool.s + a->at, t->pool.s + b->at);
@@ -174,15 +193,24 @@ nb_status nb_tokenizer_add_merge(nb_tokenizer *t, int32_t left, int32_t right, n
   while (t->merge[i].left >= 0 && (t->merge[i].left != left || t->merge[i].right != right))
     i = (i + 1) & t->merge_mask;
   t->merge[i] = (merge){left, right, result, (uint32_t)rank};
-  t->merge_list[2 * rank] = left;
-  t->merge_list[2 * rank + 1] = right;
+  t->merge_list[rank] = (listed_merge){left, right, result};
   t->n_merges++;
 
-  size_t k, last_at = a->n - nb_utf8_back(t->pool.s + a->at, a->n);
-  uint32_t bit =
-      nb_cross_bit(nb_utf8_get(t->pool.s + a->at + last_at, &k), nb_utf8_get(t->pool.s + b->at, &k));
+  const char *text = t->pool.s + c->at; /* where the two meet in it: a's last character and b's first */
+  size_t last = a->n - nb_utf8_back(text, a->n);
+  uint32_t bit = nb_cross_bit(nb_utf8_get(text + last, &k), nb_utf8_get(text + a->n, &k));
   t->cross[bit >> 6] |= (uint64_t)1 << (bit & 63);
   return NB_OK;
+}
+
+nb_status nb_tokenizer_add_merge(nb_tokenizer *t, int32_t left, int32_t right, nb_err *err) {
+  const token *a = model_token(t, left), *b = model_token(t, right);
+  char joined[2 * NB_MAX_TOKEN_BYTES];
+  NB_TRY(nb_tokenizer_index(t, err));
+  if (!a || !b) return nb_tokenizer_add_merge_to(t, left, right, -1, err);
+  memcpy(joined, t->pool.s + a->at, a->n);
+  memcpy(joined + a->n, t->pool.s + b->at, b->n);
+  return nb_tokenizer_add_merge_to(t, left, right, nb_tokenizer_find(t, joined, (size_t)a->n + b->n), err);
 }
 
 nb_status nb_tokenizer_set_unk(nb_tokenizer *t, int32_t id, nb_err *err) {
@@ -330,6 +358,7 @@ fail:
 }
 
 nb_status nb_tokenizer_finish(nb_tokenizer *t, nb_err *err) {
+  NB_TRY(nb_tokenizer_index(t, err));
   for (uint32_t cp = 0; cp < DIRECT; cp++) t->direct[cp] = -1;
   for (size_t id = 0; id < t->n_ids; id++) {
     const token *k = &t->token[id];

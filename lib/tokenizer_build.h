@@ -100,12 +100,19 @@ nb_status nb_tokenizer_new(size_t n_ids, size_t n_merges, unsigned bpe_flags, nb
  * token): the flags add up. Fails when the id is out of range or taken, or another id has this text. */
 nb_status nb_tokenizer_add_token(nb_tokenizer *t, int32_t id, const char *text, size_t n, unsigned flags,
                                  nb_err *err);
-/* The id of a token defined so far, or -1. */
+/* Makes the tokens defined so far known to nb_tokenizer_find. Fails when two of them have the same text;
+ * adding tokens and merges may report that too. */
+nb_status nb_tokenizer_index(nb_tokenizer *t, nb_err *err);
+/* The id of an indexed token, or -1. */
 int32_t nb_tokenizer_find(const nb_tokenizer *t, const char *text, size_t n);
 
 /* The next merge: left and right become the token whose text is theirs joined. A pair that comes again
  * takes the later rank. Fails when a token is unknown or there is no joined one. */
 nb_status nb_tokenizer_add_merge(nb_tokenizer *t, int32_t left, int32_t right, nb_err *err);
+
+/* The same when the result is known. Its text is not compared again, only its length. */
+nb_status nb_tokenizer_add_merge_to(nb_tokenizer *t, int32_t left, int32_t right, int32_t result,
+                                    nb_err *err);
 
 /* What becomes of unknown characters without byte fallback; -1 (the default): they are dropped. */
 nb_status nb_tokenizer_set_unk(nb_tokenizer *t, int32_t id, nb_err *err);

@@ -17,6 +17,10 @@ typedef struct merge {
   uint32_t rank;
 } merge;
 
+typedef struct listed_merge {
+  int32_t left, right, result;
+} listed_merge;
+
 typedef struct word_slot {
   uint32_t tag; /* upper half of the text's hash */
   int32_t id;   /* -1: free slot */
@@ -41,7 +45,7 @@ typedef struct step {
   nb_regex *regex; /* compiled pattern, or NULL */
 } step;
 
-enum { DIRECT = 0x3000, CROSS_BITS = 18 };
+enum { DIRECT = 0x3000, CROSS_BITS = 18, WAITING = 64 };
 
 struct nb_tokenizer {
   unsigned bpe; /* NB_BPE_* */
@@ -49,15 +53,17 @@ struct nb_tokenizer {
   size_t n_ids;
   token *token; /* (n_ids) */
   nb_text pool; /* texts of tokens */
-  size_t n_words, word_mask;
+  size_t word_mask;
   word_slot *word; /* (word_mask + 1) open addressing by text */
   size_t n_merges, max_merges, merge_mask;
-  merge *merge;        /* (merge_mask + 1) open addressing by pair */
-  int32_t *merge_list; /* (2, max_merges) the pairs in rank order */
+  merge *merge;             /* (merge_mask + 1) open addressing by pair */
+  listed_merge *merge_list; /* (max_merges) in rank order */
   step *step[NB_STAGES];
   size_t n_step[NB_STAGES], cap_step[NB_STAGES];
   nb_ids before, after;
   nb_text chat;
+  size_t n_waiting;
+  int32_t waiting[WAITING]; /* ids that are not in the index of words yet */
   /* made by finish */
   added_set raw, normal; /* added tokens looked for before and after normalization */
   nb_text normal_pool;
@@ -112,6 +118,7 @@ nb_status nb_bpe_encode(const nb_tokenizer *t, scratch *s, const char *text, siz
                         nb_err *err);
 
 /* tokenizer.c */
+void nb_merge_prefetch(const nb_tokenizer *t, int32_t left, int32_t right);
 const merge *nb_merge_find(const nb_tokenizer *t, int32_t left, int32_t right);
 static inline uint32_t nb_cross_bit(uint32_t a, uint32_t b) {
   return (a * 0x9e3779b1u ^ b * 0x85ebca77u) >> (32 - CROSS_BITS);

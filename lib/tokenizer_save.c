@@ -12,14 +12,15 @@
  *   tokens, `ids` times          number 2 * length + f; if f: 1 byte, the token's flags (tokenizer_build.h),
  *                                0 for an id that is not used; without f the flags are 1, of the model;
  *                                the text, UTF-8
- *   merges, in rank order        number left, number right: ids; the joined text names the result
- *   steps, three lists           normalizers, pre-tokenizers, decoders; each a number, the count, and a step:
- *                                1 byte kind, 1 byte flags, 1 byte behavior + 8 * prepend,
- *                                number start, number stop, string pattern, string content
- *   template                     number n, n numbers (ids before); the same for the ids after
+ *   merges, in rank order        number left, number right: ids; number r: the id of the two joined is that
+ * of the merge before (-1 for the first) plus 1 plus r / 2 for an even r, and minus (r + 1) / 2 for an odd
+ * one steps, three lists           normalizers, pre-tokenizers, decoders; each a number, the count, and a
+ * step: 1 byte kind, 1 byte flags, 1 byte behavior + 8 * prepend, number start, number stop, string pattern,
+ * string content template                     number n, n numbers (ids before); the same for the ids after
  *   chat template                string
  *
- * and nothing behind it. All values are checked as those of a tokenizer.json are. */
+ * and nothing behind it. Values are checked as those of a tokenizer.json are, except that the joined text of
+ * a merge is compared by its length only. */
 #include "tokenizer_impl.h"
 
 enum { VERSION = 1 };
@@ -72,7 +73,15 @@ nb_status nb_tokenizer_save(const nb_tokenizer *t, nb_text *out, nb_err *err) {
     if (flagged) NB_TRY(nb_text_append(out, &flags, 1, err));
     NB_TRY(nb_text_append(out, t->pool.s + k->at, k->n, err));
   }
-  for (size_t i = 0; i < 2 * t->n_merges; i++) NB_TRY(put_number(out, (size_t)t->merge_list[i], err));
+  int64_t expected = 0;
+  for (size_t i = 0; i < t->n_merges; i++) {
+    const listed_merge *m = &t->merge_list[i];
+    int64_t off = m->result - expected;
+    NB_TRY(put_number(out, (size_t)m->left, err));
+    NB_TRY(put_number(out, (size_t)m->right, err));
+    NB_TRY(put_number(out, (size_t)(off < 0 ? -2 * off - 1 : 2 * off), err));
+    expected = (int64_t)m->result + 1;
+  }
   for (int stage = 0; stage < NB_STAGES; stage++) {
     NB_TRY(put_number(out, t->n_step[stage], err));
     for (size_t i = 0; i < t->n_step[stage]; i++) NB_TRY(put_step(out, &t->step[stage][i].s, err));
@@ -147,6 +156,28 @@ static nb_status get_tokens(reader *r, size_t n_ids, nb_tokenizer *t, nb_err *er
   return NB_OK;
 }
 
+/* Reads merges in batches, so that the slots they go to are fetched from memory all at once. */
+static nb_status get_merges(reader *r, size_t n_merges, nb_tokenizer *t, nb_err *err) {
+  listed_merge batch[64];
+  int64_t expected = 0;
+  NB_TRY(nb_tokenizer_index(t, err));
+  for (size_t done = 0; done < n_merges;) {
+    size_t n = nb_min(n_merges - done, 64);
+    for (size_t i = 0; i < n; i++) {
+      int32_t a = get_id(r), b = get_id(r);
+      int64_t off = get_number(r), result = expected + (off & 1 ? -(off + 1) / 2 : off / 2);
+      if (r->failed || result < 0 || result > INT32_MAX) return cut_short(err);
+      batch[i] = (listed_merge){a, b, (int32_t)result};
+      expected = result + 1;
+      nb_merge_prefetch(t, a, b);
+    }
+    for (size_t i = 0; i < n; i++)
+      NB_TRY(nb_tokenizer_add_merge_to(t, batch[i].left, batch[i].right, batch[i].result, err));
+    done += n;
+  }
+  return NB_OK;
+}
+
 static nb_status get_steps(reader *r, nb_stage stage, nb_tokenizer *t, nb_err *err) {
   uint32_t n = get_number(r);
   for (uint32_t i = 0; i < n; i++) {
@@ -188,16 +219,12 @@ static nb_status get_all(reader *r, nb_tokenizer **out, nb_err *err) {
   unsigned flags = get_byte(r);
   uint32_t n_ids = get_number(r), n_merges = get_number(r);
   int32_t unk = get_id(r) - 1, bos = get_id(r) - 1, eos = get_id(r) - 1;
-  /* a token takes at least one byte and a merge two: counts that lie do not reach an allocation */
-  if (r->failed || n_ids > left(r) || n_merges > left(r) / 2 || flags > 7) return cut_short(err);
+  /* a token takes at least one byte and a merge three: counts that lie do not reach an allocation */
+  if (r->failed || n_ids > left(r) || n_merges > left(r) / 3 || flags > 7) return cut_short(err);
   NB_TRY(nb_tokenizer_new(n_ids, n_merges, flags, out, err));
   nb_tokenizer *t = *out;
   NB_TRY(get_tokens(r, n_ids, t, err));
-  for (uint32_t i = 0; i < n_merges; i++) {
-    int32_t a = get_id(r), b = get_id(r);
-    if (r->failed) return cut_short(err);
-    NB_TRY(nb_tokenizer_add_merge(t, a, b, err));
-  }
+  NB_TRY(get_merges(r, n_merges, t, err));
   if (unk != -1) NB_TRY(nb_tokenizer_set_unk(t, unk, err));
   for (int stage = 0; stage < NB_STAGES; stage++) NB_TRY(get_steps(r, (nb_stage)stage, t, err));
   NB_TRY(get_template(r, t, err));

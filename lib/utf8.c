@@ -34,7 +34,10 @@ size_t nb_utf8_valid_prefix(const char *s, size_t n) {
   size_t i = 0, bad;
   uint32_t cp;
   while (i < n) {
-    size_t k = (unsigned char)s[i] < 0x80 ? 1 : nb_utf8_check(s + i, n - i, &cp, &bad);
+    unsigned char c = (unsigned char)s[i];
+    size_t k = c < 0x80 ? 1 : 0; /* and the two shortest forms without a call */
+    if (c >= 0xc2 && c < 0xe0 && i + 1 < n && ((unsigned char)s[i + 1] & 0xc0) == 0x80) k = 2;
+    if (!k) k = nb_utf8_check(s + i, n - i, &cp, &bad);
     if (!k) break;
     i += k;
   }
