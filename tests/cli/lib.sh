@@ -95,3 +95,16 @@ big() {
   dd if=/dev/zero of="$1/model.safetensors" bs=1 count=0 seek=$((8 + big_n + big_at)) 2>/dev/null
   rm big.header
 }
+
+# questions FILE N: N short questions with four choices, of three subjects.
+questions() {
+  q_i=0
+  while [ "$q_i" -lt "$2" ]; do
+    printf '{"id": "q%s", "subject": "s%s", "question": "the %s?", "choices": ["a", "b", "in", "the"], "answer": "%s"}\n' \
+      "$q_i" $((q_i % 3)) "$q_i" "$(echo ABCD | cut -c $((q_i % 4 + 1)))"
+    q_i=$((q_i + 1))
+  done >"$1"
+}
+
+# answers FILE: the lines of a result that must not depend on how the run was made.
+answers() { grep -E '^\{"id"|^"(total|macro)"' "$1"; }
