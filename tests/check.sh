@@ -8,6 +8,7 @@ trap 'rm -f "$log"' EXIT
 trap 'exit 1' INT TERM
 p=0 f=0 s=0
 for suite in lint unit check-kernels replay cli install-check; do
+  [ "$suite" != check-kernels ] || ls tests/kernels/*.c >/dev/null 2>&1 || continue
   echo "== $suite"
   { $make --no-print-directory "$suite"; echo "exit $?"; } >"$log" 2>&1
   grep -v '^exit [0-9]*$' "$log"
