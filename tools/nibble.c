@@ -23,7 +23,7 @@ static const command commands[] = {
     {"inspect", cmd_inspect, "show architecture, tensors, types and bytes"},
     // {"diff", cmd_diff, "compare two checkpoints or files tensor by tensor"},
     {"export", cmd_export, "write a file back as a Hugging Face checkpoint"},
-    // {"generate", cmd_generate, "answer a prompt"},
+    {"generate", cmd_generate, "answer a prompt"},
     {"tokenize", cmd_tokenize, "turn text into token ids, or ids into text"},
     {"eval", cmd_eval, "measure accuracy on multiple-choice sets such as MMLU"},
     // {"compare", cmd_compare, "judge a run against a baseline, question by question"},
