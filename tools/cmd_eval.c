@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "evaluate.h"
+#include "merge.h"
 #include "outfile.h"
 #include "progress_cli.h"
 #include "report_text.h"
@@ -130,7 +131,7 @@ int cmd_eval(int argc, char **argv) {
       CLI_INT("limit", 0, "N", 1, 1e9, &o.limit, "only the first N questions of each subject"),
       CLI_INT("sample", 0, "N", 1, 1e9, &o.sample, "N questions in all, drawn from every subject in proportion"),
       CLI_U64("seed", 0, "N", &o.seed, "of the drawing (1)"),
-      CLI_STRING("shard", 0, "I/N", &o.shard, "only the I-th of N parts, for `nibble merge`"),
+      CLI_STRING("shard", 0, "I/N|auto", &o.shard, "only the I-th of N parts, for `nibble merge`; auto: from Slurm, MPI or CI"),
       CLI_LIST("out", 'o', "FILE", &o.out, "write the result file, for `nibble compare` (once for each model)"),
       CLI_FLAG("texts", 0, &o.texts, "put the questions' texts into results"),
       CLI_STRING("journal", 0, "FILE", &o.journal, "keep answers here; a run that was killed goes on from it"),
@@ -154,7 +155,6 @@ int cmd_eval(int argc, char **argv) {
               "  nibble eval phi3.nbl --task custom --data mine.jsonl\n"};
   cli_common common;
   cli_args args;
-  nb_err err;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   if (!o.data) return cli_usage(&cmd, "--data PATH is missing");
   if (o.out.n && o.out.n != (size_t)args.n)
@@ -164,7 +164,13 @@ int cmd_eval(int argc, char **argv) {
                            .plain = o.bos[0] == 'n', .texts = o.texts,
                            .select = {.subjects = o.subjects, .limit = (size_t)o.limit, .sample = (size_t)o.sample,
                                       .seed = o.seed}};
-  if (o.shard && !parse_shard(o.shard, &eo.select)) return cli_usage(&cmd, "--shard '%s': want I/N, 1 <= I <= N", o.shard);
+  nb_err err;
+  if (o.shard && !strcmp(o.shard, "auto")) {
+    const char *source;
+    nb_status found = nb_shard_auto(getenv, &eo.select.shard, &eo.select.shards, &source, &err);
+    if (found != NB_OK) return cli_fail(found, &err);
+    cli_note(&common, "shard %zu of %zu (%s)", eo.select.shard + 1, eo.select.shards, source);
+  } else if (o.shard && !parse_shard(o.shard, &eo.select)) return cli_usage(&cmd, "--shard '%s': want I/N, 1 <= I <= N", o.shard);
   nb_evaluation e = {.n = 0};
   nb_status st = nb_evaluation_prepare(&eo, &e, &err);
   if (st == NB_OK) st = run_all(&o, &common, &e, &args, &err);

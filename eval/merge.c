@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "merge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- merging ---- */
+
+/* Whether two shards are of one run: everything but the shard's number. */
+static bool same_run(const nb_result *a, const nb_result *b) {
+  const nb_protocol *p = &a->protocol, *q = &b->protocol;
+  return !strcmp(p->task, q->task) && !strcmp(p->preset, q->preset) && !strcmp(p->split, q->split) &&
+         !strcmp(p->subjects, q->subjects) && !strcmp(p->data_hash, q->data_hash) &&
+         p->task_version == q->task_version && p->shots == q->shots && p->score == q->score && p->metric == q->metric &&
+         p->ties_wrong == q->ties_wrong && p->plain == q->plain && p->limit == q->limit && p->sample == q->sample &&
+         p->seed == q->seed && p->shards == q->shards && p->questions == q->questions && a->texts == b->texts &&
+         !strcmp(a->model.hash, b->model.hash) && !strcmp(a->model.kv, b->model.kv);
+}
+
+static nb_status find_shard(const nb_result *shard, size_t n, size_t want, const nb_result **out, nb_err *err) {
+  *out = NULL;
+  for (size_t i = 0; i < n; i++) {
+    if (shard[i].protocol.shard != want) continue;
+    if (*out) return nb_fail(err, NB_ERR_ARG, "shard %zu of %zu is given twice", want + 1, shard[0].protocol.shards);
+    *out = &shard[i];
+  }
+  return *out ? NB_OK : nb_fail(err, NB_ERR_ARG, "shard %zu of %zu is missing", want + 1, shard[0].protocol.shards);
+}
+
+static void add_measured(nb_measured *to, const nb_measured *m) {
+  to->seconds += m->seconds, to->prompt_seconds += m->prompt_seconds;
+  to->tokens += m->tokens, to->tokens_alone += m->tokens_alone;
+  nb_memory *most = &to->memory.most;
+  most->file_bytes = nb_larger(most->file_bytes, m->memory.most.file_bytes);
+  most->anon_bytes = nb_larger(most->anon_bytes, m->memory.most.anon_bytes);
+  most->peak_bytes = nb_larger(most->peak_bytes, m->memory.most.peak_bytes);
+  to->kv_bytes = nb_larger(to->kv_bytes, m->kv_bytes);
+}
+
+nb_status nb_merge(const nb_result *shard, size_t n, nb_result *out, nb_err *err) {
+  *out = (nb_result){0};
+  size_t shards = shard[0].protocol.shards, total = 0;
+  if (!shards) return nb_fail(err, NB_ERR_ARG, "%s: this run is no shard", shard[0].model.name);
+  for (size_t i = 1; i < n; i++)
+    if (!same_run(&shard[0], &shard[i]))
+      return nb_fail(err, NB_ERR_ARG, "file %zu is a shard of another run (task, settings, data or model differ)", i + 1);
+  for (size_t i = 0; i < n; i++) total += shard[i].n;
+  nb_row *row = calloc(total + 1, sizeof *row);
+  if (!row) return nb_fail(err, NB_ERR_MEMORY, "out of memory: %zu answers", total);
+  *out = (nb_result){.protocol = shard[0].protocol, .model = shard[0].model, .texts = shard[0].texts, .row = row};
+  for (size_t s = 0; s < shards; s++) {
+    const nb_result *r;
+    nb_status st = find_shard(shard, n, s, &r, err);
+    if (st != NB_OK) return nb_result_free(out), st;
+    memcpy(row + out->n, r->row, r->n * sizeof *row);
+    out->n += r->n;
+    if (!r->has_measured) continue;
+    if (!out->has_measured) out->measured = r->measured, out->has_measured = true;
+    else add_measured(&out->measured, &r->measured);
+  }
+  out->protocol.shard = out->protocol.shards = 0;
+  if (n > shards || out->n != out->protocol.questions) {
+    nb_result_free(out);
+    return nb_fail(err, NB_ERR_ARG, "the shards hold %zu of the run's %zu questions", total, shard[0].protocol.questions);
+  }
+  return NB_OK;
+}
+
+/* ---- which shard am I ---- */
+
+/* The variable as a whole number. */
+static bool number(char *(*get)(const char *), const char *name, size_t *out) {
+  const char *s = name ? get(name) : NULL;
+  if (!s || !*s || strlen(s) > 9 || strspn(s, "0123456789") != strlen(s)) return false;
+  *out = strtoul(s, NULL, 10);
+  return true;
+}
+
+nb_status nb_shard_auto(char *(*get)(const char *name), size_t *shard, size_t *shards, const char **source,
+                        nb_err *err) {
+  static const struct { const char *what, *index, *count; } known[] = {
+      {"NIBBLE_SHARD", "NIBBLE_SHARD", "NIBBLE_SHARDS"}, /* from 1, as in --shard I/N */
+      {"Slurm job step", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"},
+      {"OpenMPI rank", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+      {"MPICH rank", "PMI_RANK", "PMI_SIZE"},
+      {"GitLab parallel job", "CI_NODE_INDEX", "CI_NODE_TOTAL"}, /* from 1 */
+      {"CircleCI node", "CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL"},
+      {"Buildkite job", "BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT"}};
+  size_t i = 0, n = 0, low = 0, high = 0, step = 1;
+  *source = NULL;
+  if (number(get, "SLURM_ARRAY_TASK_ID", &i) && number(get, "SLURM_ARRAY_TASK_MIN", &low) &&
+      number(get, "SLURM_ARRAY_TASK_MAX", &high)) {
+    number(get, "SLURM_ARRAY_TASK_STEP", &step);
+    if (!step || i < low || i > high || (i - low) % step)
+      return nb_fail(err, NB_ERR_ARG, "SLURM_ARRAY_TASK_ID %zu is not in the array %zu to %zu by %zu", i, low, high, step);
+    *source = "Slurm array", *shard = (i - low) / step, *shards = (high - low) / step + 1;
+    return NB_OK;
+  }
+  for (size_t k = 0; k < sizeof known / sizeof *known && !*source; k++)
+    if (number(get, known[k].index, &i) && number(get, known[k].count, &n) && (n > 1 || k == 0 || k > 3)) {
+      bool from_one = !strcmp(known[k].index, "NIBBLE_SHARD") || !strcmp(known[k].index, "CI_NODE_INDEX");
+      *source = known[k].what;
+      i -= from_one; /* wraps below 1 */
+    }
+  if (!*source)
+    return nb_fail(err, NB_ERR_ARG, "--shard auto: no Slurm array, MPI rank or CI node in the environment; use --shard I/N "
+                   "or NIBBLE_SHARD and NIBBLE_SHARDS");
+  if (i >= n) return nb_fail(err, NB_ERR_ARG, "--shard auto: the %s's number is outside its %zu", *source, n);
+  *shard = i, *shards = n;
+  return NB_OK;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* nibble compare: a candidate's run against a baseline's. */
+#include "cli.h"
+#include "commands.h"
+#include "outfile.h"
+#include "report.h"
+#include "table.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { EXIT_UNDECIDED = 4, MAX_ALSO = 32 };
+
+typedef struct options {
+  const char *gate_file, *junit, *summary, *html;
+  cli_list also;
+  double margin, max_drop, max_kld, min_accuracy, alpha;
+  uint64_t max_memory, max_total, seed;
+  int reps;
+  bool github, common, any_model;
+} options;
+
+/* The gate file first, then what the command line says. */
+static nb_status gather_gates(const options *o, nb_gates *g, nb_err *err) {
+  *g = nb_gates_default();
+  if (o->gate_file) NB_TRY(nb_gates_load(o->gate_file, g, err));
+  if (o->margin >= 0) g->margin = o->margin;
+  if (o->max_drop >= 0) g->max_drop = o->max_drop;
+  if (o->max_kld >= 0) g->max_kld = o->max_kld;
+  if (o->min_accuracy >= 0) g->min_accuracy = o->min_accuracy;
+  if (o->alpha > 0) g->alpha = o->alpha;
+  if (o->max_memory) g->max_memory = o->max_memory;
+  if (o->max_total) g->max_total_memory = o->max_total;
+  return NB_OK;
+}
+
+/* ---- on the terminal ---- */
+
+static void print_subjects(const nb_comparison *c) {
+  cli_table t;
+  cli_table_begin(&t, "lrrrrrrrrr");
+  const char *head[] = {"subject", "questions", "baseline", "candidate", "change", "gained", "lost", "p", "Holm", "BH"};
+  for (size_t i = 0; i < sizeof head / sizeof *head; i++) cli_table_cell(&t, "%s", head[i]);
+  cli_table_rule(&t);
+  for (size_t i = 0; i < c->n_subjects; i++) {
+    const nb_subject_change *s = &c->subject[i];
+    cli_table_cell(&t, "%s", *s->name ? s->name : "all");
+    cli_table_cell(&t, "%zu", s->n);
+    cli_table_cell(&t, "%.2f", 100 * s->base);
+    cli_table_cell(&t, "%.2f", 100 * s->cand);
+    cli_table_cell(&t, "%+.2f", 100 * (s->cand - s->base));
+    cli_table_cell(&t, "%zu", s->gained);
+    cli_table_cell(&t, "%zu", s->lost);
+    cli_table_cell(&t, "%.3g", s->p);
+    cli_table_cell(&t, "%.3g", s->holm);
+    cli_table_cell(&t, "%.3g", s->bh);
+  }
+  cli_table_end(&t, stdout);
+}
+
+static void print_comparison(const nb_comparison *c, const nb_gates *g, const nb_gate_report *report) {
+  const nb_protocol *p = &c->base->protocol;
+  printf("baseline   %s\ncandidate  %s\n%s%s%s, %zu shots, %zu questions\n\n", c->base->model.name, c->cand->model.name,
+         p->task, *p->preset ? " " : "", p->preset, p->shots, c->n);
+  if (c->n_subjects > 1) print_subjects(c), printf("\n");
+  double level = 100 * (1 - 2 * g->alpha);
+  printf("%-10s %.2f -> %.2f, change %+.2f points (%g %% interval %+.2f to %+.2f; whole subjects drawn %+.2f to %+.2f)\n",
+         nb_metric_name(p->metric), 100 * c->base_score, 100 * c->cand_score, 100 * c->diff, level, 100 * c->low,
+         100 * c->high, 100 * c->clustered.low, 100 * c->clustered.high);
+  printf("flips      %zu gained, %zu lost, exact McNemar p = %.3g; the same pick on %.2f %%\n", c->gained, c->lost,
+         c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n);
+  printf("answers    KL divergence mean %.5f (%.5f to %.5f), median %.5f, 99 %% %.4f, max %.3f; total variation %.4f\n",
+         c->kl.mean, c->kl.low, c->kl.high, c->kl_median, c->kl_p99, c->kl_max, c->tv_mean);
+  printf("power      %.1f %% to show a drop below %g points if there is none; 80 %% takes %.0f questions\n\n",
+         100 * c->test.power, g->margin, c->test.needed);
+  for (size_t i = 0; i < report->n; i++)
+    printf("%-9s  %s: %s\n", nb_verdict_name(report->gate[i].verdict), report->gate[i].name, report->gate[i].text);
+  printf("%s\n", nb_verdict_name(report->verdict));
+}
+
+/* ---- outputs ---- */
+
+typedef nb_status (*writer)(const nb_comparison *c, const nb_gate_report *g, nb_text *out, nb_err *err);
+
+static nb_status save(const char *path, writer write, const nb_comparison *c, const nb_gate_report *g, nb_err *err) {
+  nb_text text = {0};
+  if (!path) return NB_OK;
+  nb_status st = write(c, g, &text, err);
+  if (st == NB_OK) st = nb_outfile_save(path, text.s, text.n, err);
+  nb_text_free(&text);
+  return st;
+}
+
+static nb_status print(writer write, const nb_comparison *c, const nb_gate_report *g, nb_err *err) {
+  nb_text text = {0};
+  nb_status st = write(c, g, &text, err);
+  if (st == NB_OK) fwrite(text.s, 1, text.n, stdout);
+  nb_text_free(&text);
+  return st;
+}
+
+static nb_status save_html(const options *o, const nb_comparison *c, const nb_gate_report *g, nb_err *err) {
+  nb_result also[MAX_ALSO] = {{.n = 0}};
+  const nb_result *others[MAX_ALSO];
+  nb_text text = {0};
+  nb_status st = NB_OK;
+  if (!o->html) return NB_OK;
+  for (size_t i = 0; i < o->also.n; i++) {
+    NB_GOTO(nb_result_load(o->also.items[i], &also[i], err));
+    others[i] = &also[i];
+  }
+  NB_GOTO(nb_report_html(c, g, others, o->also.n, &text, err));
+  NB_GOTO(nb_outfile_save(o->html, text.s, text.n, err));
+fail:
+  nb_text_free(&text);
+  for (size_t i = 0; i < o->also.n; i++) nb_result_free(&also[i]);
+  return st;
+}
+
+static nb_status compare(const options *o, bool json, const char *base_path, const char *cand_path, nb_verdict *verdict,
+                         nb_err *err) {
+  nb_result base = {.n = 0}, cand = {.n = 0};
+  nb_comparison c = {.n = 0};
+  nb_gates g;
+  nb_gate_report report;
+  nb_status st;
+  NB_GOTO(gather_gates(o, &g, err));
+  NB_GOTO(nb_result_load(base_path, &base, err));
+  NB_GOTO(nb_result_load(cand_path, &cand, err));
+  nb_compare_opts co = {.alpha = g.alpha, .margin = isnan(g.margin) ? 0.01 : g.margin / 100, .common = o->common,
+                        .any_model = o->any_model, .reps = (size_t)o->reps, .seed = o->seed};
+  NB_GOTO(nb_compare(&base, &cand, &co, &c, err));
+  nb_gates_judge(&g, &c, &report);
+  NB_GOTO(save(o->junit, nb_report_junit, &c, &report, err));
+  NB_GOTO(save(o->summary, nb_report_markdown, &c, &report, err));
+  NB_GOTO(save_html(o, &c, &report, err));
+  if (json) NB_GOTO(print(nb_report_json, &c, &report, err));
+  else if (o->github) NB_GOTO(print(nb_report_github, &c, &report, err));
+  else print_comparison(&c, &g, &report);
+  *verdict = report.verdict;
+fail:
+  nb_comparison_free(&c);
+  nb_result_free(&base), nb_result_free(&cand);
+  return st;
+}
+
+int cmd_compare(int argc, char **argv) {
+  options o = {.margin = -1, .max_drop = -1, .max_kld = -1, .min_accuracy = -1, .alpha = -1, .reps = 10000, .seed = 1};
+  const cli_opt opts[] = {
+      CLI_STRING("gate", 0, "FILE", &o.gate_file, "limits in a file (nibble-gate.json); options go before it"),
+      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &o.margin, "the drop that would be accepted (1): pass when it is shown to be smaller"),
+      CLI_DOUBLE("max-drop", 0, "POINTS", 0, 100, &o.max_drop, "the largest drop observed, chance or not"),
+      CLI_DOUBLE("max-kld", 0, "NATS", 0, 1e6, &o.max_kld, "the largest mean KL divergence of the answers"),
+      CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &o.min_accuracy, "the candidate's lowest score"),
+      CLI_BYTES("max-memory", 0, "BYTES", &o.max_memory, "the candidate's memory of its own"),
+      CLI_BYTES("max-total-memory", 0, "BYTES", &o.max_total, "the candidate's memory with files' pages"),
+      CLI_DOUBLE("alpha", 0, "P", 1e-6, 0.4, &o.alpha, "chance of a wrong pass, or a wrong fail (0.05)"),
+      CLI_FLAG("common", 0, &o.common, "compare the questions that both runs have"),
+      CLI_FLAG("any-model", 0, &o.any_model, "compare models of different checkpoints"),
+      CLI_INT("resamples", 0, "N", 100, 1e6, &o.reps, "of the bootstrap (10000)"),
+      CLI_U64("seed", 0, "N", &o.seed, "of the bootstrap (1)"),
+      CLI_STRING("html", 0, "FILE", &o.html, "write a report for the browser, one file"),
+      CLI_LIST("also", 0, "RUN", &o.also, "another run for the report's chart of size against score"),
+      CLI_STRING("junit", 0, "FILE", &o.junit, "write JUnit XML, a test a gate"),
+      CLI_STRING("summary", 0, "FILE", &o.summary, "write a Markdown summary ($GITHUB_STEP_SUMMARY)"),
+      CLI_FLAG("github", 0, &o.github, "print GitHub Actions annotations instead of text"),
+      CLI_END,
+  };
+  const cli_command cmd = {
+      .name = "compare", .args = "BASE CAND", .opts = opts, .common = CLI_JSON,
+      .about = "Judges a candidate's result file (`nibble eval --out`) against a baseline's, question by question.\n"
+               "Exit status: 0 pass, 3 fail, 4 undecided (too few questions to tell), 1 or 2 when they cannot be compared.",
+      .min_args = 2, .max_args = 2};
+  cli_common common;
+  cli_args args;
+  nb_err err;
+  nb_verdict verdict = NB_VERDICT_PASS;
+  if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  if (o.also.n > MAX_ALSO) return cli_usage(&cmd, "--also: at most %d runs", MAX_ALSO);
+  nb_status st = compare(&o, common.json, args.items[0], args.items[1], &verdict, &err);
+  if (st != NB_OK) return cli_fail(st, &err);
+  return verdict == NB_VERDICT_PASS ? 0 : verdict == NB_VERDICT_FAIL ? 3 : EXIT_UNDECIDED;
+}
