@@ -162,10 +162,13 @@ $(B)/%.o: %.c | $(NEED)
 
 # ---- tests ----
 
+# The two commands for newcomers use every processor, unless -j was given.
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))
+
 .PHONY: test
 test: ## install what is missing, build, run every test
 	@sh tools/deps.sh
-	@$(MAKE) check
+	@$(MAKE) $(JOBS) check
 
 .PHONY: check
 check: all $(UNIT) ## every test, without network and without installing anything
@@ -238,7 +241,7 @@ install-check: ## installs into a scratch folder and builds the example against 
 .PHONY: demo
 demo: ## convert a checkpoint, evaluate both forms, print one table (MODEL= DATA= EVAL= for your own)
 	@sh tools/deps.sh
-	@$(MAKE) all
+	@$(MAKE) $(JOBS) all
 	@sh tools/demo.sh $(B)/nibble "$(MODEL)" "$(DATA)"
 
 # ---- install ----
