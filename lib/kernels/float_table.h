@@ -6,6 +6,7 @@
 #include "attention.h"
 #include "elementwise.h"
 #include "linear_float.h"
+#include "quant_fit.h"
 
 INLINE void set_float_kernels(nb_kernels *k) {
   k->quantize_q8 = quantize_q8;
@@ -17,6 +18,8 @@ INLINE void set_float_kernels(nb_kernels *k) {
   k->kv_store = kv_store;
   k->attention = attention;
   k->logsumexp = logsumexp;
+  k->quant_fit = quant_fit;
+  k->quant_codes = quant_codes;
 }
 
 #endif

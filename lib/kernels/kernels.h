@@ -56,6 +56,14 @@ typedef struct nb_attn {
   const uint8_t *own;     /* blocks n_shared, n_shared + 1, ... */
 } nb_attn;
 
+/* The levels that a quantiser rounds to, at most 32 (256 when uniform). */
+typedef struct nb_levels {
+  unsigned n;    /* levels */
+  bool uniform;  /* the levels are val[0] + 0, 1, ... n - 1 (integers); x goes to the nearest, ties to even */
+  float mid[NB_MAX_LEVELS - 1]; /* table: thresholds, ascending; x has the level number count of (mid[i] < x) */
+  float val[NB_MAX_LEVELS];     /* table: values, ascending; uniform: val[0] */
+} nb_levels;
+
 typedef struct nb_kernels {
   const char *name; /* "ref", "avx2", ... */
 
@@ -103,6 +111,14 @@ typedef struct nb_kernels {
    * out[d] = acc[d] / l + 0. A block without a visible key may be run or skipped (the + 0 hides -0, the only
    * trace of it). Every slot of a visible block is read: slots not stored yet must hold finite numbers (0). scratch: nb_attn_scratch_bytes. */
   void (*attention)(const nb_attn *a, void *scratch);
+
+  /* How well n weights (a multiple of 16, zero-padded) fit some levels at one scale: with t = level of w * inv,
+   * out[0] = sum of (imp * t) * w, out[1] = sum of (imp * t) * t, by 16 partial fmas and the tree.
+   * imp (n) weighs each; NULL is 1. A NaN weight has the lowest level and makes out[0] NaN. */
+  void (*quant_fit)(const float *w, const float *imp, size_t n, float inv, const nb_levels *lv, float out[2]);
+
+  /* The numbers of those levels, one a byte. */
+  void (*quant_codes)(const float *w, size_t n, float inv, const nb_levels *lv, uint8_t *code);
 
   /* log(sum(exp(x - max))) + max over n floats: 16 partials, the tree, then double-precision log. */
   double (*logsumexp)(const float *x, size_t n);
