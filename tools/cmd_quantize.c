@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble quantize: a Hugging Face checkpoint to one .nbl file. */
+#include "allocate.h"
 #include "cli.h"
 #include "commands.h"
 #include "mapfile.h"
@@ -14,8 +15,8 @@
 enum { MAX_TEXT = 1 << 30 };
 
 typedef struct options {
-  const char *out, *codes, *embed, *head, *calib;
-  int bits, group, tokens, seq, sweeps;
+  const char *out, *codes, *embed, *head, *calib, *budget, *preset;
+  int bits, group, tokens, seq, sweeps, probe_tokens, probe_layers;
   double damp, alpha;
   bool fast, no_gptq, no_tables, no_head, sequential;
   cli_list set;
@@ -62,11 +63,38 @@ static nb_status choose_formats(const options *o, const nb_config *c, nb_formats
   char bits[2] = {(char)('0' + o->bits), 0};
   nb_qfmt all;
   NB_TRY(parse_format(bits, o, &all, err));
-  NB_TRY(parse_format(o->embed, o, &f->embed, err));
-  NB_TRY(parse_format(o->head, o, &f->head, err));
+  NB_TRY(parse_format(o->embed ? o->embed : "4", o, &f->embed, err));
+  NB_TRY(parse_format(o->head ? o->head : "u6g64", o, &f->head, err));
   for (size_t i = 0; i < c->layers * NB_SLOTS; i++) f->slot[i] = all;
   for (size_t i = 0; i < o->set.n; i++) NB_TRY(apply_set(o->set.items[i], o, c, f, err));
   return NB_OK;
+}
+
+/* Spends the budget on what the options leave open. */
+static nb_status spend_budget(const options *o, const cli_common *common, quantize_job *j, nb_err *err) {
+  const nb_config *c = &j->model->model.config;
+  allocate_opts ao = {.fixed_embed = o->embed, .fixed_head = o->head, .probe_tokens = (size_t)o->probe_tokens,
+                      .probe_layers = (size_t)o->probe_layers};
+  const char *text = o->budget;
+  if (o->preset) text = !strcmp(o->preset, "phone") ? "1932735283" : "1800000000";
+  NB_TRY(allocate_parse(text, c, &ao.budget, err));
+  bool *fixed;
+  NB_TRY(nb_new(&fixed, c->layers * NB_SLOTS, sizeof *fixed, "the formats", err));
+  nb_formats probe = {.slot = j->formats.slot};
+  for (size_t i = 0; i < c->layers * NB_SLOTS; i++) probe.slot[i].bits = 255;
+  nb_status st = NB_OK;
+  for (size_t i = 0; i < o->set.n && st == NB_OK; i++) st = apply_set(o->set.items[i], o, c, &probe, err);
+  for (size_t i = 0; i < c->layers * NB_SLOTS; i++) fixed[i] = probe.slot[i].bits != 255;
+  ao.fixed_slot = fixed;
+  cli_progress p;
+  nb_progress cb = cli_progress_begin(&p, common, "measuring sensitivities", "probes");
+  ao.progress = &cb;
+  double predicted = 0;
+  if (st == NB_OK) st = allocate_formats(j, &ao, &predicted, err);
+  cli_progress_end(&p);
+  nb_free(fixed);
+  if (st == NB_OK) cli_note(common, "predicted KL divergence of the rounding: %.4f", predicted);
+  return st;
 }
 
 /* ---- calibration text ---- */
@@ -96,8 +124,14 @@ static cJSON *make_recipe(const options *o) {
   cJSON_AddNumberToObject(r, "bits", o->bits);
   cJSON_AddNumberToObject(r, "group", o->group);
   cJSON_AddStringToObject(r, "codes", o->codes);
-  cJSON_AddStringToObject(r, "embed", o->embed);
-  cJSON_AddStringToObject(r, "head", o->head);
+  if (o->embed) cJSON_AddStringToObject(r, "embed", o->embed);
+  if (o->head) cJSON_AddStringToObject(r, "head", o->head);
+  if (o->budget) cJSON_AddStringToObject(r, "budget", o->budget);
+  if (o->preset) cJSON_AddStringToObject(r, "preset", o->preset);
+  if (o->budget || o->preset) {
+    cJSON_AddNumberToObject(r, "probe_tokens", o->probe_tokens);
+    cJSON_AddNumberToObject(r, "probe_layers", o->probe_layers);
+  }
   cJSON *set = cJSON_AddArrayToObject(r, "set");
   for (size_t i = 0; i < o->set.n; i++) cJSON_AddItemToArray(set, cJSON_CreateString(o->set.items[i]));
   if (o->fast) return r;
@@ -186,8 +220,9 @@ static nb_status quantize(const options *o, const cli_common *common, const nb_o
   NB_GOTO(nb_new(&j.formats.slot, c->layers * NB_SLOTS, sizeof(nb_qfmt), "the formats", err));
   NB_GOTO(nb_new(&j.report, c->layers * NB_SLOTS + 2, sizeof(nb_quantised), "the report", err));
   NB_GOTO(choose_formats(o, c, &j.formats, err));
-  if (!o->fast) NB_GOTO(read_calibration(o, m, &ids, &j.calib, err));
+  if (o->calib) NB_GOTO(read_calibration(o, m, &ids, &j.calib, err));
   j.recipe = make_recipe(o);
+  if (o->budget || o->preset) NB_GOTO(spend_budget(o, common, &j, err));
   NB_GOTO(quantize_size(&j, err));
   char size[CLI_TEXT];
   cli_note(common, "%s will have %llu bytes (%s)", o->out, (unsigned long long)j.file_bytes,
@@ -207,7 +242,7 @@ fail:
 }
 
 int cmd_quantize(int argc, char **argv) {
-  options o = {.codes = "table", .embed = "4", .head = "u6g64", .bits = 4, .group = 64, .tokens = 16384, .seq = 512,
+  options o = {.codes = "table", .probe_tokens = 256, .probe_layers = 12, .bits = 4, .group = 64, .tokens = 16384, .seq = 512,
                .sweeps = 2, .damp = 0.01, .alpha = 0.25};
   const cli_opt opts[] = {
       CLI_STRING("out", 'o', "FILE", &o.out, "the file to write (required)"),
@@ -217,6 +252,10 @@ int cmd_quantize(int argc, char **argv) {
       CLI_STRING("embed", 0, "FORMAT", &o.embed, "the embedding: bits, a format such as u6g64, or dense (4)"),
       CLI_STRING("head", 0, "FORMAT", &o.head, "the head, likewise (u6g64)"),
       CLI_LIST("set", 0, "SLICE=FORMAT", &o.set, "the format of a slice (q, k, v, o, gate, up, down) or of one layer's: 3.v=t5g64"),
+      CLI_STRING("budget", 0, "SIZE", &o.budget, "choose the formats so that the file has at most this size: 1.8GiB, 1800MB, 4.05bpw"),
+      CLI_CHOICE("preset", 0, "phone|phone-small", &o.preset, "a budget of 1.8 GiB or of 1.8 GB"),
+      CLI_INT("probe-tokens", 0, "N", 16, 65536, &o.probe_tokens, "tokens by which the budget's sensitivities are measured (256)"),
+      CLI_INT("probe-layers", 0, "N", 0, 1024, &o.probe_layers, "layers that are measured, the others interpolated; 0: all (12)"),
       CLI_FLAG("fast", 0, &o.fast, "no calibration: the search for scales only"),
       CLI_STRING("calib", 'c', "FILE", &o.calib, "the text to calibrate on; without it --fast"),
       CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.tokens, "tokens of it to use (16384)"),

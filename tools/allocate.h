@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Spends a budget of bytes: chooses the formats of a quantize_job. */
+#ifndef NB_ALLOCATE_H
+#define NB_ALLOCATE_H
+
+#include "quantize.h"
+
+typedef struct allocate_opts {
+  uint64_t budget;               /* bytes of the whole file */
+  bool fixed_embed, fixed_head;  /* j->formats says what these are */
+  const bool *fixed_slot;        /* (layers, NB_SLOTS) likewise */
+  size_t probe_tokens, probe_layers;
+  const nb_progress *progress;   /* in probes */
+} allocate_opts;
+
+/* Fills j->formats. NB_ERR_ARG names the smallest possible size when the budget is below it. *predicted: the sum of the
+ * predicted KL divergences. */
+nb_status allocate_formats(quantize_job *j, const allocate_opts *o, double *predicted, nb_err *err);
+
+/* Text "1.8GiB", "1932735283", or "4.05bpw" of the whole file, as bytes. */
+nb_status allocate_parse(const char *text, const nb_config *c, uint64_t *bytes, nb_err *err);
+
+#endif
