@@ -72,11 +72,9 @@ static nb_status plain_matrix(const nb_linear *w, nb_qfmt fmt, const float *h, i
   void *data;
   NB_TRY(nb_new(&data, l.total, 1, what, err));
   nb_grid g;
-  nb_quant_loss loss;
   nb_grid_make(fmt, NULL, &g);
-  nb_status st = nb_quant_plain(&g, w, h, effort, o->threads, what, data, l.total, &loss, err);
+  nb_status st = nb_quant_plain(&g, w, h, effort, o->threads, what, data, l.total, NULL, err);
   q->data = data, q->n_bytes = l.total;
-  if (st == NB_OK) q->plain = q->loss = loss.total > 0 ? loss.error / loss.total : 0;
   if (st == NB_OK) st = o->put(o->ctx, q, err);
   nb_free(data);
   return st;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant.h"
 
+#include "cpu.h"
 #include "f16.h"
 #include "mem.h"
 #include "parallel.h"
@@ -28,24 +29,25 @@ void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g) {
     while (c + 1 < g->levels && 2 * i > g->value[c] + g->value[c + 1]) c++;
     g->nearest[i + 128] = (uint8_t)c;
   }
+  g->exact.n = (unsigned)g->levels, g->exact.uniform = !fmt.table;
+  for (int i = 0; i < (fmt.table ? g->levels : 1); i++) g->exact.val[i] = g->value[i];
+  for (int i = 0; fmt.table && i + 1 < g->levels; i++) g->exact.mid[i] = 0.5f * (float)(g->value[i] + g->value[i + 1]);
+  nb_kernels k = nb_kernels_select(nb_cpu_detect());
+  g->fit = k.quant_fit, g->codes = k.quant_codes;
 }
 
 /* ---- scales ---- */
 
-/* How well a scale does: sum(h w v) and sum(h v v) for the values v nearest to inv * w. */
-static void try_scale(const nb_grid *g, const float *w, const float *h, size_t n, float inv, float *num, float *den) {
-  float a = 0, b = 0;
-  for (size_t k = 0; k < n; k++) {
-    float v = g->value[nb_grid_nearest(g, inv * w[k])], hv = h ? h[k] * v : v;
-    a += hv * w[k];
-    b += hv * v;
-  }
-  *num = a, *den = b;
-}
-
 float nb_quant_fit_group(const nb_grid *g, const float *w, const float *h, size_t n, int effort) {
   static const float quick[] = {0.82f, 0.9f, 0.98f, 1.06f};
   static const float thorough[] = {0.7f, 0.75f, 0.79f, 0.83f, 0.87f, 0.91f, 0.95f, 0.99f, 1.03f, 1.07f, 1.12f, 1.2f};
+  float padded[2][NB_K_PAD]; /* the kernels want multiples of 16 */
+  if (n % 16) {
+    memset(padded, 0, sizeof padded);
+    memcpy(padded[0], w, n * sizeof *w);
+    if (h) memcpy(padded[1], h, n * sizeof *h);
+    w = padded[0], h = h ? padded[1] : NULL, n = nb_round_up(n, 16);
+  }
   const float *factor = effort ? thorough : quick;
   size_t n_factors = effort ? sizeof thorough / sizeof *thorough : sizeof quick / sizeof *quick;
   float peak = 0;
@@ -55,8 +57,9 @@ float nb_quant_fit_group(const nb_grid *g, const float *w, const float *h, size_
   float end = -(float)g->value[0], best = -1, scale = 0;
   for (int sign = 1; sign >= -1; sign -= 2)
     for (size_t i = 0; i < n_factors; i++) {
-      float num, den;
-      try_scale(g, w, h, n, (float)sign * end * factor[i] / peak, &num, &den);
+      float sum[2];
+      g->fit(w, h, n, (float)sign * end * factor[i] / peak, &g->exact, sum);
+      float num = sum[0], den = sum[1];
       if (den > 0 && num * (num / den) > best) best = num * (num / den), scale = num / den;
     }
   return scale;
@@ -103,6 +106,7 @@ typedef struct job {
   const nb_linear *w;
   const float *h;
   int effort;
+  bool want_loss;
   nb_qout out;
   uint8_t *scratch; /* a piece a thread */
   size_t piece;
@@ -110,7 +114,7 @@ typedef struct job {
   size_t *bad;         /* by tile: 1 + the index of a weight that is not finite, or 0 */
 } job;
 
-/* One row: its scales, codes and loss. Returns 1 + the first input whose weight is not finite or too large, or 0. */
+/* One row (w zero-padded to 16 inputs): its scales, codes and loss. Returns 1 + the first input whose weight is not finite or too large, or 0. */
 static size_t quantise_row(const job *j, const float *w, float *s, int8_t *scale, uint16_t *row_scale, uint8_t *code,
                            nb_quant_loss *loss) {
   const nb_qmat *m = &j->out.m;
@@ -125,8 +129,9 @@ static size_t quantise_row(const job *j, const float *w, float *s, int8_t *scale
   float r = nb_bf16_f32(*row_scale);
   for (size_t i = 0; i < m->n_groups; i++) {
     float step = r * scale[i], inv = step != 0 ? 1 / step : 0;
-    for (size_t k = i * group; k < nb_min(K, (i + 1) * group); k++) {
-      code[k] = (uint8_t)nb_grid_nearest(j->g, inv * w[k]);
+    size_t k0 = i * group, k1 = nb_min(K, k0 + group);
+    if (k0 < k1) j->g->codes(w + k0, nb_round_up(k1 - k0, 16), inv, &j->g->exact, code + k0);
+    for (size_t k = k0; j->want_loss && k < k1; k++) {
       double h = j->h ? j->h[k] : 1, e = w[k] - step * j->g->value[code[k]];
       loss->error += h * e * e;
       loss->total += h * (double)w[k] * w[k];
@@ -150,6 +155,7 @@ static void quantise_tiles(void *ctx, size_t begin, size_t end, int thread) {
     for (size_t r = 0; r < NB_TILE && t * NB_TILE + r < m->N; r++) {
       size_t n = t * NB_TILE + r;
       nb_linear_row(j->w, n, w);
+      memset(w + m->K, 0, (ld - m->K) * sizeof *w);
       size_t bad = quantise_row(j, w, s, scale + r * m->n_groups, &row_scale[r], code + r * ld, &loss);
       if (bad && !j->bad[t]) j->bad[t] = n * m->K + bad;
     }
@@ -160,7 +166,7 @@ static void quantise_tiles(void *ctx, size_t begin, size_t end, int thread) {
 
 nb_status nb_quant_plain(const nb_grid *g, const nb_linear *w, const float *h, int effort, int threads,
                          const char *what, void *data, size_t n_bytes, nb_quant_loss *loss, nb_err *err) {
-  job j = {.g = g, .w = w, .h = h, .effort = effort};
+  job j = {.g = g, .w = w, .h = h, .effort = effort, .want_loss = loss != NULL};
   nb_status st;
   NB_TRY(nb_qout_init(g, w->N, w->K, data, n_bytes, &j.out, err));
   const nb_qmat *m = &j.out.m;

@@ -9,6 +9,7 @@
 #ifndef NB_QUANT_H
 #define NB_QUANT_H
 
+#include "kernels/kernels.h"
 #include "progress.h"
 #include "qmat.h"
 #include "weights.h"
@@ -19,6 +20,9 @@ typedef struct nb_grid {
   int levels;           /* 2^bits */
   int8_t value[256];    /* by code, ascending */
   uint8_t nearest[256]; /* the code nearest to the integer i - 128 */
+  nb_levels exact;      /* the same for the kernels, which find the nearest exactly */
+  void (*fit)(const float *w, const float *h, size_t n, float inv, const nb_levels *lv, float out[2]);
+  void (*codes)(const float *w, size_t n, float inv, const nb_levels *lv, uint8_t *code);
 } nb_grid;
 
 /* The grid of a format, for a table of its own (2^bits ascending values) or the default one (NULL). */
@@ -60,8 +64,8 @@ typedef struct nb_quant_loss {
 } nb_quant_loss;
 
 /* Quantises a dense matrix row by row, tiles in parallel, into `data` (as nb_qout_init). h (K) or NULL. what names the
- * matrix in messages. loss may be NULL. NB_ERR_NUMERIC names the first weight that is NaN or infinite, or too large.
- * Progress is in weights, from `done` of `total` on. */
+ * matrix in messages. loss may be NULL, which is faster. NB_ERR_NUMERIC names the first weight that is NaN or infinite,
+ * or too large. */
 nb_status nb_quant_plain(const nb_grid *g, const nb_linear *w, const float *h, int effort, int threads,
                          const char *what, void *data, size_t n_bytes, nb_quant_loss *loss, nb_err *err);
 
