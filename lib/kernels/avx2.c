@@ -21,9 +21,13 @@ INLINE q8_acc q8_dot(q8_acc acc, b64 w, b64 x, bool positive) {
 }
 
 #include "linear_q8.h"
+#include "peak.h"
 
 void nb_kernels_avx2(nb_kernels *k) {
   k->name = "avx2";
   k->linear_q8 = linear_q8;
+  k->peak_int8 = peak_int8;
+  k->peak_f32 = peak_f32;
+  k->peak_read = peak_read;
   set_float_kernels(k);
 }

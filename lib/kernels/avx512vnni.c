@@ -51,9 +51,13 @@ INLINE q8_acc q8_merge(q8_acc a, q8_acc b) { return a + b; }
 INLINE v16 q8_float(q8_acc a) { return _mm512_cvtepi32_ps((__m512i)a); }
 
 #include "linear_q8.h"
+#include "peak.h"
 
 void nb_kernels_avx512vnni(nb_kernels *k) {
   k->name = "avx512vnni";
   k->linear_q8 = linear_q8;
+  k->peak_int8 = peak_int8;
+  k->peak_f32 = peak_f32;
+  k->peak_read = peak_read;
   set_float_kernels(k);
 }

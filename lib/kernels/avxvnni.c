@@ -22,8 +22,10 @@ INLINE q8_acc q8_dot(q8_acc acc, b64 w, b64 x, bool positive) {
 }
 
 #include "linear_q8.h"
+#include "peak.h"
 
 void nb_kernels_avxvnni(nb_kernels *k) {
   k->name = "avxvnni";
   k->linear_q8 = linear_q8;
+  k->peak_int8 = peak_int8;
 }

@@ -122,6 +122,12 @@ typedef struct nb_kernels {
 
   /* log(sum(exp(x - max))) + max over n floats: 16 partials, the tree, then double-precision log. */
   double (*logsumexp)(const float *x, size_t n);
+
+  /* The machine's limits, for benchmarks: multiply-adds in registers (returns how many were done; sink keeps the
+   * compiler from leaving them out) and reading n bytes of memory in order. */
+  uint64_t (*peak_int8)(size_t rounds, uint64_t *sink);
+  uint64_t (*peak_f32)(size_t rounds, uint64_t *sink);
+  uint64_t (*peak_read)(const uint8_t *p, size_t n);
 } nb_kernels;
 
 enum {

@@ -3,6 +3,7 @@
 #include "v16_ref.h"
 
 #include "float_table.h"
+#include "peak.h"
 
 enum { REF_T = 16 }; /* tokens that share an unpacked block */
 
@@ -42,9 +43,23 @@ static void linear_q8(const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 
     for (size_t t = 0; t < x->T; t += REF_T) linear_q8_tokens(w, i, x, t, nb_min(x->T - t, REF_T), y, ldy);
 }
 
+/* What the plain loop above is made of, without its unpacking. */
+static uint64_t peak_int8(size_t rounds, uint64_t *sink) {
+  int32_t sum[64] = {0};
+  int8_t a[64], b[64];
+  for (int i = 0; i < 64; i++) a[i] = (int8_t)(*sink + (uint64_t)i), b[i] = (int8_t)(a[i] * 3);
+  for (size_t r = 0; r < rounds; r++)
+    for (int i = 0; i < 64; i++) sum[i] += a[i] * b[i];
+  for (int i = 0; i < 64; i++) *sink += (uint64_t)(sum[i] > 0);
+  return (uint64_t)rounds * 64;
+}
+
 void nb_kernels_ref(nb_kernels *k) {
   k->name = "ref";
   k->linear_q8 = linear_q8;
+  k->peak_int8 = peak_int8;
+  k->peak_f32 = peak_f32;
+  k->peak_read = peak_read;
   set_float_kernels(k);
 }
 

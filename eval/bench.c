@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench.h"
+
+#include "generate.h"
+#include "mem.h"
+#include "parallel.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+size_t nb_linear_bytes(const nb_linear *w) {
+  nb_qmat m;
+  nb_qmat_layout l;
+  if (!w->coded) return w->dense.n_bytes;
+  return nb_qmat_plan(w->N, w->K, w->qmat.fmt, &m, &l, NULL) == NB_OK ? l.total : 0;
+}
+
+/* ---- limits ---- */
+
+enum { READ_BYTES = 256 << 20, READ_CHUNK = 1 << 20, PEAK_ITEMS = 64, PEAK_ROUNDS = 50000 };
+
+typedef struct limit_job {
+  const nb_kernels *k;
+  const uint8_t *bytes;
+  uint64_t sink, done; /* sink keeps the work from being optimised away */
+} limit_job;
+
+static void keep(limit_job *j, uint64_t sink, uint64_t done) {
+  __atomic_fetch_add(&j->sink, sink, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&j->done, done, __ATOMIC_RELAXED);
+}
+
+static void read_chunks(void *ctx, size_t begin, size_t end, int thread) {
+  limit_job *j = ctx;
+  (void)thread;
+  for (size_t c = begin; c < end; c++) keep(j, j->k->peak_read(j->bytes + c * READ_CHUNK, READ_CHUNK), READ_CHUNK);
+}
+
+static void int8_rounds(void *ctx, size_t begin, size_t end, int thread) {
+  limit_job *j = ctx;
+  (void)thread;
+  for (size_t i = begin; i < end; i++) {
+    uint64_t sink = i, done = j->k->peak_int8(PEAK_ROUNDS, &sink);
+    keep(j, sink, done);
+  }
+}
+
+static void f32_rounds(void *ctx, size_t begin, size_t end, int thread) {
+  limit_job *j = ctx;
+  (void)thread;
+  for (size_t i = begin; i < end; i++) {
+    uint64_t sink = i, done = j->k->peak_f32(PEAK_ROUNDS, &sink);
+    keep(j, sink, done);
+  }
+}
+
+/* What fn does a second over n items: the best of a few timings. */
+static double best_rate(int threads, size_t n, nb_range_fn fn, limit_job *j) {
+  double best = 0;
+  for (int i = 0; i < 5; i++) {
+    double start = now();
+    j->done = 0;
+    nb_parallel_for(threads, n, 1, fn, j);
+    best = fmax(best, (double)j->done / (now() - start));
+  }
+  return best;
+}
+
+nb_status nb_bench_limits(const nb_kernels *k, int threads, nb_limits *out, nb_err *err) {
+  uint8_t *bytes;
+  NB_TRY(nb_new(&bytes, READ_BYTES, 1, "the bandwidth test", err));
+  memset(bytes, 1, READ_BYTES);
+  limit_job j = {k, bytes, 0, 0};
+  out->read_bytes_per_s = best_rate(threads, READ_BYTES / READ_CHUNK, read_chunks, &j);
+  nb_free(bytes);
+  out->int8_macs_per_s = best_rate(threads, PEAK_ITEMS, int8_rounds, &j);
+  out->f32_macs_per_s = best_rate(threads, PEAK_ITEMS, f32_rounds, &j);
+  return NB_OK;
+}
+
+/* ---- the model ---- */
+
+static void count_weights(const nb_model *m, nb_bench *out) {
+  const nb_config *c = &m->config;
+  out->bytes_per_token = (double)nb_linear_bytes(&m->weights.head);
+  for (size_t l = 0; l < c->layers; l++)
+    for (int s = 0; s < NB_SLOTS; s++) {
+      const nb_linear *w = &m->weights.layer[l].w[s];
+      out->macs_per_token += (double)w->N * (double)w->K;
+      out->bytes_per_token += (double)nb_linear_bytes(w);
+    }
+}
+
+/* Multiply-adds of attention over a prompt of n tokens, a token on average: scores and values of visible keys. */
+static double attention_macs(const nb_config *c, size_t n) {
+  double sum = 0;
+  for (size_t p = 1; p <= n; p++) sum += (double)(c->sliding_window ? nb_min(p, c->sliding_window) : p);
+  return 2.0 * (double)(c->layers * c->heads * c->head_dim) * sum / (double)n;
+}
+
+/* Runs one prompt of n tokens in a fresh cache: tokens a second, the best of the repetitions. */
+static nb_status bench_prefill(nb_session *s, const nb_model *m, const int32_t *ids, size_t n, const nb_bench_opts *o,
+                               double *per_s, nb_err *err) {
+  double spent = 0;
+  *per_s = 0;
+  do {
+    nb_kv *kv;
+    NB_TRY(nb_kv_create(&m->config, n, o->kv, nb_config_long_rope(&m->config, n), &kv, err));
+    double start = now();
+    nb_status st = nb_prefill(s, m, kv, ids, n, err);
+    double t = now() - start;
+    nb_kv_free(kv);
+    NB_TRY(st);
+    *per_s = fmax(*per_s, (double)n / t);
+    spent += t;
+  } while (spent < o->min_seconds);
+  return NB_OK;
+}
+
+/* Decodes after `context` tokens of the cache, logits included. */
+static nb_status bench_decode(nb_session *s, const nb_model *m, nb_kv *kv, const int32_t *ids, const nb_bench_opts *o,
+                              float *logits, double *per_s, nb_err *err) {
+  double spent = 0;
+  size_t context = nb_kv_length(kv), row = 0;
+  *per_s = 0;
+  do {
+    double start = now();
+    for (size_t i = 0; i < o->decode_tokens; i++) {
+      NB_TRY(nb_prefill(s, m, kv, ids + context + i, 1, err));
+      nb_logits(s, m, &row, 1, logits);
+    }
+    double t = now() - start;
+    nb_kv_truncate(kv, context);
+    *per_s = fmax(*per_s, (double)o->decode_tokens / t);
+    spent += t;
+  } while (spent < o->min_seconds);
+  return NB_OK;
+}
+
+nb_status nb_bench_run(nb_session *s, const nb_model *m, const nb_bench_opts *o, nb_bench *out, nb_err *err) {
+  nb_status st;
+  nb_kv *kv = NULL;
+  int32_t *ids = NULL;
+  float *logits = NULL;
+  size_t longest = 0, done = 0;
+  nb_rng rng = {1};
+  memset(out, 0, sizeof *out);
+  for (size_t i = 0; i < o->n_prefill; i++) longest = nb_max(longest, o->prefill[i]);
+  for (size_t i = 0; i < o->n_context; i++) longest = nb_max(longest, o->context[i] + o->decode_tokens);
+  if (longest > m->config.max_position)
+    return nb_fail(err, NB_ERR_ARG, "%zu tokens do not fit the model's %zu positions", longest, m->config.max_position);
+  NB_GOTO(nb_new(&ids, longest, sizeof *ids, "the tokens", err));
+  NB_GOTO(nb_new(&logits, m->config.vocab, sizeof *logits, "the logits", err));
+  for (size_t i = 0; i < longest; i++) ids[i] = (int32_t)(nb_rng_next(&rng) % m->config.vocab);
+  count_weights(m, out);
+  out->kv_bytes_per_position = (double)(m->config.layers * m->config.kv_heads) *
+                               (double)nb_kv_block_bytes(o->kv, m->config.head_dim) / NB_KV_BLOCK;
+  NB_GOTO(nb_kv_create(&m->config, longest, o->kv, nb_config_long_rope(&m->config, longest), &kv, err));
+  NB_GOTO(nb_prefill(s, m, kv, ids, 1, err)); /* touches every page of the weights once */
+  nb_kv_truncate(kv, 0);
+  for (size_t i = 0; i < o->n_prefill; i++) {
+    NB_GOTO(bench_prefill(s, m, ids, o->prefill[i], o, &out->prefill_per_s[i], err));
+    out->attention_macs[i] = attention_macs(&m->config, o->prefill[i]);
+    NB_GOTO(nb_progress_step(o->progress, ++done, o->n_prefill + o->n_context, err));
+  }
+  for (size_t i = 0; i < o->n_context; i++) { /* contexts in rising order share one cache */
+    size_t have = nb_kv_length(kv);
+    if (o->context[i] < have) nb_kv_truncate(kv, o->context[i]);
+    else NB_GOTO(nb_prefill(s, m, kv, ids + have, o->context[i] - have, err));
+    NB_GOTO(bench_decode(s, m, kv, ids, o, logits, &out->decode_per_s[i], err));
+    NB_GOTO(nb_progress_step(o->progress, ++done, o->n_prefill + o->n_context, err));
+  }
+fail:
+  nb_kv_free(kv);
+  nb_free(ids);
+  nb_free(logits);
+  return st;
+}
