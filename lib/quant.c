@@ -39,7 +39,7 @@ void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g) {
 /* ---- scales ---- */
 
 float nb_quant_fit_group(const nb_grid *g, const float *w, const float *h, size_t n, int effort) {
-  static const float quick[] = {0.82f, 0.9f, 0.98f, 1.06f};
+  static const float quick[] = {0.78f, 0.84f, 0.89f, 0.94f, 1, 1.07f};
   static const float thorough[] = {0.7f, 0.75f, 0.79f, 0.83f, 0.87f, 0.91f, 0.95f, 0.99f, 1.03f, 1.07f, 1.12f, 1.2f};
   float padded[2][NB_K_PAD]; /* the kernels want multiples of 16 */
   if (n % 16) {
@@ -51,9 +51,12 @@ float nb_quant_fit_group(const nb_grid *g, const float *w, const float *h, size_
   const float *factor = effort ? thorough : quick;
   size_t n_factors = effort ? sizeof thorough / sizeof *thorough : sizeof quick / sizeof *quick;
   float peak = 0;
-  for (size_t k = 0; k < n; k++) peak = fmaxf(peak, fabsf(w[k]));
+  for (size_t k = 0; k < n; k++) {
+    float a = fabsf(w[k]);
+    peak = a > peak ? a : peak;
+  }
   if (peak == 0) return 0;
-  if (g->fmt.bits > 5) n_factors = 1, factor = effort ? &thorough[7] : &quick[2]; /* fine codes gain nothing */
+  if (g->fmt.bits > 5) n_factors = 1, factor = effort ? &thorough[7] : &quick[4]; /* fine codes gain nothing */
   float end = -(float)g->value[0], best = -1, scale = 0;
   for (int sign = 1; sign >= -1; sign -= 2)
     for (size_t i = 0; i < n_factors; i++) {

@@ -146,7 +146,7 @@ static cJSON *make_recipe(const options *o) {
   return r;
 }
 
-/* The mean loss by slot, relative to the outputs' energy. */
+/* The mean loss by slot over the layers of this run, relative to the outputs' energy. */
 static void print_losses(const nb_config *c, const nb_quantised *q) {
   cli_table t;
   cli_table_begin(&t, "lrrr");
@@ -156,12 +156,15 @@ static void print_losses(const nb_config *c, const nb_quantised *q) {
   cli_table_cell(&t, "rows kept plain");
   cli_table_rule(&t);
   for (int s = 0; s < NB_SLOTS; s++) {
-    double plain = 0, loss = 0;
+    double plain = 0, loss = 0, n = 0;
     size_t fell = 0;
     for (size_t l = 0; l < c->layers; l++) {
       const nb_quantised *x = &q[l * NB_SLOTS + (size_t)s];
-      plain += x->plain / (double)c->layers, loss += x->loss / (double)c->layers, fell += x->fell_back;
+      if (x->loss < 0) continue; /* from an earlier run */
+      plain += x->plain, loss += x->loss, fell += x->fell_back, n++;
     }
+    if (n == 0) continue;
+    plain /= n, loss /= n;
     cli_table_cell(&t, "%s", nb_slot_name((nb_slot)s));
     cli_table_cell(&t, "%.5f", plain);
     cli_table_cell(&t, "%.5f", loss);
@@ -222,7 +225,15 @@ static nb_status quantize(const options *o, const cli_common *common, const nb_o
   NB_GOTO(choose_formats(o, c, &j.formats, err));
   if (o->calib) NB_GOTO(read_calibration(o, m, &ids, &j.calib, err));
   j.recipe = make_recipe(o);
-  if (o->budget || o->preset) NB_GOTO(spend_budget(o, common, &j, err));
+  bool found = false;
+  if (!o->fast) {
+    uint8_t signature[16];
+    quantize_signature(&j, signature);
+    NB_GOTO(resume_open(o->out, signature, c, &j.formats, &found, &j.resume, err));
+    if (found) cli_note(common, "going on after layer %zu of %zu of an earlier run", resume_layers(j.resume), c->layers);
+  }
+  if (!found && (o->budget || o->preset)) NB_GOTO(spend_budget(o, common, &j, err));
+  if (!o->fast) NB_GOTO(resume_begin(j.resume, &j.formats, err));
   NB_GOTO(quantize_size(&j, err));
   char size[CLI_TEXT];
   cli_note(common, "%s will have %llu bytes (%s)", o->out, (unsigned long long)j.file_bytes,
@@ -234,6 +245,7 @@ static nb_status quantize(const options *o, const cli_common *common, const nb_o
   cli_progress_end(&p);
   if (st == NB_OK && report(&j, common, cli_clock() - began)) st = NB_ERR_MEMORY;
 fail:
+  resume_close(j.resume, st == NB_OK);
   nb_ids_free(&ids);
   cJSON_Delete(j.recipe);
   nb_free(j.formats.slot);

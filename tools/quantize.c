@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <xxhash.h>
 
 /* What is decided before any work: the sizes of all parts. */
 typedef struct plan {
@@ -166,13 +168,41 @@ static nb_status put(void *ctx, const nb_quantised *q, nb_err *err) {
   if (q->layer >= 0 && q->slot == NB_Q) NB_TRY(put_norm(s, (size_t)q->layer, 0, err));
   if (q->layer >= 0 && q->slot == NB_GATE) NB_TRY(put_norm(s, (size_t)q->layer, 1, err));
   NB_TRY(nb_nbl_writer_put(s->w, q->data, q->n_bytes, err));
-  if (q->layer + 1 == (int)c->layers && q->slot == NB_DOWN) NB_TRY(put_norm(s, 0, 2, err));
+  if (s->j->resume) NB_TRY(resume_put(s->j->resume, q, err));
+  if (q->layer >= 0 && q->layer + 1 == (int)c->layers && q->slot == NB_DOWN) NB_TRY(put_norm(s, 0, 2, err));
   if (s->j->report) {
     size_t i = q->layer >= 0 ? (size_t)q->layer * NB_SLOTS + q->slot : c->layers * NB_SLOTS + q->head;
     s->j->report[i] = *q;
     s->j->report[i].data = NULL;
   }
   return NB_OK;
+}
+
+static const void *resumed(void *ctx, size_t layer, nb_slot slot, size_t n_bytes) {
+  sink *s = ctx;
+  return resume_slot(s->j->resume, layer, slot, n_bytes);
+}
+
+void quantize_signature(const quantize_job *j, uint8_t out[16]) {
+  const nb_safetensors *st = nb_opened_checkpoint(j->model);
+  XXH3_state_t *h = XXH3_createState();
+  char *recipe = cJSON_PrintUnformatted(j->recipe);
+  XXH3_128bits_reset(h);
+  if (recipe) XXH3_128bits_update(h, recipe, strlen(recipe));
+  cJSON_free(recipe);
+  XXH3_128bits_update(h, NB_VERSION, strlen(NB_VERSION));
+  XXH3_128bits_update(h, j->calib.tokens, j->calib.n_seqs * j->calib.seq_len * sizeof(int32_t));
+  for (size_t i = 0; i < st->n_shards; i++) {
+    struct stat s = {0};
+    (void)stat(st->shards[i].path, &s);
+    int64_t id[2] = {(int64_t)s.st_size, (int64_t)s.st_mtime};
+    XXH3_128bits_update(h, id, sizeof id);
+    XXH3_128bits_update(h, st->shards[i].data, st->shards[i].header_bytes);
+  }
+  XXH128_canonical_t c;
+  XXH128_canonicalFromHash(&c, XXH3_128bits_digest(h));
+  memcpy(out, c.digest, 16);
+  XXH3_freeState(h);
 }
 
 nb_status quantize_run(quantize_job *j, nb_err *err) {
@@ -185,6 +215,7 @@ nb_status quantize_run(quantize_job *j, nb_err *err) {
   j->file_bytes = p.file_bytes;
   NB_GOTO(nb_nbl_writer_open(j->out, p.dir, p.n, p.meta, strlen(p.meta), p.tokenizer.s, p.tokenizer.n, &s.w, err));
   j->calib.put = put, j->calib.ctx = &s;
+  j->calib.resume = j->resume ? resumed : NULL;
   if (j->fast) NB_GOTO(nb_quantise_fast(&m->config, &m->weights, &j->formats, 0, &j->calib, err));
   else NB_GOTO(nb_calibrate(&m->config, &m->weights, &j->formats, &j->calib, err));
   NB_GOTO(final_meta(j, &meta, err));

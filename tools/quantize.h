@@ -5,6 +5,7 @@
 
 #include "calib.h"
 #include "open.h"
+#include "resume.h"
 
 #include <cJSON.h>
 
@@ -14,6 +15,7 @@ typedef struct quantize_job {
   nb_formats formats;
   nb_calib_opts calib;    /* put, resume and ctx are set by quantize_run */
   bool fast;              /* no calibration: only calib's threads and progress count */
+  struct resume *resume;  /* where finished layers are kept, or NULL */
   cJSON *recipe;          /* how it is done, for the metadata (borrowed) */
   nb_quantised *report;   /* (layers * NB_SLOTS + 2) filled with what became of each matrix (data is NULL): the slices, the
                            * embedding, the head */
@@ -22,6 +24,8 @@ typedef struct quantize_job {
 
 /* The exact size of the file. */
 nb_status quantize_size(quantize_job *j, nb_err *err);
+/* What the result depends on, but for the formats: the recipe, the sources' sizes and times, the calibration tokens. */
+void quantize_signature(const quantize_job *j, uint8_t out[16]);
 /* Does it. */
 nb_status quantize_run(quantize_job *j, nb_err *err);
 

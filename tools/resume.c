@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "resume.h"
+
+#include "mapfile.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+static const char magic[8] = "NBLPART1";
+
+struct resume {
+  char *path;
+  uint8_t signature[16];
+  size_t n_formats, layers, done; /* matrices with a format; layers in all; complete ones */
+  char *bytes;                    /* the file as it was found */
+  size_t n;
+  size_t *at, *size; /* (layers, NB_SLOTS) where slices are in bytes */
+  size_t end;        /* of the last complete record */
+  FILE *f;
+  nb_text record;
+};
+
+static size_t header_bytes(const resume *r) { return sizeof magic + 16 + 3 * r->n_formats; }
+
+static nb_status new_resume(const char *path, const nb_config *c, resume **out, nb_err *err) {
+  resume *r = calloc(1, sizeof *r);
+  if (r) {
+    r->path = malloc(strlen(path) + 6);
+    r->layers = c->layers;
+    r->n_formats = c->layers * NB_SLOTS + 2;
+    r->at = calloc(c->layers * NB_SLOTS, sizeof *r->at);
+    r->size = calloc(c->layers * NB_SLOTS, sizeof *r->size);
+  }
+  *out = r;
+  if (!r || !r->path || !r->at || !r->size) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
+  sprintf(r->path, "%s.part", path);
+  return NB_OK;
+}
+
+static void get_format(const char *p, nb_qfmt *f) {
+  const uint8_t *b = (const uint8_t *)p;
+  *f = (nb_qfmt){b[0], b[1], (uint16_t)(b[2] * 32)};
+}
+
+static void put_format(char *p, nb_qfmt f) {
+  p[0] = (char)f.bits, p[1] = (char)f.table, p[2] = (char)(f.group / 32);
+}
+
+/* Finds the complete records. */
+static void scan(resume *r) {
+  nb_cursor c = {(const uint8_t *)r->bytes, r->n, header_bytes(r), false};
+  r->end = c.pos;
+  for (size_t l = 0; l < r->layers; l++) {
+    size_t start = c.pos;
+    for (size_t s = 0; s < NB_SLOTS; s++) {
+      uint64_t size = nb_cursor_u64(&c);
+      r->size[l * NB_SLOTS + s] = (size_t)size;
+      r->at[l * NB_SLOTS + s] = c.pos;
+      nb_cursor_bytes(&c, (size_t)size);
+    }
+    size_t stop = c.pos;
+    uint64_t hash = nb_cursor_u64(&c);
+    if (c.failed || hash != XXH3_64bits(r->bytes + start, stop - start)) return;
+    r->done = l + 1;
+    r->end = c.pos;
+  }
+}
+
+nb_status resume_open(const char *path, const uint8_t signature[16], const nb_config *c, nb_formats *formats,
+                      bool *found, resume **out, nb_err *err) {
+  *found = false;
+  nb_status st = new_resume(path, c, out, err);
+  resume *r = *out;
+  if (st != NB_OK) goto fail;
+  memcpy(r->signature, signature, 16);
+  if (access(r->path, F_OK)) return NB_OK;
+  NB_GOTO(nb_read_file(r->path, (size_t)1 << 40, &r->bytes, &r->n, err));
+  if (r->n < header_bytes(r) || memcmp(r->bytes, magic, 8)) { /* killed while it was begun */
+    r->n = 0;
+    return NB_OK;
+  }
+  if (memcmp(r->bytes + 8, signature, 16)) {
+    st = nb_fail(err, NB_ERR_ARG, "%s is of a run with other settings or inputs: give those again, or remove it to start anew",
+                 r->path);
+    goto fail;
+  }
+  for (size_t i = 0; i < r->n_formats; i++)
+    get_format(r->bytes + 24 + 3 * i, i < c->layers * NB_SLOTS ? &formats->slot[i] : i == c->layers * NB_SLOTS ? &formats->embed : &formats->head);
+  scan(r);
+  *found = true;
+  if (truncate(r->path, (off_t)r->end) || !(r->f = fopen(r->path, "ab"))) {
+    st = nb_fail(err, NB_ERR_IO, "%s: %s", r->path, strerror(errno));
+    goto fail;
+  }
+  return NB_OK;
+fail:
+  resume_close(r, false);
+  *out = NULL;
+  return st;
+}
+
+nb_status resume_begin(resume *r, const nb_formats *formats, nb_err *err) {
+  if (r->f) return NB_OK;
+  char *head = malloc(header_bytes(r));
+  if (!head) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
+  memcpy(head, magic, 8);
+  memcpy(head + 8, r->signature, 16);
+  for (size_t i = 0; i < r->n_formats; i++)
+    put_format(head + 24 + 3 * i, i < r->n_formats - 2 ? formats->slot[i] : i == r->n_formats - 2 ? formats->embed : formats->head);
+  r->f = fopen(r->path, "wb");
+  bool ok = r->f && fwrite(head, header_bytes(r), 1, r->f) == 1 && fflush(r->f) == 0;
+  free(head);
+  return ok ? NB_OK : nb_fail(err, NB_ERR_IO, "%s: %s", r->path, strerror(errno));
+}
+
+size_t resume_layers(const resume *r) { return r->done; }
+
+const void *resume_slot(const resume *r, size_t layer, nb_slot slot, size_t n_bytes) {
+  size_t i = layer * NB_SLOTS + slot;
+  return layer < r->done && r->size[i] == n_bytes ? r->bytes + r->at[i] : NULL;
+}
+
+static nb_status append_u64(nb_text *t, uint64_t v, nb_err *err) {
+  char b[8];
+  for (int i = 0; i < 8; i++) b[i] = (char)(v >> 8 * i);
+  return nb_text_append(t, b, 8, err);
+}
+
+nb_status resume_put(resume *r, const nb_quantised *q, nb_err *err) {
+  if (q->layer < 0 || (size_t)q->layer < r->done) return NB_OK;
+  if (q->slot == NB_Q) nb_text_clear(&r->record);
+  NB_TRY(append_u64(&r->record, q->n_bytes, err));
+  NB_TRY(nb_text_append(&r->record, q->data, q->n_bytes, err));
+  if (q->slot != NB_DOWN) return NB_OK;
+  NB_TRY(append_u64(&r->record, XXH3_64bits(r->record.s, r->record.n), err));
+  if (fwrite(r->record.s, r->record.n, 1, r->f) != 1 || fflush(r->f))
+    return nb_fail(err, NB_ERR_IO, "%s: %s", r->path, strerror(errno));
+  return NB_OK;
+}
+
+void resume_close(resume *r, bool done) {
+  if (!r) return;
+  if (r->f) fclose(r->f);
+  if (done) unlink(r->path);
+  nb_text_free(&r->record);
+  free(r->bytes), free(r->at), free(r->size), free(r->path);
+  free(r);
+}

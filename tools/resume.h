@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The layers that a calibrated run has finished, kept beside its output (FILE.part) so that a killed run goes on.
+ *
+ *   magic (8 bytes), signature (16), the formats (3 x 2 bytes a matrix), then for each finished layer its slices
+ *   (size, bytes) and the XXH3-64 of that record. A record that is cut short or damaged ends the list. */
+#ifndef NB_RESUME_H
+#define NB_RESUME_H
+
+#include "calib.h"
+
+typedef struct resume resume;
+
+/* Opens PATH.part or prepares a new one. signature (16 bytes) stands for everything that the result depends on; another
+ * one in the file is NB_ERR_ARG. When there is such a file, formats are read from it and *found is set. */
+nb_status resume_open(const char *path, const uint8_t signature[16], const nb_config *c, nb_formats *formats,
+                      bool *found, resume **out, nb_err *err);
+/* Begins the file, when it was not found, now that the formats are known. */
+nb_status resume_begin(resume *r, const nb_formats *formats, nb_err *err);
+/* Layers that are complete. */
+size_t resume_layers(const resume *r);
+/* A slice of a complete layer, or NULL. */
+const void *resume_slot(const resume *r, size_t layer, nb_slot slot, size_t n_bytes);
+/* Adds a slice; the record is written with its layer's last. Slices of complete layers are ignored. */
+nb_status resume_put(resume *r, const nb_quantised *q, nb_err *err);
+/* Closes; done: the file is not needed any more. */
+void resume_close(resume *r, bool done);
+
+#endif
