@@ -153,7 +153,7 @@ $(B)/nibble: $(TOOL_OBJ) $(B)/libnibble.a
 $(B)/lib/kernels/%.o: lib/kernels/%.c | $(NEED)
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter -O2,$(OPT)),-O3) $(FLAGS_$*) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(SAN),-g1) $(if $(filter -O2,$(OPT)),-O3) $(FLAGS_$*) -MMD -MP -c $< -o $@
 
 $(B)/%.o: %.c | $(NEED)
 	@mkdir -p $(@D)

@@ -1,0 +1,11 @@
+. "$LIB"
+fails 2 '*' nibble generate "$NBL"
+fails 2 '*--temperature*' nibble generate "$NBL" -p x --temperature hot
+fails 2 '*--top-p*' nibble generate "$NBL" -p x --top-p 1.5
+fails 1 '*nowhere*' nibble generate nowhere.nbl -p x
+fails 1 '*nofile*' nibble generate "$NBL" -f nofile
+# 64 positions.
+fails '[12]' '*64*' nibble generate "$NBL" -p x -n 1000
+cp "$NBL" bad.nbl
+poke bad.nbl $(($(size_of bad.nbl) - 200)) '\001\002\003\004\005\006'
+fails 1 '*bad.nbl*' nibble generate bad.nbl -p x --verify

@@ -1,0 +1,12 @@
+# Three shards joined are the unsharded run; a missing one and one given twice are refused.
+. "$LIB"
+questions q.jsonl 14
+nibble eval "$NBL" --task custom --data q.jsonl -q --out whole.json >/dev/null
+for i in 1 2 3; do nibble eval "$NBL" --task custom --data q.jsonl -q --shard $i/3 --out $i.json >/dev/null; done
+nibble merge 3.json 1.json 2.json -o joined.json >/dev/null
+answers whole.json >a
+answers joined.json | cmp a -
+nibble compare whole.json joined.json --margin 60 --max-kld 0 >/dev/null
+fails '[12]' '*' nibble merge 1.json 2.json -o no.json
+fails '[12]' '*' nibble merge 1.json 2.json 2.json -o no.json
+[ ! -e no.json ]
