@@ -21,7 +21,7 @@ static const command commands[] = {
     // {"calibrate", cmd_calibrate, "collect the statistics that quantize uses"},
     {"verify", cmd_verify, "check a file's structure and checksums"},
     {"inspect", cmd_inspect, "show architecture, tensors, types and bytes"},
-    // {"diff", cmd_diff, "compare two checkpoints or files tensor by tensor"},
+    {"diff", cmd_diff, "compare two checkpoints or files tensor by tensor"},
     {"export", cmd_export, "write a file back as a Hugging Face checkpoint"},
     {"generate", cmd_generate, "answer a prompt"},
     {"tokenize", cmd_tokenize, "turn text into token ids, or ids into text"},

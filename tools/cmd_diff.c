@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* nibble diff: how far two models' weights are apart, matrix by matrix. */
+#include "cli.h"
+#include "commands.h"
+#include "mem.h"
+#include "open.h"
+#include "parallel.h"
+#include "table.h"
+
+#include <cJSON.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* One matrix of both models. */
+typedef struct pair {
+  const nb_linear *a, *b;
+  int layer; /* -1: the embedding or the head */
+  const char *name;
+  double error, total, worst; /* sums of (a - b)^2 and a^2; the largest |a - b| */
+  bool not_finite;
+} pair;
+
+typedef struct job {
+  pair *pair;
+  float *row; /* two rows a thread */
+  size_t longest;
+} job;
+
+static void compare_range(void *ctx, size_t begin, size_t end, int thread) {
+  job *j = ctx;
+  float *x = j->row + (size_t)thread * 2 * j->longest, *y = x + j->longest;
+  for (size_t i = begin; i < end; i++) {
+    pair *p = &j->pair[i];
+    for (size_t n = 0; n < p->a->N; n++) {
+      nb_linear_row(p->a, n, x);
+      nb_linear_row(p->b, n, y);
+      for (size_t k = 0; k < p->a->K; k++) {
+        double d = (double)x[k] - y[k];
+        if (!isfinite(d)) p->not_finite = true;
+        p->error += d * d;
+        p->total += (double)x[k] * x[k];
+        p->worst = fmax(p->worst, fabs(d));
+      }
+    }
+  }
+}
+
+static double relative(const pair *p) { return p->total > 0 ? p->error / p->total : p->error > 0 ? INFINITY : 0; }
+
+static int by_falling_error(const void *a, const void *b) {
+  double x = relative(a), y = relative(b);
+  return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* Every matrix of both; NB_ERR_ARG when the models differ in shape. */
+static nb_status list_pairs(const nb_opened *a, const nb_opened *b, pair *p, size_t *n, nb_err *err) {
+  const nb_weights *x = &a->model.weights, *y = &b->model.weights;
+  size_t L = a->model.config.layers;
+  *n = 0;
+  if (L != b->model.config.layers) return nb_fail(err, NB_ERR_ARG, "the models have %zu and %zu layers", L, b->model.config.layers);
+  p[(*n)++] = (pair){.a = &x->embed, .b = &y->embed, .layer = -1, .name = "embed"};
+  for (size_t l = 0; l < L; l++)
+    for (int s = 0; s < NB_SLOTS; s++)
+      p[(*n)++] = (pair){.a = &x->layer[l].w[s], .b = &y->layer[l].w[s], .layer = (int)l, .name = nb_slot_name((nb_slot)s)};
+  p[(*n)++] = (pair){.a = &x->head, .b = &y->head, .layer = -1, .name = "head"};
+  for (size_t i = 0; i < *n; i++)
+    if (p[i].a->N != p[i].b->N || p[i].a->K != p[i].b->K)
+      return nb_fail(err, NB_ERR_ARG, "%s is %zu x %zu in one model and %zu x %zu in the other", p[i].name, p[i].a->N, p[i].a->K,
+                     p[i].b->N, p[i].b->K);
+  return NB_OK;
+}
+
+static void format_of(const nb_linear *l, char out[16]) {
+  if (l->coded) nb_qfmt_name(l->qmat.fmt, out);
+  else snprintf(out, 16, "%s", nb_dtype_name(l->dense.dtype));
+}
+
+static int print_json(const pair *p, size_t n) {
+  cJSON *all = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(all, "matrices");
+  for (size_t i = 0; i < n; i++) {
+    cJSON *o = cJSON_CreateObject();
+    char fa[16], fb[16];
+    format_of(p[i].a, fa), format_of(p[i].b, fb);
+    if (p[i].layer >= 0) cJSON_AddNumberToObject(o, "layer", p[i].layer);
+    cJSON_AddStringToObject(o, "name", p[i].name);
+    cJSON_AddStringToObject(o, "a", fa);
+    cJSON_AddStringToObject(o, "b", fb);
+    cJSON_AddNumberToObject(o, "relative_error", relative(&p[i]));
+    cJSON_AddNumberToObject(o, "largest", p[i].worst);
+    cJSON_AddItemToArray(list, o);
+  }
+  return cli_print_json(all);
+}
+
+static void print_text(const pair *p, size_t n, size_t most) {
+  cli_table t;
+  double error = 0, total = 0;
+  for (size_t i = 0; i < n; i++) error += p[i].error, total += p[i].total;
+  cli_table_begin(&t, "llllrr");
+  static const char *const title[] = {"layer", "matrix", "A", "B", "relative error", "largest"};
+  for (int i = 0; i < 6; i++) cli_table_cell(&t, "%s", title[i]);
+  cli_table_rule(&t);
+  for (size_t i = 0; i < nb_min(n, most); i++) {
+    char fa[16], fb[16];
+    format_of(p[i].a, fa), format_of(p[i].b, fb);
+    if (p[i].layer >= 0) cli_table_cell(&t, "%d", p[i].layer);
+    else cli_table_cell(&t, "-");
+    cli_table_cell(&t, "%s", p[i].name);
+    cli_table_cell(&t, "%s", fa);
+    cli_table_cell(&t, "%s", fb);
+    cli_table_cell(&t, "%.3g", relative(&p[i]));
+    cli_table_cell(&t, "%.3g", p[i].worst);
+  }
+  cli_table_end(&t, stdout);
+  if (n > most) printf("and %zu more\n", n - most);
+  printf("all %zu matrices: relative error %.3g\n", n, total > 0 ? error / total : 0);
+}
+
+static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *common, int most, nb_err *err) {
+  job j = {0};
+  nb_status st;
+  size_t n = 0;
+  NB_GOTO(nb_new(&j.pair, a->model.config.layers * NB_SLOTS + 2, sizeof(pair), "the comparison", err));
+  NB_GOTO(list_pairs(a, b, j.pair, &n, err));
+  for (size_t i = 0; i < n; i++) j.longest = nb_max(j.longest, j.pair[i].a->K);
+  NB_GOTO(nb_new(&j.row, (size_t)common->threads * 2 * j.longest, sizeof(float), "the comparison", err));
+  nb_parallel_for(common->threads, n, 1, compare_range, &j);
+  for (size_t i = 0; i < n && st == NB_OK; i++)
+    if (j.pair[i].not_finite)
+      st = nb_fail(err, NB_ERR_NUMERIC, "layer %d %s: a weight is NaN or infinite", j.pair[i].layer, j.pair[i].name);
+  if (st != NB_OK) goto fail;
+  if (!common->json) qsort(j.pair, n, sizeof *j.pair, by_falling_error);
+  if (!common->json) print_text(j.pair, n, (size_t)most);
+  else if (print_json(j.pair, n)) st = NB_ERR_MEMORY;
+fail:
+  nb_free(j.pair);
+  nb_free(j.row);
+  return st;
+}
+
+int cmd_diff(int argc, char **argv) {
+  int most = 20;
+  const cli_opt opts[] = {
+      CLI_INT("worst", 'n', "N", 1, 1000000, &most, "matrices to list, the worst first (20); --json lists all, in order"),
+      CLI_END,
+  };
+  const cli_command cmd = {.name = "diff", .args = "A B", .opts = opts, .common = CLI_JSON | CLI_THREADS,
+                           .about = "Compares the weights of two models, each a .nbl file or a checkpoint's directory: the squared\n"
+                                    "error of B relative to A, matrix by matrix.",
+                           .min_args = 2, .max_args = 2};
+  cli_common common;
+  cli_args args;
+  if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  nb_err err;
+  nb_opened a = {0}, b = {0};
+  nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, common.threads, &a, &err);
+  if (st == NB_OK) st = nb_open(args.items[1], NB_OPEN_NO_TOKENIZER, common.threads, &b, &err);
+  if (st == NB_OK) st = diff(&a, &b, &common, most, &err);
+  nb_close(&a);
+  nb_close(&b);
+  return st == NB_OK ? 0 : cli_fail(st, &err);
+}
