@@ -191,6 +191,10 @@ $(B)/jsonq: tests/jsonq.c | $(NEED)
 cli: all $(B)/jsonq ## command-line tests (CASE=area/case runs one)
 	@$(RUN_ENV) sh tests/cli/run.sh $(B)/nibble $(CASE)
 
+.PHONY: bench-quality
+bench-quality: all ## fidelity against bytes (MODEL=, CALIB=, MEASURE=; PART=targets or ablation)
+	sh tests/bench_quality.sh $(B)/nibble $(MODEL) $(CALIB) $(MEASURE) build/quality $(PART)
+
 $(B)/check_kernels: $(wildcard tests/kernels/*.c) $(B)/libnibble.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $(filter %.c %.a,$^) -o $@ $(LDLIBS_ALL)

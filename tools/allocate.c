@@ -68,6 +68,17 @@ static nb_status measure(quantize_job *j, const allocate_opts *o, items *t, nb_e
   return nb_sens_measure(&j->model->model.config, &j->model->model.weights, &so, t->kl, t->error, err);
 }
 
+/* Bytes for the free slices at a number of bits a weight. */
+static uint64_t linear_budget(const nb_config *c, const items *t, double bpw) {
+  double weights = 0;
+  for (size_t k = 0; k < t->n; k++) {
+    size_t N, K;
+    item_shape(c, t->index[k], &N, &K);
+    weights += (double)N * (double)K;
+  }
+  return (uint64_t)(weights * bpw / 8);
+}
+
 nb_status allocate_formats(quantize_job *j, const allocate_opts *o, double *predicted, nb_err *err) {
   const nb_config *c = &j->model->model.config;
   size_t slots = c->layers * NB_SLOTS, all = slots + 1 + !c->tie_embeddings;
@@ -86,12 +97,13 @@ nb_status allocate_formats(quantize_job *j, const allocate_opts *o, double *pred
     least += item_bytes(c, i, nb_alloc_formats[0]);
   }
   NB_GOTO(quantize_size(j, err)); /* with the free items at their smallest */
-  if (j->file_bytes > o->budget) {
+  uint64_t budget = o->budget - j->file_bytes + least;
+  if (o->linear_bpw > 0) budget = linear_budget(c, &t, o->linear_bpw);
+  else if (j->file_bytes > o->budget) {
     st = nb_fail(err, NB_ERR_ARG, "%s cannot have %llu bytes: the smallest possible is %llu", j->out,
                  (unsigned long long)o->budget, (unsigned long long)j->file_bytes);
     goto fail;
   }
-  uint64_t budget = o->budget - j->file_bytes + least;
   NB_GOTO(measure(j, o, &t, err));
   for (size_t k = 0; k < t.n; k++) NB_GOTO(fill_options(j, &t, k, err));
   NB_GOTO(nb_alloc_pick(t.option, t.n, NB_ALLOC_FORMATS, budget, t.pick, &free_bytes, predicted, err));

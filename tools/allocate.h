@@ -7,6 +7,8 @@
 
 typedef struct allocate_opts {
   uint64_t budget;               /* bytes of the whole file */
+  double linear_bpw;             /* instead, when not 0: stored bits a weight of the layers' free slices; the embedding
+                                  * and the head are then fixed */
   bool fixed_embed, fixed_head;  /* j->formats says what these are */
   const bool *fixed_slot;        /* (layers, NB_SLOTS) likewise */
   size_t probe_tokens, probe_layers;

@@ -17,10 +17,12 @@ enum { MAX_TEXT = 1 << 30 };
 typedef struct options {
   const char *out, *codes, *embed, *head, *calib, *budget, *preset;
   int bits, group, tokens, seq, sweeps, probe_tokens, probe_layers;
-  double damp, alpha;
+  double damp, alpha, linear_bpw;
   bool fast, no_gptq, no_tables, no_head, sequential;
   cli_list set;
 } options;
+
+static bool has_budget(const options *o) { return o->budget || o->preset || o->linear_bpw > 0; }
 
 /* ---- formats ---- */
 
@@ -77,7 +79,8 @@ static nb_status spend_budget(const options *o, const cli_common *common, quanti
                       .probe_layers = (size_t)o->probe_layers};
   const char *text = o->budget;
   if (o->preset) text = !strcmp(o->preset, "phone") ? "1932735283" : "1800000000";
-  NB_TRY(allocate_parse(text, c, &ao.budget, err));
+  if (o->linear_bpw > 0) ao.linear_bpw = o->linear_bpw, ao.fixed_embed = ao.fixed_head = true;
+  else NB_TRY(allocate_parse(text, c, &ao.budget, err));
   bool *fixed;
   NB_TRY(nb_new(&fixed, c->layers * NB_SLOTS, sizeof *fixed, "the formats", err));
   nb_formats probe = {.slot = j->formats.slot};
@@ -128,7 +131,8 @@ static cJSON *make_recipe(const options *o) {
   if (o->head) cJSON_AddStringToObject(r, "head", o->head);
   if (o->budget) cJSON_AddStringToObject(r, "budget", o->budget);
   if (o->preset) cJSON_AddStringToObject(r, "preset", o->preset);
-  if (o->budget || o->preset) {
+  if (has_budget(o)) {
+    if (o->linear_bpw > 0) cJSON_AddNumberToObject(r, "linear_bpw", o->linear_bpw);
     cJSON_AddNumberToObject(r, "probe_tokens", o->probe_tokens);
     cJSON_AddNumberToObject(r, "probe_layers", o->probe_layers);
   }
@@ -232,7 +236,7 @@ static nb_status quantize(const options *o, const cli_common *common, const nb_o
     NB_GOTO(resume_open(o->out, signature, c, &j.formats, &found, &j.resume, err));
     if (found) cli_note(common, "going on after layer %zu of %zu of an earlier run", resume_layers(j.resume), c->layers);
   }
-  if (!found && (o->budget || o->preset)) NB_GOTO(spend_budget(o, common, &j, err));
+  if (!found && (has_budget(o))) NB_GOTO(spend_budget(o, common, &j, err));
   if (!o->fast) NB_GOTO(resume_begin(j.resume, &j.formats, err));
   NB_GOTO(quantize_size(&j, err));
   char size[CLI_TEXT];
@@ -265,6 +269,7 @@ int cmd_quantize(int argc, char **argv) {
       CLI_STRING("head", 0, "FORMAT", &o.head, "the head, likewise (u6g64)"),
       CLI_LIST("set", 0, "SLICE=FORMAT", &o.set, "the format of a slice (q, k, v, o, gate, up, down) or of one layer's: 3.v=t5g64"),
       CLI_STRING("budget", 0, "SIZE", &o.budget, "choose the formats so that the file has at most this size: 1.8GiB, 1800MB, 4.05bpw"),
+      CLI_DOUBLE("linear-bpw", 0, "X", 3, 8, &o.linear_bpw, "instead: stored bits a weight of the layers' matrices"),
       CLI_CHOICE("preset", 0, "phone|phone-small", &o.preset, "a budget of 1.8 GiB or of 1.8 GB"),
       CLI_INT("probe-tokens", 0, "N", 16, 65536, &o.probe_tokens, "tokens by which the budget's sensitivities are measured (256)"),
       CLI_INT("probe-layers", 0, "N", 0, 1024, &o.probe_layers, "layers that are measured, the others interpolated; 0: all (12)"),

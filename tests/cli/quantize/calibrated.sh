@@ -1,0 +1,35 @@
+# Calibration: the same bytes for any number of threads and after kill -9; less loss than without; other settings refused.
+. "$LIB"
+i=0
+while [ $i -lt 400 ]; do i=$((i + 1)); echo "line $i of a text to calibrate on, with $((i * 7919 % 1000)) and $((i * i % 97)) in it"; done >text
+opts="--calib text --tokens 512 --seq 64 --group 32"
+# shellcheck disable=SC2086
+{
+  if ! nibble quantize "$TOY" -o a.nbl -q -t 1 $opts --json >a.json 2>err; then
+    grep -q LAPACK err && skip "built without LAPACK"
+    cat err >&2; exit 1
+  fi
+  nibble quantize "$TOY" -o b.nbl -q -t 3 $opts >/dev/null
+  cmp a.nbl b.nbl
+  nibble verify a.nbl >/dev/null
+  for t in 0.02 0.05 0.1; do
+    nibble quantize "$TOY" -o c.nbl -q -t 1 $opts >/dev/null 2>&1 & pid=$!
+    sleep $t
+    kill -9 $pid 2>/dev/null || :
+    wait $pid 2>/dev/null || :
+  done
+  if [ -e c.nbl.part ]; then
+    fails '[12]' '*c.nbl.part*' nibble quantize "$TOY" -o c.nbl -q $opts --alpha 0.7
+  fi
+  nibble quantize "$TOY" -o c.nbl -q $opts >/dev/null
+  cmp a.nbl c.nbl
+  [ ! -e c.nbl.part ]
+  # A budget is met, or refused with the smallest size that is possible.
+  nibble quantize "$TOY" -o d.nbl -q $opts --budget 60kB --probe-tokens 64 >/dev/null
+  nibble verify d.nbl >/dev/null
+  fails '[12]' '*smallest possible is *' nibble quantize "$TOY" -o e.nbl -q $opts --budget 10KB
+  fails '[12]' '*no sequence*' nibble quantize "$TOY" -o e.nbl -q --calib text --tokens 10 --seq 64
+  : >empty
+  fails '[12]' '*empty*' nibble quantize "$TOY" -o e.nbl -q --calib empty
+}
+[ ! -e e.nbl ] && [ ! -e e.nbl.part ]
