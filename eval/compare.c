@@ -20,8 +20,7 @@ static nb_status same_number(const char *what, size_t a, size_t b, nb_err *err) 
   return nb_fail(err, NB_ERR_ARG, "not comparable: %s is %zu in the baseline and %zu in the candidate", what, a, b);
 }
 
-static nb_status check_comparable(const nb_result *b, const nb_result *c, const nb_compare_opts *o, nb_err *err) {
-  const nb_protocol *p = &b->protocol, *q = &c->protocol;
+nb_status nb_compare_protocols(const nb_protocol *p, const nb_protocol *q, nb_err *err) {
   NB_TRY(same_text("the task", p->task, q->task, err));
   NB_TRY(same_number("the task's version", p->task_version, q->task_version, err));
   NB_TRY(same_text("the preset", p->preset, q->preset, err));
@@ -30,7 +29,12 @@ static nb_status check_comparable(const nb_result *b, const nb_result *c, const 
   NB_TRY(same_number("the way of scoring", p->score, q->score, err));
   NB_TRY(same_text("the metric", nb_metric_name(p->metric), nb_metric_name(q->metric), err));
   NB_TRY(same_number("what ties count", p->ties_wrong, q->ties_wrong, err));
-  NB_TRY(same_number("leaving out BOS", p->plain, q->plain, err));
+  return same_number("leaving out BOS", p->plain, q->plain, err);
+}
+
+static nb_status check_comparable(const nb_result *b, const nb_result *c, const nb_compare_opts *o, nb_err *err) {
+  const nb_protocol *p = &b->protocol, *q = &c->protocol;
+  NB_TRY(nb_compare_protocols(p, q, err));
   if (!o->common && (strcmp(p->data_hash, q->data_hash) || b->n != c->n))
     return nb_fail(err, NB_ERR_ARG, "not comparable: the runs answer different questions (%zu, data %.8s; and %zu, data "
                    "%.8s); --common compares those that both have", b->n, p->data_hash, c->n, q->data_hash);

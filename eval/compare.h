@@ -54,6 +54,8 @@ typedef struct nb_comparison {
  * task, protocol, data, prompts or checkpoint, or no question in common. nb_comparison_free releases. */
 nb_status nb_compare(const nb_result *base, const nb_result *cand, const nb_compare_opts *o, nb_comparison *out,
                      nb_err *err);
+/* The part of that which is known before the candidate's run: task, preset, split, shots, scoring. */
+nb_status nb_compare_protocols(const nb_protocol *base, const nb_protocol *cand, nb_err *err);
 void nb_comparison_free(nb_comparison *c);
 
 #endif

@@ -4,7 +4,7 @@
 #include "commands.h"
 #include "outfile.h"
 #include "report.h"
-#include "table.h"
+#include "report_text.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,50 +32,6 @@ static nb_status gather_gates(const options *o, nb_gates *g, nb_err *err) {
   if (o->max_memory) g->max_memory = o->max_memory;
   if (o->max_total) g->max_total_memory = o->max_total;
   return NB_OK;
-}
-
-/* ---- on the terminal ---- */
-
-static void print_subjects(const nb_comparison *c) {
-  cli_table t;
-  cli_table_begin(&t, "lrrrrrrrrr");
-  const char *head[] = {"subject", "questions", "baseline", "candidate", "change", "gained", "lost", "p", "Holm", "BH"};
-  for (size_t i = 0; i < sizeof head / sizeof *head; i++) cli_table_cell(&t, "%s", head[i]);
-  cli_table_rule(&t);
-  for (size_t i = 0; i < c->n_subjects; i++) {
-    const nb_subject_change *s = &c->subject[i];
-    cli_table_cell(&t, "%s", *s->name ? s->name : "all");
-    cli_table_cell(&t, "%zu", s->n);
-    cli_table_cell(&t, "%.2f", 100 * s->base);
-    cli_table_cell(&t, "%.2f", 100 * s->cand);
-    cli_table_cell(&t, "%+.2f", 100 * (s->cand - s->base));
-    cli_table_cell(&t, "%zu", s->gained);
-    cli_table_cell(&t, "%zu", s->lost);
-    cli_table_cell(&t, "%.3g", s->p);
-    cli_table_cell(&t, "%.3g", s->holm);
-    cli_table_cell(&t, "%.3g", s->bh);
-  }
-  cli_table_end(&t, stdout);
-}
-
-static void print_comparison(const nb_comparison *c, const nb_gates *g, const nb_gate_report *report) {
-  const nb_protocol *p = &c->base->protocol;
-  printf("baseline   %s\ncandidate  %s\n%s%s%s, %zu shots, %zu questions\n\n", c->base->model.name, c->cand->model.name,
-         p->task, *p->preset ? " " : "", p->preset, p->shots, c->n);
-  if (c->n_subjects > 1) print_subjects(c), printf("\n");
-  double level = 100 * (1 - 2 * g->alpha);
-  printf("%-10s %.2f -> %.2f, change %+.2f points (%g %% interval %+.2f to %+.2f; whole subjects drawn %+.2f to %+.2f)\n",
-         nb_metric_name(p->metric), 100 * c->base_score, 100 * c->cand_score, 100 * c->diff, level, 100 * c->low,
-         100 * c->high, 100 * c->clustered.low, 100 * c->clustered.high);
-  printf("flips      %zu gained, %zu lost, exact McNemar p = %.3g; the same pick on %.2f %%\n", c->gained, c->lost,
-         c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n);
-  printf("answers    KL divergence mean %.5f (%.5f to %.5f), median %.5f, 99 %% %.4f, max %.3f; total variation %.4f\n",
-         c->kl.mean, c->kl.low, c->kl.high, c->kl_median, c->kl_p99, c->kl_max, c->tv_mean);
-  printf("power      %.1f %% to show a drop below %g points if there is none; 80 %% takes %.0f questions\n\n",
-         100 * c->test.power, g->margin, c->test.needed);
-  for (size_t i = 0; i < report->n; i++)
-    printf("%-9s  %s: %s\n", nb_verdict_name(report->gate[i].verdict), report->gate[i].name, report->gate[i].text);
-  printf("%s\n", nb_verdict_name(report->verdict));
 }
 
 /* ---- outputs ---- */
@@ -136,7 +92,7 @@ static nb_status compare(const options *o, bool json, const char *base_path, con
   NB_GOTO(save_html(o, &c, &report, err));
   if (json) NB_GOTO(print(nb_report_json, &c, &report, err));
   else if (o->github) NB_GOTO(print(nb_report_github, &c, &report, err));
-  else print_comparison(&c, &g, &report);
+  else report_comparison(&c, &g, &report, stdout);
   *verdict = report.verdict;
 fail:
   nb_comparison_free(&c);

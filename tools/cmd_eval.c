@@ -6,20 +6,23 @@
 #include "merge.h"
 #include "outfile.h"
 #include "progress_cli.h"
+#include "report.h"
 #include "report_text.h"
+#include "rng.h"
+#include "sequential.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_MODELS = 16 };
+enum { MAX_MODELS = 16, CHUNK = 128, EXIT_UNDECIDED = 4 };
 
 typedef struct options {
-  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos;
+  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against;
   cli_list out;
   int shots, limit, sample, batch;
   uint64_t seed, max_anonymous, max_total;
-  double min_accuracy;
-  bool texts, alone;
+  double min_accuracy, margin;
+  bool texts, alone, sequential;
 } options;
 
 /* "2/8" (from 1) -> 1 of 8. */
@@ -50,26 +53,36 @@ static nb_status on_answer(void *ctx, size_t index, const nb_item *item, const n
   return NB_OK;
 }
 
-static nb_status run_model(const options *o, const cli_common *common, const nb_evaluation *e, const char *name,
-                           nb_opened *model, nb_result *out, nb_err *err) {
-  nb_session *session = NULL;
-  cli_progress p;
+/* An opened model and what runs it. */
+typedef struct loaded {
+  const char *name;
+  nb_opened model;
+  nb_session *session;
   nb_kv_type kv;
-  NB_TRY(nb_open(name, 0, common->threads, model, err));
-  if (!model->tokenizer) return nb_fail(err, NB_ERR_ARG, "%s has no tokenizer", name);
-  kv = model->kv;
-  if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &kv, err));
+} loaded;
+
+static nb_status load(const options *o, const cli_common *common, const char *name, loaded *m, nb_err *err) {
+  m->name = name;
+  NB_TRY(nb_open(name, 0, common->threads, &m->model, err));
+  if (!m->model.tokenizer) return nb_fail(err, NB_ERR_ARG, "%s has no tokenizer", name);
+  m->kv = m->model.kv;
+  if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &m->kv, err));
   nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->batch, .cpu_features = common->features};
-  NB_TRY(nb_session_create(&model->model.config, &so, &session, err));
+  return nb_session_create(&m->model.model.config, &so, &m->session, err);
+}
+
+static nb_status answer(const options *o, const cli_common *common, const nb_evaluation *e, const loaded *m,
+                        nb_result *out, nb_err *err) {
+  cli_progress p;
   nb_progress cb = cli_progress_begin(&p, common, "evaluating", "questions");
   running r = {.progress = &p, .e = e};
-  nb_evaluation_run run = {.name = name, .model = model, .session = session, .kv = kv, .threads = common->threads,
-                           .alone = o->alone, .journal = o->journal, .max_anonymous = o->max_anonymous,
-                           .max_total = o->max_total, .progress = &cb, .answered = on_answer, .ctx = &r};
+  nb_evaluation_run run = {.name = m->name, .model = &m->model, .session = m->session, .kv = m->kv,
+                           .threads = common->threads, .alone = o->alone, .journal = o->journal,
+                           .max_anonymous = o->max_anonymous, .max_total = o->max_total, .progress = &cb,
+                           .answered = on_answer, .ctx = &r};
   nb_status st = nb_evaluation_answer(e, &run, out, err);
   cli_progress_end(&p);
-  nb_session_free(session);
-  return st == NB_OK ? st : nb_fail_in(err, st, "%s", name);
+  return st == NB_OK ? st : nb_fail_in(err, st, "%s", m->name);
 }
 
 static nb_status check_accuracy(const options *o, const nb_result *r, nb_err *err) {
@@ -99,28 +112,123 @@ fail:
   return st;
 }
 
-static nb_status run_all(const options *o, const cli_common *common, const nb_evaluation *e, const cli_args *args,
-                         nb_err *err) {
-  nb_opened model[MAX_MODELS] = {{.coded = false}};
-  nb_result result[MAX_MODELS] = {{.n = 0}};
+/* ---- against a baseline ---- */
+
+/* Compares and prints; the verdict goes into *worst when it is worse. */
+static nb_status compare(const options *o, const cli_common *common, const nb_result *base, const nb_result *cand,
+                         bool common_only, nb_verdict *worst, nb_err *err) {
+  nb_comparison c;
+  nb_gate_report report;
+  nb_gates g = nb_gates_default();
+  if (o->margin >= 0) g.margin = o->margin;
+  nb_compare_opts co = {.alpha = g.alpha, .margin = g.margin / 100, .common = common_only, .any_model = true, .seed = 1};
+  NB_TRY(nb_compare(base, cand, &co, &c, err));
+  nb_gates_judge(&g, &c, &report);
+  if (!common->json) fputs("\n", stdout), report_comparison(&c, &g, &report, stdout);
+  if (*worst != NB_VERDICT_FAIL && report.verdict != NB_VERDICT_PASS) *worst = report.verdict;
+  nb_comparison_free(&c);
+  return NB_OK;
+}
+
+/* The run that the others are compared with: the only checkpoint among .nbl files, else the first. */
+static size_t choose_base(const loaded *m, size_t n) {
+  size_t dense = 0, base = 0;
+  for (size_t i = 0; i < n; i++)
+    if (!m[i].model.coded) dense++, base = i;
+  return dense == 1 ? base : 0;
+}
+
+static int by_place(const void *a, const void *b) {
+  const nb_item *x = *(const nb_item *const *)a, *y = *(const nb_item *const *)b;
+  return (x > y) - (x < y);
+}
+
+/* Adds a chunk's differences; checks that the questions are the baseline's. */
+static nb_status add_chunk(nb_sequential *seq, const nb_result *base, const nb_result *chunk, nb_err *err) {
+  nb_compare_opts co = {.alpha = seq->alpha, .margin = seq->margin, .common = true, .any_model = true, .reps = 2};
+  nb_comparison c;
+  NB_TRY(nb_compare(base, chunk, &co, &c, err));
+  for (size_t i = 0; i < c.n; i++) nb_sequential_add(seq, c.pair[i].cand_score - c.pair[i].base_score);
+  nb_comparison_free(&c);
+  return NB_OK;
+}
+
+/* Questions in random order, a chunk at a time, until the verdict is certain or none is left. */
+static nb_status run_sequentially(const options *o, const cli_common *common, nb_evaluation *e, const loaded *m,
+                                  const nb_result *base, nb_verdict *verdict, nb_err *err) {
+  nb_sequential seq;
+  nb_evaluation part = *e;
+  nb_status st = NB_OK;
+  uint64_t state = o->seed;
+  nb_sequential_begin(&seq, (o->margin >= 0 ? o->margin : 1) / 100, 0.05);
+  for (size_t i = e->n; i > 1; i--) {
+    size_t k = (size_t)nb_rng_below(&state, i);
+    const nb_item *t = e->item[i - 1];
+    e->item[i - 1] = e->item[k], e->item[k] = t;
+  }
+  for (size_t at = 0; at < e->n && seq.verdict == NB_VERDICT_UNDECIDED && st == NB_OK; at += part.n) {
+    nb_result chunk = {.n = 0};
+    part.item = e->item + at, part.n = e->n - at < CHUNK ? e->n - at : CHUNK;
+    qsort(part.item, part.n, sizeof *part.item, by_place); /* subjects together; the chunk is looked at as a whole */
+    st = answer(o, common, &part, m, &chunk, err);
+    if (st == NB_OK) st = add_chunk(&seq, base, &chunk, err);
+    nb_result_free(&chunk);
+    cli_note(common, "%zu of %zu questions: evidence for pass %.3g, for fail %.3g; 20 decides", at + part.n, e->n,
+             nb_sequential_pass(&seq), nb_sequential_fail(&seq));
+  }
+  if (st != NB_OK) return st;
+  *verdict = seq.verdict;
+  if (common->json)
+    printf("{\"verdict\": \"%s\", \"questions\": %zu, \"of\": %zu, \"margin\": %g, \"evidence_pass\": %g, "
+           "\"evidence_fail\": %g}\n", nb_verdict_name(seq.verdict), seq.n, e->n, 100 * seq.margin,
+           nb_sequential_pass(&seq), nb_sequential_fail(&seq));
+  else
+    printf("%s after %zu of %zu questions: margin %g points, evidence for pass %.3g, for fail %.3g\n",
+           nb_verdict_name(seq.verdict), seq.n, e->n, 100 * seq.margin, nb_sequential_pass(&seq), nb_sequential_fail(&seq));
+  return NB_OK;
+}
+
+/* ---- all ---- */
+
+static nb_status run_all(const options *o, const cli_common *common, nb_evaluation *e, const cli_args *args,
+                         nb_verdict *verdict, nb_err *err) {
+  loaded model[MAX_MODELS] = {{.name = NULL}};
+  nb_result result[MAX_MODELS] = {{.n = 0}}, base = {.n = 0};
   size_t n = (size_t)args->n;
-  nb_status st = NB_OK, gate = NB_OK;
+  nb_status st = NB_OK;
+  if (o->against) NB_GOTO(nb_result_load(o->against, &base, err));
+  if (o->against) NB_GOTO(nb_compare_protocols(&base.protocol, &e->protocol, err));
+  for (size_t i = 0; i < n; i++) NB_GOTO(load(o, common, args->items[i], &model[i], err));
+  if (o->sequential) {
+    st = run_sequentially(o, common, e, &model[0], &base, verdict, err);
+    goto fail;
+  }
   for (size_t i = 0; i < n; i++) {
-    NB_GOTO(run_model(o, common, e, args->items[i], &model[i], &result[i], err));
+    NB_GOTO(answer(o, common, e, &model[i], &result[i], err));
     if (i < o->out.n) NB_GOTO(nb_result_save(&result[i], o->out.items[i], err));
+    if (!common->json && i) fputs("\n", stdout);
     if (!common->json) NB_GOTO(report_text(&result[i], stdout, err));
   }
   if (common->json) NB_GOTO(print_json(result, n, err));
   if (o->journal) remove(o->journal);
-  for (size_t i = 0; i < n && gate == NB_OK; i++) gate = check_accuracy(o, &result[i], err);
-  st = gate;
+  size_t first = choose_base(model, n);
+  for (size_t i = 0; i < n && !common->json; i++) {
+    if (o->against) NB_GOTO(compare(o, common, &base, &result[i], true, verdict, err));
+    else if (i != first) NB_GOTO(compare(o, common, &result[first], &result[i], false, verdict, err));
+  }
+  for (size_t i = 0; i < n; i++) NB_GOTO(check_accuracy(o, &result[i], err));
 fail:
-  for (size_t i = 0; i < n; i++) nb_result_free(&result[i]), nb_close(&model[i]);
+  for (size_t i = 0; i < n; i++) {
+    nb_result_free(&result[i]);
+    nb_session_free(model[i].session);
+    nb_close(&model[i].model);
+  }
+  nb_result_free(&base);
   return st;
 }
 
 int cmd_eval(int argc, char **argv) {
-  options o = {.task = "mmlu", .bos = "auto", .shots = -1, .batch = 512, .seed = 1};
+  options o = {.task = "mmlu", .bos = "auto", .shots = -1, .batch = 512, .seed = 1, .margin = -1};
   const cli_opt opts[] = {
       CLI_STRING("task", 0, "NAME|FILE", &o.task, "a built-in task or a task file (mmlu)"),
       CLI_STRING("preset", 0, "NAME", &o.preset, "the task's variant; mmlu: hendrycks, lm-eval, phi, cloze"),
@@ -130,12 +238,15 @@ int cmd_eval(int argc, char **argv) {
       CLI_STRING("subjects", 0, "A,B", &o.subjects, "only these subjects"),
       CLI_INT("limit", 0, "N", 1, 1e9, &o.limit, "only the first N questions of each subject"),
       CLI_INT("sample", 0, "N", 1, 1e9, &o.sample, "N questions in all, drawn from every subject in proportion"),
-      CLI_U64("seed", 0, "N", &o.seed, "of the drawing (1)"),
+      CLI_U64("seed", 0, "N", &o.seed, "of the drawing, and of the order of --sequential (1)"),
       CLI_STRING("shard", 0, "I/N|auto", &o.shard, "only the I-th of N parts, for `nibble merge`; auto: from Slurm, MPI or CI"),
       CLI_LIST("out", 'o', "FILE", &o.out, "write the result file, for `nibble compare` (once for each model)"),
       CLI_FLAG("texts", 0, &o.texts, "put the questions' texts into results"),
       CLI_STRING("journal", 0, "FILE", &o.journal, "keep answers here; a run that was killed goes on from it"),
       CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &o.min_accuracy, "exit 3 when the score is below"),
+      CLI_STRING("against", 0, "RUN", &o.against, "compare with this result file, on the questions that both have"),
+      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &o.margin, "judge the comparison: exit 3 (fail) or 4 (undecided) as `nibble compare`"),
+      CLI_FLAG("sequential", 0, &o.sequential, "with --against: questions in random order, until the verdict is certain"),
       CLI_BYTES("max-memory", 0, "BYTES", &o.max_anonymous, "end the run with 3 when its own memory is above"),
       CLI_BYTES("max-total-memory", 0, "BYTES", &o.max_total, "the same with the files' pages"),
       CLI_CHOICE("bos", 0, "auto|no", &o.bos, "begin prompts as the tokenizer's template says (auto), or with nothing"),
@@ -147,7 +258,7 @@ int cmd_eval(int argc, char **argv) {
   const cli_command cmd = {
       .name = "eval", .args = "MODEL... --data PATH", .opts = opts, .common = CLI_JSON | CLI_THREADS | CLI_CPU,
       .about = "Measures accuracy on a multiple-choice set such as MMLU. MODEL is a .nbl file or a checkpoint's directory;\n"
-               "several are run one after another over the same questions. Every question counts: one that cannot be read or\n"
+               "several are run one after another over the same questions and compared. Every question counts: one that cannot be read or\n"
                "does not fit is named, and the run fails.",
       .min_args = 1, .max_args = MAX_MODELS,
       .more = "Examples:\n  nibble eval phi3.nbl --data mmlu --out base.json\n"
@@ -159,6 +270,8 @@ int cmd_eval(int argc, char **argv) {
   if (!o.data) return cli_usage(&cmd, "--data PATH is missing");
   if (o.out.n && o.out.n != (size_t)args.n)
     return cli_usage(&cmd, "%zu times --out for %d models: give one for each", o.out.n, args.n);
+  if (o.sequential && (!o.against || args.n > 1 || o.journal || o.out.n))
+    return cli_usage(&cmd, "--sequential needs --against and one model, and has no --out or --journal");
   if (o.journal && args.n > 1) return cli_usage(&cmd, "--journal is for one model");
   nb_evaluation_opts eo = {.task = o.task, .preset = o.preset, .data = o.data, .split = o.split, .shots = o.shots,
                            .plain = o.bos[0] == 'n', .texts = o.texts,
@@ -173,7 +286,10 @@ int cmd_eval(int argc, char **argv) {
   } else if (o.shard && !parse_shard(o.shard, &eo.select)) return cli_usage(&cmd, "--shard '%s': want I/N, 1 <= I <= N", o.shard);
   nb_evaluation e = {.n = 0};
   nb_status st = nb_evaluation_prepare(&eo, &e, &err);
-  if (st == NB_OK) st = run_all(&o, &common, &e, &args, &err);
+  nb_verdict verdict = NB_VERDICT_PASS;
+  if (st == NB_OK) st = run_all(&o, &common, &e, &args, &verdict, &err);
   nb_evaluation_free(&e);
-  return st == NB_OK ? 0 : cli_fail(st, &err);
+  if (st != NB_OK) return cli_fail(st, &err);
+  if (o.margin < 0 && !o.sequential) return 0;
+  return verdict == NB_VERDICT_PASS ? 0 : verdict == NB_VERDICT_FAIL ? 3 : EXIT_UNDECIDED;
 }

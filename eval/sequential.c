@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "sequential.h"
+
+#include <math.h>
+
+/* Bet k puts this share of the largest bet that can never lose everything: 0.5, 0.5/1.6, 0.5/1.6^2, ... */
+static double share(size_t k) { return 0.5 * pow(1.6, -(double)k); }
+
+void nb_sequential_begin(nb_sequential *s, double margin, double alpha) {
+  *s = (nb_sequential){.margin = margin, .alpha = alpha, .verdict = NB_VERDICT_UNDECIDED};
+}
+
+/* The mean of the capitals. */
+static double capital(const double *logs) {
+  double most = logs[0], sum = 0;
+  for (size_t k = 1; k < NB_BETS; k++) most = fmax(most, logs[k]);
+  for (size_t k = 0; k < NB_BETS; k++) sum += exp(logs[k] - most);
+  return exp(most) * sum / NB_BETS;
+}
+
+double nb_sequential_pass(const nb_sequential *s) { return capital(s->pass); }
+double nb_sequential_fail(const nb_sequential *s) { return capital(s->fail); }
+
+nb_verdict nb_sequential_add(nb_sequential *s, double diff) {
+  double x = diff + s->margin; /* at the margin its mean is 0; it lies between margin - 1 and margin + 1 */
+  for (size_t k = 0; k < NB_BETS; k++) {
+    s->pass[k] += log1p(share(k) * x / (1 - s->margin));
+    s->fail[k] += log1p(-share(k) * x / (1 + s->margin));
+  }
+  s->n++;
+  if (s->verdict != NB_VERDICT_UNDECIDED) return s->verdict;
+  if (nb_sequential_pass(s) >= 1 / s->alpha) s->verdict = NB_VERDICT_PASS;
+  else if (nb_sequential_fail(s) >= 1 / s->alpha) s->verdict = NB_VERDICT_FAIL;
+  return s->verdict;
+}

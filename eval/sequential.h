@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* A verdict that may be looked at after every question. Two tests by betting (Waudby-Smith and Ramdas 2024): one against
+ * "accuracy fell by the margin or more", one against "it fell by the margin or less". Each is a capital that starts at 1
+ * and, where its hypothesis holds, grows with an expectation of at most 1; that it ever reaches 1 / alpha has then a
+ * chance of at most alpha (Ville 1939), whenever one stops. The capital is spread over bets of several sizes. Questions
+ * must come in random order. */
+#ifndef NB_SEQUENTIAL_H
+#define NB_SEQUENTIAL_H
+
+#include "stats.h"
+
+enum { NB_BETS = 12 };
+
+typedef struct nb_sequential {
+  double margin, alpha;
+  double pass[NB_BETS], fail[NB_BETS]; /* logarithms of the capitals */
+  size_t n;
+  nb_verdict verdict;                  /* once it is decided it stays */
+} nb_sequential;
+
+/* 0 <= margin < 1, 0 < alpha < 1. */
+void nb_sequential_begin(nb_sequential *s, double margin, double alpha);
+
+/* Adds a question: diff is the candidate's score minus the baseline's, -1 to 1. Returns the verdict so far. */
+nb_verdict nb_sequential_add(nb_sequential *s, double diff);
+
+/* The capitals, the e-values of the two claims: 1 / alpha decides. */
+double nb_sequential_pass(const nb_sequential *s);
+double nb_sequential_fail(const nb_sequential *s);
+
+#endif
