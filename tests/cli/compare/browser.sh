@@ -1,0 +1,56 @@
+# The report in a real browser: no error, tables sort and filter, everything has a name.
+. "$LIB"
+browser=
+for b in chromium chromium-browser google-chrome; do
+  [ -n "$browser" ] || ! command -v $b >/dev/null || browser=$b
+done
+[ -n "$browser" ] || skip "no chromium"
+questions q.jsonl 60
+sed -e 's/"subject": "s1"/"subject": "<s1> \&amp; more"/' q.jsonl >q2.jsonl
+nibble eval "$TOY" --task custom --data q2.jsonl -q --texts --out base.json >/dev/null
+cat >task.json <<'T'
+{"task": "toyset", "data": {"splits": {"test": ["q2.jsonl"]}, "id": "id", "subject": "subject", "question": "question",
+ "choices": "choices[]", "answer": "answer"}, "prompt": "{{question}}\n{{options}}Answer:"}
+T
+nibble eval "$TOY" --task ./task.json --data q2.jsonl -q --texts --out base.json >/dev/null
+nibble eval "$NBL" --task ./task.json --data q2.jsonl -q --texts --out cand.json >/dev/null
+nibble compare base.json cand.json --any-model --margin 99 --html r.html >/dev/null
+{
+  sed 's|<meta charset="utf-8">|&<script>var failed = []; addEventListener("error", e => failed.push(e.message));</script>|' r.html
+  cat <<'T'
+<script>{
+const need = (what, ok) => { if (!ok) failed.push(what); };
+const cells = i => [...document.querySelectorAll("table")[1].tBodies[0].rows].map(r => r.cells[i].textContent);
+need("verdict", document.querySelector("h1").textContent.startsWith("pass"));
+need("subjects", cells(0).length === 3 && cells(0).includes("<s1> &amp; more"));
+const heads = document.querySelectorAll("table")[1].querySelectorAll("th button");
+heads[3].click();
+const down = cells(3).map(Number);
+need("sorts down", down[0] >= down[1] && down[1] >= down[2]);
+heads[3].click();
+const up = cells(3).map(Number);
+need("sorts up", up[0] <= up[1] && up[1] <= up[2]);
+need("aria-sort", document.querySelectorAll("[aria-sort=ascending]").length === 1);
+const filter = document.getElementById("subject-filter");
+filter.value = "s2";
+filter.dispatchEvent(new Event("input"));
+need("filters", cells(0).length === 1 && cells(0)[0] === "s2");
+const flips = () => document.querySelectorAll("#flips details").length, all = flips();
+const kind = document.getElementById("flip-kind");
+kind.value = "lost";
+kind.dispatchEvent(new Event("change"));
+need("flips filter", flips() <= all && [...document.querySelectorAll("#flips summary")].every(s => s.textContent.startsWith("lost")));
+need("images have names", [...document.querySelectorAll("svg")].every(s => s.getAttribute("aria-label")));
+need("controls have names", [...document.querySelectorAll("input, select")].every(i => i.labels.length === 1));
+need("buttons have names", [...document.querySelectorAll("button")].every(b => b.textContent.trim()));
+need("nothing from elsewhere", ![...document.querySelectorAll("[src], [href]")].some(e => !/^data:/.test(e.getAttribute("src") || e.getAttribute("href"))));
+need("page is no wider than the window", document.documentElement.scrollWidth <= innerWidth);
+document.title = failed.length ? "failed: " + failed.join("; ") : "all is well";
+}</script>
+T
+} >test.html
+for width in 1100 390; do
+  timeout 60 $browser --headless --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --window-size=$width,900 \
+    --virtual-time-budget=5000 --enable-logging=stderr --dump-dom "file://$PWD/test.html" >dom 2>log || skip "$browser does not run here"
+  grep -q '<title>all is well</title>' dom || { grep -o '<title>.*</title>' dom >&2; grep CONSOLE log >&2; exit 1; }
+done
