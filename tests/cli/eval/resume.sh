@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 # A run that is killed goes on from its journal and ends with the same answers.
 . "$LIB"
 questions q.jsonl 60
@@ -20,39 +19,3 @@ questions other.jsonl 10
 fails '[12]' '*kept*' nibble eval "$NBL" --task custom --data other.jsonl -q --journal kept
 poke kept 20 '\377\377'
 fails '[12]' '*kept*' nibble eval "$NBL" --task custom --data q.jsonl -q --journal kept
-=======
-# Killed at any moment and started again until it ends, a run gives the bytes of one that was left alone.
-. "$LIB"
-questions q.jsonl 3000
-nibble eval "$NBL" --task custom --data q.jsonl -q -t 1 --out whole.json >/dev/null
-answers whole.json >a
-i=0 kills=0
-while :; do
-  i=$((i + 1))
-  nibble eval "$NBL" --task custom --data q.jsonl -q -t 1 --journal j --out out.json >/dev/null &
-  pid=$!
-  sleep 0.$(((i * 37) % 60 + 10))
-  kill -9 $pid 2>/dev/null || true
-  if wait $pid; then break; fi
-  kills=$((kills + 1))
-  [ ! -e out.json ] || answers out.json | cmp a -
-  [ "$i" -lt 200 ]
-done
-echo "$kills kills"
-answers out.json | cmp a -
-[ "$(grep '^"protocol"' whole.json)" = "$(grep '^"protocol"' out.json)" ]
-[ ! -e j ]
-# Another run's journal is refused and kept; a file that is no journal too.
-nibble eval "$NBL" --task custom --data q.jsonl -q -t 1 --journal j >/dev/null &
-pid=$!
-sleep 0.2
-kill -9 $pid 2>/dev/null || true
-if ! wait $pid 2>/dev/null; then
-  cp j kept
-  fails 2 '*another run*' nibble eval "$NBL" --task custom --data q.jsonl --limit 5 --journal j
-  cmp j kept
-fi
-echo hello there, this is a text >text
-fails 1 '*not a journal*' nibble eval "$NBL" --task custom --data q.jsonl --journal text
-grep -q hello text
->>>>>>> 013a0a4 (Command-line tests: kill -9 and resume, shards and merge, compare's verdicts and reports)
