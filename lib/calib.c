@@ -103,6 +103,8 @@ nb_status nb_quantise_fast(const nb_config *c, const nb_weights *w, const nb_for
 
 /* ---- statistics ---- */
 
+enum { MAX_CROSS = 4096 };
+
 /* x (T, K) as int8 with a scale for each 64, as the kernels will see it. */
 static void round_inputs(run *r, const float *x, size_t T, size_t K, float *out) {
   const nb_kernels *k = nb_session_kernels(r->s);
@@ -113,16 +115,19 @@ static void round_inputs(run *r, const float *x, size_t T, size_t K, float *out)
   }
 }
 
+/* Asymmetric targets cost three matrices of K x K and their products: too much for the widest sites. */
+static bool wants_cross(const run *r, int site) { return r->xf && site_inputs(r->c, site) <= MAX_CROSS; }
+
 static void see(void *ctx, nb_tap_site site, const float *x, size_t T, size_t K) {
   run *r = ctx;
   if (!(r->sites >> site & 1)) return;
   if (r->keep) {
-    memcpy(r->seen[site], x, T * K * sizeof *x);
+    if (wants_cross(r, site)) memcpy(r->seen[site], x, T * K * sizeof *x);
     return;
   }
   float *d = NULL;
   round_inputs(r, x, T, K, r->fake);
-  if (r->xf) {
+  if (wants_cross(r, site)) {
     d = r->fake + T * K;
     for (size_t i = 0; i < T * K; i++) d[i] = r->seen[site][i] - r->fake[i];
   }
@@ -136,8 +141,9 @@ static nb_status run_sequence(run *r, const nb_layer *l, size_t seq, int stream,
   return nb_session_layer(r->s, l, 0, x, tap, err);
 }
 
-/* Collects the statistics of some sites with the layer as it is now. float_stream: the layer in full precision. */
-static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsigned sites, nb_err *err) {
+/* Collects the statistics of some sites with the layer as it is now. The float stream goes through the layer in full
+ * precision, and stays behind it when `move` is set. */
+static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsigned sites, bool move, nb_err *err) {
   const nb_tap tap = {see, r};
   size_t D = r->c->hidden;
   r->sites = sites;
@@ -145,13 +151,14 @@ static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsi
     if (sites >> i & 1) {
       size_t K = site_inputs(r->c, i);
       NB_TRY(nb_new(&r->H[i], K * K, sizeof(float), "statistics", err));
-      if (r->xf) NB_TRY(nb_new(&r->C[i], K * K, sizeof(float), "statistics", err));
+      if (wants_cross(r, i)) NB_TRY(nb_new(&r->C[i], K * K, sizeof(float), "statistics", err));
     }
   for (size_t i = 0; i < r->o->n_seqs; i++) {
     if (r->xf) {
       r->keep = true;
-      memcpy(r->x, r->xf + i * r->T * D, r->T * D * sizeof *r->x);
-      NB_TRY(run_sequence(r, full, i, 1, r->x, &tap, err));
+      float *x = r->xf + i * r->T * D;
+      if (!move) memcpy(r->x, x, r->T * D * sizeof *r->x), x = r->x;
+      NB_TRY(run_sequence(r, full, i, 1, x, &tap, err));
       r->keep = false;
     }
     memcpy(r->x, r->xq + i * r->T * D, r->T * D * sizeof *r->x);
@@ -263,15 +270,16 @@ static nb_status solve_layer(run *r, size_t layer, nb_err *err) {
   size_t D = r->c->hidden;
   bool resumed = all_resumed(r, layer, full);
   for (int s = 0; s < NB_SLOTS; s++) nb_free(r->coded[s]), r->coded[s] = NULL;
-  if (!resumed && !r->o->sequential) NB_TRY(collect(r, &now, full, (1u << NB_TAPS) - 1, err));
+  bool moved = !resumed && !r->o->sequential;
+  if (moved) NB_TRY(collect(r, &now, full, (1u << NB_TAPS) - 1, true, err));
   for (int site = 0; site < NB_TAPS; site++) {
-    if (!resumed && r->o->sequential) NB_TRY(collect(r, &now, full, 1u << site, err));
+    if (!resumed && r->o->sequential) NB_TRY(collect(r, &now, full, 1u << site, false, err));
     NB_TRY(solve_site(r, site, layer, full, &now, resumed, err));
   }
   if (layer + 1 == r->c->layers && (r->c->tie_embeddings || !r->o->calibrate_head)) return NB_OK;
   for (size_t i = 0; i < r->o->n_seqs; i++) {
     NB_TRY(run_sequence(r, &now, i, 0, r->xq + i * r->T * D, NULL, err));
-    if (r->xf) NB_TRY(run_sequence(r, full, i, 1, r->xf + i * r->T * D, NULL, err));
+    if (r->xf && !moved) NB_TRY(run_sequence(r, full, i, 1, r->xf + i * r->T * D, NULL, err));
     NB_TRY(nb_progress_step(r->o->progress, r->done, r->total, err));
   }
   return NB_OK;

@@ -91,6 +91,14 @@ static void gptq_columns(task *t, size_t a, size_t b) {
 
 /* ---- coordinate descent ---- */
 
+/* The loss of each row: (w - q) H (w - q)^T. */
+static void losses(const task *t, double *loss) {
+  size_t R = t->R;
+  for (size_t r = 0; r < R; r++) loss[r] = 0;
+  for (size_t k = 0; k < t->K; k++)
+    for (size_t r = 0; r < R; r++) loss[r] += ((double)t->w[k * R + r] - t->q[k * R + r]) * t->r[k * R + r];
+}
+
 /* q from the codes, r = H (w - q), and the loss of each row. */
 static void residual(task *t, const uint8_t *code, const float *step, double *loss) {
   size_t R = t->R, K = t->K;
@@ -101,9 +109,7 @@ static void residual(task *t, const uint8_t *code, const float *step, double *lo
     }
   memset(t->r, 0, K * R * sizeof *t->r);
   subtract_product(t->j->h->H, K, t->x, t->r, K, K, R);
-  for (size_t r = 0; r < R; r++) loss[r] = 0;
-  for (size_t k = 0; k < K; k++)
-    for (size_t r = 0; r < R; r++) loss[r] -= (double)t->x[k * R + r] * t->r[k * R + r];
+  losses(t, loss);
 }
 
 /* Moves each row's scale of group i to the best grid point. x: working residual of the group, e: the change of q. */
@@ -235,10 +241,9 @@ static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
     for (size_t i = 0; i < K; i++) memcpy(t->x + i * R, t->w + h->order[i] * R, R * sizeof *t->x);
     gptq_columns(t, 0, K);
   }
-  if (t->j->o->gptq || t->j->o->sweeps) residual(t, t->code, t->step, solved);
-  else memcpy(solved, plain, sizeof solved);
-  for (int i = 0; i < t->j->o->sweeps; i++) sweep(t);
-  if (t->j->o->sweeps) residual(t, t->code, t->step, solved);
+  if (t->j->o->gptq) residual(t, t->code, t->step, solved);
+  for (int i = 0; i < t->j->o->sweeps; i++) sweep(t); /* keeps q and r up to date */
+  losses(t, solved);
   *report = (nb_gptq_report){0, 0, zero_loss(h, t->j->w + row0 * K, R), 0};
   for (size_t r = 0; r < R; r++) {
     if (!(solved[r] <= plain[r])) {
