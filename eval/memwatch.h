@@ -5,10 +5,28 @@
 
 #include "memory.h"
 
+enum { NB_MEMORY_SERIES = 64 };
+
 typedef struct nb_memory_watch {
   nb_memory first, last, most; /* most.peak_bytes: the system's own peak */
   uint64_t samples;
+  /* Over time: every stride-th sample. When it is full, every second goes and the stride doubles. */
+  struct { uint64_t sample, file_bytes, anon_bytes; } series[NB_MEMORY_SERIES];
+  uint64_t n_series, stride;
 } nb_memory_watch;
+
+static inline void nb_memory_keep(nb_memory_watch *w, const nb_memory *m) {
+  if (!w->stride) w->stride = 1;
+  if ((w->samples - 1) % w->stride) return;
+  if (w->n_series == NB_MEMORY_SERIES) {
+    for (uint64_t i = 0; i < NB_MEMORY_SERIES / 2; i++) w->series[i] = w->series[2 * i];
+    w->n_series /= 2, w->stride *= 2;
+    if ((w->samples - 1) % w->stride) return;
+  }
+  w->series[w->n_series].sample = w->samples - 1;
+  w->series[w->n_series].file_bytes = m->file_bytes;
+  w->series[w->n_series++].anon_bytes = m->anon_bytes;
+}
 
 static inline uint64_t nb_larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
@@ -18,6 +36,7 @@ static inline void nb_memory_sample(nb_memory_watch *w) {
   if (!nb_memory_read(&m)) return;
   if (!w->samples++) w->first = m;
   w->last = m;
+  nb_memory_keep(w, &m);
   w->most.file_bytes = nb_larger(w->most.file_bytes, m.file_bytes);
   w->most.anon_bytes = nb_larger(w->most.anon_bytes, m.anon_bytes);
   w->most.peak_bytes = nb_larger(w->most.peak_bytes, m.peak_bytes);

@@ -50,6 +50,15 @@ static nb_status write_run(nb_jsonout *j, const char *key, const nb_result *r) {
     nb_jsonout_u64(j, "kv_bytes", m->kv_bytes);
     nb_jsonout_u64(j, "session_bytes", m->session_bytes);
     nb_jsonout_u64(j, "peak_bytes", m->memory.most.peak_bytes);
+    nb_jsonout_open(j, "memory_series", '[');
+    for (size_t i = 0; i < m->memory.n_series; i++) {
+      nb_jsonout_open(j, NULL, '[');
+      nb_jsonout_u64(j, NULL, m->memory.series[i].sample);
+      nb_jsonout_u64(j, NULL, m->memory.series[i].file_bytes);
+      nb_jsonout_u64(j, NULL, m->memory.series[i].anon_bytes);
+      nb_jsonout_close(j, ']');
+    }
+    nb_jsonout_close(j, ']');
   }
   nb_jsonout_close(j, '}');
   nb_summary_free(&s);

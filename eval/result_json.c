@@ -154,6 +154,15 @@ static void write_measured(nb_jsonout *j, const nb_measured *m) {
   nb_jsonout_u64(j, "peak_bytes", w->most.peak_bytes);
   nb_jsonout_u64(j, "kv_bytes", m->kv_bytes);
   nb_jsonout_u64(j, "session_bytes", m->session_bytes);
+  nb_jsonout_open(j, "memory_series", '[');
+  for (size_t i = 0; i < w->n_series; i++) {
+    nb_jsonout_open(j, NULL, '[');
+    nb_jsonout_u64(j, NULL, w->series[i].sample);
+    nb_jsonout_u64(j, NULL, w->series[i].file_bytes);
+    nb_jsonout_u64(j, NULL, w->series[i].anon_bytes);
+    nb_jsonout_close(j, ']');
+  }
+  nb_jsonout_close(j, ']');
   nb_jsonout_close(j, '}');
   j->lines = true;
 }
@@ -346,6 +355,20 @@ static nb_status read_row(reader *rd, const cJSON *o, nb_row *row) {
   return read_texts(rd, o, it);
 }
 
+static nb_status read_series(reader *rd, const cJSON *o, nb_memory_watch *w) {
+  const cJSON *list = NULL;
+  NB_TRY(nb_json_optional_array(o, rd->where, "memory_series", &list, rd->err));
+  for (const cJSON *e = list ? list->child : NULL; e && w->n_series < NB_MEMORY_SERIES; e = e->next, w->n_series++) {
+    size_t v[3] = {0}, k = 0;
+    for (const cJSON *x = cJSON_IsArray(e) ? e->child : NULL; x && k < 3; x = x->next)
+      NB_TRY(nb_json_as_size(x, rd->where, "memory_series", 0, (size_t)1 << 53, &v[k++], rd->err));
+    if (k != 3) return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"memory_series\" must hold lists of 3 numbers", rd->where);
+    w->series[w->n_series].sample = v[0];
+    w->series[w->n_series].file_bytes = v[1], w->series[w->n_series].anon_bytes = v[2];
+  }
+  return NB_OK;
+}
+
 static nb_status read_measured(reader *rd, const cJSON *root) {
   nb_measured *m = &rd->r->measured;
   const cJSON *o = NULL;
@@ -360,6 +383,7 @@ static nb_status read_measured(reader *rd, const cJSON *root) {
   NB_TRY(copied(rd, o, "system", &m->system));
   for (size_t i = 0; i < 7; i++) NB_TRY(number(rd, o, keys[i], &v[i]));
   NB_TRY(nb_json_optional_f64(o, rd->where, "seconds", &m->seconds, rd->err));
+  NB_TRY(read_series(rd, o, &m->memory));
   m->tokens = v[0], m->memory.most.file_bytes = v[1], m->memory.most.anon_bytes = v[2], m->memory.most.peak_bytes = v[3];
   m->kv_bytes = v[4], m->session_bytes = v[5], m->threads = (int)v[6], rd->r->has_measured = true;
   return NB_OK;
