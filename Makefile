@@ -83,7 +83,7 @@ LDLIBS_ALL = $(PKG_LIBS) -lm $(OMPLIBS) $(SAN) $(LDFLAGS)
 
 # One object file an instruction set, and only that object gets its flags.
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
-KERNELS := $(wildcard lib/kernels/ref.c lib/kernels/select.c)
+KERNELS := $(wildcard lib/kernels/ref.c lib/kernels/kernels.c)
 ifneq ($(filter x86_64 amd64,$(ARCH)),)
   KERNELS += $(wildcard lib/kernels/avx2.c lib/kernels/avxvnni.c lib/kernels/avx512vnni.c)
 endif

@@ -61,7 +61,8 @@ static nb_status make_data(const nb_kernels *k, size_t N, size_t K, bench_data *
   }
   d->q.K = K, d->q.Kp = Kp;
   for (size_t t = 0; t < TOKENS; t++)
-    k->quantize_q8(d->x + t * K, K, Kp, d->q.q + t * Kp, d->q.scale + t * (Kp / NB_QA_GROUP), d->q.sum + t * (Kp / NB_BLOCK));
+    k->quantize_q8(d->x + t * K, K, Kp, d->q.q + t * Kp, d->q.scale + t * (Kp / NB_QA_GROUP),
+                   d->q.sum + t * (Kp / NB_BLOCK));
   return NB_OK;
 }
 
@@ -127,7 +128,8 @@ static nb_status bench_attention(bench_data *d, nb_kv_type type, nb_kernel_timin
   uint8_t *kv;
   NB_TRY(nb_new(&kv, blocks, block, "the benchmark", err));
   for (size_t p = 0; p < KEYS; p++)
-    d->k->kv_store(kv + p / NB_KV_BLOCK * block, type, HEAD_DIM, p % NB_KV_BLOCK, d->x + p % 64 * HEAD_DIM, d->x + p % 61 * HEAD_DIM);
+    d->k->kv_store(kv + p / NB_KV_BLOCK * block, type, HEAD_DIM, p % NB_KV_BLOCK, d->x + p % 64 * HEAD_DIM,
+                   d->x + p % 61 * HEAD_DIM);
   for (size_t q = 1; q <= QUERIES; q *= QUERIES) {
     nb_attn a = {.q = d->x, .out = d->y, .ldq = HEAD_DIM, .ldo = HEAD_DIM, .n_q = q, .group = 1, .head_dim = HEAD_DIM,
                  .pos0 = KEYS - q, .scale = 0.1f, .type = type, .own = kv};
@@ -140,11 +142,13 @@ static nb_status bench_attention(bench_data *d, nb_kv_type type, nb_kernel_timin
 }
 
 nb_status nb_bench_kernels(const nb_kernels *k, size_t N, size_t K, nb_kernel_timing *out, size_t *n, nb_err *err) {
-  static const nb_qfmt formats[] = {{3, 1, 64}, {4, 1, 64}, {4, 1, 128}, {4, 0, 32}, {5, 1, 128}, {6, 0, 64}, {7, 0, 64}, {8, 0, 64}};
+  static const nb_qfmt formats[] = {{3, 1, 64},  {4, 1, 64}, {4, 1, 128}, {4, 0, 32},
+                                    {5, 1, 128}, {6, 0, 64}, {7, 0, 64},  {8, 0, 64}};
   bench_data d;
   *n = 0;
   nb_status st = make_data(k, N, K, &d, err);
-  for (size_t i = 0; st == NB_OK && i < sizeof formats / sizeof *formats; i++) st = bench_format(&d, formats[i], out, n, err);
+  for (size_t i = 0; st == NB_OK && i < sizeof formats / sizeof *formats; i++)
+    st = bench_format(&d, formats[i], out, n, err);
   if (st == NB_OK) bench_dense(&d, NB_BF16, out, n), bench_dense(&d, NB_F32, out, n);
   for (int t = NB_KV_F32; st == NB_OK && t <= NB_KV_Q8; t++) st = bench_attention(&d, (nb_kv_type)t, out, n, err);
   free_data(&d);

@@ -7,8 +7,8 @@
 /* ---- can they be compared ---- */
 
 static nb_status differs(const char *what, const char *base, const char *cand, nb_err *err) {
-  return nb_fail(err, NB_ERR_ARG, "not comparable: %s is \"%s\" in the baseline and \"%s\" in the candidate", what, base,
-                 cand);
+  return nb_fail(err, NB_ERR_ARG, "not comparable: %s is \"%s\" in the baseline and \"%s\" in the candidate", what,
+                 base, cand);
 }
 
 static nb_status same_text(const char *what, const char *a, const char *b, nb_err *err) {
@@ -36,8 +36,10 @@ static nb_status check_comparable(const nb_result *b, const nb_result *c, const 
   const nb_protocol *p = &b->protocol, *q = &c->protocol;
   NB_TRY(nb_compare_protocols(p, q, err));
   if (!o->common && (strcmp(p->data_hash, q->data_hash) || b->n != c->n))
-    return nb_fail(err, NB_ERR_ARG, "not comparable: the runs answer different questions (%zu, data %.8s; and %zu, data "
-                   "%.8s); --common compares those that both have", b->n, p->data_hash, c->n, q->data_hash);
+    return nb_fail(err, NB_ERR_ARG,
+                   "not comparable: the runs answer different questions (%zu, data %.8s; and %zu, data "
+                   "%.8s); --common compares those that both have",
+                   b->n, p->data_hash, c->n, q->data_hash);
   const char *x = b->model.lineage, *y = c->model.lineage;
   if (!o->any_model && *x && *y && strcmp(x, y))
     return nb_fail(err, NB_ERR_ARG, "not comparable: the models come from different checkpoints (%.8s and %.8s); "
@@ -107,7 +109,9 @@ fail:
 
 /* ---- sums ---- */
 
-static bool right(const nb_grade *g, nb_metric m) { return m == NB_METRIC_MASS ? g->acc > 0 : nb_grade_value(g, m) > 0; }
+static bool right(const nb_grade *g, nb_metric m) {
+  return m == NB_METRIC_MASS ? g->acc > 0 : nb_grade_value(g, m) > 0;
+}
 
 static nb_status count_subjects(nb_comparison *c, nb_err *err) {
   nb_metric m = c->base->protocol.metric;
@@ -161,7 +165,8 @@ static nb_status resample(nb_comparison *c, const nb_compare_opts *o, nb_err *er
   nb_status st;
   NB_TRY(nb_new(&x, c->n, sizeof *x, "a bootstrap", err));
   NB_GOTO(nb_new(&cluster, c->n, sizeof *cluster, "a bootstrap", err));
-  for (size_t i = 0; i < c->n; i++) x[i] = c->pair[i].cand_score - c->pair[i].base_score, cluster[i] = c->pair[i].subject;
+  for (size_t i = 0; i < c->n; i++)
+    x[i] = c->pair[i].cand_score - c->pair[i].base_score, cluster[i] = c->pair[i].subject;
   /* One subject alone is no sample of subjects: its questions are drawn. */
   NB_GOTO(nb_bootstrap_mean(x, cluster, c->n, c->n_subjects > 1 ? c->n_subjects : 0, reps, o->seed, level,
                             &c->clustered, err));

@@ -162,7 +162,8 @@ static nb_status add_matching(const nb_task *t, nb_archive *a, const char *path,
       hits++;
     }
     if (hits) return NB_OK;
-    if (strlen(list) < 200) snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", p->valuestring);
+    if (strlen(list) < 200)
+      snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", p->valuestring);
   }
   return nb_fail(err, NB_ERR_ARG, "%s: no file for split \"%s\" of task %s; looked for %s", path, split,
                  t->name, list);
@@ -196,8 +197,8 @@ nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split,
   snprintf(out->split, sizeof out->split, "%s", split);
   if (is_one_file(a, path)) {
     if (strcmp(split, t->split))
-      NB_GOTO(nb_fail(err, NB_ERR_ARG, "%s is one file, the split \"%s\"; split \"%s\" needs a directory or a .zip", path,
-                      t->split, split));
+      NB_GOTO(nb_fail(err, NB_ERR_ARG, "%s is one file, the split \"%s\"; split \"%s\" needs a directory or a .zip",
+                      path, t->split, split));
     const char *subject;
     NB_GOTO(file_subject(t, split, path, &out->pool, &subject, err));
     NB_GOTO(add_member(t, a, 0, subject, out, err));

@@ -36,7 +36,8 @@ static nb_status score_rows(nb_engine *e, const scored_row *rows, size_t n, nb_e
     for (size_t t = 0; t < rows[i].n; t++) {
       const nb_target *target = &rows[i].target[t];
       double lp = (double)l[(size_t)target->token] - sum;
-      if (!isfinite(lp)) return nb_fail(err, NB_ERR_NUMERIC, "a log-prob is not finite (NaN or infinity in the logits)");
+      if (!isfinite(lp))
+        return nb_fail(err, NB_ERR_NUMERIC, "a log-prob is not finite (NaN or infinity in the logits)");
       rows[i].job->logprob[target->choice] += lp;
     }
   }

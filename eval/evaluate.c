@@ -81,8 +81,8 @@ static nb_status check_memory(const answering *a, nb_err *err) {
                    (double)m->anon_bytes / 1e6, (double)anonymous / 1e6);
   if (total && m->file_bytes + m->anon_bytes > total)
     return nb_fail(err, NB_ERR_GATE, "memory is %.1f MB (%.1f of files, %.1f of its own), over the ceiling of %.1f MB",
-                   (double)(m->file_bytes + m->anon_bytes) / 1e6, (double)m->file_bytes / 1e6, (double)m->anon_bytes / 1e6,
-                   (double)total / 1e6);
+                   (double)(m->file_bytes + m->anon_bytes) / 1e6, (double)m->file_bytes / 1e6,
+                   (double)m->anon_bytes / 1e6, (double)total / 1e6);
   return NB_OK;
 }
 

@@ -140,7 +140,8 @@ fail:
 }
 
 nb_status nb_fidelity_measure(nb_session *ref_s, const nb_model *ref, nb_session *cand_s, const nb_model *cand,
-                              const int32_t *tokens, size_t n, const nb_fidelity_opts *o, nb_fidelity *out, nb_err *err) {
+                              const int32_t *tokens, size_t n, const nb_fidelity_opts *o, nb_fidelity *out,
+                              nb_err *err) {
   nb_status st;
   side a = {.s = ref_s, .m = ref, .kv_type = o->ref_kv}, b = {.s = cand_s, .m = cand, .kv_type = o->cand_kv};
   row *rows = NULL;

@@ -78,8 +78,10 @@ static void judge_margin(const nb_gates *g, const nb_comparison *c, nb_gate_repo
   if (t->verdict == NB_VERDICT_FAIL) what = "the drop is shown to be above";
   if (t->verdict != NB_VERDICT_UNDECIDED) add(r, "margin", t->verdict, "%s %g points (%s)", what, g->margin, range);
   else
-    add(r, "margin", t->verdict, "%zu questions do not show on which side of %g points the drop is (%s); about %.0f would "
-        "if there is no true drop", c->n, g->margin, range, t->needed);
+    add(r, "margin", t->verdict,
+        "%zu questions do not show on which side of %g points the drop is (%s); about %.0f would "
+        "if there is no true drop",
+        c->n, g->margin, range, t->needed);
 }
 
 static void judge_kld(const nb_gates *g, const nb_comparison *c, nb_gate_report *r) {

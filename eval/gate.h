@@ -12,7 +12,8 @@ typedef struct nb_gates {
   double max_kld;         /* nats: the mean KL divergence of the answers is shown to be at most this */
   double min_accuracy;    /* percent, of the candidate */
   double alpha;           /* error of "shown" */
-  uint64_t max_memory, max_total_memory; /* bytes: of the process's own, and with files' pages, in the candidate's run */
+  uint64_t max_memory,
+      max_total_memory; /* bytes: of the process's own, and with files' pages, in the candidate's run */
 } nb_gates;
 
 /* margin 1, alpha 0.05, nothing else asked. */

@@ -112,10 +112,12 @@ static nb_status take_records(const nb_journal *j, const unsigned char *bytes, s
     nb_answer a;
     if (!decode(bytes + *good, &i, &a)) {
       if (*good + RECORD_BYTES == size) return NB_OK; /* the last one: a crash of the machine */
-      return nb_fail(err, NB_ERR_FORMAT, "%s: the journal is damaged at byte %zu; remove it to begin anew", j->path, *good);
+      return nb_fail(err, NB_ERR_FORMAT, "%s: the journal is damaged at byte %zu; remove it to begin anew", j->path,
+                     *good);
     }
     if (i >= n || done[i])
-      return nb_fail(err, NB_ERR_FORMAT, "%s: the journal has question %zu %s", j->path, i, i < n ? "twice" : "out of range");
+      return nb_fail(err, NB_ERR_FORMAT, "%s: the journal has question %zu %s", j->path, i,
+                     i < n ? "twice" : "out of range");
     answer[i] = a, done[i] = true, ++*resumed;
   }
   return NB_OK;

@@ -28,7 +28,8 @@ bool nb_memory_read(nb_memory *out) {
   while (fgets(line, sizeof line, f)) {
     unsigned long long kib;
     if (sscanf(line, "RssAnon: %llu", &kib) == 1) out->anon_bytes = kib << 10;
-    else if (sscanf(line, "RssFile: %llu", &kib) == 1 || sscanf(line, "RssShmem: %llu", &kib) == 1) out->file_bytes += kib << 10;
+    else if (sscanf(line, "RssFile: %llu", &kib) == 1 || sscanf(line, "RssShmem: %llu", &kib) == 1)
+      out->file_bytes += kib << 10;
     else if (sscanf(line, "VmHWM: %llu", &kib) == 1) out->peak_bytes = kib << 10;
   }
   fclose(f);

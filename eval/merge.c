@@ -43,7 +43,8 @@ nb_status nb_merge(const nb_result *shard, size_t n, nb_result *out, nb_err *err
   if (!shards) return nb_fail(err, NB_ERR_ARG, "%s: this run is no shard", shard[0].model.name);
   for (size_t i = 1; i < n; i++)
     if (!same_run(&shard[0], &shard[i]))
-      return nb_fail(err, NB_ERR_ARG, "file %zu is a shard of another run (task, settings, data or model differ)", i + 1);
+      return nb_fail(err, NB_ERR_ARG, "file %zu is a shard of another run (task, settings, data or model differ)",
+                     i + 1);
   for (size_t i = 0; i < n; i++) total += shard[i].n;
   nb_row *row = calloc(total + 1, sizeof *row);
   if (!row) return nb_fail(err, NB_ERR_MEMORY, "out of memory: %zu answers", total);
@@ -61,7 +62,8 @@ nb_status nb_merge(const nb_result *shard, size_t n, nb_result *out, nb_err *err
   out->protocol.shard = out->protocol.shards = 0;
   if (n > shards || out->n != out->protocol.questions) {
     nb_result_free(out);
-    return nb_fail(err, NB_ERR_ARG, "the shards hold %zu of the run's %zu questions", total, shard[0].protocol.questions);
+    return nb_fail(err, NB_ERR_ARG, "the shards hold %zu of the run's %zu questions", total,
+                   shard[0].protocol.questions);
   }
   return NB_OK;
 }
@@ -92,7 +94,8 @@ nb_status nb_shard_auto(char *(*get)(const char *name), size_t *shard, size_t *s
       number(get, "SLURM_ARRAY_TASK_MAX", &high)) {
     number(get, "SLURM_ARRAY_TASK_STEP", &step);
     if (!step || i < low || i > high || (i - low) % step)
-      return nb_fail(err, NB_ERR_ARG, "SLURM_ARRAY_TASK_ID %zu is not in the array %zu to %zu by %zu", i, low, high, step);
+      return nb_fail(err, NB_ERR_ARG, "SLURM_ARRAY_TASK_ID %zu is not in the array %zu to %zu by %zu", i, low, high,
+                     step);
     *source = "Slurm array", *shard = (i - low) / step, *shards = (high - low) / step + 1;
     return NB_OK;
   }
@@ -103,7 +106,8 @@ nb_status nb_shard_auto(char *(*get)(const char *name), size_t *shard, size_t *s
       i -= from_one; /* wraps below 1 */
     }
   if (!*source)
-    return nb_fail(err, NB_ERR_ARG, "--shard auto: no Slurm array, MPI rank or CI node in the environment; use --shard I/N "
+    return nb_fail(err, NB_ERR_ARG,
+                   "--shard auto: no Slurm array, MPI rank or CI node in the environment; use --shard I/N "
                    "or NIBBLE_SHARD and NIBBLE_SHARDS");
   if (i >= n) return nb_fail(err, NB_ERR_ARG, "--shard auto: the %s's number is outside its %zu", *source, n);
   *shard = i, *shards = n;

@@ -13,6 +13,7 @@ nb_status nb_merge(const nb_result *shard, size_t n, nb_result *out, nb_err *err
  * (SLURM_PROCID, SLURM_STEP_NUM_TASKS), an MPI rank (OMPI_COMM_WORLD_RANK/_SIZE, PMI_RANK/_SIZE), or a CI matrix
  * (NIBBLE_SHARD/NIBBLE_SHARDS, CI_NODE_INDEX/CI_NODE_TOTAL, CIRCLE_NODE_INDEX/_TOTAL, BUILDKITE_PARALLEL_JOB/_COUNT).
  * get: getenv or a test's own. *source names what was found. NB_ERR_ARG when nothing is, or it makes no sense. */
-nb_status nb_shard_auto(char *(*get)(const char *name), size_t *shard, size_t *shards, const char **source, nb_err *err);
+nb_status nb_shard_auto(char *(*get)(const char *name), size_t *shard, size_t *shards, const char **source,
+                        nb_err *err);
 
 #endif

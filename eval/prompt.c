@@ -119,8 +119,9 @@ static nb_status append_examples(const nb_prompter *p, const nb_item *item, size
     taken++;
   }
   if (taken < shots)
-    return nb_fail(err, NB_ERR_ARG, "task %s, question %s: %zu examples wanted, split \"%s\" has %zu%s%s", p->task->name,
-                   item->id, shots, p->pool->split, taken, *item->subject ? " for subject " : "", item->subject);
+    return nb_fail(err, NB_ERR_ARG, "task %s, question %s: %zu examples wanted, split \"%s\" has %zu%s%s",
+                   p->task->name, item->id, shots, p->pool->split, taken, *item->subject ? " for subject " : "",
+                   item->subject);
   return NB_OK;
 }
 

@@ -11,10 +11,12 @@ nb_status nb_report_markdown(const nb_comparison *c, const nb_gate_report *g, nb
 /* JUnit XML: a test case a gate; undecided gates are errors, failed ones failures. */
 nb_status nb_report_junit(const nb_comparison *c, const nb_gate_report *g, nb_text *out, nb_err *err);
 
-/* Workflow commands of GitHub Actions: ::error or ::warning for every gate that did not pass, ::notice for the verdict. */
+/* Workflow commands of GitHub Actions: ::error or ::warning for every gate that did not pass, ::notice for the verdict.
+ */
 nb_status nb_report_github(const nb_comparison *c, const nb_gate_report *g, nb_text *out, nb_err *err);
 
-/* All numbers as one JSON object: verdict, gates, statistics, subjects, flips (with texts where both runs have them). */
+/* All numbers as one JSON object: verdict, gates, statistics, subjects, flips (with texts where both runs have them).
+ */
 nb_status nb_report_json(const nb_comparison *c, const nb_gate_report *g, nb_text *out, nb_err *err);
 
 /* One HTML file that needs nothing else: the JSON of nb_report_json inside data/report/report.html. others: more runs

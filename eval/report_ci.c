@@ -104,9 +104,10 @@ nb_status nb_report_markdown(const nb_comparison *c, const nb_gate_report *g, nb
     put(&w, "| memory, own | %.1f MB | %.1f MB |\n| memory, files | %.1f MB | %.1f MB |\n",
         (double)c->base->measured.memory.most.anon_bytes / 1e6, (double)c->cand->measured.memory.most.anon_bytes / 1e6,
         (double)c->base->measured.memory.most.file_bytes / 1e6, (double)c->cand->measured.memory.most.file_bytes / 1e6);
-  put(&w, "\nFlips: %zu gained, %zu lost (exact McNemar p = %.3g). Same pick: %.2f %%. KL divergence of the answers: mean "
-          "%.5f, 99 %% below %.4f. Total variation: mean %.4f.\n", c->gained, c->lost, c->mcnemar_p,
-      100 * (double)c->same_pick / (double)c->n, c->kl.mean, c->kl_p99, c->tv_mean);
+  put(&w,
+      "\nFlips: %zu gained, %zu lost (exact McNemar p = %.3g). Same pick: %.2f %%. KL divergence of the answers: mean "
+      "%.5f, 99 %% below %.4f. Total variation: mean %.4f.\n",
+      c->gained, c->lost, c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n, c->kl.mean, c->kl_p99, c->tv_mean);
   put_subjects(&w, c);
   return w.st;
 }
@@ -118,8 +119,8 @@ nb_status nb_report_junit(const nb_comparison *c, const nb_gate_report *g, nb_te
   size_t failures = 0, errors = 0;
   for (size_t i = 0; i < g->n; i++)
     failures += g->gate[i].verdict == NB_VERDICT_FAIL, errors += g->gate[i].verdict == NB_VERDICT_UNDECIDED;
-  put(&w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"%zu\" failures=\"%zu\" errors=\"%zu\">\n", g->n,
-      failures, errors);
+  put(&w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"%zu\" failures=\"%zu\" errors=\"%zu\">\n",
+      g->n, failures, errors);
   put(&w, "  <testsuite name=\"nibble compare\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\">\n", g->n,
       failures, errors, c->cand->measured.seconds);
   for (size_t i = 0; i < g->n; i++) {

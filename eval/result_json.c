@@ -224,7 +224,8 @@ static nb_status number(reader *rd, const cJSON *obj, const char *key, size_t *o
   return nb_json_optional_size(obj, rd->where, key, 0, (size_t)1 << 53, out, rd->err);
 }
 
-static nb_status word(reader *rd, const cJSON *obj, const char *key, const char *const *words, size_t n, unsigned *out) {
+static nb_status word(reader *rd, const cJSON *obj, const char *key, const char *const *words, size_t n,
+                      unsigned *out) {
   const char *s;
   NB_TRY(nb_json_string(obj, rd->where, key, &s, rd->err));
   for (unsigned i = 0; i < n; i++)
@@ -258,7 +259,8 @@ static nb_status read_protocol(reader *rd, const cJSON *root, char prompts[NB_HA
   NB_TRY(number(rd, o, "questions", &p->questions));
   NB_TRY(hash_text(rd, o, "data_xxh3", p->data_hash));
   NB_TRY(hash_text(rd, o, "prompts_xxh3", prompts));
-  p->score = (nb_score_by)score, p->metric = (nb_metric)metric, p->ties_wrong = tie, p->plain = !special, p->seed = seed;
+  p->score = (nb_score_by)score, p->metric = (nb_metric)metric, p->ties_wrong = tie, p->plain = !special,
+  p->seed = seed;
   return NB_OK;
 }
 
@@ -384,7 +386,8 @@ static nb_status read_measured(reader *rd, const cJSON *root) {
   for (size_t i = 0; i < 7; i++) NB_TRY(number(rd, o, keys[i], &v[i]));
   NB_TRY(nb_json_optional_f64(o, rd->where, "seconds", &m->seconds, rd->err));
   NB_TRY(read_series(rd, o, &m->memory));
-  m->tokens = v[0], m->memory.most.file_bytes = v[1], m->memory.most.anon_bytes = v[2], m->memory.most.peak_bytes = v[3];
+  m->tokens = v[0], m->memory.most.file_bytes = v[1], m->memory.most.anon_bytes = v[2],
+  m->memory.most.peak_bytes = v[3];
   m->kv_bytes = v[4], m->session_bytes = v[5], m->threads = (int)v[6], rd->r->has_measured = true;
   return NB_OK;
 }

@@ -101,7 +101,8 @@ static nb_status read_csv(const nb_task *t, const char *file, const char *bytes,
     }
     first = false;
     if (!columns)
-      NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: the first line is no header with the fields of task %s", where, t->name));
+      NB_GOTO(
+          nb_fail(err, NB_ERR_FORMAT, "%s: the first line is no header with the fields of task %s", where, t->name));
     cJSON *row;
     NB_GOTO(csv_row(&csv, columns, n_columns, where, &row, err));
     NB_GOTO(see(ctx, row, where, err));

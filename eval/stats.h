@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Statistics of right and wrong answers. Formulas are checked against scipy and statsmodels (tests/golden/stats.json). */
+/* Statistics of right and wrong answers. Formulas are checked against scipy and statsmodels (tests/golden/stats.json).
+ */
 #ifndef NB_STATS_H
 #define NB_STATS_H
 

@@ -200,7 +200,8 @@ static nb_status take_preset(nb_task *t, const char *where, const char *want, nb
     snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", p->string);
   }
   const cJSON *p = t->preset ? cJSON_GetObjectItemCaseSensitive(presets, t->preset) : NULL;
-  if (!p) return nb_fail(err, NB_ERR_ARG, "%s: no preset \"%s\"; there are %s", where, t->preset ? t->preset : "", list);
+  if (!p)
+    return nb_fail(err, NB_ERR_ARG, "%s: no preset \"%s\"; there are %s", where, t->preset ? t->preset : "", list);
   t->preset = p->string;
   return merge(t->json, p) ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
 }

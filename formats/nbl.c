@@ -144,8 +144,9 @@ static nb_status read_header(nb_nbl *f, nb_err *err) {
     return nb_fail(err, NB_ERR_FORMAT, "%s is not a .nbl file", f->name);
   uint64_t version = get(p + 8, 4);
   if (version > NB_NBL_VERSION)
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s has version %llu of the format; this nibble reads version %d: get a newer one",
-                   f->name, (unsigned long long)version, NB_NBL_VERSION);
+    return nb_fail(err, NB_ERR_UNSUPPORTED,
+                   "%s has version %llu of the format; this nibble reads version %d: get a newer one", f->name,
+                   (unsigned long long)version, NB_NBL_VERSION);
   if (version != NB_NBL_VERSION)
     return nb_fail(err, NB_ERR_FORMAT, "%s has version %llu of the format, which does not exist", f->name,
                    (unsigned long long)version);
@@ -277,7 +278,8 @@ const nb_nbl_tensor *nb_nbl_at(const nb_nbl *f, size_t i) { return &f->tensor[i]
 const void *nb_nbl_data(const nb_nbl *f, size_t i) { return f->data + f->tensor[i].offset; }
 
 static nb_tensor dense_view(const nb_nbl *f, const nb_nbl_tensor *t, unsigned n_dims) {
-  nb_tensor v = {t->dtype, n_dims, {n_dims == 1 ? t->K : t->N, n_dims == 1 ? 1 : t->K, 1, 1}, f->data + t->offset, t->size};
+  nb_tensor v = {
+      t->dtype, n_dims, {n_dims == 1 ? t->K : t->N, n_dims == 1 ? 1 : t->K, 1, 1}, f->data + t->offset, t->size};
   return v;
 }
 
@@ -308,7 +310,8 @@ static nb_status get_norm(void *ctx, const nb_config *c, size_t layer, int which
   const nb_nbl *f = ctx;
   (void)c;
   if (which < 2 && layer >= f->config.layers) return nb_fail(err, NB_ERR_ARG, "%s has no layer %zu", f->name, layer);
-  size_t i = 1 + (which == 2 ? f->config.layers * 9 : layer * 9 + (which == 1 ? NB_NBL_FFN_NORM - NB_NBL_ATTN_NORM : 0));
+  size_t i =
+      1 + (which == 2 ? f->config.layers * 9 : layer * 9 + (which == 1 ? NB_NBL_FFN_NORM - NB_NBL_ATTN_NORM : 0));
   *out = dense_view(f, &f->tensor[i], 1);
   return NB_OK;
 }

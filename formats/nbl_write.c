@@ -21,14 +21,18 @@ static void choose(nb_nbl_tensor *t, const nb_nbl_choice *how) {
 nb_status nb_nbl_plan(const nb_config *c, const nb_nbl_choices *how, size_t meta_bytes, size_t tokenizer_bytes,
                       nb_nbl_tensor *t, uint64_t *data_offset, uint64_t *file_bytes, nb_err *err) {
   size_t n = nb_nbl_expect(c), at, norm = 0, slot = 0;
-  if (!nb_add(NB_NBL_HEADER + n * NB_NBL_RECORD, meta_bytes, &at) || !nb_add(at, tokenizer_bytes, &at) || at > SIZE_MAX / 2)
+  if (!nb_add(NB_NBL_HEADER + n * NB_NBL_RECORD, meta_bytes, &at) || !nb_add(at, tokenizer_bytes, &at) ||
+      at > SIZE_MAX / 2)
     return nb_fail(err, NB_ERR_ARG, "the metadata is too large");
   *data_offset = nb_nbl_pad(at);
   uint64_t end = *data_offset;
   for (size_t i = 0; i < n; i++) {
     nb_nbl_expect_at(c, i, &t[i]);
     if (nb_nbl_is_norm(t[i].role)) t[i].dtype = how->norm[norm++];
-    else choose(&t[i], t[i].role == NB_NBL_EMBED ? &how->embed : t[i].role == NB_NBL_HEAD ? &how->head : &how->slot[slot++]);
+    else
+      choose(&t[i], t[i].role == NB_NBL_EMBED  ? &how->embed
+                    : t[i].role == NB_NBL_HEAD ? &how->head
+                                               : &how->slot[slot++]);
     NB_TRY(nb_nbl_stored_bytes(&t[i], &t[i].size, err));
     t[i].offset = end;
     if (t[i].size > (uint64_t)INT64_MAX - 64 - end) return nb_fail(err, NB_ERR_ARG, "the file would be too large");
@@ -123,7 +127,8 @@ nb_status nb_nbl_writer_put(nb_nbl_writer *w, const void *data, size_t n_bytes, 
 nb_status nb_nbl_writer_meta(nb_nbl_writer *w, const char *meta, size_t meta_bytes, nb_err *err) {
   size_t planned = 0;
   for (int i = 0; i < 8; i++) planned |= (size_t)w->head[40 + i] << 8 * i;
-  if (meta_bytes != planned) return nb_fail(err, NB_ERR_ARG, "%s: the metadata is not of the planned size", w->out.path);
+  if (meta_bytes != planned)
+    return nb_fail(err, NB_ERR_ARG, "%s: the metadata is not of the planned size", w->out.path);
   memcpy(w->head + NB_NBL_HEADER + w->n * NB_NBL_RECORD, meta, meta_bytes);
   return NB_OK;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Which matrix gets how many bits: the least predicted loss that a number of bytes can buy.
  *
- * The loss of a choice is predicted as sensitivity x rounding error: the sensitivity of a matrix is the KL divergence of
- * the model's next-token distributions when that matrix alone is rounded coarsely, over the error of that rounding; the
- * rounding errors of the formats are measured on a part of its rows. Losses of different matrices are taken to add up. */
+ * The loss of a choice is predicted as sensitivity x rounding error: the sensitivity of a matrix is the KL divergence
+ * of the model's next-token distributions when that matrix alone is rounded coarsely, over the error of that rounding;
+ * the rounding errors of the formats are measured on a part of its rows. Losses of different matrices are taken to add
+ * up. */
 #ifndef NB_ALLOC_H
 #define NB_ALLOC_H
 

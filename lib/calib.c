@@ -404,7 +404,8 @@ static void run_free(run *r) {
   nb_session_free(r->s);
 }
 
-nb_status nb_calibrate(const nb_config *c, const nb_weights *w, const nb_formats *f, const nb_calib_opts *o, nb_err *err) {
+nb_status nb_calibrate(const nb_config *c, const nb_weights *w, const nb_formats *f, const nb_calib_opts *o,
+                       nb_err *err) {
   run r = {.c = c, .w = w, .f = f, .o = o};
   nb_status st;
   if (o->n_seqs == 0 || o->seq_len == 0)

@@ -50,7 +50,8 @@ typedef struct nb_calib_opts {
 } nb_calib_opts;
 
 /* Quantises a dense model. NB_ERR_NUMERIC names the layer whose states are not finite. */
-nb_status nb_calibrate(const nb_config *c, const nb_weights *w, const nb_formats *f, const nb_calib_opts *o, nb_err *err);
+nb_status nb_calibrate(const nb_config *c, const nb_weights *w, const nb_formats *f, const nb_calib_opts *o,
+                       nb_err *err);
 
 /* Quantises without calibration: scale search only. Uses o's threads, progress, put and ctx. */
 nb_status nb_quantise_fast(const nb_config *c, const nb_weights *w, const nb_formats *f, int effort,

@@ -45,7 +45,8 @@ typedef struct task {
 /* y (m, R) -= a^T b, a (n, m) with rows lda apart, b (n, R). */
 static void subtract_product(const float *a, size_t lda, const float *b, float *y, size_t m, size_t n, size_t R) {
   if (m && n)
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)R, (int)n, -1, a, (int)lda, b, (int)R, 1, y, (int)R);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)R, (int)n, -1, a, (int)lda, b, (int)R, 1, y,
+                (int)R);
 }
 #else
 static void subtract_product(const float *a, size_t lda, const float *b, float *y, size_t m, size_t n, size_t R) {
@@ -290,8 +291,8 @@ static void shift_range(void *ctx, size_t begin, size_t end, int thread) {
     size_t n = nb_min(ROWS, j->N - i * ROWS);
     float *w = j->w + i * ROWS * K;
     memcpy(old, w, n * K * sizeof *w);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)K, (int)K, 1, old, (int)K, j->h->shift, (int)K, 1,
-                w, (int)K);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)K, (int)K, 1, old, (int)K, j->h->shift, (int)K,
+                1, w, (int)K);
   }
 }
 
@@ -310,8 +311,8 @@ nb_status nb_gptq_target(const nb_hess *h, float *w, size_t N, int threads, nb_e
 }
 #endif
 
-nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o, int threads,
-                        const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err) {
+nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o,
+                        int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err) {
   nb_status st;
   size_t K = h->K, tasks = (N + ROWS - 1) / ROWS;
   for (size_t i = 0; i < N * K; i++)

@@ -31,8 +31,8 @@ typedef struct nb_hess {
 /* Takes over H (K, K), a sum of outer products (the lower triangle counts; released with nb_free), and C (K, K) or
  * NULL. damp: what is added to the diagonal, as a part of its mean; it is raised tenfold as long as the Cholesky
  * factorisation fails. NB_ERR_NUMERIC: H is not finite, `what` names it. */
-nb_status nb_hess_prepare(float *H, float *C, size_t K, double damp, double alpha, int threads, const char *what, nb_hess *out,
-                          nb_err *err);
+nb_status nb_hess_prepare(float *H, float *C, size_t K, double damp, double alpha, int threads, const char *what,
+                          nb_hess *out, nb_err *err);
 void nb_hess_free(nb_hess *h);
 
 typedef struct nb_gptq_opts {
@@ -50,13 +50,13 @@ typedef struct nb_gptq_report {
 /* Replaces w (N, K) by its shifted target; does nothing when h has no shift. */
 nb_status nb_gptq_target(const nb_hess *h, float *w, size_t N, int threads, nb_err *err);
 
-/* Rounds the target w (N, K), row-major, to rows row0 .. row0 + N - 1 of out; row0 is a multiple of 16. *report is added
- * to. `what` names the matrix in messages. */
-nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o, int threads,
-                        const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err);
+/* Rounds the target w (N, K), row-major, to rows row0 .. row0 + N - 1 of out; row0 is a multiple of 16. *report is
+ * added to. `what` names the matrix in messages. */
+nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o,
+                        int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err);
 
-/* H (K, K) += x^T x over the T rows of x (T, K), the lower triangle; C (K, K) += d^T x when it is not NULL, d (T, K) being
- * the float model's inputs minus x. The sums do not depend on the number of threads. */
+/* H (K, K) += x^T x over the T rows of x (T, K), the lower triangle; C (K, K) += d^T x when it is not NULL, d (T, K)
+ * being the float model's inputs minus x. The sums do not depend on the number of threads. */
 void nb_hess_add(float *H, float *C, const float *x, const float *d, size_t T, size_t K, int threads);
 
 /* Fits a table to a matrix: Lloyd-Max on the weights in units of their groups' steps, weighted by what an error costs.

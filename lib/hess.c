@@ -40,7 +40,8 @@ static void add_panels(void *ctx, size_t begin, size_t end, int thread) {
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)(k + n), T, 1, j->x + k, K, j->x, K, 1,
                 j->H + k * j->K, K);
     if (j->C)
-      cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, K, T, 1, j->d + k, K, j->x, K, 1, j->C + k * j->K, K);
+      cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, K, T, 1, j->d + k, K, j->x, K, 1, j->C + k * j->K,
+                  K);
   }
 }
 
@@ -125,10 +126,10 @@ static void shift_panels(void *ctx, size_t begin, size_t end, int thread) {
     float *c = j->C + r * K, *out = j->h->shift + r * K;
     for (size_t a = 0; a < n; a++)
       for (size_t k = 0; k < K; k++) out[a * K + k] = c[a * K + j->h->order[k]];
-    cblas_strmm(CblasRowMajor, CblasRight, CblasUpper, CblasTrans, CblasNonUnit, (int)n, (int)K, j->alpha, j->h->U, (int)K,
+    cblas_strmm(CblasRowMajor, CblasRight, CblasUpper, CblasTrans, CblasNonUnit, (int)n, (int)K, j->alpha, j->h->U,
+                (int)K, out, (int)K);
+    cblas_strmm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, (int)n, (int)K, 1, j->h->U, (int)K,
                 out, (int)K);
-    cblas_strmm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, (int)n, (int)K, 1, j->h->U, (int)K, out,
-                (int)K);
     for (size_t a = 0; a < n; a++) {
       for (size_t k = 0; k < K; k++) c[a * K + j->h->order[k]] = out[a * K + k];
       memcpy(out + a * K, c + a * K, K * sizeof *out);

@@ -38,7 +38,8 @@ nb_status nb_kv_create_layers(const nb_config *c, size_t layers, size_t capacity
   return create(&shape, out, err);
 }
 
-nb_status nb_kv_create(const nb_config *c, size_t capacity, nb_kv_type type, bool long_factors, nb_kv **out, nb_err *err) {
+nb_status nb_kv_create(const nb_config *c, size_t capacity, nb_kv_type type, bool long_factors, nb_kv **out,
+                       nb_err *err) {
   return nb_kv_create_layers(c, c->layers, capacity, type, long_factors, out, err);
 }
 
@@ -57,7 +58,8 @@ nb_status nb_kv_fork(const nb_kv *parent, size_t length, size_t capacity, nb_kv 
   if (length % NB_KV_BLOCK == 0) return NB_OK;
   for (size_t l = 0; l < parent->layers; l++) /* the block that is shared in part */
     for (size_t h = 0; h < parent->kv_heads; h++)
-      memcpy(nb_kv_own(*out, l, h), nb_kv_own(parent, l, h) + shape.n_shared * parent->block_bytes, parent->block_bytes);
+      memcpy(nb_kv_own(*out, l, h), nb_kv_own(parent, l, h) + shape.n_shared * parent->block_bytes,
+             parent->block_bytes);
   return NB_OK;
 }
 

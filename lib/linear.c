@@ -20,8 +20,8 @@ static void run_product(const job *j, const nb_product *p, size_t tile0, size_t 
   const nb_rows *x = j->x;
   if (p->w->coded) j->k->linear_q8(&p->w->qmat, tile0, tile1, x->q, p->y, p->ldy, scratch);
   else
-    j->k->linear_float(&p->w->dense, tile0 * NB_TILE, nb_min(tile1 * NB_TILE, p->w->N), x->x, x->ldx, x->T, p->y, p->ldy,
-                       scratch);
+    j->k->linear_float(&p->w->dense, tile0 * NB_TILE, nb_min(tile1 * NB_TILE, p->w->N), x->x, x->ldx, x->T, p->y,
+                       p->ldy, scratch);
 }
 
 /* Tiles [begin, end) of all the products' tiles, one product after another. */

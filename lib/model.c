@@ -133,7 +133,8 @@ typedef struct row_job {
 
 static void quantise_row(nb_session *s, size_t t, const float *x, size_t K) {
   nb_q8 *q = &s->q8;
-  s->k.quantize_q8(x, K, q->Kp, q->q + t * q->Kp, q->scale + t * (q->Kp / NB_QA_GROUP), q->sum + t * (q->Kp / NB_BLOCK));
+  s->k.quantize_q8(x, K, q->Kp, q->q + t * q->Kp, q->scale + t * (q->Kp / NB_QA_GROUP),
+                   q->sum + t * (q->Kp / NB_BLOCK));
 }
 
 static void quantise_rows(void *ctx, size_t begin, size_t end, int thread) {
@@ -222,7 +223,8 @@ static void rope_rows(void *ctx, size_t begin, size_t end, int thread) {
   }
 }
 
-static void attend(const attn_job *j, const nb_segment *g, size_t row0, size_t first, size_t n, size_t head, void *scratch) {
+static void attend(const attn_job *j, const nb_segment *g, size_t row0, size_t first, size_t n, size_t head,
+                   void *scratch) {
   nb_session *s = j->s;
   const nb_config *c = &s->c;
   size_t group = c->heads / c->kv_heads, ld = s->q_dim + 2 * s->kv_dim;
@@ -285,7 +287,8 @@ static nb_status add_branch(nb_session *s, float *x, size_t layer, const char *w
   return nb_fail(err, NB_ERR_NUMERIC, "layer %zu: the states after %s are not finite (NaN or infinity)", layer, what);
 }
 
-nb_status nb_session_layer(nb_session *s, const nb_layer *l, size_t kv_layer, float *x, const nb_tap *tap, nb_err *err) {
+nb_status nb_session_layer(nb_session *s, const nb_layer *l, size_t kv_layer, float *x, const nb_tap *tap,
+                           nb_err *err) {
   size_t D = s->c.hidden, F = s->c.ffn, T = s->T, ld = s->q_dim + 2 * s->kv_dim;
 
   set_q8(s, T, D);
@@ -339,9 +342,11 @@ nb_status nb_session_begin(nb_session *s, const nb_segment *seg, size_t n_segs, 
     if (seg[g].n == 0 || seg[g].n > s->max_tokens - T)
       return nb_fail(err, NB_ERR_ARG, "a batch takes 1 to %zu tokens", s->max_tokens);
     if (!nb_add(kv->length, seg[g].n, &end) || end > kv->capacity)
-      return nb_fail(err, NB_ERR_ARG, "%zu tokens after %zu do not fit a cache of %zu", seg[g].n, kv->length, kv->capacity);
+      return nb_fail(err, NB_ERR_ARG, "%zu tokens after %zu do not fit a cache of %zu", seg[g].n, kv->length,
+                     kv->capacity);
     if (!kv->long_factors && nb_config_long_rope(c, end))
-      return nb_fail(err, NB_ERR_ARG, "position %zu needs the long rope factors, but the cache was made with the short ones", end);
+      return nb_fail(err, NB_ERR_ARG,
+                     "position %zu needs the long rope factors, but the cache was made with the short ones", end);
     for (size_t i = 0; i < seg[g].n; i++) {
       if (seg[g].tokens[i] < 0 || (size_t)seg[g].tokens[i] >= c->vocab)
         return nb_fail(err, NB_ERR_ARG, "token id %d is out of range (0 to %zu)", seg[g].tokens[i], c->vocab - 1);

@@ -24,7 +24,8 @@ typedef struct nb_kv nb_kv;
 
 /* A cache for at most `capacity` tokens of a model with this configuration. long_factors: which LongRoPE factors the
  * sequence uses: see nb_config_long_rope. Ends with nb_kv_free. */
-nb_status nb_kv_create(const nb_config *c, size_t capacity, nb_kv_type type, bool long_factors, nb_kv **out, nb_err *err);
+nb_status nb_kv_create(const nb_config *c, size_t capacity, nb_kv_type type, bool long_factors, nb_kv **out,
+                       nb_err *err);
 
 /* A new sequence that goes on from the first `length` tokens of `parent`, for at most `capacity` tokens in all. The
  * parent is shared, read only, and must stay unchanged and outlive the fork; forks of forks are refused. */

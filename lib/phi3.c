@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static nb_status find_matrix(const nb_tensor_source *src, const char *name, size_t N, size_t K, nb_tensor *t, nb_err *err) {
+static nb_status find_matrix(const nb_tensor_source *src, const char *name, size_t N, size_t K, nb_tensor *t,
+                             nb_err *err) {
   NB_TRY(src->find(src->ctx, name, t, err));
   if (t->n_dims != 2 || t->shape[0] != N || t->shape[1] != K)
     return nb_fail(err, NB_ERR_FORMAT, "tensor %s has shape (%zu%s%.0zu), but config.json makes it (%zu, %zu)", name,

@@ -117,7 +117,8 @@ typedef struct job {
   size_t *bad;         /* by tile: 1 + the index of a weight that is not finite, or 0 */
 } job;
 
-/* One row (w zero-padded to 16 inputs): its scales, codes and loss. Returns 1 + the first input whose weight is not finite or too large, or 0. */
+/* One row (w zero-padded to 16 inputs): its scales, codes and loss. Returns 1 + the first input whose weight is not
+ * finite or too large, or 0. */
 static size_t quantise_row(const job *j, const float *w, float *s, int8_t *scale, uint16_t *row_scale, uint8_t *code,
                            nb_quant_loss *loss) {
   const nb_qmat *m = &j->out.m;

@@ -29,7 +29,8 @@ typedef struct nb_grid {
 void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g);
 
 /* The code nearest to x, in units of the values. Exact for uniform codes; for tables x is first rounded to an integer,
- * so that a weight within half a unit (of 127) of the middle between two values may go to the other. NaN gives a code. */
+ * so that a weight within half a unit (of 127) of the middle between two values may go to the other. NaN gives a code.
+ */
 static inline unsigned nb_grid_nearest(const nb_grid *g, float x) {
   float c = x > 127 ? 127 : x > -128 ? x : -128; /* NaN becomes -128 */
   return g->nearest[(int)(c + 128.5f)];

@@ -49,7 +49,8 @@ void nb_linear_row(const nb_linear *w, size_t n, float *out) {
 
 static nb_status check_shape(const nb_linear *l, size_t N, size_t K, const char *what, nb_err *err) {
   if (l->N == N && l->K == K) return NB_OK;
-  return nb_fail(err, NB_ERR_FORMAT, "%s is %zu x %zu, but the configuration makes it %zu x %zu", what, l->N, l->K, N, K);
+  return nb_fail(err, NB_ERR_FORMAT, "%s is %zu x %zu, but the configuration makes it %zu x %zu", what, l->N, l->K, N,
+                 K);
 }
 
 static nb_status bind_norm(const nb_config *c, const nb_weight_source *src, size_t layer, int which, float *out,

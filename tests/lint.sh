@@ -37,10 +37,10 @@ for file in lib/*.[ch] lib/kernels/*.[ch] formats/*.[ch] eval/*.[ch] tools/*.[ch
   p=$((p + 1))
   before=$f
   n=$(wc -l <"$file" | tr -d ' ')
-  [ "$n" -le 620 ] || [ "${file#tests/golden}" != "$file" ] || [ "$file" = lib/jinja_parse.c ] || bad "$file has $n lines (600 at most: split it)"
+  [ "$n" -le 620 ] || [ "${file#tests/golden}" != "$file" ] || bad "$file has $n lines (600 at most: split it)"
   head -n 1 "$file" | grep -q 'SPDX-License-Identifier: MIT' || bad "$file does not begin with its SPDX line"
-  long=$(case $file in tests/golden*|tests/hostile*) ;; *) awk "length(\$0) > 170 {print FNR; exit}" "$file" ;; esac)
-  [ -z "$long" ] || bad "$file:$long is longer than 110 columns"
+  long=$(case $file in tests/golden*|tests/hostile*) ;; *) awk "length(\$0) > 121 {print FNR; exit}" "$file" ;; esac)
+  [ -z "$long" ] || bad "$file:$long is longer than 120 columns"
   [ "$f" = "$before" ] || p=$((p - 1))
 done
 
@@ -52,7 +52,7 @@ for file in lib/*.c lib/kernels/*.c formats/*.c eval/*.c; do
   [ -z "$hit" ] || bad "$file:$hit: only tools/ prints or exits"
 done
 
-twice=$(ls lib/*.h lib/kernels/*.h formats/*.h eval/*.h tools/*.h 2>/dev/null | sed "s|.*/||" | sort | uniq -d)
+twice=$(ls lib/*.[ch] lib/kernels/*.[ch] formats/*.[ch] eval/*.[ch] tools/*.[ch] 2>/dev/null | sed "s|.*/||" | sort | uniq -d)
 [ -z "$twice" ] || bad "file names used twice:" $twice
 p=$((p + 2))
 echo "$p passed, $f failed, 0 skipped"

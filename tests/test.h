@@ -54,9 +54,12 @@ static inline int test_end(void) {
     if (strcmp(a_, b_)) test_bad = 1, printf("  %s:%d: \"%s\" is not \"%s\"\n", __FILE__, __LINE__, a_, b_); \
   } while (0)
 
-#define CHECK_OK(expr)                                                                    \
-  do {                                                                                    \
-    if ((expr) != NB_OK) { test_bad = 1, printf("  %s:%d: %s failed: %s\n", __FILE__, __LINE__, #expr, err.msg); return; } \
+#define CHECK_OK(expr)                                                                                                 \
+  do {                                                                                                                 \
+    if ((expr) != NB_OK) {                                                                                             \
+      test_bad = 1, printf("  %s:%d: %s failed: %s\n", __FILE__, __LINE__, #expr, err.msg);                            \
+      return;                                                                                                          \
+    }                                                                                                                  \
   } while (0)
 
 #endif

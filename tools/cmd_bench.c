@@ -46,7 +46,8 @@ static int by_length(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static nb_status measure(const options *o, const cli_common *common, const nb_opened *m, nb_bench_opts *bo, result *r, nb_err *err) {
+static nb_status measure(const options *o, const cli_common *common, const nb_opened *m, nb_bench_opts *bo, result *r,
+                         nb_err *err) {
   nb_session *s = NULL;
   nb_session_opts so = {common->threads, 0, common->features};
   NB_TRY(nb_session_create(&m->model.config, &so, &s, err));
@@ -72,7 +73,8 @@ static void print_text(const nb_opened *m, const nb_kernels *k, int threads, con
   printf("%s, %d thread%s, kernels %s, nibble %s\n", cpu, threads, threads > 1 ? "s" : "", k->name, NB_VERSION);
   printf("limits: %.1f GB/s read, %.1f G int8 and %.1f G float multiply-adds/s\n", l->read_bytes_per_s / 1e9,
          l->int8_macs_per_s / 1e9, l->f32_macs_per_s / 1e9);
-  printf("model: %s, %.3f G weights a prompt token, %s a decoded token, cache %s of %.0f bytes a position; opened in %.1f ms\n\n",
+  printf("model: %s, %.3f G weights a prompt token, %s a decoded token, cache %s of %.0f bytes a position; opened in "
+         "%.1f ms\n\n",
          cli_bytes_text(a, m->file_bytes), x->macs_per_token / 1e9, cli_bytes_text(b, (uint64_t)x->bytes_per_token),
          nb_kv_type_name(o->kv), x->kv_bytes_per_position, 1e3 * r->load_s);
   cli_table t;
@@ -89,7 +91,8 @@ static void print_text(const nb_opened *m, const nb_kernels *k, int threads, con
     cli_table_cell(&t, "%.1f GMAC/s", x->prefill_per_s[i] * (x->macs_per_token + x->attention_macs[i]) / 1e9);
   }
   for (size_t i = 0; i < o->n_context; i++) {
-    double bytes = x->decode_per_s[i] * x->bytes_per_token, kv = x->decode_per_s[i] * x->kv_bytes_per_position * (double)o->context[i];
+    double bytes = x->decode_per_s[i] * x->bytes_per_token,
+           kv = x->decode_per_s[i] * x->kv_bytes_per_position * (double)o->context[i];
     cli_table_cell(&t, "decode after %zu", o->context[i]);
     cli_table_cell(&t, "%.2f", x->decode_per_s[i]);
     cli_table_cell(&t, "%.1f GB/s", bytes / 1e9);
@@ -116,7 +119,8 @@ static void print_json(const nb_opened *m, const nb_kernels *k, int threads, con
       {"bytes_per_token", r->bench.bytes_per_token}, {"kv_bytes_per_position", r->bench.kv_bytes_per_position},
       {"memory_file_bytes", (double)r->memory.file_bytes}, {"memory_anon_bytes", (double)r->memory.anon_bytes},
       {"memory_peak_bytes", (double)r->memory.peak_bytes}};
-  for (size_t i = 0; i < sizeof number / sizeof *number; i++) cJSON_AddNumberToObject(j, number[i].name, number[i].value);
+  for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+    cJSON_AddNumberToObject(j, number[i].name, number[i].value);
   list = cJSON_AddArrayToObject(j, "prefill");
   double peak = m->coded ? r->limits.int8_macs_per_s : r->limits.f32_macs_per_s;
   for (size_t i = 0; i < o->n_prefill; i++) {
@@ -132,7 +136,8 @@ static void print_json(const nb_opened *m, const nb_kernels *k, int threads, con
     cJSON *e = cJSON_CreateObject();
     cJSON_AddNumberToObject(e, "context", (double)o->context[i]);
     cJSON_AddNumberToObject(e, "tokens_per_s", r->bench.decode_per_s[i]);
-    cJSON_AddNumberToObject(e, "fraction", r->bench.decode_per_s[i] * r->bench.bytes_per_token / r->limits.read_bytes_per_s);
+    cJSON_AddNumberToObject(e, "fraction",
+                            r->bench.decode_per_s[i] * r->bench.bytes_per_token / r->limits.read_bytes_per_s);
     cJSON_AddItemToArray(list, e);
   }
   cli_print_json(j);
@@ -215,14 +220,20 @@ int cmd_bench(int argc, char **argv) {
       CLI_END,
   };
   const cli_command cmd = {
-      .name = "bench", .args = "MODEL | kernels", .opts = opts, .common = CLI_JSON | CLI_THREADS | CLI_CPU,
-      .about = "Times prompts and decoding of a model beside this machine's limits (read bandwidth, int8 multiply-adds),\n"
-               "measured in the same run; or, with the word `kernels`, each kernel alone on one thread.",
-      .min_args = 1, .max_args = 1};
+      .name = "bench",
+      .args = "MODEL | kernels",
+      .opts = opts,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .about =
+          "Times prompts and decoding of a model beside this machine's limits (read bandwidth, int8 multiply-adds),\n"
+          "measured in the same run; or, with the word `kernels`, each kernel alone on one thread.",
+      .min_args = 1,
+      .max_args = 1};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   nb_err err;
-  nb_status st = strcmp(args.items[0], "kernels") ? bench_model(&o, &common, args.items[0], &err) : bench_kernels(&o, &common, &err);
+  nb_status st = strcmp(args.items[0], "kernels") ? bench_model(&o, &common, args.items[0], &err)
+                                                  : bench_kernels(&o, &common, &err);
   return st == NB_OK ? 0 : cli_fail(st, &err);
 }

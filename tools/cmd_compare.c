@@ -104,7 +104,8 @@ int cmd_compare(int argc, char **argv) {
   options o = {.margin = -1, .max_drop = -1, .max_kld = -1, .min_accuracy = -1, .alpha = -1, .reps = 10000, .seed = 1};
   const cli_opt opts[] = {
       CLI_STRING("gate", 0, "FILE", &o.gate_file, "limits in a file (nibble-gate.json); options go before it"),
-      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &o.margin, "the drop that would be accepted (1): pass when it is shown to be smaller"),
+      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &o.margin,
+                 "the drop that would be accepted (1): pass when it is shown to be smaller"),
       CLI_DOUBLE("max-drop", 0, "POINTS", 0, 100, &o.max_drop, "the largest drop observed, chance or not"),
       CLI_DOUBLE("max-kld", 0, "NATS", 0, 1e6, &o.max_kld, "the largest mean KL divergence of the answers"),
       CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &o.min_accuracy, "the candidate's lowest score"),
@@ -123,10 +124,15 @@ int cmd_compare(int argc, char **argv) {
       CLI_END,
   };
   const cli_command cmd = {
-      .name = "compare", .args = "BASE CAND", .opts = opts, .common = CLI_JSON,
-      .about = "Judges a candidate's result file (`nibble eval --out`) against a baseline's, question by question.\n"
-               "Exit status: 0 pass, 3 fail, 4 undecided (too few questions to tell), 1 or 2 when they cannot be compared.",
-      .min_args = 2, .max_args = 2};
+      .name = "compare",
+      .args = "BASE CAND",
+      .opts = opts,
+      .common = CLI_JSON,
+      .about =
+          "Judges a candidate's result file (`nibble eval --out`) against a baseline's, question by question.\n"
+          "Exit status: 0 pass, 3 fail, 4 undecided (too few questions to tell), 1 or 2 when they cannot be compared.",
+      .min_args = 2,
+      .max_args = 2};
   cli_common common;
   cli_args args;
   nb_err err;

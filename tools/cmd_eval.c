@@ -121,7 +121,8 @@ static nb_status compare(const options *o, const cli_common *common, const nb_re
   nb_gate_report report;
   nb_gates g = nb_gates_default();
   if (o->margin >= 0) g.margin = o->margin;
-  nb_compare_opts co = {.alpha = g.alpha, .margin = g.margin / 100, .common = common_only, .any_model = true, .seed = 1};
+  nb_compare_opts co = {
+      .alpha = g.alpha, .margin = g.margin / 100, .common = common_only, .any_model = true, .seed = 1};
   NB_TRY(nb_compare(base, cand, &co, &c, err));
   nb_gates_judge(&g, &c, &report);
   if (!common->json) fputs("\n", stdout), report_comparison(&c, &g, &report, stdout);
@@ -184,7 +185,8 @@ static nb_status run_sequentially(const options *o, const cli_common *common, nb
            nb_sequential_pass(&seq), nb_sequential_fail(&seq));
   else
     printf("%s after %zu of %zu questions: margin %g points, evidence for pass %.3g, for fail %.3g\n",
-           nb_verdict_name(seq.verdict), seq.n, e->n, 100 * seq.margin, nb_sequential_pass(&seq), nb_sequential_fail(&seq));
+           nb_verdict_name(seq.verdict), seq.n, e->n, 100 * seq.margin, nb_sequential_pass(&seq),
+           nb_sequential_fail(&seq));
   return NB_OK;
 }
 
@@ -239,14 +241,17 @@ int cmd_eval(int argc, char **argv) {
       CLI_INT("limit", 0, "N", 1, 1e9, &o.limit, "only the first N questions of each subject"),
       CLI_INT("sample", 0, "N", 1, 1e9, &o.sample, "N questions in all, drawn from every subject in proportion"),
       CLI_U64("seed", 0, "N", &o.seed, "of the drawing, and of the order of --sequential (1)"),
-      CLI_STRING("shard", 0, "I/N|auto", &o.shard, "only the I-th of N parts, for `nibble merge`; auto: from Slurm, MPI or CI"),
+      CLI_STRING("shard", 0, "I/N|auto", &o.shard,
+                 "only the I-th of N parts, for `nibble merge`; auto: from Slurm, MPI or CI"),
       CLI_LIST("out", 'o', "FILE", &o.out, "write the result file, for `nibble compare` (once for each model)"),
       CLI_FLAG("texts", 0, &o.texts, "put the questions' texts into results"),
       CLI_STRING("journal", 0, "FILE", &o.journal, "keep answers here; a run that was killed goes on from it"),
       CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &o.min_accuracy, "exit 3 when the score is below"),
       CLI_STRING("against", 0, "RUN", &o.against, "compare with this result file, on the questions that both have"),
-      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &o.margin, "judge the comparison: exit 3 (fail) or 4 (undecided) as `nibble compare`"),
-      CLI_FLAG("sequential", 0, &o.sequential, "with --against: questions in random order, until the verdict is certain"),
+      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &o.margin,
+                 "judge the comparison: exit 3 (fail) or 4 (undecided) as `nibble compare`"),
+      CLI_FLAG("sequential", 0, &o.sequential,
+               "with --against: questions in random order, until the verdict is certain"),
       CLI_BYTES("max-memory", 0, "BYTES", &o.max_anonymous, "end the run with 3 when its own memory is above"),
       CLI_BYTES("max-total-memory", 0, "BYTES", &o.max_total, "the same with the files' pages"),
       CLI_CHOICE("bos", 0, "auto|no", &o.bos, "begin prompts as the tokenizer's template says (auto), or with nothing"),
@@ -256,11 +261,17 @@ int cmd_eval(int argc, char **argv) {
       CLI_END,
   };
   const cli_command cmd = {
-      .name = "eval", .args = "MODEL... --data PATH", .opts = opts, .common = CLI_JSON | CLI_THREADS | CLI_CPU,
-      .about = "Measures accuracy on a multiple-choice set such as MMLU. MODEL is a .nbl file or a checkpoint's directory;\n"
-               "several are run one after another over the same questions and compared. Every question counts: one that cannot be read or\n"
-               "does not fit is named, and the run fails.",
-      .min_args = 1, .max_args = MAX_MODELS,
+      .name = "eval",
+      .args = "MODEL... --data PATH",
+      .opts = opts,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .about =
+          "Measures accuracy on a multiple-choice set such as MMLU. MODEL is a .nbl file or a checkpoint's directory;\n"
+          "several are run one after another over the same questions and compared. Every question counts: one that "
+          "cannot be read or\n"
+          "does not fit is named, and the run fails.",
+      .min_args = 1,
+      .max_args = MAX_MODELS,
       .more = "Examples:\n  nibble eval phi3.nbl --data mmlu --out base.json\n"
               "  nibble eval phi3.nbl --task arc_easy --data ARC-V1-Feb2018.zip\n"
               "  nibble eval phi3.nbl --task custom --data mine.jsonl\n"};
@@ -283,7 +294,8 @@ int cmd_eval(int argc, char **argv) {
     nb_status found = nb_shard_auto(getenv, &eo.select.shard, &eo.select.shards, &source, &err);
     if (found != NB_OK) return cli_fail(found, &err);
     cli_note(&common, "shard %zu of %zu (%s)", eo.select.shard + 1, eo.select.shards, source);
-  } else if (o.shard && !parse_shard(o.shard, &eo.select)) return cli_usage(&cmd, "--shard '%s': want I/N, 1 <= I <= N", o.shard);
+  } else if (o.shard && !parse_shard(o.shard, &eo.select))
+    return cli_usage(&cmd, "--shard '%s': want I/N, 1 <= I <= N", o.shard);
   nb_evaluation e = {.n = 0};
   nb_status st = nb_evaluation_prepare(&eo, &e, &err);
   nb_verdict verdict = NB_VERDICT_PASS;

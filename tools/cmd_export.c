@@ -41,7 +41,8 @@ static part *next_part(plan *p, nb_dtype dtype, const char *layer_prefix, const 
   return x;
 }
 
-static void add_matrix(plan *p, nb_dtype dtype, const char *prefix, const char *name, const nb_linear *const *w, size_t n) {
+static void add_matrix(plan *p, nb_dtype dtype, const char *prefix, const char *name, const nb_linear *const *w,
+                       size_t n) {
   part *x = next_part(p, dtype, prefix, name);
   nb_st_spec *s = &p->specs[p->n - 1];
   s->n_dims = 2;
@@ -85,7 +86,8 @@ static size_t convert(const float *x, size_t n, nb_dtype dtype, void *out) {
   return n * nb_dtype_bytes(dtype);
 }
 
-static nb_status write_part(nb_st_writer *w, const part *p, size_t D, nb_dtype dtype, float *row, void *bytes, nb_err *err) {
+static nb_status write_part(nb_st_writer *w, const part *p, size_t D, nb_dtype dtype, float *row, void *bytes,
+                            nb_err *err) {
   if (p->norm) return nb_safetensors_put(w, bytes, convert(p->norm, D, dtype, bytes), err);
   for (size_t i = 0; i < p->n; i++)
     for (size_t r = 0; r < p->w[i]->N; r++) {
@@ -95,7 +97,8 @@ static nb_status write_part(nb_st_writer *w, const part *p, size_t D, nb_dtype d
   return NB_OK;
 }
 
-static nb_status write_weights(const char *path, const nb_model *m, nb_dtype dtype, const nb_progress *progress, nb_err *err) {
+static nb_status write_weights(const char *path, const nb_model *m, nb_dtype dtype, const nb_progress *progress,
+                               nb_err *err) {
   nb_status st;
   plan p = {0};
   nb_outfile out = {.fd = -1};
@@ -155,8 +158,8 @@ static nb_status copy_tokenizer(const char *from, const char *to, nb_err *err) {
   return NB_OK;
 }
 
-static nb_status export(const nb_opened *m, const char *dir, const char *tokenizer, nb_dtype dtype, const cli_common *common,
-                        nb_err *err) {
+static nb_status export(const nb_opened *m, const char *dir, const char *tokenizer, nb_dtype dtype,
+                        const cli_common *common, nb_err *err) {
   char path[4096];
   if (mkdir(dir, 0777) != 0 && errno != EEXIST)
     return nb_fail(err, NB_ERR_IO, "%s: cannot make the directory: %s", dir, strerror(errno));
@@ -175,14 +178,20 @@ int cmd_export(int argc, char **argv) {
   const char *dir = NULL, *dtype = "f32", *tokenizer = NULL;
   const cli_opt opts[] = {
       CLI_STRING("hf", 'o', "DIR", &dir, "the checkpoint's directory (required; made when it is missing)"),
-      CLI_CHOICE("dtype", 0, "f32|bf16|f16", &dtype, "f32 (default) holds the coded values exactly, the others round them"),
+      CLI_CHOICE("dtype", 0, "f32|bf16|f16", &dtype,
+                 "f32 (default) holds the coded values exactly, the others round them"),
       CLI_STRING("tokenizer", 0, "DIR", &tokenizer, "copy the tokenizer's files from this checkpoint"),
       CLI_END,
   };
-  const cli_command cmd = {.name = "export", .args = "MODEL --hf DIR", .opts = opts, .common = CLI_JSON,
-                           .about = "Writes a .nbl file's weights as a checkpoint that transformers loads (config.json and\n"
-                                    "model.safetensors, dequantised).",
-                           .min_args = 1, .max_args = 1};
+  const cli_command cmd = {.name = "export",
+                           .args = "MODEL --hf DIR",
+                           .opts = opts,
+                           .common = CLI_JSON,
+                           .about =
+                               "Writes a .nbl file's weights as a checkpoint that transformers loads (config.json and\n"
+                               "model.safetensors, dequantised).",
+                           .min_args = 1,
+                           .max_args = 1};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;

@@ -96,8 +96,12 @@ static nb_status generate(const options *o, const cli_common *common, const nb_o
   nb_generation_stats stats;
   sink out = {.stream = !common->json, .err = err};
   nb_session_opts so = {common->threads, 0, common->features};
-  nb_generation g = {.sampling = {o->temperature, o->top_p, o->seed}, .max_new = (size_t)o->n, .ignore_eos = o->ignore_eos,
-                     .kv_type = m->kv, .token = take_token, .ctx = &out};
+  nb_generation g = {.sampling = {o->temperature, o->top_p, o->seed},
+                     .max_new = (size_t)o->n,
+                     .ignore_eos = o->ignore_eos,
+                     .kv_type = m->kv,
+                     .token = take_token,
+                     .ctx = &out};
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &g.kv_type, err));
   NB_GOTO(prompt_ids(o, m->tokenizer, &ids, err));
   NB_GOTO(nb_decoder_new(m->tokenizer, true, &out.decoder, err));
@@ -105,7 +109,8 @@ static nb_status generate(const options *o, const cli_common *common, const nb_o
   st = nb_generate(s, &m->model, ids.id, ids.n, &g, &stats, err);
   if (st == NB_OK) st = out.st;
   size_t before = out.text.n;
-  if (out.stream && (st == NB_OK || st == NB_ERR_INTERRUPTED) && nb_decoder_finish(out.decoder, &out.text, NULL) == NB_OK) {
+  if (out.stream && (st == NB_OK || st == NB_ERR_INTERRUPTED) &&
+      nb_decoder_finish(out.decoder, &out.text, NULL) == NB_OK) {
     fwrite(out.text.s ? out.text.s + before : "", 1, out.text.n - before, stdout);
     printf("\n");
   }
@@ -142,11 +147,15 @@ int cmd_generate(int argc, char **argv) {
       CLI_FLAG("verify", 0, &o.verify, "check the file's checksums first"),
       CLI_END,
   };
-  const cli_command cmd = {
-      .name = "generate", .args = "MODEL -p TEXT", .opts = opts, .common = CLI_JSON | CLI_THREADS | CLI_CPU,
-      .about = "Answers a prompt through the model's chat template and prints the text as it comes. MODEL is a .nbl file or\n"
-               "a checkpoint's directory.",
-      .min_args = 1, .max_args = 1};
+  const cli_command cmd = {.name = "generate",
+                           .args = "MODEL -p TEXT",
+                           .opts = opts,
+                           .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+                           .about = "Answers a prompt through the model's chat template and prints the text as it "
+                                    "comes. MODEL is a .nbl file or\n"
+                                    "a checkpoint's directory.",
+                           .min_args = 1,
+                           .max_args = 1};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;

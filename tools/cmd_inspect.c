@@ -73,8 +73,9 @@ static nb_status list_nbl(const nb_nbl *f, listing *l, nb_err *err) {
 }
 
 static class class_of_name(const char *name) {
-  static const struct { const char *part; class c; } parts[] = {
-      {"embed_tokens", EMBED}, {"qkv_proj", QKV}, {"o_proj", O}, {"gate_up_proj", GATE_UP}, {"down_proj", DOWN}, {"lm_head", HEAD}};
+  static const struct { const char *part; class c;
+  } parts[] = {{"embed_tokens", EMBED},   {"qkv_proj", QKV},   {"o_proj", O},
+               {"gate_up_proj", GATE_UP}, {"down_proj", DOWN}, {"lm_head", HEAD}};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     if (strstr(name, parts[i].part)) return parts[i].c;
   return NORMS;
@@ -99,7 +100,8 @@ static void print_config(const nb_config *c) {
   printf("architecture  %s: %zu layers, width %zu, feed-forward %zu\n", c->architecture, c->layers, c->hidden, c->ffn);
   printf("attention     %zu heads of %zu over %zu key/value heads", c->heads, c->head_dim, c->kv_heads);
   if (c->sliding_window) printf(", window %zu", c->sliding_window);
-  printf("\npositions     %zu, %s theta %g", c->max_position, c->rope_kind == NB_ROPE_LONGROPE ? "longrope" : "rope", c->rope_theta);
+  printf("\npositions     %zu, %s theta %g", c->max_position, c->rope_kind == NB_ROPE_LONGROPE ? "longrope" : "rope",
+         c->rope_theta);
   if (c->rotary_dim != c->head_dim) printf(", %zu of %zu dimensions rotate", c->rotary_dim, c->head_dim);
   if (c->rope_kind == NB_ROPE_LONGROPE) printf(", long factors past %zu", c->original_max_position);
   printf("\nvocabulary    %zu%s\n\n", c->vocab, c->tie_embeddings ? ", head tied to the embedding" : "");
@@ -126,7 +128,8 @@ static void print_text(const nb_opened *m, const listing *l, bool tensors) {
     printf("\n");
   }
   cli_table_begin(&t, "lrrr");
-  cli_table_cell(&t, "class"), cli_table_cell(&t, "weights"), cli_table_cell(&t, "bytes"), cli_table_cell(&t, "bits/weight");
+  cli_table_cell(&t, "class"), cli_table_cell(&t, "weights"), cli_table_cell(&t, "bytes"),
+      cli_table_cell(&t, "bits/weight");
   cli_table_rule(&t);
   uint64_t weights = 0;
   for (int c = 0; c < CLASSES; c++) {
@@ -138,7 +141,8 @@ static void print_text(const nb_opened *m, const listing *l, bool tensors) {
     cli_table_cell(&t, "%" PRIu64, s->bytes);
     cli_table_cell(&t, "%.4f", 8.0 * (double)s->bytes / (double)s->weights);
   }
-  cli_table_cell(&t, "headers, tokenizer, padding"), cli_table_cell(&t, " "), cli_table_cell(&t, "%" PRIu64, l->other_bytes);
+  cli_table_cell(&t, "headers, tokenizer, padding"), cli_table_cell(&t, " "),
+      cli_table_cell(&t, "%" PRIu64, l->other_bytes);
   cli_table_cell(&t, " ");
   cli_table_rule(&t);
   cli_table_cell(&t, "file"), cli_table_cell(&t, "%" PRIu64, weights), cli_table_cell(&t, "%" PRIu64, l->file_bytes);
@@ -187,10 +191,15 @@ static cJSON *as_json(const char *path, const nb_opened *m, const listing *l) {
 int cmd_inspect(int argc, char **argv) {
   bool tensors = false;
   const cli_opt opts[] = {CLI_FLAG("tensors", 'a', &tensors, "list every tensor"), CLI_END};
-  const cli_command cmd = {.name = "inspect", .args = "MODEL", .opts = opts, .common = CLI_JSON,
-                           .about = "Shows a model's architecture and where its bytes are. The bytes of all lines add up to\n"
-                                    "the file's size.",
-                           .min_args = 1, .max_args = 1};
+  const cli_command cmd = {
+      .name = "inspect",
+      .args = "MODEL",
+      .opts = opts,
+      .common = CLI_JSON,
+      .about = "Shows a model's architecture and where its bytes are. The bytes of all lines add up to\n"
+               "the file's size.",
+      .min_args = 1,
+      .max_args = 1};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;

@@ -56,18 +56,20 @@ static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const cha
       {"ref_ppl", f->ref_ppl}, {"cand_ppl", f->cand_ppl}, {"kl_mean", f->kl_mean}, {"kl_mean_se", f->kl_mean_se},
       {"kl_median", f->kl_median}, {"kl_p90", f->kl_p90}, {"kl_p99", f->kl_p99}, {"kl_max", f->kl_max},
       {"top1", f->top1}, {"top1_se", f->top1_se}, {"ref_seconds", f->ref_seconds}, {"cand_seconds", f->cand_seconds}};
-  for (size_t i = 0; i < sizeof number / sizeof *number; i++) cJSON_AddNumberToObject(j, number[i].name, number[i].value);
+  for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+    cJSON_AddNumberToObject(j, number[i].name, number[i].value);
   return j;
 }
 
-static nb_status measure(const options *o, const cli_common *common, nb_opened *ref, nb_opened *cand, const char *names[2],
-                         nb_err *err) {
+static nb_status measure(const options *o, const cli_common *common, nb_opened *ref, nb_opened *cand,
+                         const char *names[2], nb_err *err) {
   nb_status st;
   nb_session *s[2] = {NULL, NULL};
   nb_ids ids = {0};
   cli_progress p;
   nb_fidelity result;
-  nb_fidelity_opts fo = {.ctx = (size_t)o->ctx, .max_chunks = (size_t)o->chunks, .bos = -1, .ref_kv = ref->kv, .cand_kv = cand->kv};
+  nb_fidelity_opts fo = {
+      .ctx = (size_t)o->ctx, .max_chunks = (size_t)o->chunks, .bos = -1, .ref_kv = ref->kv, .cand_kv = cand->kv};
   nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->ctx, .cpu_features = common->features};
   if (o->ref_kv) NB_TRY(nb_kv_type_parse(o->ref_kv, &fo.ref_kv, err));
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &fo.cand_kv, err));
@@ -96,16 +98,22 @@ int cmd_kld(int argc, char **argv) {
       CLI_STRING("text", 'f', "FILE", &o.text, "the text (required)"),
       CLI_INT("ctx", 0, "N", 2, 65536, &o.ctx, "tokens of a window (512); the second half of each is scored"),
       CLI_INT("chunks", 0, "N", 0, 1e9, &o.chunks, "windows at most (0: all)"),
-      CLI_CHOICE("bos", 0, "auto|yes|no", &o.bos, "start each window with the begin token (auto: as the tokenizer says)"),
+      CLI_CHOICE("bos", 0, "auto|yes|no", &o.bos,
+                 "start each window with the begin token (auto: as the tokenizer says)"),
       CLI_CHOICE("kv", 0, "f32|f16|q8", &o.kv, "the candidate's cache (f16 for .nbl files, f32 for checkpoints)"),
       CLI_CHOICE("ref-kv", 0, "f32|f16|q8", &o.ref_kv, "the reference's cache"),
       CLI_END,
   };
   const cli_command cmd = {
-      .name = "kld", .args = "REF CAND --text FILE", .opts = opts, .common = CLI_JSON | CLI_THREADS | CLI_CPU,
-      .about = "Measures perplexity of both models, the Kullback-Leibler divergence of CAND from REF, and how often they\n"
-               "agree on the most likely token. Each is a .nbl file or a checkpoint's directory.",
-      .min_args = 2, .max_args = 2};
+      .name = "kld",
+      .args = "REF CAND --text FILE",
+      .opts = opts,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .about =
+          "Measures perplexity of both models, the Kullback-Leibler divergence of CAND from REF, and how often they\n"
+          "agree on the most likely token. Each is a .nbl file or a checkpoint's directory.",
+      .min_args = 2,
+      .max_args = 2};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;

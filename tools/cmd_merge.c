@@ -32,10 +32,15 @@ static nb_status merge(const cli_args *args, const char *out, bool json, nb_err 
 int cmd_merge(int argc, char **argv) {
   const char *out = NULL;
   const cli_opt opts[] = {CLI_STRING("out", 'o', "FILE", &out, "write the joined result file"), CLI_END};
-  const cli_command cmd = {.name = "merge", .args = "SHARD... -o FILE", .opts = opts, .common = CLI_JSON,
-                           .about = "Joins the result files of `nibble eval --shard I/N` into the one that an unsharded run\n"
-                                    "writes. Every shard must be there, once.",
-                           .min_args = 1, .max_args = CLI_MAX_ITEMS};
+  const cli_command cmd = {
+      .name = "merge",
+      .args = "SHARD... -o FILE",
+      .opts = opts,
+      .common = CLI_JSON,
+      .about = "Joins the result files of `nibble eval --shard I/N` into the one that an unsharded run\n"
+               "writes. Every shard must be there, once.",
+      .min_args = 1,
+      .max_args = CLI_MAX_ITEMS};
   cli_common common;
   cli_args args;
   nb_err err;

@@ -103,7 +103,8 @@ static nb_status spend_budget(const options *o, const cli_common *common, quanti
 /* ---- calibration text ---- */
 
 /* The first `tokens` ids of the text as sequences of seq. */
-static nb_status read_calibration(const options *o, const nb_opened *m, nb_ids *ids, nb_calib_opts *calib, nb_err *err) {
+static nb_status read_calibration(const options *o, const nb_opened *m, nb_ids *ids, nb_calib_opts *calib,
+                                  nb_err *err) {
   char *text = NULL;
   size_t n;
   NB_TRY(nb_read_file(o->calib, MAX_TEXT, &text, &n, err));
@@ -114,8 +115,9 @@ static nb_status read_calibration(const options *o, const nb_opened *m, nb_ids *
   calib->seq_len = (size_t)o->seq;
   calib->n_seqs = nb_min(ids->n, (size_t)o->tokens) / calib->seq_len;
   if (calib->n_seqs == 0)
-    return nb_fail(err, NB_ERR_ARG, "%s has %zu tokens, which makes no sequence of %d: give more text or a smaller --seq",
-                   o->calib, ids->n, o->seq);
+    return nb_fail(err, NB_ERR_ARG,
+                   "%s has %zu tokens, which makes no sequence of %d: give more text or a smaller --seq", o->calib,
+                   ids->n, o->seq);
   return NB_OK;
 }
 
@@ -234,7 +236,8 @@ static nb_status quantize(const options *o, const cli_common *common, const nb_o
     uint8_t signature[16];
     quantize_signature(&j, signature);
     NB_GOTO(resume_open(o->out, signature, c, &j.formats, &found, &j.resume, err));
-    if (found) cli_note(common, "going on after layer %zu of %zu of an earlier run", resume_layers(j.resume), c->layers);
+    if (found)
+      cli_note(common, "going on after layer %zu of %zu of an earlier run", resume_layers(j.resume), c->layers);
   }
   if (!found && (has_budget(o))) NB_GOTO(spend_budget(o, common, &j, err));
   if (!o->fast) NB_GOTO(resume_begin(j.resume, &j.formats, err));
@@ -258,8 +261,16 @@ fail:
 }
 
 int cmd_quantize(int argc, char **argv) {
-  options o = {.codes = "table", .probe_tokens = 256, .probe_layers = 12, .bits = 4, .group = 64, .tokens = 16384, .seq = 512,
-               .sweeps = 2, .damp = 0.01, .alpha = 0.25};
+  options o = {.codes = "table",
+               .probe_tokens = 256,
+               .probe_layers = 12,
+               .bits = 4,
+               .group = 64,
+               .tokens = 16384,
+               .seq = 512,
+               .sweeps = 2,
+               .damp = 0.01,
+               .alpha = 0.25};
   const cli_opt opts[] = {
       CLI_STRING("out", 'o', "FILE", &o.out, "the file to write (required)"),
       CLI_INT("bits", 'b', "N", 3, 8, &o.bits, "bits a weight of the layers' matrices (4)"),
@@ -267,12 +278,16 @@ int cmd_quantize(int argc, char **argv) {
       CLI_CHOICE("codes", 0, "table|uniform", &o.codes, "what codes of 3 to 5 bits mean (table)"),
       CLI_STRING("embed", 0, "FORMAT", &o.embed, "the embedding: bits, a format such as u6g64, or dense (4)"),
       CLI_STRING("head", 0, "FORMAT", &o.head, "the head, likewise (u6g64)"),
-      CLI_LIST("set", 0, "SLICE=FORMAT", &o.set, "the format of a slice (q, k, v, o, gate, up, down) or of one layer's: 3.v=t5g64"),
-      CLI_STRING("budget", 0, "SIZE", &o.budget, "choose the formats so that the file has at most this size: 1.8GiB, 1800MB, 4.05bpw"),
+      CLI_LIST("set", 0, "SLICE=FORMAT", &o.set,
+               "the format of a slice (q, k, v, o, gate, up, down) or of one layer's: 3.v=t5g64"),
+      CLI_STRING("budget", 0, "SIZE", &o.budget,
+                 "choose the formats so that the file has at most this size: 1.8GiB, 1800MB, 4.05bpw"),
       CLI_DOUBLE("linear-bpw", 0, "X", 3, 8, &o.linear_bpw, "instead: stored bits a weight of the layers' matrices"),
       CLI_CHOICE("preset", 0, "phone|phone-small", &o.preset, "a budget of 1.8 GiB or of 1.8 GB"),
-      CLI_INT("probe-tokens", 0, "N", 16, 65536, &o.probe_tokens, "tokens by which the budget's sensitivities are measured (256)"),
-      CLI_INT("probe-layers", 0, "N", 0, 1024, &o.probe_layers, "layers that are measured, the others interpolated; 0: all (12)"),
+      CLI_INT("probe-tokens", 0, "N", 16, 65536, &o.probe_tokens,
+              "tokens by which the budget's sensitivities are measured (256)"),
+      CLI_INT("probe-layers", 0, "N", 0, 1024, &o.probe_layers,
+              "layers that are measured, the others interpolated; 0: all (12)"),
       CLI_FLAG("fast", 0, &o.fast, "no calibration: the search for scales only"),
       CLI_STRING("calib", 'c', "FILE", &o.calib, "the text to calibrate on; without it --fast"),
       CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.tokens, "tokens of it to use (16384)"),
@@ -283,12 +298,18 @@ int cmd_quantize(int argc, char **argv) {
       CLI_FLAG("no-gptq", 0, &o.no_gptq, "without GPTQ: the weighted search and the sweeps only"),
       CLI_FLAG("no-tables", 0, &o.no_tables, "the default tables instead of one fitted to each matrix"),
       CLI_FLAG("no-head", 0, &o.no_head, "the head without calibration"),
-      CLI_FLAG("sequential", 0, &o.sequential, "take each slice's inputs after quantising those before it in its layer"),
+      CLI_FLAG("sequential", 0, &o.sequential,
+               "take each slice's inputs after quantising those before it in its layer"),
       CLI_END,
   };
-  const cli_command cmd = {.name = "quantize", .args = "DIR -o FILE.nbl", .opts = opts,
-                           .about = "Converts the Hugging Face checkpoint in DIR to one file with weights of 3 to 8 bits.",
-                           .common = CLI_JSON | CLI_THREADS | CLI_CPU, .min_args = 1, .max_args = 1};
+  const cli_command cmd = {.name = "quantize",
+                           .args = "DIR -o FILE.nbl",
+                           .opts = opts,
+                           .about =
+                               "Converts the Hugging Face checkpoint in DIR to one file with weights of 3 to 8 bits.",
+                           .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+                           .min_args = 1,
+                           .max_args = 1};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;

@@ -36,7 +36,8 @@ static nb_status read_input(const options *o, nb_text *text, nb_err *err) {
   return NB_OK;
 }
 
-static nb_status print_ids(const options *o, const cli_common *c, const nb_tokenizer *t, const nb_text *text, nb_err *err) {
+static nb_status print_ids(const options *o, const cli_common *c, const nb_tokenizer *t, const nb_text *text,
+                           nb_err *err) {
   nb_ids ids = {0};
   unsigned flags = (o->special ? NB_ENCODE_ADD_SPECIAL : 0) | (o->plain ? NB_ENCODE_PLAIN_SPECIAL : 0);
   nb_status st = nb_tokenizer_encode(t, text->s ? text->s : "", text->n, flags, &ids, err);
@@ -57,7 +58,8 @@ static nb_status print_ids(const options *o, const cli_common *c, const nb_token
   return st;
 }
 
-static nb_status print_text(const options *o, const cli_common *c, const nb_tokenizer *t, const nb_text *text, nb_err *err) {
+static nb_status print_text(const options *o, const cli_common *c, const nb_tokenizer *t, const nb_text *text,
+                            nb_err *err) {
   nb_ids ids = {0};
   nb_text out = {0};
   nb_status st = NB_OK;

@@ -7,8 +7,12 @@
 #include <cJSON.h>
 
 int cmd_verify(int argc, char **argv) {
-  const cli_command cmd = {.name = "verify", .args = "FILE.nbl", .common = CLI_JSON | CLI_THREADS,
-                           .about = "Checks a file's structure and all of its checksums.", .min_args = 1, .max_args = 1};
+  const cli_command cmd = {.name = "verify",
+                           .args = "FILE.nbl",
+                           .common = CLI_JSON | CLI_THREADS,
+                           .about = "Checks a file's structure and all of its checksums.",
+                           .min_args = 1,
+                           .max_args = 1};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;

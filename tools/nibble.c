@@ -79,7 +79,8 @@ int main(int argc, char **argv) {
   }
   errno = 0;
   if ((fflush(stdout) || ferror(stdout)) && code == 0) {
-    fprintf(stderr, "nibble: cannot write to standard output: %s\n", errno ? strerror(errno) : "an earlier write failed");
+    fprintf(stderr, "nibble: cannot write to standard output: %s\n",
+            errno ? strerror(errno) : "an earlier write failed");
     code = 1;
   }
   return code;

@@ -192,7 +192,8 @@ bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, 
     print_help(c, &set);
     return false;
   }
-  if (args->n < c->min_args) args->exit_code = cli_usage(c, args->n ? "an argument is missing" : "arguments are missing");
+  if (args->n < c->min_args)
+    args->exit_code = cli_usage(c, args->n ? "an argument is missing" : "arguments are missing");
   else if (args->n > c->max_args) args->exit_code = cli_usage(c, "unexpected argument '%s'", args->items[c->max_args]);
   if (args->exit_code) return false;
   if (!common->threads) common->threads = nb_cpu_count();

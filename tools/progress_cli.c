@@ -51,7 +51,8 @@ static void show(cli_progress *p, uint64_t done, uint64_t total, double now) {
   if (total) n += snprintf(line + n, sizeof line - (size_t)n, " (%.0f %%)", 100.0 * (double)done / (double)total);
   if (rate > 0) n += snprintf(line + n, sizeof line - (size_t)n, ", %s/s", amount(r, p, rate));
   if (rate > 0 && total >= done)
-    n += snprintf(line + n, sizeof line - (size_t)n, ", %s left", cli_seconds_text(left, (double)(total - done) / rate));
+    n +=
+        snprintf(line + n, sizeof line - (size_t)n, ", %s left", cli_seconds_text(left, (double)(total - done) / rate));
   if (p->detail[0]) snprintf(line + n, sizeof line - (size_t)n, ", %s", p->detail);
   fprintf(stderr, p->terminal ? "\r\033[K%s" : "%s\n", line);
   fflush(stderr);

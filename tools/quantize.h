@@ -17,8 +17,8 @@ typedef struct quantize_job {
   bool fast;              /* no calibration: only calib's threads and progress count */
   struct resume *resume;  /* where finished layers are kept, or NULL */
   cJSON *recipe;          /* how it is done, for the metadata (borrowed) */
-  nb_quantised *report;   /* (layers * NB_SLOTS + 2) filled with what became of each matrix (data is NULL): the slices, the
-                           * embedding, the head */
+  nb_quantised *report;   /* (layers * NB_SLOTS + 2) filled with what became of each matrix (data is NULL): the slices,
+                           * the   embedding, the head */
   uint64_t file_bytes;    /* filled by quantize_size */
 } quantize_job;
 

@@ -52,8 +52,8 @@ nb_status report_text(const nb_result *r, FILE *f, nb_err *err) {
   char bytes[CLI_TEXT];
   NB_TRY(nb_summary_make(r, &s, err));
   fprintf(f, "%s: %s, %.2f bits a weight\n%s%s%s, split %s, %zu shots, %zu questions\n\n", r->model.name,
-          cli_bytes_text(bytes, r->model.file_bytes), r->model.bits, p->task, *p->preset ? " " : "", p->preset, p->split,
-          p->shots, r->n);
+          cli_bytes_text(bytes, r->model.file_bytes), r->model.bits, p->task, *p->preset ? " " : "", p->preset,
+          p->split, p->shots, r->n);
   print_scores(r, &s, f);
   double n = (double)s.total.n;
   fprintf(f, "\nmean of subjects %.2f, Brier score %.4f, calibration error %.4f\n", 100 * s.macro, s.total.brier / n,

@@ -85,12 +85,14 @@ nb_status resume_open(const char *path, const uint8_t signature[16], const nb_co
     return NB_OK;
   }
   if (memcmp(r->bytes + 8, signature, 16)) {
-    st = nb_fail(err, NB_ERR_ARG, "%s is of a run with other settings or inputs: give those again, or remove it to start anew",
-                 r->path);
+    st = nb_fail(err, NB_ERR_ARG,
+                 "%s is of a run with other settings or inputs: give those again, or remove it to start anew", r->path);
     goto fail;
   }
   for (size_t i = 0; i < r->n_formats; i++)
-    get_format(r->bytes + 24 + 3 * i, i < c->layers * NB_SLOTS ? &formats->slot[i] : i == c->layers * NB_SLOTS ? &formats->embed : &formats->head);
+    get_format(r->bytes + 24 + 3 * i, i < c->layers * NB_SLOTS    ? &formats->slot[i]
+                                      : i == c->layers * NB_SLOTS ? &formats->embed
+                                                                  : &formats->head);
   scan(r);
   *found = true;
   if (truncate(r->path, (off_t)r->end) || !(r->f = fopen(r->path, "ab"))) {
@@ -111,7 +113,9 @@ nb_status resume_begin(resume *r, const nb_formats *formats, nb_err *err) {
   memcpy(head, magic, 8);
   memcpy(head + 8, r->signature, 16);
   for (size_t i = 0; i < r->n_formats; i++)
-    put_format(head + 24 + 3 * i, i < r->n_formats - 2 ? formats->slot[i] : i == r->n_formats - 2 ? formats->embed : formats->head);
+    put_format(head + 24 + 3 * i, i < r->n_formats - 2    ? formats->slot[i]
+                                  : i == r->n_formats - 2 ? formats->embed
+                                                          : formats->head);
   r->f = fopen(r->path, "wb");
   bool ok = r->f && fwrite(head, header_bytes(r), 1, r->f) == 1 && fflush(r->f) == 0;
   free(head);

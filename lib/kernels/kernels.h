@@ -109,7 +109,8 @@ typedef struct nb_kernels {
    *     l     = fma(l, c, sum of p: 16 partials p[i] + p[i + 16], then the tree)
    *     acc[d] = acc[d] * c; then for j ascending fma(p[j] [* v_scale[j]], v[j][d], acc[d]);   m = m'
    * out[d] = acc[d] / l + 0. A block without a visible key may be run or skipped (the + 0 hides -0, the only
-   * trace of it). Every slot of a visible block is read: slots not stored yet must hold finite numbers (0). scratch: nb_attn_scratch_bytes. */
+   * trace of it). Every slot of a visible block is read: slots not stored yet must hold finite numbers (0). scratch:
+   * nb_attn_scratch_bytes. */
   void (*attention)(const nb_attn *a, void *scratch);
 
   /* How well n weights (a multiple of 16, zero-padded) fit some levels at one scale: with t = level of w * inv,

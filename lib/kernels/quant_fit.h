@@ -41,7 +41,8 @@ INLINE void fit_part(const int NV, const float *w, const float *imp, v16 inv, co
 static void quant_fit(const float *w, const float *imp, size_t n, float inv, const nb_levels *lv, float out[2]) {
   v16 sum[2] = {v_set(0), v_set(0)}, v = v_set(inv);
   size_t i = 0;
-  for (; i + 16 * FIT_VECTORS <= n; i += 16 * FIT_VECTORS) fit_part(FIT_VECTORS, w + i, imp ? imp + i : NULL, v, lv, sum);
+  for (; i + 16 * FIT_VECTORS <= n; i += 16 * FIT_VECTORS)
+    fit_part(FIT_VECTORS, w + i, imp ? imp + i : NULL, v, lv, sum);
   for (; i < n; i += 16) fit_part(1, w + i, imp ? imp + i : NULL, v, lv, sum);
   out[0] = v_sum(sum[0]);
   out[1] = v_sum(sum[1]);

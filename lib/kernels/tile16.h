@@ -13,8 +13,8 @@ INLINE v16 v_load_kv(nb_kv_type t, const void *p, size_t i) {
 
 /* c[r][n] = c[r][n] * decay[r] (0 when decay is NULL; c itself when keep), then for k ascending
  * fma(a[r][k], b[k][n], c[r][n]). b is stored as `type`, its rows ldb elements apart. */
-INLINE void tile(const int R, const int NV, const float *a, size_t lda, const nb_kv_type type, const void *b, size_t ldb,
-                 size_t n_k, const float *decay, bool keep, float *c, size_t ldc) {
+INLINE void tile(const int R, const int NV, const float *a, size_t lda, const nb_kv_type type, const void *b,
+                 size_t ldb, size_t n_k, const float *decay, bool keep, float *c, size_t ldc) {
   v16 acc[V16_ROWS][2];
   for (int r = 0; r < R; r++)
     for (int v = 0; v < NV; v++) {

@@ -5,7 +5,9 @@
 
 static nb_err err;
 static uint64_t state = 1;
-static double uniform(void) { return (double)((state = state * 6364136223846793005u + 1442695040888963407u) >> 11) * 0x1p-53; }
+static double uniform(void) {
+  return (double)((state = state * 6364136223846793005u + 1442695040888963407u) >> 11) * 0x1p-53;
+}
 
 /* The least loss by trying everything. */
 static double exhaustive(const nb_alloc_option *o, size_t n, size_t m, uint64_t budget) {
@@ -24,7 +26,8 @@ TEST(near_the_best_and_within_the_budget) {
     uint64_t least = 0, most = 0;
     for (int i = 0; i < N; i++) {
       double s = exp(4 * uniform());
-      for (int j = 0; j < M; j++) o[i * M + j] = (nb_alloc_option){100 * (uint64_t)(3 + j) + (uint64_t)(40 * uniform()), s * pow(0.25, j)};
+      for (int j = 0; j < M; j++)
+        o[i * M + j] = (nb_alloc_option){100 * (uint64_t)(3 + j) + (uint64_t)(40 * uniform()), s * pow(0.25, j)};
       least += o[i * M].bytes, most += o[i * M + M - 1].bytes;
     }
     uint64_t budget = least + (uint64_t)((double)(most - least) * uniform()), bytes, sum = 0;

@@ -15,8 +15,12 @@ static nb_result make_run(size_t n, size_t subjects, double noise, double hurt, 
   nb_result r = {.n = n, .texts = true};
   r.protocol = (nb_protocol){.task = "toy", .preset = "", .split = "test", .subjects = "", .score = NB_SCORE_LETTER,
                              .questions = n, .data_hash = "0123456789abcdef0123456789abcdef"};
-  r.model = (nb_model_facts){.name = "models/toy.nbl", .architecture = "Phi3ForCausalLM", .kv = "f16", .file_bytes = 1000000,
-                             .bits = 4.5, .hash = "00000000000000000000000000000001"};
+  r.model = (nb_model_facts){.name = "models/toy.nbl",
+                             .architecture = "Phi3ForCausalLM",
+                             .kv = "f16",
+                             .file_bytes = 1000000,
+                             .bits = 4.5,
+                             .hash = "00000000000000000000000000000001"};
   snprintf(r.model.lineage, sizeof r.model.lineage, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
   r.row = calloc(n, sizeof *r.row);
   uint64_t base = 99, other = seed;
@@ -25,8 +29,11 @@ static nb_result make_run(size_t n, size_t subjects, double noise, double hurt, 
     static const char *texts[4] = {"one <b>", "two & \"three\"", "</script><script>alert(1)</script>", "four"};
     char id[40], subject[40];
     int k = snprintf(id, sizeof id, "q%zu", i), m = snprintf(subject, sizeof subject, "subject_%zu", i * subjects / n);
-    row->item = (nb_item){.id = nb_pool_copy(&r.pool, id, (size_t)k), .subject = nb_pool_copy(&r.pool, subject, (size_t)m),
-                          .question = "What | is <this>?", .choice = texts, .n_choices = 4,
+    row->item = (nb_item){.id = nb_pool_copy(&r.pool, id, (size_t)k),
+                          .subject = nb_pool_copy(&r.pool, subject, (size_t)m),
+                          .question = "What | is <this>?",
+                          .choice = texts,
+                          .n_choices = 4,
                           .correct = nb_pool_get(&r.pool, 4)};
     row->item.correct[0] = true;
     row->category = "";
@@ -88,7 +95,8 @@ TEST(numbers_of_a_comparison) {
   nb_comparison c;
   CHECK_OK(nb_compare(&a, &b, &defaults, &c, &err));
   size_t right = 0, lost = 0;
-  for (size_t i = 0; i < c.n; i++) right += c.pair[i].base_grade.pick == 0, lost += c.pair[i].base_score > c.pair[i].cand_score;
+  for (size_t i = 0; i < c.n; i++)
+    right += c.pair[i].base_grade.pick == 0, lost += c.pair[i].base_score > c.pair[i].cand_score;
   CHECK(fabs(c.base_score - (double)right / 2000) < 1e-12);
   CHECK(c.gained == 0 && c.lost == lost && lost > 60 && lost < 200);
   CHECK(fabs(c.diff + (double)lost / 2000) < 1e-12 && c.low < c.diff && c.diff < c.high);
@@ -143,7 +151,8 @@ TEST(gates) {
   const char *bad[][2] = {{"{\"margins\": 1}", "unknown key \"margins\""}, {"{\"margin\": -1}", "\"margin\" is -1"},
                           {"{\"margin\": \"1\"}", "margin"}, {"[]", "object"}};
   for (size_t i = 0; i < 4; i++)
-    CHECK(nb_gates_parse(bad[i][0], strlen(bad[i][0]), "g.json", &g, &err) == NB_ERR_FORMAT && strstr(err.msg, bad[i][1]));
+    CHECK(nb_gates_parse(bad[i][0], strlen(bad[i][0]), "g.json", &g, &err) == NB_ERR_FORMAT &&
+          strstr(err.msg, bad[i][1]));
   nb_comparison_free(&c);
   nb_result_free(&a), nb_result_free(&b);
 }
@@ -167,7 +176,8 @@ TEST(reports) {
   gates.max_drop = 50;
   nb_gates_judge(&gates, &c, &g);
   CHECK_OK(nb_report_junit(&c, &g, &t, &err));
-  CHECK(strstr(t.s, "<testsuites tests=\"2\" failures=\"1\"") && count(t.s, "<testcase ") == 2 && count(t.s, "</testcase>") == 2);
+  CHECK(strstr(t.s, "<testsuites tests=\"2\" failures=\"1\"") && count(t.s, "<testcase ") == 2 &&
+        count(t.s, "</testcase>") == 2);
   nb_text_clear(&t);
   CHECK_OK(nb_report_markdown(&c, &g, &t, &err));
   CHECK(strstr(t.s, "## nibble: FAIL") && strstr(t.s, "x&lt;y>&amp;\"\\|\\`toy") && strstr(t.s, "| subject\\_"));
@@ -227,16 +237,22 @@ static char *from_environment(const char *name) {
 }
 
 TEST(shards_from_the_environment) {
-  const struct { const char *env[10]; size_t shard, shards; } known[] = {
+  const struct { const char *env[10]; size_t shard, shards;
+  } known[] = {
       {{"SLURM_ARRAY_TASK_ID", "7", "SLURM_ARRAY_TASK_MIN", "5", "SLURM_ARRAY_TASK_MAX", "8"}, 2, 4},
-      {{"SLURM_ARRAY_TASK_ID", "20", "SLURM_ARRAY_TASK_MIN", "0", "SLURM_ARRAY_TASK_MAX", "30", "SLURM_ARRAY_TASK_STEP", "10"}, 2, 4},
+      {{"SLURM_ARRAY_TASK_ID", "20", "SLURM_ARRAY_TASK_MIN", "0", "SLURM_ARRAY_TASK_MAX", "30", "SLURM_ARRAY_TASK_STEP",
+        "10"},
+       2,
+       4},
       {{"SLURM_PROCID", "1", "SLURM_STEP_NUM_TASKS", "3"}, 1, 3},
       {{"OMPI_COMM_WORLD_RANK", "0", "OMPI_COMM_WORLD_SIZE", "2"}, 0, 2},
       {{"PMI_RANK", "3", "PMI_SIZE", "4"}, 3, 4},
       {{"CI_NODE_INDEX", "1", "CI_NODE_TOTAL", "4"}, 0, 4},
       {{"CIRCLE_NODE_INDEX", "1", "CIRCLE_NODE_TOTAL", "4"}, 1, 4},
       {{"NIBBLE_SHARD", "4", "NIBBLE_SHARDS", "4"}, 3, 4},
-      {{"SLURM_PROCID", "0", "SLURM_STEP_NUM_TASKS", "1", "OMPI_COMM_WORLD_RANK", "1", "OMPI_COMM_WORLD_SIZE", "2"}, 1, 2}};
+      {{"SLURM_PROCID", "0", "SLURM_STEP_NUM_TASKS", "1", "OMPI_COMM_WORLD_RANK", "1", "OMPI_COMM_WORLD_SIZE", "2"},
+       1,
+       2}};
   size_t shard, shards;
   const char *source;
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -244,7 +260,9 @@ TEST(shards_from_the_environment) {
     CHECK_OK(nb_shard_auto(from_environment, &shard, &shards, &source, &err));
     CHECK_MSG(shard == known[i].shard && shards == known[i].shards, "%s: %zu of %zu", source, shard, shards);
   }
-  const char *const bad[][5] = {{NULL}, {"NIBBLE_SHARD", "0", "NIBBLE_SHARDS", "4"}, {"NIBBLE_SHARD", "5", "NIBBLE_SHARDS", "4"},
+  const char *const bad[][5] = {{NULL},
+                                {"NIBBLE_SHARD", "0", "NIBBLE_SHARDS", "4"},
+                                {"NIBBLE_SHARD", "5", "NIBBLE_SHARDS", "4"},
                                 {"PMI_RANK", "x", "PMI_SIZE", "4"}};
   for (size_t i = 0; i < 4; i++) {
     environment = bad[i];

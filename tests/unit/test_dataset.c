@@ -10,7 +10,8 @@ static nb_status add(const char *task, const char *file, const char *text, const
                      nb_dataset *d, nb_err *err) {
   *d = (nb_dataset){0};
   NB_TRY(nb_task_open(task, NULL, t, err));
-  return nb_dataset_add(t, file, strcmp(file, "bare.csv") ? NULL : "s", text, strlen(text), answers, answers ? strlen(answers) : 0, d, err);
+  return nb_dataset_add(t, file, strcmp(file, "bare.csv") ? NULL : "s", text, strlen(text), answers,
+                        answers ? strlen(answers) : 0, d, err);
 }
 
 static void done(nb_task *t, nb_dataset *d) { nb_dataset_free(d), nb_task_free(t); }
@@ -50,8 +51,9 @@ TEST(json_forms) {
   nb_err err;
   nb_task t;
   nb_dataset d;
-  const char *jsonl = "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", 2, true, \"d\"], \"answer\": 1}\n\n"
-                      "{\"question\": \"r\", \"subject\": \"s\", \"choices\": [\"a\", \"b\", \"c\", \"d\"], \"answer\": \"D\"}";
+  const char *jsonl =
+      "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", 2, true, \"d\"], \"answer\": 1}\n\n"
+      "{\"question\": \"r\", \"subject\": \"s\", \"choices\": [\"a\", \"b\", \"c\", \"d\"], \"answer\": \"D\"}";
   CHECK_OK(add("mmlu", "x.jsonl.gz", jsonl, NULL, &t, &d, &err));
   CHECK(d.n == 2 && d.item[0].answer == 1 && d.item[1].answer == 3);
   CHECK_STR(d.item[0].choice[1], "2");
@@ -69,23 +71,26 @@ TEST(json_forms) {
                "[\"A\",\"B\"]},\"answerKey\":\"B\"}", NULL, &t, &d, &err));
   CHECK(d.item[0].answer == 1);
   done(&t, &d);
-  CHECK_OK(add("truthfulqa_mc2", "mc_task.json", "[{\"question\": \"q\", \"mc2_targets\": {\"a\": 0, \"b\": 1, \"c\": 1}}]",
-               NULL, &t, &d, &err));
+  CHECK_OK(add("truthfulqa_mc2", "mc_task.json",
+               "[{\"question\": \"q\", \"mc2_targets\": {\"a\": 0, \"b\": 1, \"c\": 1}}]", NULL, &t, &d, &err));
   CHECK(d.item[0].answer == 1 && d.item[0].correct[2] && !d.item[0].correct[0]);
   done(&t, &d);
   CHECK_OK(add("boolq", "dev.jsonl", "{\"question\":\"q\",\"passage\":\"p\",\"answer\":true}", NULL, &t, &d, &err));
   CHECK(d.item[0].answer == 1);
   CHECK_STR(d.item[0].choice[0], "no");
   done(&t, &d);
-  CHECK_OK(add("winogrande", "dev.jsonl", "{\"qID\":\"k\",\"sentence\":\"a _ b\",\"option1\":\"x\",\"option2\":\"y\",\"answer\":\"2\"}",
-               NULL, &t, &d, &err));
+  CHECK_OK(add("winogrande", "dev.jsonl",
+               "{\"qID\":\"k\",\"sentence\":\"a _ b\",\"option1\":\"x\",\"option2\":\"y\",\"answer\":\"2\"}", NULL, &t,
+               &d, &err));
   CHECK(d.item[0].answer == 1);
   done(&t, &d);
-  CHECK_OK(add("piqa", "valid.jsonl", "{\"goal\":\"g\",\"sol1\":\"x\",\"sol2\":\"y\"}\n{\"goal\":\"h\",\"sol1\":\"x\",\"sol2\":\"y\"}\n",
+  CHECK_OK(add("piqa", "valid.jsonl",
+               "{\"goal\":\"g\",\"sol1\":\"x\",\"sol2\":\"y\"}\n{\"goal\":\"h\",\"sol1\":\"x\",\"sol2\":\"y\"}\n",
                "1\n0\n", &t, &d, &err));
   CHECK(d.n == 2 && d.item[0].answer == 1 && d.item[1].answer == 0);
   done(&t, &d);
-  CHECK_OK(add("custom", "mine.jsonl", "{\"question\":\"q\",\"choices\":[\"red\",\"green\"],\"answer\":\"green\"}", NULL, &t, &d, &err));
+  CHECK_OK(add("custom", "mine.jsonl", "{\"question\":\"q\",\"choices\":[\"red\",\"green\"],\"answer\":\"green\"}",
+               NULL, &t, &d, &err));
   CHECK(d.item[0].answer == 1);
   done(&t, &d);
 }
@@ -93,25 +98,36 @@ TEST(json_forms) {
 TEST(bad_rows_are_named) {
   refused("mmlu", "bare.csv", "q,a,b,c,d,A\nq,a,b,c,d,E\n", NULL, "bare.csv:2: answer \"E\" is outside its 4 choices");
   refused("mmlu", "bare.csv", "q,a,b,c,A\n", NULL, "bare.csv:1: 5 columns; want 6");
-  refused("mmlu", "bare.csv", "q,a,b,c,d,A\n\"q,a,b\n\n", NULL, "bare.csv:2: a quoted field begins here and never ends");
+  refused("mmlu", "bare.csv", "q,a,b,c,d,A\n\"q,a,b\n\n", NULL,
+          "bare.csv:2: a quoted field begins here and never ends");
   refused("mmlu", "bare.csv", "q,a,b,c,d,A\n\"q\"x,a,b,c,d,A\n", NULL, "bare.csv:2: text behind");
   refused("mmlu", "bare.csv", "", NULL, "bare.csv: the file holds no question");
   refused("mmlu", "bare.csv", "question,A,B,C,D,answer\n", NULL, "holds no question");
   refused("mmlu", "bare.csv", "q,a,b,c,d,\n", NULL, "outside");
   refused("mmlu", "bare.csv", "q,1,2,3,0,2\n", NULL, "may be a number or a choice's text");
-  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", \"b\"], \"answer\": 2}", NULL, "outside");
-  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", \"b\"], \"answer\": 0}\n{\"a\": }", NULL, "x.jsonl:2");
-  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": 0}", NULL, "no field subject");
-  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\"], \"answer\": 0}", NULL, "1 choices");
-  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", \"b\"]}", NULL, "no answer");
+  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", \"b\"], \"answer\": 2}",
+          NULL, "outside");
+  refused("mmlu", "x.jsonl",
+          "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", \"b\"], \"answer\": 0}\n{\"a\": }", NULL,
+          "x.jsonl:2");
+  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": 0}", NULL,
+          "no field subject");
+  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\"], \"answer\": 0}", NULL,
+          "1 choices");
+  refused("mmlu", "x.jsonl", "{\"question\": \"q\", \"subject\": \"s\", \"choices\": [\"a\", \"b\"]}", NULL,
+          "no answer");
   refused("mmlu", "x.jsonl", "[1]\n", NULL, "not a JSON object");
-  refused("arc_easy", "x.jsonl", "{\"question\":{\"stem\":\"s\",\"choices\":[{\"text\":\"p\",\"label\":\"A\"},{\"text\":\"q\","
-          "\"label\":\"B\"}]},\"answerKey\":\"C\"}", NULL, "none of the choices' labels");
-  refused("winogrande", "x.jsonl", "{\"sentence\":\"a _ b\",\"option1\":\"x\",\"option2\":\"y\",\"answer\":\"0\"}", NULL, "outside");
+  refused("arc_easy", "x.jsonl",
+          "{\"question\":{\"stem\":\"s\",\"choices\":[{\"text\":\"p\",\"label\":\"A\"},{\"text\":\"q\","
+          "\"label\":\"B\"}]},\"answerKey\":\"C\"}",
+          NULL, "none of the choices' labels");
+  refused("winogrande", "x.jsonl", "{\"sentence\":\"a _ b\",\"option1\":\"x\",\"option2\":\"y\",\"answer\":\"0\"}",
+          NULL, "outside");
   refused("piqa", "x.jsonl", "{\"goal\":\"g\",\"sol1\":\"x\",\"sol2\":\"y\"}\n", "", "fewer lines");
   refused("piqa", "x.jsonl", "{\"goal\":\"g\",\"sol1\":\"x\",\"sol2\":\"y\"}\n", "1\n0\n", "more lines");
   refused("piqa", "x.jsonl", "{\"goal\":\"g\",\"sol1\":\"x\",\"sol2\":\"y\"}\n", NULL, "no answer");
-  refused("truthfulqa_mc1", "x.json", "[{\"question\": \"q\", \"mc1_targets\": {\"a\": 0, \"b\": 0}}]", NULL, "no choice is marked right");
+  refused("truthfulqa_mc1", "x.json", "[{\"question\": \"q\", \"mc1_targets\": {\"a\": 0, \"b\": 0}}]", NULL,
+          "no choice is marked right");
   refused("truthfulqa_mc1", "x.json", "{\"a\": 1}", NULL, "no field question");
 }
 

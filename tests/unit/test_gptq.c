@@ -18,7 +18,9 @@ int main(void) {
 /* ---- material ---- */
 
 static uint64_t state;
-static double uniform(void) { return (double)((state = state * 6364136223846793005u + 1442695040888963407u) >> 11) * 0x1p-53; }
+static double uniform(void) {
+  return (double)((state = state * 6364136223846793005u + 1442695040888963407u) >> 11) * 0x1p-53;
+}
 static float gauss(void) {
   double s = 0;
   for (int i = 0; i < 12; i++) s += uniform();
@@ -119,7 +121,10 @@ static size_t textbook_disagreements(const layer *l, const nb_qmat *m, const nb_
   for (size_t k = 0; k < K; k++) order[k] = k;
   for (size_t i = 0; i < K; i++)
     for (size_t k = i + 1; k < K; k++)
-      if (H[order[k] * K + order[k]] > H[order[i] * K + order[i]]) { size_t t = order[i]; order[i] = order[k], order[k] = t; }
+      if (H[order[k] * K + order[k]] > H[order[i] * K + order[i]]) {
+        size_t t = order[i];
+        order[i] = order[k], order[k] = t;
+      }
   for (size_t k = 0; k < K; k++) H[k * K + k] += damp * mean;
   for (size_t k = 0; k < K; k++) inv[k * K + k] = 1;
   for (size_t c = 0; c < K; c++) { /* Gauss-Jordan */

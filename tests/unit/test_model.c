@@ -81,7 +81,8 @@ static const double BOUND = 1e-4;
 static int run_logits(nb_session *s, const fixture *f, const int32_t *ids, size_t T, float *logits) {
   nb_kv *kv;
   size_t V = f->model.config.vocab, step = nb_session_max_tokens(s);
-  if (nb_kv_create(&f->model.config, T, NB_KV_F32, nb_config_long_rope(&f->model.config, T), &kv, &err) != NB_OK) return 0;
+  if (nb_kv_create(&f->model.config, T, NB_KV_F32, nb_config_long_rope(&f->model.config, T), &kv, &err) != NB_OK)
+    return 0;
   int ok = 1;
   for (size_t i = 0; i < T && ok; i += step) {
     size_t n = nb_min(step, T - i), rows[1024];
@@ -178,7 +179,11 @@ static void check_same_bits(const fixture *f, nb_session *s, const uint8_t *p) {
   const int32_t *ids = (const int32_t *)(const void *)p;
   float *a = malloc(T * V * sizeof *a), *b = malloc(T * V * sizeof *b);
   CHECK_MSG(run_logits(s, f, ids, T, a), "%s", err.msg);
-  const struct { int threads; size_t max_tokens; unsigned mask; } other[] = {{1, 512, ~0u}, {3, 1, ~0u}, {2, 5, NB_CPU_AVX2}, {1, 7, 0}};
+  const struct {
+    int threads;
+    size_t max_tokens;
+    unsigned mask;
+  } other[] = {{1, 512, ~0u}, {3, 1, ~0u}, {2, 5, NB_CPU_AVX2}, {1, 7, 0}};
   for (size_t i = 0; i < 4; i++) {
     nb_session *t = session(f, other[i].threads, other[i].max_tokens, nb_cpu_detect() & other[i].mask);
     CHECK_MSG(run_logits(t, f, ids, T, b), "%s", err.msg);

@@ -26,13 +26,14 @@ static const char path[] = "/tmp/nibble_test_nbl.nbl";
 static nb_config small_config(bool tied) {
   char json[1024];
   nb_config c;
-  snprintf(json, sizeof json,
-           "{\"architectures\":[\"Phi3ForCausalLM\"],\"model_type\":\"phi3\",\"hidden_act\":\"silu\",\"hidden_size\":80,"
-           "\"intermediate_size\":150,\"num_hidden_layers\":2,\"num_attention_heads\":5,\"num_key_value_heads\":1,"
-           "\"vocab_size\":50,\"rms_norm_eps\":1e-05,\"rope_theta\":10000.0,\"rope_scaling\":null,"
-           "\"max_position_embeddings\":512,\"original_max_position_embeddings\":512,\"sliding_window\":null,"
-           "\"tie_word_embeddings\":%s,\"bos_token_id\":1,\"eos_token_id\":2,\"torch_dtype\":\"bfloat16\"}",
-           tied ? "true" : "false");
+  snprintf(
+      json, sizeof json,
+      "{\"architectures\":[\"Phi3ForCausalLM\"],\"model_type\":\"phi3\",\"hidden_act\":\"silu\",\"hidden_size\":80,"
+      "\"intermediate_size\":150,\"num_hidden_layers\":2,\"num_attention_heads\":5,\"num_key_value_heads\":1,"
+      "\"vocab_size\":50,\"rms_norm_eps\":1e-05,\"rope_theta\":10000.0,\"rope_scaling\":null,"
+      "\"max_position_embeddings\":512,\"original_max_position_embeddings\":512,\"sliding_window\":null,"
+      "\"tie_word_embeddings\":%s,\"bos_token_id\":1,\"eos_token_id\":2,\"torch_dtype\":\"bfloat16\"}",
+      tied ? "true" : "false");
   if (nb_hf_config_parse(json, strlen(json), "test", &c, &err) != NB_OK) printf("  %s\n", err.msg), exit(1);
   return c;
 }
@@ -62,7 +63,8 @@ static nb_status build(file *f, bool tied) {
     if (i != 3 && nb_qfmt_parse(fmt[i % NB_SLOTS], &slot[i].fmt, &err) != NB_OK) return NB_ERR_ARG;
   }
   nb_dtype norm[5] = {NB_BF16, NB_F32, NB_F16, NB_BF16, NB_F32};
-  nb_nbl_choices how = {.embed = {.coded = true, .fmt = {8, 0, 64}}, .head = {.dtype = NB_BF16}, .slot = slot, .norm = norm};
+  nb_nbl_choices how = {
+      .embed = {.coded = true, .fmt = {8, 0, 64}}, .head = {.dtype = NB_BF16}, .slot = slot, .norm = norm};
   char *meta = make_meta(&f->c);
   static const char tok[] = "not a real tokenizer";
   uint64_t data, size;
@@ -85,7 +87,9 @@ static nb_status build(file *f, bool tied) {
   f->bytes = nb_alloc(f->size + 64, 1);
   size_t got = fread(f->bytes, 1, f->size, in);
   fclose(in);
-  return got == f->size && f->size == size ? NB_OK : nb_fail(&err, NB_ERR_FORMAT, "%zu bytes, not %llu", f->size, (unsigned long long)size);
+  return got == f->size && f->size == size
+             ? NB_OK
+             : nb_fail(&err, NB_ERR_FORMAT, "%zu bytes, not %llu", f->size, (unsigned long long)size);
 }
 
 static nb_status open_bytes(const uint8_t *p, size_t n, bool verify, nb_nbl **out) {

@@ -170,19 +170,23 @@ static nb_prompt build_one(const char *task_json, const char *row, nb_status *st
 TEST(templates_and_filters) {
   nb_err err;
   nb_status st;
-  nb_prompt p = build_one("{\"task\": \"t\", " DATA ", \"prompt\": \"{{q|strip}}/{{c[1]}}/{{x.y|capitalize}}/{{letter}}\"}",
-                          "{\"q\": \"\\u00a0 hi there\\n\", \"c\": [\"one\", \"two\"], \"a\": 1, \"x\": {\"y\": \"\\u00e9COLE de\"}}\n", &st, &err);
+  nb_prompt p = build_one(
+      "{\"task\": \"t\", " DATA ", \"prompt\": \"{{q|strip}}/{{c[1]}}/{{x.y|capitalize}}/{{letter}}\"}",
+      "{\"q\": \"\\u00a0 hi there\\n\", \"c\": [\"one\", \"two\"], \"a\": 1, \"x\": {\"y\": \"\\u00e9COLE de\"}}\n",
+      &st, &err);
   CHECK_OK(st);
   CHECK_STR(p.context[0].s, "hi there/two/\xc3\x89""cole de/A");
   CHECK_STR(p.continuation[1].s, " B");
   nb_prompt_free(&p);
-  p = build_one("{\"task\": \"t\", " DATA ", \"prompt\": \"{{q}}\", \"prompt_filter\": \"wikihow\", \"score\": \"continuation\"}",
-                "{\"q\": \" How [header] to [title] x  y [a\\nb] \", \"c\": [\"\\u20ac1\", \"two\"], \"a\": \"A\"}", &st, &err);
+  p = build_one(
+      "{\"task\": \"t\", " DATA ", \"prompt\": \"{{q}}\", \"prompt_filter\": \"wikihow\", \"score\": \"continuation\"}",
+      "{\"q\": \" How [header] to [title] x  y [a\\nb] \", \"c\": [\"\\u20ac1\", \"two\"], \"a\": \"A\"}", &st, &err);
   CHECK_OK(st);
   CHECK_STR(p.context[0].s, "How to. x y [a\nb]");
   CHECK(p.chars[0] == 2 && p.bytes[0] == 4);
   nb_prompt_free(&p);
-  build_one("{\"task\": \"t\", " DATA ", \"prompt\": \"{{nope}}\"}", "{\"q\": \"\", \"c\": [\"1\", \"2\"], \"a\": 0}", &st, &err);
+  build_one("{\"task\": \"t\", " DATA ", \"prompt\": \"{{nope}}\"}", "{\"q\": \"\", \"c\": [\"1\", \"2\"], \"a\": 0}",
+            &st, &err);
   CHECK(st == NB_ERR_ARG && strstr(err.msg, "{{nope}}") && strstr(err.msg, "question 0"));
   build_one("{\"task\": \"t\", " DATA ", \"prompt\": \"{{q}\"}", "", &st, &err);
   CHECK(st == NB_ERR_FORMAT && strstr(err.msg, "}}"));

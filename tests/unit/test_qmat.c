@@ -35,7 +35,8 @@ TEST(a_code_is_where_the_header_says) {
 }
 
 TEST(rows_dequantise) {
-  static const char *const names[] = {"t3g32", "t4g64", "t5g128", "u3g64", "u4g256", "u5g32", "u6g64", "u7g128", "u8g32"};
+  static const char *const names[] = {"t3g32", "t4g64", "t5g128", "u3g64", "u4g256",
+                                      "u5g32", "u6g64", "u7g128", "u8g32"};
   for (size_t f = 0; f < sizeof names / sizeof *names; f++) {
     nb_qfmt fmt;
     nb_qmat m;
@@ -46,7 +47,8 @@ TEST(rows_dequantise) {
     uint8_t *data = nb_alloc(l.total, 1), *all = malloc(m.n_tiles * 16 * m.n_blocks * 32);
     for (size_t i = 0; i < l.total; i++) data[i] = (uint8_t)rnd();
     CHECK_OK(nb_qmat_view(N, K, fmt, data, l.total, &m, &err));
-    for (size_t n = 0; n < m.n_tiles * 16; n++) ((uint16_t *)(void *)(data + l.row_scale))[n] = nb_f32_bf16(0.25f + (float)n);
+    for (size_t n = 0; n < m.n_tiles * 16; n++)
+      ((uint16_t *)(void *)(data + l.row_scale))[n] = nb_f32_bf16(0.25f + (float)n);
     size_t ld = m.n_blocks * 32;
     for (size_t t = 0; t < m.n_tiles; t++)
       for (size_t b = 0; b < m.n_blocks; b++)
@@ -80,10 +82,12 @@ TEST(plans_are_checked) {
 }
 
 TEST(names_round_trip) {
-  static const char *const bad[] = {"", "t", "t4", "t4g", "t6g64", "u9g64", "u2g64", "t4g48", "x4g64", "t4g64x", "u4g1024"};
+  static const char *const bad[] = {"",      "t",     "t4",    "t4g",    "t6g64",  "u9g64",
+                                    "u2g64", "t4g48", "x4g64", "t4g64x", "u4g1024"};
   char name[16];
   nb_qfmt f;
-  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK_MSG(nb_qfmt_parse(bad[i], &f, &err) == NB_ERR_ARG, "%s", bad[i]);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    CHECK_MSG(nb_qfmt_parse(bad[i], &f, &err) == NB_ERR_ARG, "%s", bad[i]);
   for (unsigned bits = 3; bits <= 8; bits++)
     for (unsigned g = 32; g <= 256; g *= 2) {
       nb_qfmt in = {(uint8_t)bits, bits <= 5, (uint16_t)g};

@@ -7,7 +7,9 @@
 
 static nb_err err;
 static uint64_t state = 1;
-static double uniform(void) { return (double)((state = state * 6364136223846793005u + 1442695040888963407u) >> 11) * 0x1p-53; }
+static double uniform(void) {
+  return (double)((state = state * 6364136223846793005u + 1442695040888963407u) >> 11) * 0x1p-53;
+}
 static float gauss(void) {
   double s = 0;
   for (int i = 0; i < 12; i++) s += uniform();
@@ -42,16 +44,18 @@ static double gaussian_loss(const char *name) {
     nb_qmat_dequant_row(&m, n, q);
     for (size_t k = 0; k < K; k++) e += pow(w[n * K + k] - (double)q[k], 2), t += pow(w[n * K + k], 2);
   }
-  CHECK_MSG(fabs(e / t - loss.error / loss.total) < 1e-6, "%s: reported %g, is %g", name, loss.error / loss.total, e / t);
+  CHECK_MSG(fabs(e / t - loss.error / loss.total) < 1e-6, "%s: reported %g, is %g", name, loss.error / loss.total,
+            e / t);
   nb_free(data);
   return e / t;
 }
 
 TEST(losses_are_those_of_theory) {
   /* Bounds from a simulation in NumPy (make_tables.py for the tables); uniform 8 bits: 1/12 of a step squared. */
-  static const struct { const char *fmt; double low, high; } want[] = {
-      {"t4g32", .0045, .0062}, {"t4g64", .0055, .0072}, {"t4g128", .0066, .0082}, {"t3g64", .023, .031}, {"t5g64", .0012, .0019},
-      {"u4g32", .0055, .0075}, {"u4g64", .0068, .0090}, {"u3g64", .024, .038}, {"u6g64", .0004, .0007}, {"u8g64", .00001, .00006}};
+  static const struct { const char *fmt; double low, high;
+  } want[] = {{"t4g32", .0045, .0062}, {"t4g64", .0055, .0072},  {"t4g128", .0066, .0082}, {"t3g64", .023, .031},
+              {"t5g64", .0012, .0019}, {"u4g32", .0055, .0075},  {"u4g64", .0068, .0090},  {"u3g64", .024, .038},
+              {"u6g64", .0004, .0007}, {"u8g64", .00001, .00006}};
   for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
     double loss = gaussian_loss(want[i].fmt);
     CHECK_MSG(loss > want[i].low && loss < want[i].high, "%s: %g", want[i].fmt, loss);

@@ -158,11 +158,13 @@ TEST(a_journal_goes_on) {
   fseek(file, 40 + 50, SEEK_SET);
   fputc(77, file);
   fclose(file);
-  CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r) == NB_ERR_FORMAT && strstr(err.msg, "damaged"));
+  CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r) == NB_ERR_FORMAT &&
+        strstr(err.msg, "damaged"));
   nb_result_free(&whole);
   close_fixture(&f);
   CHECK_OK(open_fixture(&f, "mmlu", "hendrycks", 2));
-  CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r) == NB_ERR_ARG && strstr(err.msg, "another run"));
+  CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r) == NB_ERR_ARG &&
+        strstr(err.msg, "another run"));
   close_fixture(&f);
   free(path);
 }

@@ -36,7 +36,8 @@ TEST(paired_proportions) {
   }
   double low, high; /* the ends of the interval are where the statistic is the quantile */
   nb_tango_interval(20, 35, 700, 0.9, &low, &high);
-  CHECK(fabs(nb_tango_z(20, 35, 700, -low) - 1.6448536) < 1e-6 && fabs(nb_tango_z(20, 35, 700, -high) + 1.6448536) < 1e-6);
+  CHECK(fabs(nb_tango_z(20, 35, 700, -low) - 1.6448536) < 1e-6 &&
+        fabs(nb_tango_z(20, 35, 700, -high) + 1.6448536) < 1e-6);
   CHECK(low < -15.0 / 700 && high > -15.0 / 700);
   nb_tango_interval(0, 0, 100, 0.9, &low, &high);
   CHECK(low < 0 && low > -0.05 && high > 0 && high < 0.05);

@@ -59,10 +59,13 @@ TEST(bad_descriptions_are_named) {
   refused("{\"task\": \"t\", \"score\": \"partial\", " REST "}", NULL, "\"target\"");
   refused("{\"task\": \"t\", \"split\": \"val\", " REST "}", NULL, "\"val\"");
   refused("{\"task\": \"t\", \"header\": \"{{x\", " REST "}", NULL, "header");
-  refused("{\"task\": \"t\", \"presets\": {\"a\": {\"sore\": 1}}, \"preset\": \"a\", " REST "}", NULL, "unknown key \"sore\"");
-  refused("{\"task\": \"t\", \"presets\": {\"a\": {}}, \"preset\": \"b\", " REST "}", NULL, "no preset \"b\"; there are a");
+  refused("{\"task\": \"t\", \"presets\": {\"a\": {\"sore\": 1}}, \"preset\": \"a\", " REST "}", NULL,
+          "unknown key \"sore\"");
+  refused("{\"task\": \"t\", \"presets\": {\"a\": {}}, \"preset\": \"b\", " REST "}", NULL,
+          "no preset \"b\"; there are a");
   refused("{\"task\": \"t\"}", NULL, "data");
-  refused("{\"task\": \"t\", \"data\": {\"splits\": {\"test\": [\"x\"]}, \"choices\": \"c[\", \"answer\": \"a\"}}", NULL, "field path");
+  refused("{\"task\": \"t\", \"data\": {\"splits\": {\"test\": [\"x\"]}, \"choices\": \"c[\", \"answer\": \"a\"}}",
+          NULL, "field path");
   refused("{\"task\": \"t\", \"data\": {\"splits\": {\"test\": [\"x\"]}, \"choices\": \"c\"}}", NULL, "neither");
   refused("{\"task\": \"t\", \"task\": \"u\"}", NULL, "task");
   refused("[]", NULL, "object");
