@@ -57,16 +57,18 @@ static nb_status list_pairs(const nb_opened *a, const nb_opened *b, pair *p, siz
   const nb_weights *x = &a->model.weights, *y = &b->model.weights;
   size_t L = a->model.config.layers;
   *n = 0;
-  if (L != b->model.config.layers) return nb_fail(err, NB_ERR_ARG, "the models have %zu and %zu layers", L, b->model.config.layers);
+  if (L != b->model.config.layers)
+    return nb_fail(err, NB_ERR_ARG, "the models have %zu and %zu layers", L, b->model.config.layers);
   p[(*n)++] = (pair){.a = &x->embed, .b = &y->embed, .layer = -1, .name = "embed"};
   for (size_t l = 0; l < L; l++)
     for (int s = 0; s < NB_SLOTS; s++)
-      p[(*n)++] = (pair){.a = &x->layer[l].w[s], .b = &y->layer[l].w[s], .layer = (int)l, .name = nb_slot_name((nb_slot)s)};
+      p[(*n)++] =
+          (pair){.a = &x->layer[l].w[s], .b = &y->layer[l].w[s], .layer = (int)l, .name = nb_slot_name((nb_slot)s)};
   p[(*n)++] = (pair){.a = &x->head, .b = &y->head, .layer = -1, .name = "head"};
   for (size_t i = 0; i < *n; i++)
     if (p[i].a->N != p[i].b->N || p[i].a->K != p[i].b->K)
-      return nb_fail(err, NB_ERR_ARG, "%s is %zu x %zu in one model and %zu x %zu in the other", p[i].name, p[i].a->N, p[i].a->K,
-                     p[i].b->N, p[i].b->K);
+      return nb_fail(err, NB_ERR_ARG, "%s is %zu x %zu in one model and %zu x %zu in the other", p[i].name, p[i].a->N,
+                     p[i].a->K, p[i].b->N, p[i].b->K);
   return NB_OK;
 }
 
@@ -141,13 +143,19 @@ fail:
 int cmd_diff(int argc, char **argv) {
   int most = 20;
   const cli_opt opts[] = {
-      CLI_INT("worst", 'n', "N", 1, 1000000, &most, "matrices to list, the worst first (20); --json lists all, in order"),
+      CLI_INT("worst", 'n', "N", 1, 1000000, &most,
+              "matrices to list, the worst first (20); --json lists all, in order"),
       CLI_END,
   };
-  const cli_command cmd = {.name = "diff", .args = "A B", .opts = opts, .common = CLI_JSON | CLI_THREADS,
-                           .about = "Compares the weights of two models, each a .nbl file or a checkpoint's directory: the squared\n"
-                                    "error of B relative to A, matrix by matrix.",
-                           .min_args = 2, .max_args = 2};
+  const cli_command cmd = {
+      .name = "diff",
+      .args = "A B",
+      .opts = opts,
+      .common = CLI_JSON | CLI_THREADS,
+      .about = "Compares the weights of two models, each a .nbl file or a checkpoint's directory: the squared\n"
+               "error of B relative to A, matrix by matrix.",
+      .min_args = 2,
+      .max_args = 2};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;

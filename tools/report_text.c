@@ -89,17 +89,20 @@ static void print_subjects(const nb_comparison *c, FILE *f) {
 
 void report_comparison(const nb_comparison *c, const nb_gates *g, const nb_gate_report *report, FILE *f) {
   const nb_protocol *p = &c->base->protocol;
-  fprintf(f, "baseline   %s\ncandidate  %s\n%s%s%s, %zu shots, %zu questions\n\n", c->base->model.name, c->cand->model.name,
-         p->task, *p->preset ? " " : "", p->preset, p->shots, c->n);
+  fprintf(f, "baseline   %s\ncandidate  %s\n%s%s%s, %zu shots, %zu questions\n\n", c->base->model.name,
+          c->cand->model.name, p->task, *p->preset ? " " : "", p->preset, p->shots, c->n);
   if (c->n_subjects > 1) print_subjects(c, f), fputs("\n", f);
   double level = 100 * (1 - 2 * g->alpha);
-  fprintf(f, "%-10s %.2f -> %.2f, change %+.2f points (%g %% interval %+.2f to %+.2f; whole subjects drawn %+.2f to %+.2f)\n",
-         nb_metric_name(p->metric), 100 * c->base_score, 100 * c->cand_score, 100 * c->diff, level, 100 * c->low,
-         100 * c->high, 100 * c->clustered.low, 100 * c->clustered.high);
+  fprintf(
+      f,
+      "%-10s %.2f -> %.2f, change %+.2f points (%g %% interval %+.2f to %+.2f; whole subjects drawn %+.2f to %+.2f)\n",
+      nb_metric_name(p->metric), 100 * c->base_score, 100 * c->cand_score, 100 * c->diff, level, 100 * c->low,
+      100 * c->high, 100 * c->clustered.low, 100 * c->clustered.high);
   fprintf(f, "flips      %zu gained, %zu lost, exact McNemar p = %.3g; the same pick on %.2f %%\n", c->gained, c->lost,
          c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n);
-  fprintf(f, "answers    KL divergence mean %.5f (%.5f to %.5f), median %.5f, 99 %% %.4f, max %.3f; total variation %.4f\n",
-         c->kl.mean, c->kl.low, c->kl.high, c->kl_median, c->kl_p99, c->kl_max, c->tv_mean);
+  fprintf(
+      f, "answers    KL divergence mean %.5f (%.5f to %.5f), median %.5f, 99 %% %.4f, max %.3f; total variation %.4f\n",
+      c->kl.mean, c->kl.low, c->kl.high, c->kl_median, c->kl_p99, c->kl_max, c->tv_mean);
   fprintf(f, "power      %.1f %% to show a drop below %g points if there is none; 80 %% takes %.0f questions\n\n",
          100 * c->test.power, g->margin, c->test.needed);
   for (size_t i = 0; i < report->n; i++)
