@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "tokenizer_regex.h"
+#include "unicode_recent.h"
 #include "utf8.h"
 
 #include <pcre2.h>
+#include <stdio.h>
 
 /* What one match may cost, so that a hostile pattern or text ends in an error and not in hours. */
 enum { MATCH_LIMIT = 20000000, DEPTH_LIMIT = 100000, HEAP_LIMIT_KIB = 64 * 1024, PATTERN_LIMIT = 1 << 16 };
@@ -30,6 +32,59 @@ static nb_status unsupported(const char *what, size_t n, size_t at, nb_err *err)
       (int)n, what, at);
 }
 
+/* Appends, as the inside of a bracket, the characters of a general category that are newer than Unicode 14.
+ */
+static nb_status put_recent(const char *name, size_t n, nb_text *out, nb_err *err) {
+  for (size_t i = 0; i < sizeof unicode_recent / sizeof *unicode_recent; i++) {
+    char range[40];
+    if (n > 2 || strncmp(unicode_recent[i].category, name, n)) continue;
+    uint32_t last = unicode_recent[i].last;
+    int k = snprintf(range, sizeof range, "\\x{%x}-\\x{%x}", unicode_recent[i].first, last);
+    NB_TRY(nb_text_append(out, range, (size_t)k, err));
+  }
+  return NB_OK;
+}
+
+/* Translates the property \p{name} or \P{name}, s[0..len). Categories are completed by the newest characters,
+ * so that ids do not depend on the system's version of Unicode. A longer name is a script: by itself, not by
+ * its extensions, which newer versions of PCRE2 would take. */
+static nb_status put_property(const char *s, size_t len, bool in_class, nb_text *out, nb_err *err) {
+  const char *name = s + 3;
+  size_t n = len - 4;
+  bool negated = s[1] == 'P';
+  if (n && *name == '^') name++, n--, negated = !negated;
+  const char *sc =
+      PCRE2_MAJOR * 100 + PCRE2_MINOR >= 1040 && n > 2 && !memchr(name, ':', n) && memcmp(name, "Any", 3)
+          ? "sc:"
+          : "";
+  nb_text body = {0};
+  nb_status st;
+  NB_GOTO(put_recent(name, n, &body, err));
+  bool bracket = body.n && !in_class;
+  if (in_class && negated && body.n)
+    nb_text_clear(&body); /* a complement inside a class cannot be completed */
+  NB_GOTO(nb_text_append_str(out, bracket ? negated ? "[^" : "[" : "", err));
+  NB_GOTO(nb_text_append_str(out, negated && !bracket ? "\\P{" : "\\p{", err));
+  NB_GOTO(nb_text_append_str(out, sc, err));
+  NB_GOTO(nb_text_append(out, name, n, err));
+  NB_GOTO(nb_text_append_str(out, "}", err));
+  NB_GOTO(nb_text_append(out, body.s, body.n, err));
+  st = nb_text_append_str(out, bracket ? "]" : "", err);
+fail:
+  nb_text_free(&body);
+  return st;
+}
+
+/* Appends a list like word_class. */
+static nb_status put_set(const char *set, nb_text *out, nb_err *err) {
+  while (*set) {
+    size_t len = set[1] == 'p' ? (size_t)(strchr(set, '}') - set) + 1 : 1;
+    NB_TRY(len > 1 ? put_property(set, len, true, out, err) : nb_text_append(out, set, 1, err));
+    set += len;
+  }
+  return NB_OK;
+}
+
 /* Copies one backslash escape, p[i] == '\\', translated; *len is its length in the pattern. */
 static nb_status put_escape(const char *p, size_t n, size_t i, bool in_class, nb_text *out, size_t *len,
                             nb_err *err) {
@@ -41,7 +96,7 @@ static nb_status put_escape(const char *p, size_t n, size_t i, bool in_class, nb
     bool negated = c == 'S' || c == 'W';
     if (in_class && negated) return unsupported(p + i, 2, i, err);
     if (!in_class) NB_TRY(nb_text_append_str(out, negated ? "[^" : "[", err));
-    NB_TRY(nb_text_append_str(out, set, err));
+    NB_TRY(put_set(set, out, err));
     return in_class ? NB_OK : nb_text_append_str(out, "]", err);
   }
   if (c == 'p' || c == 'P' || c == 'x') {
@@ -54,6 +109,7 @@ static nb_status put_escape(const char *p, size_t n, size_t i, bool in_class, nb
     } else {
       return unsupported(p + i, 2, i, err);
     }
+    if (c != 'x') return put_property(p + i, *len, in_class, out, err);
     return nb_text_append(out, p + i, *len, err);
   }
   bool plain = !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "utf8.h"
+#include "unicode_recent.h"
 
 #include <utf8proc.h>
 
@@ -76,7 +77,21 @@ bool nb_is_space(uint32_t c) {
          c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-static utf8proc_category_t category(uint32_t c) { return utf8proc_category((utf8proc_int32_t)c); }
+/* The general category; those of Unicode's newest characters are rough (any mark is Mn, any punctuation Po).
+ */
+static utf8proc_category_t category(uint32_t c) {
+  utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
+  if (k != UTF8PROC_CATEGORY_CN) return k;
+  for (size_t i = 0; i < sizeof unicode_recent / sizeof *unicode_recent; i++)
+    if (c >= unicode_recent[i].first && c <= unicode_recent[i].last) switch (unicode_recent[i].category[0]) {
+      case 'L': return UTF8PROC_CATEGORY_LO;
+      case 'M': return UTF8PROC_CATEGORY_MN;
+      case 'N': return unicode_recent[i].category[1] == 'd' ? UTF8PROC_CATEGORY_ND : UTF8PROC_CATEGORY_NO;
+      case 'P': return UTF8PROC_CATEGORY_PO;
+      default: return UTF8PROC_CATEGORY_SM;
+      }
+  return k;
+}
 
 bool nb_is_word(uint32_t c) {
   if (c < 0x80) return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
