@@ -5,6 +5,9 @@
 #include "mapfile.h"
 #include "tempdir.h"
 
+#include <zip.h>
+#include <zlib.h>
+
 /* Reads text as a file of that name with a built-in task; "bare.csv" is of the subject "s". */
 static nb_status add(const char *task, const char *file, const char *text, const char *answers, nb_task *t,
                      nb_dataset *d, nb_err *err) {
@@ -176,12 +179,53 @@ TEST(a_directory_of_subjects) {
   free(file);
 }
 
+/* The same questions, whatever they are packed in. */
+TEST(zip_and_gzip) {
+  nb_err err;
+  nb_task t;
+  nb_dataset plain, packed;
+  const char *row = "{\"id\":\"x\",\"question\":\"q\",\"choices\":[\"a\",\"b\"],\"answer\":1}\n";
+  CHECK_OK(nb_task_open("mmlu", NULL, &t, &err));
+  CHECK_OK(nb_dataset_read(&t, "tests/golden/mmlu", "test", &plain, &err));
+  char *path = temp_path("mmlu.zip");
+  zip_t *z = zip_open(path, ZIP_CREATE, NULL);
+  const char *files[] = {"test/abstract_algebra_test.csv", "test/formal_logic_test.csv", "test/high_school_us_history_test.csv"};
+  for (size_t i = 0; i < 3; i++) {
+    char from[200], to[200];
+    snprintf(from, sizeof from, "tests/golden/mmlu/%s", files[i]);
+    snprintf(to, sizeof to, "MMLU/data/%s", files[i]);
+    CHECK(zip_file_add(z, to, zip_source_file(z, from, 0, -1), 0) >= 0);
+  }
+  CHECK(zip_close(z) == 0);
+  CHECK_OK(nb_dataset_read(&t, path, "test", &packed, &err));
+  CHECK(packed.n == plain.n);
+  for (size_t i = 0; i < packed.n; i++) {
+    CHECK_STR(packed.item[i].id, plain.item[i].id);
+    CHECK_STR(packed.item[i].question, plain.item[i].question);
+  }
+  CHECK(nb_dataset_read(&t, path, "dev", &packed, &err) == NB_ERR_ARG);
+  nb_dataset_free(&plain), nb_dataset_free(&packed);
+  nb_task_free(&t);
+  free(path);
+  path = temp_path("mine.jsonl.gz");
+  gzFile g = gzopen(path, "wb");
+  gzputs(g, row);
+  gzclose(g);
+  CHECK_OK(nb_task_open("custom", NULL, &t, &err));
+  CHECK_OK(nb_dataset_read(&t, path, "test", &packed, &err));
+  CHECK(packed.n == 1 && packed.item[0].answer == 1);
+  nb_dataset_free(&packed);
+  nb_task_free(&t);
+  free(path);
+}
+
 int main(void) {
   RUN(csv_forms);
   RUN(json_forms);
   RUN(bad_rows_are_named);
   RUN(patterns);
   RUN(a_directory_of_subjects);
+  RUN(zip_and_gzip);
   temp_remove();
   return test_end();
 }
