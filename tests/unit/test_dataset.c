@@ -203,8 +203,8 @@ TEST(zip_and_gzip) {
     CHECK_STR(packed.item[i].id, plain.item[i].id);
     CHECK_STR(packed.item[i].question, plain.item[i].question);
   }
-  CHECK(nb_dataset_read(&t, path, "dev", &packed, &err) == NB_ERR_ARG);
   nb_dataset_free(&plain), nb_dataset_free(&packed);
+  CHECK(nb_dataset_read(&t, path, "dev", &packed, &err) == NB_ERR_ARG);
   nb_task_free(&t);
   free(path);
   path = temp_path("mine.jsonl.gz");
