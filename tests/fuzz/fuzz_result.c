@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#include "report.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+/* A result file: what is accepted can be written again, compared with itself and reported. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+  nb_err err;
+  nb_result r;
+  nb_comparison c;
+  nb_gate_report report;
+  nb_text text = {0};
+  nb_gates gates = nb_gates_default();
+  nb_compare_opts o = {.alpha = 0.05, .margin = 0.01, .reps = 10};
+  if (nb_result_parse((const char *)data, n, "fuzz.json", &r, &err) != NB_OK) return 0;
+  if (nb_result_write(&r, &text, &err) != NB_OK) abort();
+  if (nb_compare(&r, &r, &o, &c, &err) == NB_OK) {
+    if (c.gained || c.lost) abort();
+    nb_gates_judge(&gates, &c, &report);
+    nb_report_html(&c, &report, NULL, 0, &text, &err);
+    nb_report_markdown(&c, &report, &text, &err);
+    nb_report_junit(&c, &report, &text, &err);
+    nb_comparison_free(&c);
+  }
+  nb_text_free(&text);
+  nb_result_free(&r);
+  return 0;
+}

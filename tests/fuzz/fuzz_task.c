@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "prompt.h"
+
+#include <stdint.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+/* A task description, a NUL, and rows for it as JSON lines: prompts are built from whatever can be read. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+  const char *s = (const char *)data, *nul = memchr(s, 0, n);
+  size_t n_task = nul ? (size_t)(nul - s) : n;
+  nb_err err;
+  nb_task t;
+  nb_dataset d = {0};
+  nb_prompter p;
+  if (nb_task_parse(s, n_task, "fuzz.json", NULL, &t, &err) != NB_OK) return 0;
+  if (nul) {
+    const char *rows = nul + 1;
+    size_t n_rows = n - n_task - 1;
+    if (nb_dataset_add(&t, "fuzz.jsonl", NULL, rows, n_rows, NULL, 0, &d, &err) != NB_OK)
+      nb_dataset_add(&t, "fuzz.csv", "subject", rows, n_rows, NULL, 0, &d, &err);
+  }
+  size_t shots = d.n > 1 ? 1 : 0;
+  if (nb_prompter_create(&t, shots, shots ? &d : NULL, &p, &err) == NB_OK) {
+    for (size_t i = 0; i < d.n && i < 16; i++) {
+      nb_prompt prompt;
+      if (nb_prompt_build(&p, &d.item[i], shots, &prompt, &err) == NB_OK) nb_prompt_free(&prompt);
+    }
+    nb_prompter_free(&p);
+  }
+  nb_dataset_free(&d);
+  nb_task_free(&t);
+  return 0;
+}
