@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble quantize: a Hugging Face checkpoint to one .nbl file. */
 #include "allocate.h"
+#include "calib_text.h"
 #include "cli.h"
 #include "commands.h"
-#include "mapfile.h"
 #include "mem.h"
 #include "progress_cli.h"
 #include "quantize.h"
@@ -12,11 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TEXT = 1 << 30 };
-
 typedef struct options {
   const char *out, *codes, *embed, *head, *calib, *budget, *preset;
   int bits, group, tokens, seq, sweeps, probe_tokens, probe_layers;
+  uint64_t seed;
   double damp, alpha, linear_bpw;
   bool fast, no_gptq, no_tables, no_head, sequential;
   cli_list set;
@@ -103,14 +102,9 @@ static nb_status spend_budget(const options *o, const cli_common *common, quanti
 /* ---- calibration text ---- */
 
 /* The first `tokens` ids of the text as sequences of seq. */
-static nb_status read_calibration(const options *o, const nb_opened *m, nb_ids *ids, nb_calib_opts *calib,
-                                  nb_err *err) {
-  char *text = NULL;
-  size_t n;
-  NB_TRY(nb_read_file(o->calib, MAX_TEXT, &text, &n, err));
-  nb_status st = nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, ids, err);
-  free(text);
-  NB_TRY(st);
+static nb_status read_calibration(const options *o, const cli_common *common, const nb_opened *m, nb_ids *ids,
+                                  nb_calib_opts *calib, nb_err *err) {
+  NB_TRY(calib_text_read(o->calib, m, (size_t)o->tokens, (size_t)o->seq, o->seed, common, ids, err));
   calib->tokens = ids->id;
   calib->seq_len = (size_t)o->seq;
   calib->n_seqs = nb_min(ids->n, (size_t)o->tokens) / calib->seq_len;
@@ -143,6 +137,7 @@ static cJSON *make_recipe(const options *o) {
   if (o->fast) return r;
   cJSON_AddNumberToObject(r, "tokens", o->tokens);
   cJSON_AddNumberToObject(r, "seq", o->seq);
+  if (!strcmp(o->calib, "self")) cJSON_AddNumberToObject(r, "seed", (double)o->seed);
   cJSON_AddNumberToObject(r, "damp", o->damp);
   cJSON_AddNumberToObject(r, "alpha", o->alpha);
   cJSON_AddNumberToObject(r, "sweeps", o->sweeps);
@@ -229,7 +224,7 @@ static nb_status quantize(const options *o, const cli_common *common, const nb_o
   NB_GOTO(nb_new(&j.formats.slot, c->layers * NB_SLOTS, sizeof(nb_qfmt), "the formats", err));
   NB_GOTO(nb_new(&j.report, c->layers * NB_SLOTS + 2, sizeof(nb_quantised), "the report", err));
   NB_GOTO(choose_formats(o, c, &j.formats, err));
-  if (o->calib) NB_GOTO(read_calibration(o, m, &ids, &j.calib, err));
+  if (o->calib) NB_GOTO(read_calibration(o, common, m, &ids, &j.calib, err));
   j.recipe = make_recipe(o);
   bool found = false;
   if (!o->fast) {
@@ -289,7 +284,9 @@ int cmd_quantize(int argc, char **argv) {
       CLI_INT("probe-layers", 0, "N", 0, 1024, &o.probe_layers,
               "layers that are measured, the others interpolated; 0: all (12)"),
       CLI_FLAG("fast", 0, &o.fast, "no calibration: the search for scales only"),
-      CLI_STRING("calib", 'c', "FILE", &o.calib, "the text to calibrate on; without it --fast"),
+      CLI_STRING("calib", 'c', "FILE", &o.calib,
+                 "what to calibrate on: a text, chats (.jsonl), or self for text that the model writes; without it --fast"),
+      CLI_U64("seed", 0, "N", &o.seed, "seed of the text that the model writes (0)"),
       CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.tokens, "tokens of it to use (16384)"),
       CLI_INT("seq", 0, "N", 16, 8192, &o.seq, "tokens of a sequence (512)"),
       CLI_DOUBLE("damp", 0, "X", 0, 1, &o.damp, "damping of the statistics, as a part of their mean diagonal (0.01)"),

@@ -29,6 +29,13 @@ opts="--calib text --tokens 512 --seq 64 --group 32"
   nibble verify d.nbl >/dev/null
   fails '[12]' '*smallest possible is *' nibble quantize "$TOY" -o e.nbl -q $opts --budget 10KB
   fails '[12]' '*no sequence*' nibble quantize "$TOY" -o e.nbl -q --calib text --tokens 10 --seq 64
+  # Chats go through the model's template; the model can write the text itself, the same for the same seed.
+  echo '{"messages": [{"role": "user"}]}' >bad.jsonl
+  fails '[12]' '*bad.jsonl:1*' nibble quantize "$TOY" -o e.nbl -q --calib bad.jsonl
+  self="--calib self --tokens 64 --seq 32 --seed 3"
+  nibble quantize "$TOY" -o f.nbl -q $self >/dev/null
+  nibble quantize "$TOY" -o g.nbl -q -t 1 $self >/dev/null
+  cmp f.nbl g.nbl
   : >empty
   fails '[12]' '*empty*' nibble quantize "$TOY" -o e.nbl -q --calib empty
 }

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "calib_text.h"
+
+#include "chat_template.h"
+#include "generate.h"
+#include "jsonl.h"
+#include "mapfile.h"
+#include "progress_cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_TEXT = 1 << 30, MAX_MESSAGES = 256 };
+
+static bool ends_with(const char *s, const char *end) {
+  size_t n = strlen(s), m = strlen(end);
+  return n >= m && !strcmp(s + n - m, end);
+}
+
+/* ---- chats ---- */
+
+static nb_status chat_ids(const cJSON *record, const char *where, const nb_tokenizer *t, nb_ids *ids, nb_err *err) {
+  nb_chat_message m[MAX_MESSAGES];
+  size_t n = 0;
+  const cJSON *list = nb_json_get(record, "messages");
+  if (!list) list = nb_json_get(record, "conversations");
+  if (!cJSON_IsArray(list)) return nb_fail(err, NB_ERR_FORMAT, "%s: there is no list \"messages\"", where);
+  for (const cJSON *i = list->child; i && n < MAX_MESSAGES; i = i->next, n++) {
+    NB_TRY(nb_json_string(i, where, "role", &m[n].role, err));
+    NB_TRY(nb_json_string(i, where, "content", &m[n].content, err));
+  }
+  const nb_chat_options o = {.bos_token = nb_tokenizer_token_text(t, nb_tokenizer_bos(t), NULL),
+                             .eos_token = nb_tokenizer_token_text(t, nb_tokenizer_eos(t), NULL)};
+  const char *template = nb_tokenizer_chat_template(t);
+  if (!template || !template[0])
+    return nb_fail(err, NB_ERR_ARG, "this model has no chat template: calibrate on plain text");
+  nb_text text = {0};
+  nb_status st = nb_chat_render(template, strlen(template), m, n, &o, &text, err);
+  if (st != NB_OK) st = nb_fail_in(err, st, "%s", where);
+  else st = nb_tokenizer_encode(t, text.s ? text.s : "", text.n, 0, ids, err);
+  nb_text_free(&text);
+  return st;
+}
+
+static nb_status read_chats(const char *path, const char *bytes, size_t n, const nb_tokenizer *t, size_t tokens,
+                            nb_ids *ids, nb_err *err) {
+  nb_jsonl it;
+  const cJSON *record;
+  NB_TRY(nb_jsonl_open(bytes, n, path, &it, err));
+  nb_status st;
+  while ((st = nb_jsonl_next(&it, &record, err)) == NB_OK && record && ids->n < tokens)
+    if ((st = chat_ids(record, it.where, t, ids, err)) != NB_OK) break;
+  nb_jsonl_close(&it);
+  return st;
+}
+
+/* ---- the model's own text ---- */
+
+typedef struct writer {
+  nb_ids *ids;
+  nb_status st;
+  nb_err *err;
+} writer;
+
+static bool take(void *ctx, int32_t id) {
+  writer *w = ctx;
+  w->st = nb_ids_push(w->ids, id, w->err);
+  if (w->st == NB_OK && cli_interrupted()) w->st = nb_fail(w->err, NB_ERR_INTERRUPTED, "interrupted");
+  return w->st == NB_OK;
+}
+
+static nb_status write_text(const nb_opened *m, size_t tokens, size_t seq, uint64_t seed, const cli_common *common,
+                            nb_ids *ids, nb_err *err) {
+  nb_session_opts so = {.threads = common->threads, .max_tokens = 16, .cpu_features = common->features};
+  nb_session *s;
+  nb_rng rng = {seed};
+  NB_TRY(nb_session_create(&m->model.config, &so, &s, err));
+  cli_progress p;
+  nb_progress cb = cli_progress_begin(&p, common, "writing calibration text", "tokens");
+  nb_status st = NB_OK;
+  while (st == NB_OK && ids->n + seq <= tokens) {
+    int32_t first = nb_tokenizer_bos(m->tokenizer);
+    if (first < 0) first = (int32_t)(nb_rng_next(&rng) % nb_tokenizer_n_vocab(m->tokenizer));
+    writer w = {ids, nb_ids_push(ids, first, err), err};
+    nb_generation g = {.sampling = {1, 1, nb_rng_next(&rng)}, .max_new = seq - 1, .ignore_eos = true, .kv_type = m->kv,
+                       .token = take, .ctx = &w};
+    st = w.st;
+    if (st == NB_OK) st = nb_generate(s, &m->model, &first, 1, &g, NULL, err);
+    if (w.st != NB_OK) st = w.st;
+    if (st == NB_OK) st = nb_progress_step(&cb, ids->n, tokens, err);
+  }
+  cli_progress_end(&p);
+  nb_session_free(s);
+  return st;
+}
+
+nb_status calib_text_read(const char *source, const nb_opened *m, size_t tokens, size_t seq, uint64_t seed,
+                          const cli_common *common, nb_ids *ids, nb_err *err) {
+  if (!strcmp(source, "self")) return write_text(m, tokens, seq, seed, common, ids, err);
+  char *text = NULL;
+  size_t n;
+  NB_TRY(nb_read_file(source, MAX_TEXT, &text, &n, err));
+  nb_status st;
+  if (ends_with(source, ".jsonl") || ends_with(source, ".json")) st = read_chats(source, text, n, m->tokenizer, tokens, ids, err);
+  else st = nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, ids, err);
+  free(text);
+  return st;
+}
