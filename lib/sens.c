@@ -9,6 +9,8 @@
 
 const nb_qfmt nb_sens_probe = {3, 1, 128};
 
+enum { ROWS = 32 }; /* distributions at a time */
+
 typedef struct probe {
   const nb_config *c;
   const nb_weights *w;
@@ -17,7 +19,7 @@ typedef struct probe {
   nb_segment *seg;
   size_t T;         /* tokens in all */
   float *states;    /* (layers + 1, T, D): what enters each layer */
-  float *x, *row;   /* (T, D); (V) */
+  float *x, *row;   /* (T, D); (ROWS, V) */
   float *reference; /* (T, V) log-probabilities */
   float *rounded;   /* a matrix, rounded and back */
   uint64_t done, total;
@@ -33,11 +35,16 @@ static double divergence(probe *p, const nb_linear *head) {
   size_t D = p->c->hidden, V = p->c->vocab;
   double sum = 0;
   nb_session_norm(p->s, p->w->norm, p->x, p->x);
-  for (size_t t = 0; t < p->T; t++) {
-    const float *ref = p->reference + t * V;
-    nb_session_linear(p->s, head, p->x + t * D, 1, D, p->row, V);
-    log_softmax(nb_session_kernels(p->s), p->row, V);
-    for (size_t v = 0; v < V; v++) sum += exp((double)ref[v]) * ((double)ref[v] - p->row[v]);
+  for (size_t t0 = 0; t0 < p->T; t0 += ROWS) {
+    size_t n = nb_min(ROWS, p->T - t0);
+    nb_session_linear(p->s, head, p->x + t0 * D, n, D, p->row, V);
+    for (size_t t = 0; t < n; t++) {
+      const float *ref = p->reference + (t0 + t) * V;
+      float *row = p->row + t * V;
+      log_softmax(nb_session_kernels(p->s), row, V);
+      for (size_t v = 0; v < V; v++)
+        if (ref[v] > -30) sum += exp((double)ref[v]) * ((double)ref[v] - row[v]);
+    }
   }
   return sum / (double)p->T;
 }
@@ -157,7 +164,7 @@ static nb_status probe_create(probe *p, nb_err *err) {
   NB_TRY(nb_new(&p->seg, p->o->n_seqs, sizeof *p->seg, "probes", err));
   NB_TRY(nb_new(&p->states, (p->c->layers + 1) * p->T * D, sizeof(float), "probes", err));
   NB_TRY(nb_new(&p->x, p->T * D, sizeof(float), "probes", err));
-  NB_TRY(nb_new(&p->row, V, sizeof(float), "probes", err));
+  NB_TRY(nb_new(&p->row, ROWS * V, sizeof(float), "probes", err));
   NB_TRY(nb_new(&p->reference, p->T * V, sizeof(float), "probes", err));
   for (size_t i = 0; i < p->o->n_seqs; i++) {
     p->seg[i] = (nb_segment){NULL, p->o->tokens + i * p->o->seq_len, p->o->seq_len};
