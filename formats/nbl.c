@@ -25,8 +25,8 @@ struct nb_nbl {
   size_t tokenizer_bytes;
 };
 
-static const char *const role_names[NB_NBL_ROLES] = {"embed", "attn_norm", "q",  "k",    "v",    "o",
-                                                     "ffn_norm", "gate",   "up", "down", "norm", "head"};
+static const char *const role_names[NB_NBL_ROLES] = {"embed",    "attn_norm", "q",  "k",    "v",    "o",
+                                                     "ffn_norm", "gate",      "up", "down", "norm", "head"};
 static const nb_slot role_slot[NB_NBL_ROLES] = {
     [NB_NBL_Q] = NB_Q,       [NB_NBL_K] = NB_K,   [NB_NBL_V] = NB_V,      [NB_NBL_O] = NB_O,
     [NB_NBL_GATE] = NB_GATE, [NB_NBL_UP] = NB_UP, [NB_NBL_DOWN] = NB_DOWN};

@@ -15,8 +15,19 @@ enum { NB_NBL_VERSION = 1, NB_NBL_HEADER = 64, NB_NBL_RECORD = 64 };
 
 /* What a tensor is, in the order of the file. */
 typedef enum nb_nbl_role {
-  NB_NBL_EMBED, NB_NBL_ATTN_NORM, NB_NBL_Q, NB_NBL_K, NB_NBL_V, NB_NBL_O,
-  NB_NBL_FFN_NORM, NB_NBL_GATE, NB_NBL_UP, NB_NBL_DOWN, NB_NBL_FINAL_NORM, NB_NBL_HEAD, NB_NBL_ROLES
+  NB_NBL_EMBED,
+  NB_NBL_ATTN_NORM,
+  NB_NBL_Q,
+  NB_NBL_K,
+  NB_NBL_V,
+  NB_NBL_O,
+  NB_NBL_FFN_NORM,
+  NB_NBL_GATE,
+  NB_NBL_UP,
+  NB_NBL_DOWN,
+  NB_NBL_FINAL_NORM,
+  NB_NBL_HEAD,
+  NB_NBL_ROLES
 } nb_nbl_role;
 
 /* "embed", "attn_norm", "q", ... */
@@ -26,8 +37,8 @@ nb_nbl_role nb_nbl_slot_role(nb_slot s);
 /* One record of the directory. */
 typedef struct nb_nbl_tensor {
   nb_nbl_role role;
-  int layer;       /* -1 outside of the layers */
-  size_t N, K;     /* a norm has N = 1 */
+  int layer;   /* -1 outside of the layers */
+  size_t N, K; /* a norm has N = 1 */
   bool coded;
   nb_qfmt fmt;     /* coded */
   nb_dtype dtype;  /* dense */
@@ -57,11 +68,11 @@ void nb_nbl_close(nb_nbl *f);
 nb_status nb_nbl_verify(const nb_nbl *f, int threads, nb_err *err);
 
 const nb_config *nb_nbl_config(const nb_nbl *f);
-const cJSON *nb_nbl_meta(const nb_nbl *f);          /* the metadata object */
-const char *nb_nbl_chat_template(const nb_nbl *f);  /* NULL: none */
+const cJSON *nb_nbl_meta(const nb_nbl *f);         /* the metadata object */
+const char *nb_nbl_chat_template(const nb_nbl *f); /* NULL: none */
 const void *nb_nbl_tokenizer(const nb_nbl *f, size_t *n_bytes);
 uint64_t nb_nbl_file_bytes(const nb_nbl *f);
-uint64_t nb_nbl_data_offset(const nb_nbl *f);       /* of the first tensor */
+uint64_t nb_nbl_data_offset(const nb_nbl *f); /* of the first tensor */
 size_t nb_nbl_count(const nb_nbl *f);
 const nb_nbl_tensor *nb_nbl_at(const nb_nbl *f, size_t i);
 const void *nb_nbl_data(const nb_nbl *f, size_t i); /* (size) bytes */
@@ -80,9 +91,9 @@ typedef struct nb_nbl_choice {
 
 /* The formats of a whole file. */
 typedef struct nb_nbl_choices {
-  nb_nbl_choice embed, head;   /* head is ignored when tied */
-  const nb_nbl_choice *slot;   /* (layers, NB_SLOTS) */
-  const nb_dtype *norm;        /* (2 * layers + 1): attn_norm and ffn_norm by layer, then the final norm */
+  nb_nbl_choice embed, head; /* head is ignored when tied */
+  const nb_nbl_choice *slot; /* (layers, NB_SLOTS) */
+  const nb_dtype *norm;      /* (2 * layers + 1): attn_norm and ffn_norm by layer, then the final norm */
 } nb_nbl_choices;
 
 /* The number of tensors for a configuration. */

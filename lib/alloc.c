@@ -7,9 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-const nb_qfmt nb_alloc_formats[NB_ALLOC_FORMATS] = {
-    {3, 1, 256}, {3, 1, 128}, {3, 1, 64}, {4, 1, 256}, {4, 1, 128}, {4, 1, 64}, {4, 1, 32}, {5, 1, 256}, {5, 1, 128},
-    {5, 1, 64},  {6, 0, 256}, {6, 0, 128}, {6, 0, 64}, {8, 0, 256}, {8, 0, 64}};
+const nb_qfmt nb_alloc_formats[NB_ALLOC_FORMATS] = {{3, 1, 256}, {3, 1, 128}, {3, 1, 64},  {4, 1, 256}, {4, 1, 128},
+                                                    {4, 1, 64},  {4, 1, 32},  {5, 1, 256}, {5, 1, 128}, {5, 1, 64},
+                                                    {6, 0, 256}, {6, 0, 128}, {6, 0, 64},  {8, 0, 256}, {8, 0, 64}};
 
 /* ---- choosing ---- */
 
@@ -42,8 +42,8 @@ static sum smallest(const nb_alloc_option *o, size_t n, size_t m, uint8_t *pick)
     const nb_alloc_option *of = o + i * m;
     size_t best = m;
     for (size_t j = 0; j < m; j++)
-      if (isfinite(of[j].loss) && (best == m || of[j].bytes < of[best].bytes ||
-                                   (of[j].bytes == of[best].bytes && of[j].loss < of[best].loss)))
+      if (isfinite(of[j].loss) &&
+          (best == m || of[j].bytes < of[best].bytes || (of[j].bytes == of[best].bytes && of[j].loss < of[best].loss)))
         best = j;
     pick[i] = (uint8_t)(best < m ? best : 0);
     s.bytes += of[pick[i]].bytes, s.loss += of[pick[i]].loss;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const nb_tap_site site_of[NB_SLOTS] = {NB_TAP_QKV, NB_TAP_QKV, NB_TAP_QKV, NB_TAP_O,
+static const nb_tap_site site_of[NB_SLOTS] = {NB_TAP_QKV,     NB_TAP_QKV,     NB_TAP_QKV, NB_TAP_O,
                                               NB_TAP_GATE_UP, NB_TAP_GATE_UP, NB_TAP_DOWN};
 
 typedef struct run {
@@ -15,18 +15,18 @@ typedef struct run {
   const nb_formats *f;
   const nb_calib_opts *o;
   nb_session *s;
-  size_t T;          /* tokens of a batch: one sequence */
-  float *xq, *xf;    /* (n_seqs * T, D): the two streams; xf may be NULL */
-  float *x;          /* (T, D): a working copy */
+  size_t T;             /* tokens of a batch: one sequence */
+  float *xq, *xf;       /* (n_seqs * T, D): the two streams; xf may be NULL */
+  float *x;             /* (T, D): a working copy */
   float *seen[NB_TAPS]; /* (T, K): the float stream's inputs of one batch */
   float *H[NB_TAPS], *C[NB_TAPS];
-  unsigned sites;    /* bit set: statistics wanted */
-  bool keep;         /* the tap fills `seen` instead */
-  float *fake;       /* (T, K) int8-rounded inputs, and their distance to the float stream's */
+  unsigned sites; /* bit set: statistics wanted */
+  bool keep;      /* the tap fills `seen` instead */
+  float *fake;    /* (T, K) int8-rounded inputs, and their distance to the float stream's */
   int8_t *q8;
   float *q8_scale;
   int32_t *q8_sum;
-  nb_kv *kv[2];      /* for the quantised and the float stream */
+  nb_kv *kv[2];          /* for the quantised and the float stream */
   void *coded[NB_SLOTS]; /* the layer's quantised slices */
   size_t coded_bytes[NB_SLOTS];
   uint64_t done, total; /* weights */
@@ -251,8 +251,11 @@ static nb_status solve_site(run *r, int site, size_t layer, const nb_layer *full
   nb_hess h = {0};
   nb_status st = NB_OK;
   char what[40];
-  snprintf(what, sizeof what, "layer %zu %s", layer, site == NB_TAP_QKV ? "q, k, v" : site == NB_TAP_O ? "o" :
-           site == NB_TAP_GATE_UP ? "gate, up" : "down");
+  snprintf(what, sizeof what, "layer %zu %s", layer,
+           site == NB_TAP_QKV       ? "q, k, v"
+           : site == NB_TAP_O       ? "o"
+           : site == NB_TAP_GATE_UP ? "gate, up"
+                                    : "down");
   if (!resumed) {
     float *H = r->H[site], *C = r->C[site];
     r->H[site] = r->C[site] = NULL;

@@ -341,7 +341,7 @@ fail:
 /* ---- tables ---- */
 
 nb_status nb_quant_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h, nb_err *err) {
-  enum { BINS = 1024 }; /* over -128 .. 128 */
+  enum { BINS = 1024 };                                     /* over -128 .. 128 */
   size_t group = g->fmt.group, stride = nb_max(1, N / 512); /* 512 rows tell enough */
   double *mass = nb_alloc(2 * BINS, sizeof *mass), *moment = mass + BINS;
   if (!mass) return nb_fail(err, NB_ERR_MEMORY, "out of memory fitting a table");

@@ -36,10 +36,10 @@ static const nb_linear *item_matrix(const nb_weights *w, const nb_config *c, siz
 }
 
 typedef struct items {
-  size_t n, *index;         /* (n) the items that are free */
-  nb_alloc_option *option;  /* (n, NB_ALLOC_FORMATS) */
-  uint8_t *pick;            /* (n) */
-  double *kl, *error;       /* by item, all of them */
+  size_t n, *index;        /* (n) the items that are free */
+  nb_alloc_option *option; /* (n, NB_ALLOC_FORMATS) */
+  uint8_t *pick;           /* (n) */
+  double *kl, *error;      /* by item, all of them */
 } items;
 
 static void items_free(items *t) {
@@ -53,14 +53,17 @@ static nb_status fill_options(const quantize_job *j, items *t, size_t k, nb_err 
   NB_TRY(nb_alloc_errors(item_matrix(&j->model->model.weights, c, i), j->calib.threads, error, err));
   bool plain = j->fast || i == c->layers * NB_SLOTS || (i > c->layers * NB_SLOTS && !j->calib.calibrate_head);
   for (size_t f = 0; f < NB_ALLOC_FORMATS; f++)
-    t->option[k * NB_ALLOC_FORMATS + f] = (nb_alloc_option){item_bytes(c, i, nb_alloc_formats[f]),
-                                                            sensitivity * error[f] * (plain ? 1 : solved_part)};
+    t->option[k * NB_ALLOC_FORMATS + f] =
+        (nb_alloc_option){item_bytes(c, i, nb_alloc_formats[f]), sensitivity * error[f] * (plain ? 1 : solved_part)};
   return NB_OK;
 }
 
 static nb_status measure(quantize_job *j, const allocate_opts *o, items *t, nb_err *err) {
-  nb_sens_opts so = {.tokens = j->calib.tokens, .max_layers = o->probe_layers, .threads = j->calib.threads,
-                     .cpu_features = j->calib.cpu_features, .progress = o->progress};
+  nb_sens_opts so = {.tokens = j->calib.tokens,
+                     .max_layers = o->probe_layers,
+                     .threads = j->calib.threads,
+                     .cpu_features = j->calib.cpu_features,
+                     .progress = o->progress};
   size_t have = j->calib.n_seqs * j->calib.seq_len, want = nb_min(have, o->probe_tokens);
   so.seq_len = nb_min(want, 128);
   so.n_seqs = so.seq_len ? want / so.seq_len : 0;

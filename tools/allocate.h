@@ -6,13 +6,13 @@
 #include "quantize.h"
 
 typedef struct allocate_opts {
-  uint64_t budget;               /* bytes of the whole file */
-  double linear_bpw;             /* instead, when not 0: stored bits a weight of the layers' free slices; the embedding
-                                  * and the head are then fixed */
-  bool fixed_embed, fixed_head;  /* j->formats says what these are */
-  const bool *fixed_slot;        /* (layers, NB_SLOTS) likewise */
+  uint64_t budget;              /* bytes of the whole file */
+  double linear_bpw;            /* instead, when not 0: stored bits a weight of the layers' free slices; the embedding
+                                 * and the head are then fixed */
+  bool fixed_embed, fixed_head; /* j->formats says what these are */
+  const bool *fixed_slot;       /* (layers, NB_SLOTS) likewise */
   size_t probe_tokens, probe_layers;
-  const nb_progress *progress;   /* in probes */
+  const nb_progress *progress; /* in probes */
 } allocate_opts;
 
 /* Fills j->formats. NB_ERR_ARG names the smallest possible size when the budget is below it. *predicted: the sum of the

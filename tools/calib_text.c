@@ -82,8 +82,12 @@ static nb_status write_text(const nb_opened *m, size_t tokens, size_t seq, uint6
     int32_t first = nb_tokenizer_bos(m->tokenizer);
     if (first < 0) first = (int32_t)(nb_rng_next(&rng) % nb_tokenizer_n_vocab(m->tokenizer));
     writer w = {ids, nb_ids_push(ids, first, err), err};
-    nb_generation g = {.sampling = {1, 1, nb_rng_next(&rng)}, .max_new = seq - 1, .ignore_eos = true, .kv_type = m->kv,
-                       .token = take, .ctx = &w};
+    nb_generation g = {.sampling = {1, 1, nb_rng_next(&rng)},
+                       .max_new = seq - 1,
+                       .ignore_eos = true,
+                       .kv_type = m->kv,
+                       .token = take,
+                       .ctx = &w};
     st = w.st;
     if (st == NB_OK) st = nb_generate(s, &m->model, &first, 1, &g, NULL, err);
     if (w.st != NB_OK) st = w.st;
@@ -101,7 +105,8 @@ nb_status calib_text_read(const char *source, const nb_opened *m, size_t tokens,
   size_t n;
   NB_TRY(nb_read_file(source, MAX_TEXT, &text, &n, err));
   nb_status st;
-  if (ends_with(source, ".jsonl") || ends_with(source, ".json")) st = read_chats(source, text, n, m->tokenizer, tokens, ids, err);
+  if (ends_with(source, ".jsonl") || ends_with(source, ".json"))
+    st = read_chats(source, text, n, m->tokenizer, tokens, ids, err);
   else st = nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, ids, err);
   free(text);
   return st;

@@ -74,7 +74,9 @@ static nb_status choose_formats(const options *o, const nb_config *c, nb_formats
 /* Spends the budget on what the options leave open. */
 static nb_status spend_budget(const options *o, const cli_common *common, quantize_job *j, nb_err *err) {
   const nb_config *c = &j->model->model.config;
-  allocate_opts ao = {.fixed_embed = o->embed, .fixed_head = o->head, .probe_tokens = (size_t)o->probe_tokens,
+  allocate_opts ao = {.fixed_embed = o->embed,
+                      .fixed_head = o->head,
+                      .probe_tokens = (size_t)o->probe_tokens,
                       .probe_layers = (size_t)o->probe_layers};
   const char *text = o->budget;
   if (o->preset) text = !strcmp(o->preset, "phone") ? "1932735283" : "1800000000";
@@ -216,9 +218,15 @@ static nb_status quantize(const options *o, const cli_common *common, const nb_o
   cli_progress p;
   const nb_config *c = &m->model.config;
   quantize_job j = {.model = m, .out = o->out, .fast = o->fast};
-  j.calib = (nb_calib_opts){.damp = o->damp, .alpha = o->alpha, .sweeps = o->sweeps, .gptq = !o->no_gptq,
-                            .fit_tables = !o->no_tables, .sequential = o->sequential, .calibrate_head = !o->no_head,
-                            .threads = common->threads, .cpu_features = common->features};
+  j.calib = (nb_calib_opts){.damp = o->damp,
+                            .alpha = o->alpha,
+                            .sweeps = o->sweeps,
+                            .gptq = !o->no_gptq,
+                            .fit_tables = !o->no_tables,
+                            .sequential = o->sequential,
+                            .calibrate_head = !o->no_head,
+                            .threads = common->threads,
+                            .cpu_features = common->features};
   if (!nb_opened_checkpoint(m))
     return nb_fail(err, NB_ERR_ARG, "this is a .nbl file already: give the directory of a Hugging Face checkpoint");
   NB_GOTO(nb_new(&j.formats.slot, c->layers * NB_SLOTS, sizeof(nb_qfmt), "the formats", err));
@@ -284,8 +292,9 @@ int cmd_quantize(int argc, char **argv) {
       CLI_INT("probe-layers", 0, "N", 0, 1024, &o.probe_layers,
               "layers that are measured, the others interpolated; 0: all (12)"),
       CLI_FLAG("fast", 0, &o.fast, "no calibration: the search for scales only"),
-      CLI_STRING("calib", 'c', "FILE", &o.calib,
-                 "what to calibrate on: a text, chats (.jsonl), or self for text that the model writes; without it --fast"),
+      CLI_STRING(
+          "calib", 'c', "FILE", &o.calib,
+          "what to calibrate on: a text, chats (.jsonl), or self for text that the model writes; without it --fast"),
       CLI_U64("seed", 0, "N", &o.seed, "seed of the text that the model writes (0)"),
       CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.tokens, "tokens of it to use (16384)"),
       CLI_INT("seq", 0, "N", 16, 8192, &o.seq, "tokens of a sequence (512)"),

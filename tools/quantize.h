@@ -13,13 +13,13 @@ typedef struct quantize_job {
   const nb_opened *model; /* a checkpoint, with its tokenizer */
   const char *out;        /* the file */
   nb_formats formats;
-  nb_calib_opts calib;    /* put, resume and ctx are set by quantize_run */
-  bool fast;              /* no calibration: only calib's threads and progress count */
-  struct resume *resume;  /* where finished layers are kept, or NULL */
-  cJSON *recipe;          /* how it is done, for the metadata (borrowed) */
-  nb_quantised *report;   /* (layers * NB_SLOTS + 2) filled with what became of each matrix (data is NULL): the slices,
-                           * the   embedding, the head */
-  uint64_t file_bytes;    /* filled by quantize_size */
+  nb_calib_opts calib;   /* put, resume and ctx are set by quantize_run */
+  bool fast;             /* no calibration: only calib's threads and progress count */
+  struct resume *resume; /* where finished layers are kept, or NULL */
+  cJSON *recipe;         /* how it is done, for the metadata (borrowed) */
+  nb_quantised *report;  /* (layers * NB_SLOTS + 2) filled with what became of each matrix (data is NULL): the slices,
+                          * the   embedding, the head */
+  uint64_t file_bytes;   /* filled by quantize_size */
 } quantize_job;
 
 /* The exact size of the file. */

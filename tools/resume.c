@@ -47,9 +47,7 @@ static void get_format(const char *p, nb_qfmt *f) {
   *f = (nb_qfmt){b[0], b[1], (uint16_t)(b[2] * 32)};
 }
 
-static void put_format(char *p, nb_qfmt f) {
-  p[0] = (char)f.bits, p[1] = (char)f.table, p[2] = (char)(f.group / 32);
-}
+static void put_format(char *p, nb_qfmt f) { p[0] = (char)f.bits, p[1] = (char)f.table, p[2] = (char)(f.group / 32); }
 
 /* Finds the complete records. */
 static void scan(resume *r) {

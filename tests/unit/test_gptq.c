@@ -216,7 +216,7 @@ TEST(the_same_bytes_for_any_thread_count) {
 TEST(hard_statistics) {
   solved s;
   nb_gptq_opts o = {.gptq = true, .sweeps = 2};
-  layer l = make_layer(20, 96, 7, 2, 11); /* rank 2 of 96 */
+  layer l = make_layer(20, 96, 7, 2, 11);                                         /* rank 2 of 96 */
   for (size_t t = 0; t < l.T; t++) l.x[t * 96 + 3] = 0, l.x[t * 96 + 40] *= 1000; /* a dead input and an outlier */
   CHECK_OK(solve(&l, "u4g32", o, 0.01, 2, false, &s));
   CHECK(isfinite(loss_of(&l, &s.m)));

@@ -226,7 +226,7 @@ TEST(structural_damage_is_named) {
   expect_refused(&f, rec + 40, f.t[3].size + 64, 8, "its format takes");
   expect_refused(&f, rec + 2, 5, 1, "its format takes");
   expect_refused(&f, 64 + 64 + 1, 3, 1, "storage type"); /* a coded norm */
-  expect_refused(&f, 64 + f.n * 64, ' ', 1, "test.nbl");  /* the metadata's brace */
+  expect_refused(&f, 64 + f.n * 64, ' ', 1, "test.nbl"); /* the metadata's brace */
   nb_free(f.bytes);
 }
 

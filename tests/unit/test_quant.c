@@ -52,7 +52,9 @@ static double gaussian_loss(const char *name) {
 
 TEST(losses_are_those_of_theory) {
   /* Bounds from a simulation in NumPy (make_tables.py for the tables); uniform 8 bits: 1/12 of a step squared. */
-  static const struct { const char *fmt; double low, high;
+  static const struct {
+    const char *fmt;
+    double low, high;
   } want[] = {{"t4g32", .0045, .0062}, {"t4g64", .0055, .0072},  {"t4g128", .0066, .0082}, {"t3g64", .023, .031},
               {"t5g64", .0012, .0019}, {"u4g32", .0055, .0075},  {"u4g64", .0068, .0090},  {"u3g64", .024, .038},
               {"u6g64", .0004, .0007}, {"u8g64", .00001, .00006}};
