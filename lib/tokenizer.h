@@ -67,7 +67,7 @@ int32_t nb_tokenizer_bos(const nb_tokenizer *t);
 int32_t nb_tokenizer_eos(const nb_tokenizer *t);
 const char *nb_tokenizer_chat_template(const nb_tokenizer *t);
 
-/* Appends the compact form of a tokenizer to out (layout: tokenizer_save.c). */
+/* Appends the compact form of a tokenizer to out (layout: formats/FORMAT.md). */
 nb_status nb_tokenizer_save(const nb_tokenizer *t, nb_text *out, nb_err *err);
 /* Reads that form. The bytes may be hostile; they are not used after the call. */
 nb_status nb_tokenizer_load(const void *bytes, size_t n, nb_tokenizer **out, nb_err *err);

@@ -1,26 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The compact form of a tokenizer.
- *
- * `number` is an unsigned integer in LEB128: seven bits a byte, lowest first, the top bit set on all bytes
- * but the last; at most 5 bytes, below 2^32. `string` is a number, its length in bytes, and the bytes.
- *
- *   "NBTK"                       4 bytes
- *   version                      1 byte, 1
- *   model flags                  1 byte: 1 byte fallback, 2 fuse unknown, 4 ignore merges
- *   ids, merges                  number each
- *   unknown, begin, end token    number each: id + 1, 0 for none
- *   tokens, `ids` times          number 2 * length + f; if f: 1 byte, the token's flags (tokenizer_build.h),
- *                                0 for an id that is not used; without f the flags are 1, of the model;
- *                                the text, UTF-8
- *   merges, in rank order        number left, number right: ids; number r: the id of the two joined is that
- * of the merge before (-1 for the first) plus 1 plus r / 2 for an even r, and minus (r + 1) / 2 for an odd
- * one steps, three lists           normalizers, pre-tokenizers, decoders; each a number, the count, and a
- * step: 1 byte kind, 1 byte flags, 1 byte behavior + 8 * prepend, number start, number stop, string pattern,
- * string content template                     number n, n numbers (ids before); the same for the ids after
- *   chat template                string
- *
- * and nothing behind it. Values are checked as those of a tokenizer.json are, except that the joined text of
- * a merge is compared by its length only. */
+/* The compact form of a tokenizer; formats/FORMAT.md specifies it. Reading checks every value as reading a
+ * tokenizer.json does, except that the joined text of a merge is compared by its length only. */
 #include "tokenizer_impl.h"
 
 enum { VERSION = 1 };
