@@ -89,10 +89,14 @@ static nb_status check_memory(const answering *a, nb_err *err) {
 static nb_status on_answer(void *ctx, size_t index, const nb_answer *answer, nb_err *err) {
   answering *a = ctx;
   if (a->journal) NB_TRY(nb_journal_add(a->journal, index, answer, err));
-  nb_memory_sample(&a->memory);
-  NB_TRY(check_memory(a, err));
   if (!a->run->answered) return NB_OK;
   return a->run->answered(a->run->ctx, index, a->e->item[index], answer, err);
+}
+
+static nb_status on_busy(void *ctx, size_t done, nb_err *err) {
+  answering *a = ctx;
+  nb_memory_sample(&a->memory, done);
+  return check_memory(a, err);
 }
 
 /* What identifies the run for its journal. */
@@ -148,10 +152,10 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
   NB_GOTO(nb_identify(run->name, run->model, run->kv, &out->model, err));
   NB_GOTO(nb_new(&answer, e->n, sizeof *answer, "answers", err));
   NB_GOTO(nb_new(&done, e->n, sizeof *done, "answers", err));
-  nb_memory_sample(&a.memory);
+  nb_memory_sample(&a.memory, 0);
   NB_GOTO(open_journal(e, &a, out, answer, done, err));
   nb_run_opts ro = {.plain = e->o.plain, .alone = run->alone, .kv = run->kv, .threads = run->threads,
-                    .progress = run->progress, .answered = on_answer, .answered_ctx = &a};
+                    .progress = run->progress, .answered = on_answer, .busy = on_busy, .ctx = &a};
   NB_GOTO(nb_run(&e->prompter, run->model->tokenizer, &run->model->model, run->session, e->item, e->n, done, &ro,
                  answer, &stats, err));
   if (!(out->row = calloc(e->n, sizeof *out->row))) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "out of memory: answers"));

@@ -53,7 +53,7 @@ static nb_status write_run(nb_jsonout *j, const char *key, const nb_result *r) {
     nb_jsonout_open(j, "memory_series", '[');
     for (size_t i = 0; i < m->memory.n_series; i++) {
       nb_jsonout_open(j, NULL, '[');
-      nb_jsonout_u64(j, NULL, m->memory.series[i].sample);
+      nb_jsonout_u64(j, NULL, m->memory.series[i].done);
       nb_jsonout_u64(j, NULL, m->memory.series[i].file_bytes);
       nb_jsonout_u64(j, NULL, m->memory.series[i].anon_bytes);
       nb_jsonout_close(j, ']');

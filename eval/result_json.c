@@ -157,7 +157,7 @@ static void write_measured(nb_jsonout *j, const nb_measured *m) {
   nb_jsonout_open(j, "memory_series", '[');
   for (size_t i = 0; i < w->n_series; i++) {
     nb_jsonout_open(j, NULL, '[');
-    nb_jsonout_u64(j, NULL, w->series[i].sample);
+    nb_jsonout_u64(j, NULL, w->series[i].done);
     nb_jsonout_u64(j, NULL, w->series[i].file_bytes);
     nb_jsonout_u64(j, NULL, w->series[i].anon_bytes);
     nb_jsonout_close(j, ']');
@@ -365,7 +365,7 @@ static nb_status read_series(reader *rd, const cJSON *o, nb_memory_watch *w) {
     for (const cJSON *x = cJSON_IsArray(e) ? e->child : NULL; x && k < 3; x = x->next)
       NB_TRY(nb_json_as_size(x, rd->where, "memory_series", 0, (size_t)1 << 53, &v[k++], rd->err));
     if (k != 3) return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"memory_series\" must hold lists of 3 numbers", rd->where);
-    w->series[w->n_series].sample = v[0];
+    w->series[w->n_series].done = v[0];
     w->series[w->n_series].file_bytes = v[1], w->series[w->n_series].anon_bytes = v[2];
   }
   return NB_OK;

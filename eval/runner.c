@@ -11,7 +11,7 @@
 
 enum {
   GROUP_MAX = 256,     /* questions whose tokens are in memory at a time */
-  WAVE_BATCHES = 4     /* batches' worth of tokens whose forks live at a time */
+  WAVE_BATCHES = 2     /* batches' worth of tokens whose forks live at a time */
 };
 
 typedef struct runner {
@@ -61,7 +61,7 @@ static void begin_answer(runner *r, size_t g) {
 static nb_status end_answer(runner *r, size_t g, nb_err *err) {
   size_t i = r->index[g];
   r->done++;
-  if (r->o->answered) NB_TRY(r->o->answered(r->o->answered_ctx, i, &r->answer[i], err));
+  if (r->o->answered) NB_TRY(r->o->answered(r->o->ctx, i, &r->answer[i], err));
   return nb_progress_step(r->o->progress, r->done, r->total, err);
 }
 
@@ -122,6 +122,11 @@ static nb_status make_job(runner *r, size_t g, const nb_sequence *s, const nb_kv
   return nb_kv_create(&r->model->config, s->n, r->o->kv, is_long(r, s), &job->kv, err);
 }
 
+static nb_status run_jobs(runner *r, nb_job *job, size_t n, nb_err *err) {
+  NB_TRY(nb_engine_run(&r->engine, job, n, err));
+  return r->o->busy ? r->o->busy(r->o->ctx, r->done, err) : NB_OK;
+}
+
 static void free_jobs(runner *r, nb_job *job, size_t n) {
   size_t held = r->root ? nb_kv_bytes(r->root) : 0;
   for (size_t i = 0; i < n; i++) {
@@ -138,7 +143,7 @@ static nb_status run_alone(runner *r, size_t g, nb_err *err) {
   for (size_t i = 0; i < q->n_seqs; i++) {
     nb_job job = {0};
     nb_status st = make_job(r, g, &q->seq[i], NULL, 0, &job, err);
-    if (st == NB_OK) st = nb_engine_run(&r->engine, &job, 1, err);
+    if (st == NB_OK) st = run_jobs(r, &job, 1, err);
     free_jobs(r, &job, 1);
     NB_TRY(fail_in_question(q, st, err));
   }
@@ -152,7 +157,7 @@ static nb_status run_from_own_root(runner *r, size_t g, nb_err *err) {
   size_t from = question_prefix(q);
   nb_status st = set_root(r, q->seq[0].tokens, from, err);
   for (size_t i = 0; i < q->n_seqs && st == NB_OK; i++) st = make_job(r, g, &q->seq[i], r->root, from, &job[i], err);
-  if (st == NB_OK) st = nb_engine_run(&r->engine, job, q->n_seqs, err);
+  if (st == NB_OK) st = run_jobs(r, job, q->n_seqs, err);
   free_jobs(r, job, q->n_seqs);
   return fail_in_question(q, st, err);
 }
@@ -169,7 +174,7 @@ static nb_status run_wave(runner *r, const size_t *list, size_t n, size_t from, 
     for (size_t s = 0; s < q->n_seqs && st == NB_OK; s++)
       st = make_job(r, list[i], &q->seq[s], r->root, from, &job[k++], err);
   }
-  if (st == NB_OK) st = nb_engine_run(&r->engine, job, n_jobs, err);
+  if (st == NB_OK) st = run_jobs(r, job, n_jobs, err);
   free_jobs(r, job, n_jobs);
   nb_free(job);
   if (st != NB_OK)

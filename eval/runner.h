@@ -27,7 +27,9 @@ typedef struct nb_run_opts {
   const nb_progress *progress; /* questions done of n; may be NULL */
   /* Called for each question once it is answered, in an order of its own; may be NULL. A failure ends the run. */
   nb_status (*answered)(void *ctx, size_t index, const nb_answer *a, nb_err *err);
-  void *answered_ctx;
+  /* Called when a batch's caches are at their fullest, done questions being answered; may be NULL. */
+  nb_status (*busy)(void *ctx, size_t done, nb_err *err);
+  void *ctx; /* of both */
 } nb_run_opts;
 
 typedef struct nb_run_stats {

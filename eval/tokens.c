@@ -35,21 +35,25 @@ static nb_status encode_after_nothing(const nb_tokenizer *tok, const nb_text *co
   return NB_OK;
 }
 
-nb_status nb_encode_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_text *continuation,
-                         nb_ids *tokens, size_t *n_context, nb_err *err) {
+nb_status nb_encode_context(const nb_tokenizer *tok, bool plain, const nb_text *context, nb_ids *tokens, nb_err *err) {
+  size_t n;
+  if (!context->n) return NB_OK;
+  NB_TRY(stripped_length(context, &n, err));
+  return nb_tokenizer_encode(tok, context->s, n, plain ? 0 : NB_ENCODE_ADD_SPECIAL, tokens, err);
+}
+
+nb_status nb_encode_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_ids *context_tokens,
+                         const nb_text *continuation, nb_ids *tokens, size_t *n_context, nb_err *err) {
   if (!context->n) return encode_after_nothing(tok, continuation, tokens, n_context, err);
-  unsigned flags = plain ? 0 : NB_ENCODE_ADD_SPECIAL;
   nb_text all = {0};
   nb_ids whole = {0};
-  size_t n = 0;
   nb_status st;
-  NB_GOTO(stripped_length(context, &n, err));
+  *n_context = context_tokens->n;
   NB_GOTO(nb_text_append(&all, context->s, context->n, err));
   NB_GOTO(nb_text_append(&all, continuation->s, continuation->n, err));
-  NB_GOTO(nb_tokenizer_encode(tok, all.s, n, flags, tokens, err));
-  NB_GOTO(nb_tokenizer_encode(tok, all.s, all.n, flags, &whole, err));
-  *n_context = tokens->n;
-  for (size_t i = tokens->n; i < whole.n; i++) NB_GOTO(nb_ids_push(tokens, whole.id[i], err));
+  NB_GOTO(nb_tokenizer_encode(tok, all.s, all.n, plain ? 0 : NB_ENCODE_ADD_SPECIAL, &whole, err));
+  for (size_t i = 0; i < nb_max(*n_context, whole.n); i++)
+    NB_GOTO(nb_ids_push(tokens, i < *n_context ? context_tokens->id[i] : whole.id[i], err));
 fail:
   nb_text_free(&all);
   nb_ids_free(&whole);
@@ -84,20 +88,31 @@ static int by_pos(const void *a, const void *b) {
 }
 
 static nb_status encode_choices(const nb_tokenizer *tok, bool plain, nb_question *q, nb_err *err) {
+  nb_ids context = {0};
+  nb_status st;
   NB_TRY(nb_new(&q->seq, q->prompt.n, sizeof *q->seq, "a question's tokens", err));
   for (size_t c = 0; c < q->prompt.n; c++) {
     nb_ids ids = {0};
     size_t n_context = 0;
-    nb_status st = nb_encode_pair(tok, plain, nb_prompt_context(&q->prompt, c), &q->prompt.continuation[c], &ids,
-                                  &n_context, err);
+    if (c < q->prompt.n_contexts) { /* the same for all choices, or each its own */
+      context.n = 0;
+      NB_GOTO(nb_encode_context(tok, plain, &q->prompt.context[c], &context, err));
+    }
+    st = nb_encode_pair(tok, plain, nb_prompt_context(&q->prompt, c), &context, &q->prompt.continuation[c], &ids,
+                        &n_context, err);
     if (st == NB_OK && (ids.n <= n_context || !n_context))
       st = nb_fail(err, NB_ERR_UNSUPPORTED, "choice %zu has no token of its own with this tokenizer", c + 1);
-    if (st != NB_OK) return nb_ids_free(&ids), st;
-    NB_TRY(add_choice(q, (uint32_t)c, &ids, n_context, err));
+    if (st != NB_OK) {
+      nb_ids_free(&ids);
+      goto fail;
+    }
+    NB_GOTO(add_choice(q, (uint32_t)c, &ids, n_context, err));
   }
   for (size_t i = 0; i < q->n_seqs; i++)
     qsort(q->seq[i].target, q->seq[i].n_targets, sizeof *q->seq[i].target, by_pos);
-  return NB_OK;
+fail:
+  nb_ids_free(&context);
+  return st;
 }
 
 static void free_sequences(nb_question *q) {

@@ -44,8 +44,12 @@ nb_status nb_question_make(const nb_prompter *p, const nb_tokenizer *tok, const 
                            nb_question *out, nb_err *err);
 void nb_question_free(nb_question *q);
 
-/* Encodes one pair: tokens holds the context's and then the continuation's; *n_context of them are the context. */
-nb_status nb_encode_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_text *continuation,
-                         nb_ids *tokens, size_t *n_context, nb_err *err);
+/* The tokens of a context, without the white space at its end. */
+nb_status nb_encode_context(const nb_tokenizer *tok, bool plain, const nb_text *context, nb_ids *tokens, nb_err *err);
+
+/* Appends one pair to tokens: those of the context (context_tokens, from nb_encode_context), then what the encoding of
+ * context and continuation together has behind them; *n_context of them are the context. */
+nb_status nb_encode_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_ids *context_tokens,
+                         const nb_text *continuation, nb_ids *tokens, size_t *n_context, nb_err *err);
 
 #endif
