@@ -176,6 +176,30 @@ static void print_losses(const nb_config *c, const nb_quantised *q) {
   cli_table_end(&t, stdout);
 }
 
+/* How many layers have each format, by slot. */
+static void print_formats(const nb_config *c, const nb_formats *f) {
+  for (int s = 0; s < NB_SLOTS; s++) {
+    printf("%-5s", nb_slot_name((nb_slot)s));
+    for (size_t l = 0; l < c->layers; l++) {
+      nb_qfmt q = f->slot[l * NB_SLOTS + (size_t)s];
+      size_t before = 0, n = 0;
+      for (size_t i = 0; i < c->layers; i++) {
+        nb_qfmt x = f->slot[i * NB_SLOTS + (size_t)s];
+        bool same = x.bits == q.bits && x.table == q.table && x.group == q.group;
+        n += same, before += same && i < l;
+      }
+      char name[16] = "dense";
+      if (q.bits) nb_qfmt_name(q, name);
+      if (!before) printf("  %s x %zu", name, n);
+    }
+    printf("\n");
+  }
+  char embed[16] = "dense", head[16] = "dense";
+  if (f->embed.bits) nb_qfmt_name(f->embed, embed);
+  if (f->head.bits) nb_qfmt_name(f->head, head);
+  printf("embedding %s, head %s\n\n", embed, c->tie_embeddings ? "the same" : head);
+}
+
 static int report(const quantize_job *j, const cli_common *common, double seconds) {
   const nb_config *c = &j->model->model.config;
   double bpw = quantize_linear_bpw(c, &j->formats);
@@ -204,6 +228,7 @@ static int report(const quantize_job *j, const cli_common *common, double second
     }
     return cli_print_json(o);
   }
+  print_formats(c, &j->formats);
   if (!j->fast) print_losses(c, j->report);
   printf("%s: %s (%llu bytes), linears at %.3f bits a weight, in %s\n", j->out, cli_bytes_text(size, j->file_bytes),
          (unsigned long long)j->file_bytes, bpw, cli_seconds_text(time, seconds));
