@@ -189,7 +189,8 @@ TEST(zip_and_gzip) {
   CHECK_OK(nb_dataset_read(&t, "tests/golden/mmlu", "test", &plain, &err));
   char *path = temp_path("mmlu.zip");
   zip_t *z = zip_open(path, ZIP_CREATE, NULL);
-  const char *files[] = {"test/abstract_algebra_test.csv", "test/formal_logic_test.csv", "test/high_school_us_history_test.csv"};
+  const char *files[] = {"test/abstract_algebra_test.csv", "test/formal_logic_test.csv",
+                         "test/high_school_us_history_test.csv"};
   for (size_t i = 0; i < 3; i++) {
     char from[200], to[200];
     snprintf(from, sizeof from, "tests/golden/mmlu/%s", files[i]);
