@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#include "alloc.h"
+#include "calib.h"
+#include "cpu.h"
+#include "hf_config.h"
+#include "mem.h"
+#include "safetensors.h"
+
+static nb_err err;
+
+#ifndef NB_HAVE_LAPACK
+TEST(needs_lapack) { SKIP("built without LAPACK"); }
+int main(void) {
+  RUN(needs_lapack);
+  return test_end();
+}
+#else
+
+enum { SEQS = 12, LEN = 32 };
+
+/* ---- a small checkpoint, and what became of it ---- */
+
+typedef struct fixture {
+  nb_config c;
+  nb_safetensors st;
+  nb_tensor_source tensors;
+  nb_weights w;
+  nb_qfmt slot[64];
+  nb_formats f;
+  int32_t tokens[SEQS * LEN];
+} fixture;
+
+static nb_status open_fixture(fixture *x, const char *fmt) {
+  memset(x, 0, sizeof *x);
+  const char *dir = "tests/golden/model/gqa_f16";
+  NB_TRY(nb_hf_config_read(dir, &x->c, &err));
+  NB_TRY(nb_safetensors_open(dir, &x->st, &err));
+  nb_weight_source src;
+  nb_safetensors_source(&x->st, &x->tensors);
+  nb_phi3_source(&x->tensors, &src);
+  NB_TRY(nb_weights_bind(&x->c, &src, &x->w, &err));
+  x->f.slot = x->slot;
+  for (size_t i = 0; i < x->c.layers * NB_SLOTS; i++) NB_TRY(nb_qfmt_parse(fmt, &x->slot[i], &err));
+  NB_TRY(nb_qfmt_parse("u8g32", &x->f.embed, &err));
+  NB_TRY(nb_qfmt_parse("u6g32", &x->f.head, &err));
+  uint32_t r = 1;
+  for (size_t i = 0; i < SEQS * LEN; i++)
+    x->tokens[i] = (int32_t)((r = r * 1664525u + 1013904223u) >> 8) % (int32_t)x->c.vocab;
+  return NB_OK;
+}
+
+static void close_fixture(fixture *x) {
+  nb_weights_free(&x->w);
+  nb_safetensors_close(&x->st);
+}
+
+/* Keeps every matrix; those of complete layers can be given back. */
+typedef struct store {
+  fixture *x;
+  void *data[64];
+  size_t bytes[64], n, stop_after, give;
+} store;
+
+static size_t item_of(const store *s, const nb_quantised *q) {
+  size_t L = s->x->c.layers * NB_SLOTS;
+  return q->layer >= 0 ? (size_t)q->layer * NB_SLOTS + q->slot : L + q->head;
+}
+
+static nb_status keep(void *ctx, const nb_quantised *q, nb_err *e) {
+  store *s = ctx;
+  size_t i = item_of(s, q);
+  nb_free(s->data[i]);
+  s->data[i] = nb_alloc(q->n_bytes, 1);
+  memcpy(s->data[i], q->data, q->n_bytes);
+  s->bytes[i] = q->n_bytes;
+  s->n++;
+  return s->stop_after && s->n == s->stop_after ? nb_fail(e, NB_ERR_INTERRUPTED, "stop") : NB_OK;
+}
+
+static const void *give_back(void *ctx, size_t layer, nb_slot slot, size_t n_bytes) {
+  store *s = ctx;
+  size_t i = layer * NB_SLOTS + slot;
+  return layer < s->give && s->bytes[i] == n_bytes ? s->data[i] : NULL;
+}
+
+static void free_store(store *s) {
+  for (size_t i = 0; i < 64; i++) nb_free(s->data[i]), s->data[i] = NULL;
+}
+
+static nb_calib_opts options(fixture *x, store *s, int threads) {
+  s->x = x;
+  return (nb_calib_opts){.tokens = x->tokens,
+                         .n_seqs = SEQS,
+                         .seq_len = LEN,
+                         .damp = 0.01,
+                         .alpha = 0.25,
+                         .sweeps = 2,
+                         .gptq = true,
+                         .fit_tables = true,
+                         .calibrate_head = true,
+                         .threads = threads,
+                         .cpu_features = nb_cpu_detect(),
+                         .put = keep,
+                         .resume = give_back,
+                         .ctx = s};
+}
+
+/* The mean squared error of the final states of new text, relative to their energy. */
+static double state_error(fixture *x, store *s) {
+  nb_weights q = x->w;
+  nb_layer layer[8];
+  for (size_t l = 0; l < x->c.layers; l++) {
+    layer[l] = x->w.layer[l];
+    for (int i = 0; i < NB_SLOTS; i++) {
+      nb_linear *m = &layer[l].w[i];
+      size_t at = l * NB_SLOTS + (size_t)i;
+      if (nb_qmat_view(m->N, m->K, x->slot[at], s->data[at], s->bytes[at], &m->qmat, &err) != NB_OK) return NAN;
+      m->coded = true;
+    }
+  }
+  q.layer = layer;
+  nb_model full = {x->c, x->w}, coded = {x->c, q};
+  nb_session_opts so = {.threads = 1, .max_tokens = 64, .cpu_features = nb_cpu_detect()};
+  nb_session *a, *b;
+  nb_kv *ka, *kb;
+  int32_t text[64];
+  for (int i = 0; i < 64; i++) text[i] = (i * 37 + 11) % (int32_t)x->c.vocab;
+  if (nb_session_create(&x->c, &so, &a, &err) || nb_session_create(&x->c, &so, &b, &err)) return NAN;
+  if (nb_kv_create(&x->c, 64, NB_KV_F32, false, &ka, &err) || nb_kv_create(&x->c, 64, NB_KV_F32, false, &kb, &err))
+    return NAN;
+  nb_segment sa = {ka, text, 64}, sb = {kb, text, 64};
+  if (nb_forward(a, &full, &sa, 1, &err) || nb_forward(b, &coded, &sb, 1, &err)) return NAN;
+  double e = 0, t = 0;
+  const float *p = nb_session_hidden(a), *r = nb_session_hidden(b);
+  for (size_t i = 0; i < 64 * x->c.hidden; i++) e += pow(p[i] - (double)r[i], 2), t += pow(p[i], 2);
+  nb_kv_free(ka), nb_kv_free(kb), nb_session_free(a), nb_session_free(b);
+  return e / t;
+}
+
+/* ---- tests ---- */
+
+TEST(calibration_beats_rounding_on_new_text) {
+  fixture x;
+  store plain = {0}, solved = {0}, seq = {0};
+  CHECK_OK(open_fixture(&x, "t3g32"));
+  nb_calib_opts o = options(&x, &plain, 2);
+  CHECK_OK(nb_quantise_fast(&x.c, &x.w, &x.f, 1, &o, &err));
+  o = options(&x, &solved, 2);
+  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  o = options(&x, &seq, 2);
+  o.sequential = true;
+  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  size_t all = x.c.layers * NB_SLOTS + 2;
+  CHECK(plain.n == all && solved.n == all && seq.n == all);
+  double a = state_error(&x, &plain), b = state_error(&x, &solved), c = state_error(&x, &seq);
+  CHECK_MSG(b < 0.9 * a, "solved %g, plain %g", b, a);
+  CHECK_MSG(c < 0.9 * a, "sequential %g, plain %g", c, a);
+  free_store(&plain), free_store(&solved), free_store(&seq);
+  close_fixture(&x);
+}
+
+TEST(the_same_bytes_after_a_stop_and_for_any_threads) {
+  fixture x;
+  store whole = {0}, cut = {0};
+  CHECK_OK(open_fixture(&x, "t4g64"));
+  nb_calib_opts o = options(&x, &whole, 1);
+  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  o = options(&x, &cut, 3);
+  cut.stop_after = 1 + NB_SLOTS + 3; /* in the second layer */
+  CHECK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err) == NB_ERR_INTERRUPTED);
+  cut.stop_after = 0, cut.give = 1;
+  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  for (size_t i = 0; i < x.c.layers * NB_SLOTS + 2; i++)
+    CHECK_MSG(whole.bytes[i] == cut.bytes[i] && !memcmp(whole.data[i], cut.data[i], whole.bytes[i]), "item %zu differs",
+              i);
+  free_store(&whole), free_store(&cut);
+  close_fixture(&x);
+}
+
+TEST(dense_slices_stay_as_they_are) {
+  fixture x;
+  store s = {0};
+  CHECK_OK(open_fixture(&x, "t4g64"));
+  x.slot[NB_O].bits = 0;
+  x.f.head.bits = 0;
+  nb_calib_opts o = options(&x, &s, 2);
+  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  const nb_tensor *t = &x.w.layer[0].w[NB_O].dense;
+  CHECK(s.bytes[NB_O] == t->n_bytes && !memcmp(s.data[NB_O], t->data, t->n_bytes));
+  free_store(&s);
+  close_fixture(&x);
+}
+
+TEST(hard_texts) {
+  fixture x;
+  store s = {0};
+  CHECK_OK(open_fixture(&x, "u4g32"));
+  nb_calib_opts o = options(&x, &s, 2);
+  for (size_t i = 0; i < SEQS * LEN; i++) x.tokens[i] = 5; /* constant */
+  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  CHECK(state_error(&x, &s) < 0.5);
+  o.n_seqs = 0;
+  CHECK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err) == NB_ERR_ARG);
+  free_store(&s);
+  close_fixture(&x);
+}
+
+TEST(sensitivities_are_positive_and_repeat) {
+  fixture x;
+  double kl[66], error[66], again[66], e2[66];
+  CHECK_OK(open_fixture(&x, "t4g64"));
+  nb_sens_opts so = {.tokens = x.tokens, .n_seqs = 2, .seq_len = LEN, .threads = 1, .cpu_features = nb_cpu_detect()};
+  CHECK_OK(nb_sens_measure(&x.c, &x.w, &so, kl, error, &err));
+  so.threads = 3;
+  CHECK_OK(nb_sens_measure(&x.c, &x.w, &so, again, e2, &err));
+  for (size_t i = 0; i < x.c.layers * NB_SLOTS + 2; i++) {
+    CHECK_MSG(kl[i] > 0 && kl[i] < 1 && kl[i] == again[i], "item %zu: %g, %g", i, kl[i], again[i]);
+    CHECK(error[i] > 0.01 && error[i] < 0.06);
+  }
+  double f[NB_ALLOC_FORMATS];
+  CHECK_OK(nb_alloc_errors(&x.w.layer[0].w[NB_UP], 2, f, &err));
+  CHECK(f[0] > f[4] && f[4] > f[8] && f[8] > f[NB_ALLOC_FORMATS - 1]);
+  close_fixture(&x);
+}
+
+int main(void) {
+  RUN(calibration_beats_rounding_on_new_text);
+  RUN(the_same_bytes_after_a_stop_and_for_any_threads);
+  RUN(dense_slices_stay_as_they_are);
+  RUN(hard_texts);
+  RUN(sensitivities_are_positive_and_repeat);
+  return test_end();
+}
+#endif
