@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Goldens of prompts: tests/golden/prompts.tsv and tests/golden/prompts.json.
+"""Goldens of prompts: tests/golden/prompts.tsv, prompts.json and fewshot.json.
 
-usage: make_prompt_goldens.py ../shared/data
+usage: make_prompt_goldens.py ../shared/data     (without: fewshot.json alone)
 
 Prompts of lm-evaluation-harness (`pip install lm_eval`; 0.4.13 was used) come from its own task files and its own
 classes, with the data read from local files in place of its download. Those of the original MMLU script
@@ -29,9 +29,9 @@ LETTERS = ["A", "B", "C", "D"]
 class LocalTask(ConfigurableTask):
     """A task of lm-evaluation-harness whose data set is given."""
 
-    def __init__(self, path, splits):
+    def __init__(self, path, splits, **extra):
         self.local = splits
-        super().__init__(config=load_yaml(str(path), resolve_func=True, recursive=True))
+        super().__init__(config={**load_yaml(str(path), resolve_func=True, recursive=True), **extra})
 
     def download(self, *args, **kwargs):
         self.dataset = datasets.DatasetDict(
@@ -119,7 +119,26 @@ def line(out, task, preset, shots, data, subject, prompts):
     out.write("\t".join([task, preset, str(shots), data, subject, str(d.n), d.h.hexdigest()]) + "\n")
 
 
+def few_shot_texts():
+    """The first examples of a training split, in order (nibble draws none at random)."""
+    small, first = HERE / "mcq", {"fewshot_config": {"sampler": "first_n"}}
+    train, docs = (arc_docs(read_jsonl(small / f"arc_easy/ARC-Easy-{s}.jsonl")) for s in ("Train", "Test"))
+    tasks = {"arc_easy": LocalTask(TASKS / "arc/arc_easy.yaml", {"train": train, "validation": docs, "test": docs}, **first)}
+    train, docs = (read_jsonl(small / f"winogrande/{s}.jsonl") for s in ("train", "dev"))
+    tasks["winogrande"] = LocalTask(TASKS / "winogrande/default.yaml", {"train": train, "validation": docs}, **first)
+    texts = []
+    for name, task in tasks.items():
+        for i, (contexts, continuations) in enumerate(lm_eval_prompts(task, 2)):
+            texts.append({"task": name, "shots": 2, "row": i, "contexts": contexts, "continuations": continuations})
+    with open(HERE / "fewshot.json", "w", encoding="utf-8") as f:
+        json.dump(texts, f, indent=1, ensure_ascii=False)
+        f.write("\n")
+
+
 def main():
+    few_shot_texts()
+    if len(sys.argv) < 2:
+        return
     data = Path(sys.argv[1])
     out = open(HERE / "prompts.tsv", "w", encoding="utf-8", newline="\n")
     texts = []

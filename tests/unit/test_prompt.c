@@ -131,6 +131,33 @@ TEST(texts_equal_the_goldens) {
   cJSON_Delete(all);
 }
 
+/* Examples for sets whose choices are texts, and for WinoGrande, where each choice has its own context. */
+TEST(examples_equal_the_goldens) {
+  nb_err err;
+  char *bytes;
+  size_t n, seen = 0;
+  cJSON *all;
+  CHECK_OK(nb_read_file("tests/golden/fewshot.json", 1 << 20, &bytes, &n, &err));
+  CHECK_OK(nb_json_parse(bytes, n, "fewshot.json", &all, &err));
+  free(bytes);
+  for (const cJSON *g = all->child; g; g = g->next, seen++) {
+    setup s;
+    nb_prompt p;
+    char data[100];
+    snprintf(data, sizeof data, "tests/golden/mcq/%s", nb_json_get(g, "task")->valuestring);
+    CHECK_OK(setup_open(&s, nb_json_get(g, "task")->valuestring, "", data, 2, &err));
+    CHECK_OK(nb_prompt_build(&s.prompter, &s.set.item[nb_json_get(g, "row")->valueint], 2, &p, &err));
+    const cJSON *contexts = nb_json_get(g, "contexts"), *continuations = nb_json_get(g, "continuations");
+    CHECK((int)p.n_contexts == cJSON_GetArraySize(contexts) && (int)p.n == cJSON_GetArraySize(continuations));
+    for (size_t c = 0; c < p.n_contexts; c++) CHECK_STR(p.context[c].s, cJSON_GetArrayItem(contexts, (int)c)->valuestring);
+    for (size_t c = 0; c < p.n; c++) CHECK_STR(p.continuation[c].s, cJSON_GetArrayItem(continuations, (int)c)->valuestring);
+    nb_prompt_free(&p);
+    setup_close(&s);
+  }
+  CHECK(seen == 6);
+  cJSON_Delete(all);
+}
+
 /* The form of the Phi reports: one head for all subjects. */
 TEST(phi_spreads_its_examples) {
   nb_err err;
@@ -200,6 +227,7 @@ TEST(templates_and_filters) {
 int main(void) {
   RUN(prompts_equal_the_goldens);
   RUN(texts_equal_the_goldens);
+  RUN(examples_equal_the_goldens);
   RUN(phi_spreads_its_examples);
   RUN(templates_and_filters);
   return test_end();
