@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* attention and kv_store. */
+#include "check.h"
+
+#include "f16.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A random case: the cache filled through the reference's kv_store, in blocks that each meet an unreadable page. */
+typedef struct scene {
+  nb_attn a;
+  size_t positions; /* stored */
+  float *k, *v;     /* (positions, head_dim), before they were stored */
+  size_t q_floats, out_floats;
+} scene;
+
+static scene random_scene(check *c, int kind) {
+  static const size_t dims[] = {64, 80, 96, 128, 2, 6, 40, 48, 256}, groups[] = {1, 1, 2, 3, 4, 8};
+  static const char *const types[] = {"f32", "f16", "q8"};
+  scene s = {.a = {.scale = 0.3f}};
+  nb_attn *a = &s.a;
+  a->head_dim = rnd_of(c, dims, 9), a->group = rnd_of(c, groups, 6);
+  a->type = (nb_kv_type)rnd_below(c, 3);
+  a->n_q = rnd_below(c, 2) ? 1 + rnd_below(c, 3) : 1 + rnd_below(c, 90);
+  a->pos0 = rnd_below(c, 2) ? rnd_below(c, 150) : 0;
+  a->window = rnd_below(c, 2) ? 0 : 1 + rnd_below(c, 100);
+  a->ldq = a->group * a->head_dim + rnd_below(c, 8), a->ldo = a->group * a->head_dim + rnd_below(c, 8);
+  s.positions = a->pos0 + a->n_q;
+  snprintf(c->what, sizeof c->what, "attention %s head_dim=%zu group=%zu n_q=%zu pos0=%zu window=%zu", types[a->type],
+           a->head_dim, a->group, a->n_q, a->pos0, a->window);
+  size_t blocks = (s.positions + NB_KV_BLOCK - 1) / NB_KV_BLOCK, bytes = nb_kv_block_bytes(a->type, a->head_dim);
+  a->n_shared = rnd_below(c, blocks + 1);
+  uint8_t *shared = buffer(c, a->n_shared * bytes), *own = buffer(c, (blocks - a->n_shared) * bytes);
+  memset(shared, 0, a->n_shared * bytes);
+  memset(own, 0, (blocks - a->n_shared) * bytes);
+  a->shared = shared, a->own = own;
+  s.k = floats(c, s.positions * a->head_dim), s.v = floats(c, s.positions * a->head_dim);
+  rnd_floats(c, s.k, s.positions * a->head_dim, kind);
+  rnd_floats(c, s.v, s.positions * a->head_dim, kind == F_WIDE ? F_TINY : kind);
+  for (size_t p = 0; p < s.positions; p++) {
+    size_t b = p / NB_KV_BLOCK;
+    uint8_t *block = b < a->n_shared ? shared + b * bytes : own + (b - a->n_shared) * bytes;
+    c->ref->kv_store(block, a->type, a->head_dim, p % NB_KV_BLOCK, s.k + p * a->head_dim, s.v + p * a->head_dim);
+  }
+  s.q_floats = (a->n_q - 1) * a->ldq + a->group * a->head_dim;
+  s.out_floats = (a->n_q - 1) * a->ldo + a->group * a->head_dim;
+  float *q = floats(c, s.q_floats);
+  rnd_floats(c, q, s.q_floats, kind);
+  a->q = q;
+  return s;
+}
+
+/* Element d of the key (or value) of position p as the cache holds it. */
+static double stored(const nb_attn *a, size_t p, bool value, size_t d) {
+  size_t bytes = nb_kv_block_bytes(a->type, a->head_dim), b = p / NB_KV_BLOCK, slot = p % NB_KV_BLOCK, hd = a->head_dim;
+  const uint8_t *block = b < a->n_shared ? a->shared + b * bytes : a->own + (b - a->n_shared) * bytes;
+  size_t i = value ? NB_KV_BLOCK * hd + slot * hd + d : d * NB_KV_BLOCK + slot;
+  if (a->type == NB_KV_F32) return ((const float *)(const void *)block)[i];
+  if (a->type == NB_KV_F16) return nb_f16_f32(((const uint16_t *)(const void *)block)[i]);
+  const float *scale = (const float *)(const void *)(block + 2 * NB_KV_BLOCK * hd);
+  return (double)((const int8_t *)block)[i] * scale[(value ? NB_KV_BLOCK : 0) + slot];
+}
+
+/* Softmax attention in double. The scores' errors (head_dim + 3 roundings of a sum of that size) change each weight by
+ * twice as much; each weight, sum and output takes some roundings for every block. */
+static void attention_double(check *c, const scene *s, const float *out) {
+  const nb_attn *a = &s->a;
+  for (size_t t = 0; t < a->n_q; t++)
+    for (size_t g = 0; g < a->group; g++) {
+      size_t p = a->pos0 + t, first = a->window && p >= a->window ? p + 1 - a->window : 0;
+      const float *q = a->q + t * a->ldq + g * a->head_dim;
+      double score[256], top = -1e300, worst = 0, sum = 0;
+      for (size_t j = first; j <= p; j++) {
+        double dot = 0, size = 0;
+        for (size_t d = 0; d < a->head_dim; d++) {
+          double x = q[d] * stored(a, j, false, d);
+          dot += x, size += fabs(x);
+        }
+        score[j - first] = dot * a->scale;
+        top = fmax(top, dot * a->scale);
+        worst = fmax(worst, size * a->scale);
+      }
+      for (size_t j = first; j <= p; j++) sum += score[j - first] = exp(score[j - first] - top);
+      double blocks = (double)((p - first) / NB_KV_BLOCK + 2);
+      double e = 2 * (double)(a->head_dim + 8) * U * worst + (6 * blocks + 64) * U;
+      for (size_t d = 0; d < a->head_dim; d++) {
+        double want = 0, size = 0;
+        for (size_t j = first; j <= p; j++) {
+          double x = score[j - first] / sum * stored(a, j, true, d);
+          want += x, size += fabs(x);
+        }
+        near(c, want, out[t * a->ldo + g * a->head_dim + d], 2 * e * size + 0x1p-120);
+      }
+    }
+}
+
+void test_attention(check *c) {
+  int kind = rnd_below(c, 4) ? F_UNIT : (int)rnd_below(c, F_KINDS);
+  scene s = random_scene(c, kind);
+  void *scratch = buffer(c, nb_attn_scratch_bytes(s.a.head_dim));
+  float *want = floats(c, s.out_floats), *got = floats(c, s.out_floats);
+  s.a.out = want;
+  c->ref->attention(&s.a, scratch);
+  s.a.out = got;
+  c->k->attention(&s.a, scratch);
+  same_floats(c, want, got, s.out_floats);
+  if (kind != F_WIDE) attention_double(c, &s, got);
+  /* the same queries one by one: no trace of the batch */
+  s.a.out = want;
+  const float *q = s.a.q;
+  size_t n = s.a.n_q, pos0 = s.a.pos0;
+  s.a.n_q = 1;
+  for (size_t t = 0; t < n; t++) {
+    s.a.q = q + t * s.a.ldq, s.a.out = want + t * s.a.ldo, s.a.pos0 = pos0 + t;
+    c->k->attention(&s.a, scratch);
+  }
+  same_floats(c, want, got, s.out_floats);
+}
+
+/* A NaN key or value reaches the queries that see it. */
+void test_attention_nan(check *c) {
+  scene s = random_scene(c, F_UNIT);
+  nb_attn *a = &s.a;
+  a->window = 0;
+  size_t p = rnd_below(c, s.positions), b = p / NB_KV_BLOCK, bytes = nb_kv_block_bytes(a->type, a->head_dim);
+  uint8_t *block = (uint8_t *)(b < a->n_shared ? a->shared + b * bytes : a->own + (b - a->n_shared) * bytes);
+  bool in_value = rnd_below(c, 2);
+  float *bad = in_value ? s.v : s.k;
+  for (size_t d = 0; d < a->head_dim; d++) bad[p * a->head_dim + d] = NAN;
+  c->k->kv_store(block, a->type, a->head_dim, p % NB_KV_BLOCK, s.k + p * a->head_dim, s.v + p * a->head_dim);
+  a->out = floats(c, s.out_floats);
+  a->q = memset(floats(c, s.q_floats), 0, s.q_floats * sizeof(float)); /* every visible key weighs the same */
+  c->k->attention(a, buffer(c, nb_attn_scratch_bytes(a->head_dim)));
+  for (size_t t = 0; t < a->n_q; t++)
+    for (size_t g = 0; g < a->group; g++)
+      if (a->pos0 + t >= p) that(c, isnan(a->out[t * a->ldo + g * a->head_dim]), "a NaN was lost");
+}
+
+void test_kv_store(check *c) {
+  static const size_t dims[] = {64, 80, 96, 128, 2, 6, 40, 256, 512};
+  size_t hd = rnd_of(c, dims, 9), slot = rnd_below(c, NB_KV_BLOCK);
+  for (int type = 0; type < 3; type++) {
+    size_t bytes = nb_kv_block_bytes((nb_kv_type)type, hd), elem = type == 0 ? 4 : type == 1 ? 2 : 1;
+    snprintf(c->what, sizeof c->what, "kv_store type %d head_dim=%zu slot %zu", type, hd, slot);
+    float *k = floats(c, hd), *v = floats(c, hd);
+    rnd_floats(c, k, hd, (int)rnd_below(c, F_KINDS));
+    rnd_floats(c, v, hd, (int)rnd_below(c, F_KINDS));
+    uint8_t *want = buffer(c, bytes), *got = buffer(c, bytes);
+    c->ref->kv_store(want, (nb_kv_type)type, hd, slot, k, v);
+    c->k->kv_store(got, (nb_kv_type)type, hd, slot, k, v);
+    same_bytes(c, want, got, bytes);
+    nb_attn a = {.type = (nb_kv_type)type, .head_dim = hd, .own = got};
+    for (size_t d = 0; d < hd; d++) {
+      double bound = type == 0 ? 0 : type == 1 ? 0x1p-25 : 0x1p-99;
+      for (int value = 0; value < 2; value++) {
+        const float *x = value ? v : k;
+        double amax = 0;
+        for (size_t i = 0; i < hd; i++) amax = fmax(amax, fabs((double)x[i]));
+        double e = type == 1 ? fabs((double)x[d]) * 0x1p-11 : type == 2 ? amax / 127 * 0.50001 : 0;
+        if (type == 1 && fabs((double)x[d]) > 65504) continue; /* infinity in f16 */
+        near(c, x[d], stored(&a, slot, value, d), e + bound);
+      }
+    }
+    /* nothing else was written */
+    size_t others = 0;
+    for (size_t i = 0; i < NB_KV_BLOCK * hd; i++)
+      if (i % NB_KV_BLOCK != slot) others += !untouched(got + i * elem, elem);
+    for (size_t i = 0; i < NB_KV_BLOCK * hd; i++)
+      if (i / hd != slot) others += !untouched(got + (NB_KV_BLOCK * hd + i) * elem, elem);
+    that(c, others == 0, "wrote outside its slot");
+  }
+}

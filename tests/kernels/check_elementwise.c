@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* The elementwise kernels, the quantiser's, exp, and where NaN goes. */
+#include "check.h"
+
+#include "kernels/v16_ref.h"
+
+#include "kernels/simd16.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* exp over the whole range, and its promises. */
+void test_exp(check *c) {
+  double worst = 0;
+  for (int i = 0; i < 100000; i++) {
+    float x = -87 + 175.7f * (float)rnd_below(c, 1 << 24) * 0x1p-24f;
+    if (i % 4 == 0) x = ldexpf(rnd_unit(c), -(int)rnd_below(c, 30));
+    if (x <= -86.9f || x > 88.7f) continue;
+    double want = exp(x), ulp = ldexp(1, ilogb(want) - 23);
+    worst = fmax(worst, fabs(nb_exp(x) - want) / ulp);
+  }
+  that(c, worst < 1.0, "exp is off by a unit in the last place or more");
+  that(c, nb_exp(0) == 1 && nb_exp(-0.0f) == 1, "exp(0) is not 1");
+  that(c, nb_exp(-1e30f) == 0 && nb_exp(-INFINITY) == 0 && nb_exp(-88) == 0, "exp does not end in 0");
+  that(c, isinf(nb_exp(89)) && isinf(nb_exp(1e30f)) && isinf(nb_exp(INFINITY)), "exp does not end in infinity");
+  that(c, isnan(nb_exp(NAN)), "exp loses NaN");
+}
+
+void test_rmsnorm(check *c) {
+  size_t D = 1 + rnd_below(c, 700);
+  int kind = (int)rnd_below(c, F_KINDS);
+  float *x = floats(c, D), *w = floats(c, D), *want = floats(c, D), *got = floats(c, D), eps = 1e-5f;
+  snprintf(c->what, sizeof c->what, "rmsnorm D=%zu kind %d", D, kind);
+  rnd_floats(c, x, D, kind);
+  rnd_floats(c, w, D, F_UNIT);
+  c->ref->rmsnorm(x, w, D, eps, want);
+  memcpy(got, x, D * sizeof *x);
+  c->k->rmsnorm(rnd_below(c, 2) ? got : x, w, D, eps, got); /* in place or not */
+  same_floats(c, want, got, D);
+  double ss = 0;
+  for (size_t i = 0; i < D; i++) ss += (double)x[i] * x[i];
+  double r = 1 / sqrt(ss / (double)D + eps);
+  for (size_t i = 0; i < D; i++) {
+    double y = x[i] * r * w[i];
+    near(c, y, got[i], fabs(y) * ((double)D / 32 + 12) * U + 0x1p-148);
+  }
+}
+
+void test_rope(check *c) {
+  size_t half = 1 + rnd_below(c, 130);
+  float *x = floats(c, 2 * half), *y = floats(c, 2 * half), *z = floats(c, 2 * half), *cosines = floats(c, half);
+  float *sines = floats(c, half);
+  snprintf(c->what, sizeof c->what, "rope half=%zu", half);
+  rnd_floats(c, x, 2 * half, (int)rnd_below(c, F_KINDS));
+  rnd_floats(c, cosines, half, F_UNIT);
+  rnd_floats(c, sines, half, F_ZERO);
+  memcpy(y, x, 2 * half * sizeof *x);
+  memcpy(z, x, 2 * half * sizeof *x);
+  c->ref->rope(y, cosines, sines, half);
+  c->k->rope(z, cosines, sines, half);
+  same_floats(c, y, z, 2 * half);
+  for (size_t i = 0; i < half; i++) {
+    double a = x[i], b = x[half + i], bound = 2.5 * U * (fabs(a) + fabs(b)) + 0x1p-147;
+    near(c, a * cosines[i] - b * sines[i], z[i], bound);
+    near(c, b * cosines[i] + a * sines[i], z[half + i], bound);
+  }
+}
+
+void test_silu_mul(check *c) {
+  size_t n = 1 + rnd_below(c, 300);
+  float *g = floats(c, n), *u = floats(c, n), *want = floats(c, n), *got = floats(c, n);
+  snprintf(c->what, sizeof c->what, "silu_mul n=%zu", n);
+  rnd_floats(c, g, n, (int)rnd_below(c, F_KINDS));
+  for (size_t i = 0; i < n; i++)
+    if (rnd_below(c, 2)) g[i] *= 100;
+  rnd_floats(c, u, n, F_UNIT);
+  c->ref->silu_mul(g, u, n, want);
+  memcpy(got, g, n * sizeof *g);
+  c->k->silu_mul(got, u, n, got);
+  same_floats(c, want, got, n);
+  for (size_t i = 0; i < n; i++) {
+    double y = g[i] / (1 + exp(-(double)g[i])) * u[i];
+    near(c, y, got[i], fabs(y) * 8 * U + 0x1p-110); /* below 2^-125 exp is 0 */
+  }
+}
+
+void test_add(check *c) {
+  size_t n = 1 + rnd_below(c, 300);
+  float *x = floats(c, n), *y = floats(c, n), *z = floats(c, n);
+  snprintf(c->what, sizeof c->what, "add n=%zu", n);
+  rnd_floats(c, x, n, (int)rnd_below(c, F_KINDS));
+  rnd_floats(c, y, n, (int)rnd_below(c, F_KINDS));
+  memcpy(z, x, n * sizeof *x);
+  c->k->add(z, y, n);
+  for (size_t i = 0; i < n; i++) x[i] = x[i] + y[i];
+  same_floats(c, x, z, n);
+}
+
+void test_logsumexp(check *c) {
+  size_t n = 1 + rnd_below(c, 2000);
+  float *x = floats(c, n);
+  snprintf(c->what, sizeof c->what, "logsumexp n=%zu", n);
+  rnd_floats(c, x, n, rnd_below(c, 2) ? F_UNIT : F_TINY);
+  float by = rnd_below(c, 2) ? 1.0f : 30.0f;
+  for (size_t i = 0; i < n; i++) x[i] = x[i] * by + by;
+  double want = c->ref->logsumexp(x, n), got = c->k->logsumexp(x, n), sum = 0;
+  that(c, memcmp(&want, &got, sizeof got) == 0, "not the reference's bits");
+  for (size_t i = 0; i < n; i++) sum += exp((double)x[i]);
+  near(c, log(sum), got, ((double)n / 16 + 80) * U);
+}
+
+void test_quant_fit(check *c) {
+  size_t n = 16 * (1 + rnd_below(c, 17));
+  nb_levels lv = {.n = 2 + (unsigned)rnd_below(c, 31), .uniform = rnd_below(c, 2)};
+  if (lv.uniform) lv.n = 1u << (3 + rnd_below(c, 6)), lv.val[0] = -(float)(lv.n / 2);
+  else
+    for (unsigned i = 0; i < lv.n; i++) {
+      lv.val[i] = (float)i * 3 - 50 + rnd_unit(c);
+      if (i) lv.mid[i - 1] = (lv.val[i - 1] + lv.val[i]) / 2;
+    }
+  snprintf(c->what, sizeof c->what, "quant_fit n=%zu levels %u uniform %d", n, lv.n, lv.uniform);
+  float *w = floats(c, n), *imp = rnd_below(c, 2) ? floats(c, n) : NULL, want[2], got[2];
+  rnd_floats(c, w, n, F_UNIT);
+  if (imp) rnd_floats(c, imp, n, F_UNIT);
+  float inv = 1.5f * lv.val[0] * rnd_unit(c);
+  uint8_t *a = buffer(c, n), *b = buffer(c, n);
+  c->ref->quant_fit(w, imp, n, inv, &lv, want);
+  c->k->quant_fit(w, imp, n, inv, &lv, got);
+  same_floats(c, want, got, 2);
+  c->ref->quant_codes(w, n, inv, &lv, a);
+  c->k->quant_codes(w, n, inv, &lv, b);
+  same_bytes(c, a, b, n);
+  double tw = 0, tt = 0, tw_size = 0, tt_size = 0;
+  for (size_t i = 0; i < n; i++) {
+    float x = w[i] * inv;
+    double t, p = imp ? imp[i] : 1;
+    unsigned code = 0;
+    if (lv.uniform) {
+      t = fmin(fmax(rint(x), lv.val[0]), lv.val[0] + lv.n - 1);
+      code = (unsigned)(t - lv.val[0]);
+    } else {
+      while (code + 1 < lv.n && lv.mid[code] < x) code++;
+      t = lv.val[code];
+    }
+    that(c, b[i] == code, "not the nearest level");
+    tw += p * t * w[i], tw_size += fabs(p * t * w[i]);
+    tt += p * t * t, tt_size += fabs(p * t * t);
+  }
+  near(c, tw, got[0], ((double)n / 16 + 8) * U * tw_size);
+  near(c, tt, got[1], ((double)n / 16 + 8) * U * tt_size);
+}
+
+/* A NaN in, a NaN out. */
+void test_nan(check *c) {
+  size_t n = 1 + rnd_below(c, 200), at = rnd_below(c, n), Kp = nb_round_up(n, NB_K_PAD);
+  float *x = floats(c, n), *w = floats(c, n), *y = floats(c, n), bad = rnd_below(c, 2) ? NAN : INFINITY;
+  snprintf(c->what, sizeof c->what, "nan n=%zu at %zu", n, at);
+  rnd_floats(c, x, n, F_UNIT);
+  rnd_floats(c, w, n, F_UNIT);
+  x[at] = NAN;
+  c->k->rmsnorm(x, w, n, 1e-5f, y);
+  for (size_t i = 0; i < n; i++) that(c, isnan(y[i]), "rmsnorm loses NaN");
+  c->k->silu_mul(x, w, n, y);
+  that(c, isnan(y[at]), "silu_mul loses NaN in its gate");
+  c->k->silu_mul(w, x, n, y);
+  that(c, isnan(y[at]), "silu_mul loses NaN");
+  that(c, isnan(c->k->logsumexp(x, n)), "logsumexp loses NaN");
+  x[at] = bad; /* an infinity too makes the row NaN */
+  nb_qfmt f = {4, 1, 64};
+  nb_qmat m = random_qmat(c, 20, n, f, false);
+  nb_q8 q = random_q8(c, 6, n, false);
+  c->k->quantize_q8(x, n, Kp, q.q + 2 * Kp, q.scale + 2 * Kp / 64, q.sum + 2 * Kp / 32);
+  float *out = floats(c, 6 * 20);
+  void *scratch = buffer(c, nb_linear_scratch_bytes(n));
+  c->k->linear_q8(&m, 0, m.n_tiles, &q, out, 20, scratch);
+  for (size_t t = 0; t < 6; t++)
+    for (size_t i = 0; i < 20; i++) that(c, !isnan(out[t * 20 + i]) == (t != 2), "linear_q8 loses or spreads NaN");
+}
