@@ -16,8 +16,8 @@ INLINE __m256i dot8(__m256i acc, __m256i w, __m256i x, bool positive) {
                            : _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
   return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-INLINE q8_acc q8_dot(q8_acc acc, b64 w, b64 x, bool positive) {
-  return b_pair(dot8(acc.a, w.a, x.a, positive), dot8(acc.b, w.b, x.b, positive));
+INLINE q8_acc q8_dot(q8_acc acc, b64 w, q8_in x, bool positive) {
+  return b_pair(dot8(acc.a, w.a, x, positive), dot8(acc.b, w.b, x, positive));
 }
 
 #include "linear_q8.h"

@@ -10,6 +10,7 @@
 #define Q8_TOKENS 3
 
 typedef __v16si b64;
+typedef __v16si q8_in;
 typedef __v16si q8_acc; /* not __m512i: gcc 12 copies registers where a loop variable changes its vector type */
 
 INLINE b64 b_load(const uint8_t *p) { return (b64)_mm512_loadu_si512(p); }
@@ -38,12 +39,12 @@ INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
 }
 
 INLINE q8_acc q8_start(int32_t sum) { return (q8_acc)_mm512_set1_epi32(sum); }
-INLINE b64 q8_inputs(const int8_t *p) {
+INLINE q8_in q8_inputs(const int8_t *p) {
   int32_t x;
   memcpy(&x, p, sizeof x);
-  return (b64)_mm512_set1_epi32(x);
+  return (q8_in)_mm512_set1_epi32(x);
 }
-INLINE q8_acc q8_dot(q8_acc acc, b64 w, b64 x, bool positive) {
+INLINE q8_acc q8_dot(q8_acc acc, b64 w, q8_in x, bool positive) {
   (void)positive;
   return (q8_acc)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)x);
 }

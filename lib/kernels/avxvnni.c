@@ -16,9 +16,9 @@ INLINE __m256i dot8(__m256i acc, __m256i w, __m256i x) {
   return _mm256_dpbusd_epi32(acc, w, x); /* the same in AVX-512's encoding: for testing where AVX-VNNI is missing */
 #endif
 }
-INLINE q8_acc q8_dot(q8_acc acc, b64 w, b64 x, bool positive) {
+INLINE q8_acc q8_dot(q8_acc acc, b64 w, q8_in x, bool positive) {
   (void)positive;
-  return b_pair(dot8(acc.a, w.a, x.a), dot8(acc.b, w.b, x.b));
+  return b_pair(dot8(acc.a, w.a, x), dot8(acc.b, w.b, x));
 }
 
 #include "linear_q8.h"

@@ -9,6 +9,7 @@ typedef struct b64 {
   __m256i a, b;
 } b64;
 typedef b64 q8_acc; /* 8 + 8 sums */
+typedef __m256i q8_in;
 
 INLINE b64 b_pair(__m256i a, __m256i b) {
   b64 r = {a, b};
@@ -53,10 +54,10 @@ INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
 }
 
 INLINE q8_acc q8_start(int32_t sum) { return b_pair(_mm256_set1_epi32(sum), _mm256_set1_epi32(sum)); }
-INLINE b64 q8_inputs(const int8_t *p) {
+INLINE q8_in q8_inputs(const int8_t *p) {
   int32_t x;
   memcpy(&x, p, sizeof x);
-  return b_pair(_mm256_set1_epi32(x), _mm256_set1_epi32(x));
+  return _mm256_set1_epi32(x);
 }
 INLINE q8_acc q8_merge(q8_acc a, q8_acc b) { return b_pair(_mm256_add_epi32(a.a, b.a), _mm256_add_epi32(a.b, b.b)); }
 INLINE v16 q8_float(q8_acc a) { return v_pair(_mm256_cvtepi32_ps(a.a), _mm256_cvtepi32_ps(a.b)); }

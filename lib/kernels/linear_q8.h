@@ -3,6 +3,7 @@
  * (b64: 64 bytes, 4 inputs of each of a tile's 16 rows; q8_acc: exact integer sums of the 16 rows):
  *   Q8_FULL_U8         1: q8_dot takes weights 0..255; 0: it takes -128..127
  *   Q8_SIGNS           1: q8_dot is faster for weights known to be 0..127
+ *   Q8_MMLA            1: the many-token path is q8_micro_mmla.h's
  *   Q8_TILES Q8_TOKENS the register tile of the many-token path: tiles of 16 rows, tokens
  *   b_load(p) b_store(p, b) b_hold(b)   b_hold keeps the compiler from loading b again
  *   b_part(b, right, mask)       each byte: bits moved right (left when negative), then masked
@@ -13,7 +14,7 @@
  *   b_lookup2(low, high, index, b, m)  from high where bit m of b's byte is set, else low
  *   q8_start(sum)                every row's sum
  *   q8_dot(acc, w, x, positive)  adds w[row][0..3] * x[0..3], x from q8_inputs; positive: all w are 0..127
- *   q8_inputs(p)                 4 activations
+ *   q8_inputs(p)                 4 activations, a q8_in
  *   q8_merge(a, b)               the sum of two
  *   q8_float(acc)                as a v16
  * Weights are taken as value + zero: unsigned when q8_dot wants that, and for uniform codes so that the code
@@ -23,6 +24,9 @@
 
 #include "simd16.h"
 
+#ifndef Q8_MMLA
+#define Q8_MMLA 0
+#endif
 #define NOINLINE static __attribute__((noinline))
 
 enum {
@@ -147,6 +151,12 @@ typedef struct q8_scratch {
 
 _Static_assert(sizeof(q8_scratch) <= NB_LINEAR_SCRATCH, "scratch");
 
+#if Q8_MMLA
+#include "q8_micro_mmla.h"
+#else
+#include "q8_micro.h"
+#endif
+
 INLINE void q8_unpack_tiles(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, size_t b0, size_t n_blocks,
                             q8_scratch *s) {
   q8_tables tables = q8_load_tables(f, w);
@@ -155,57 +165,12 @@ INLINE void q8_unpack_tiles(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n
     for (size_t b = 0; b < n_blocks; b++, p += f.bits * 64) {
       b64 c[8];
       q8_unpack(f, tables, p, c);
-      for (int j = 0; j < 8; j++) b_store(s->w[8 * b + (size_t)j][i], c[j]);
+      for (size_t j = 0; j < 8; j += 2) q8_keep(s->w[8 * b + j][i], s->w[8 * b + j + 1][i], c[j], c[j + 1]);
     }
   }
 }
 
-/* R tokens from t (their sums in acc) and NT tiles meet the unpacked block of inputs from k0: n_steps of `step`.
- * Both the exact sums of a step and the float sums of the block stay in registers. */
-INLINE void q8_micro(const int R, const size_t step, const bool positive, const q8_scratch *s, const nb_q8 *x, size_t t,
-                     size_t k0, size_t n_steps, int zero, float (*acc)[Q8_TILES][NB_TILE]) {
-  const size_t ldq = x->Kp, lds = x->Kp / NB_QA_GROUP, ldb = x->Kp / NB_BLOCK, blocks = step / NB_BLOCK;
-  const int8_t *q = x->q + t * ldq + k0;
-  const float *xscale = x->scale + t * lds + k0 / NB_QA_GROUP;
-  const int32_t *xsum = x->sum + t * ldb + k0 / NB_BLOCK;
-  const uint8_t(*w)[Q8_TILES][64] = s->w;
-  v16 f[Q8_TOKENS][Q8_TILES];
-  UNROLL for (int r = 0; r < Q8_TOKENS; r++)
-    if (r < R)
-      UNROLL for (int v = 0; v < Q8_TILES; v++) f[r][v] = v_load(acc[r][v]);
-  for (size_t i = 0; i < n_steps; i++, q += step, xsum += blocks) {
-    q8_acc sum[Q8_TOKENS][Q8_TILES];
-    UNROLL for (int r = 0; r < Q8_TOKENS; r++) {
-      if (r >= R) continue;
-      const int32_t *b = xsum + (size_t)r * ldb;
-      q8_acc start = q8_start(-zero * (blocks == 2 ? b[0] + b[1] : b[0]));
-      UNROLL for (int v = 0; v < Q8_TILES; v++) sum[r][v] = start;
-    }
-    for (int r = 0; r < R; r++) __builtin_prefetch(q + (size_t)(2 * Q8_TOKENS + r) * ldq); /* two tiles later */
-    for (size_t j = 0; j < step / 4; j++, w++) {
-      b64 c[Q8_TILES];
-      UNROLL for (int v = 0; v < Q8_TILES; v++) c[v] = b_hold(b_load((*w)[v]));
-      UNROLL for (int r = 0; r < Q8_TOKENS; r++) {
-      if (r >= R) continue;
-        b64 in = q8_inputs(q + (size_t)r * ldq + 4 * j);
-        UNROLL for (int v = 0; v < Q8_TILES; v++) sum[r][v] = q8_dot(sum[r][v], c[v], in, positive);
-      }
-    }
-    UNROLL for (int v = 0; v < Q8_TILES; v++) {
-      v16 ws = v_load(s->scale[i][v]);
-      UNROLL for (int r = 0; r < Q8_TOKENS; r++) {
-      if (r >= R) continue;
-        v16 xs = v_set(xscale[(size_t)r * lds + i * step / NB_QA_GROUP]);
-        f[r][v] = v_fma(q8_float(sum[r][v]), v_mul(ws, xs), f[r][v]);
-      }
-    }
-  }
-  UNROLL for (int r = 0; r < Q8_TOKENS; r++)
-    if (r < R)
-      UNROLL for (int v = 0; v < Q8_TILES; v++) v_store(acc[r][v], f[r][v]);
-}
-
-/* Copies of it, each compiled alone: gcc and clang keep the arrays in registers only then. */
+/* Copies of q8_micro, each compiled alone: gcc and clang keep the arrays in registers only then. */
 #define Q8_MICRO_ARGS                                                                                            \
   const q8_scratch *s, const nb_q8 *x, size_t t, size_t k0, size_t n_steps, int zero, float (*acc)[Q8_TILES][NB_TILE]
 NOINLINE void q8_full64(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 64, false, s, x, t, k0, n_steps, zero, acc); }
