@@ -42,9 +42,13 @@ INLINE v16 q8_float(q8_acc r) {
 }
 
 #include "linear_q8.h"
+#include "peak.h"
 
 void nb_kernels_neon(nb_kernels *k) {
   k->name = "neon";
   k->linear_q8 = linear_q8;
+  k->peak_int8 = peak_int8;
+  k->peak_f32 = peak_f32;
+  k->peak_read = peak_read;
   set_float_kernels(k);
 }

@@ -10,8 +10,10 @@
 #define Q8_TOKENS 3
 
 #include "linear_q8.h"
+#include "peak.h"
 
 void nb_kernels_neon_dotprod(nb_kernels *k) {
   k->name = "neon_dotprod";
   k->linear_q8 = linear_q8;
+  k->peak_int8 = peak_int8;
 }

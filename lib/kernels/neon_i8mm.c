@@ -11,8 +11,10 @@
 #define Q8_MMLA 1
 
 #include "linear_q8.h"
+#include "peak.h"
 
 void nb_kernels_neon_i8mm(nb_kernels *k) {
   k->name = "neon_i8mm";
   k->linear_q8 = linear_q8;
+  k->peak_int8 = peak_int8;
 }

@@ -34,12 +34,16 @@ INLINE uint64_t peak_read(const uint8_t *p, size_t n) {
 INLINE uint64_t peak_int8(size_t rounds, uint64_t *sink) {
   int8_t bytes[64];
   for (int i = 0; i < 64; i++) bytes[i] = (int8_t)(*sink + (uint64_t)i);
-  b64 w = b_hold(b_load((const uint8_t *)bytes)), x = b_hold(q8_inputs(bytes));
+  b64 w = b_load((const uint8_t *)bytes);
+  q8_in x = q8_inputs(bytes);
   q8_acc acc[PEAK_CHAINS];
   for (int i = 0; i < PEAK_CHAINS; i++) acc[i] = q8_start(i);
   for (size_t r = 0; r < rounds; r++)
     UNROLL
-    for (int i = 0; i < PEAK_CHAINS; i++) acc[i] = q8_dot(acc[i], w, x, true);
+    for (int i = 0; i < PEAK_CHAINS; i++) {
+      w = b_hold(w); /* without it, products of the same bytes would be taken once for all chains */
+      acc[i] = q8_dot(acc[i], w, x, true);
+    }
   float out[16];
   for (int i = 0; i < PEAK_CHAINS; i++) v_store(out, q8_float(acc[i])), *sink += (uint64_t)(out[0] > 1);
   return (uint64_t)rounds * PEAK_CHAINS * 64;
