@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A verdict that may be looked at after every question. Two tests by betting (Waudby-Smith and Ramdas 2024): one against
- * "accuracy fell by the margin or more", one against "it fell by the margin or less". Each is a capital that starts at 1
- * and, where its hypothesis holds, grows with an expectation of at most 1; that it ever reaches 1 / alpha has then a
- * chance of at most alpha (Ville 1939), whenever one stops. The capital is spread over bets of several sizes. Questions
- * must come in random order. */
+/* A verdict that may be looked at after every question. Two tests by betting (Waudby-Smith and Ramdas 2024): one
+ * against "accuracy fell by the margin or more", one against "it fell by the margin or less". Each is a capital that
+ * starts at 1 and, where its hypothesis holds, grows with an expectation of at most 1; that it ever reaches 1 / alpha
+ * has then a chance of at most alpha (Ville 1939), whenever one stops. The capital is spread over bets of several
+ * sizes. Questions must come in random order. */
 #ifndef NB_SEQUENTIAL_H
 #define NB_SEQUENTIAL_H
 

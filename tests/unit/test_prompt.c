@@ -149,8 +149,10 @@ TEST(examples_equal_the_goldens) {
     CHECK_OK(nb_prompt_build(&s.prompter, &s.set.item[nb_json_get(g, "row")->valueint], 2, &p, &err));
     const cJSON *contexts = nb_json_get(g, "contexts"), *continuations = nb_json_get(g, "continuations");
     CHECK((int)p.n_contexts == cJSON_GetArraySize(contexts) && (int)p.n == cJSON_GetArraySize(continuations));
-    for (size_t c = 0; c < p.n_contexts; c++) CHECK_STR(p.context[c].s, cJSON_GetArrayItem(contexts, (int)c)->valuestring);
-    for (size_t c = 0; c < p.n; c++) CHECK_STR(p.continuation[c].s, cJSON_GetArrayItem(continuations, (int)c)->valuestring);
+    for (int c = 0; c < (int)p.n_contexts; c++)
+      CHECK_STR(p.context[c].s, cJSON_GetArrayItem(contexts, c)->valuestring);
+    for (int c = 0; c < (int)p.n; c++)
+      CHECK_STR(p.continuation[c].s, cJSON_GetArrayItem(continuations, c)->valuestring);
     nb_prompt_free(&p);
     setup_close(&s);
   }
