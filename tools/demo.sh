@@ -11,6 +11,9 @@ model=${2:-$root/data/demo}
 data=${3:-$root/data/demo/mmlu}
 out=${OUT:-build/demo}
 mkdir -p "$out"
+# The bundled model comes with a text to calibrate on. A model of one's own: QUANTIZE="--calib text.txt".
+[ -n "${2:-}${QUANTIZE:-}" ] || [ ! -f "$root/data/demo/calibrate.txt" ] ||
+  QUANTIZE="--calib $root/data/demo/calibrate.txt"
 # Waiting threads sleep: a small model gains nothing from spinning.
 [ -n "${2:-}" ] || export OMP_WAIT_POLICY=passive
 
@@ -48,5 +51,5 @@ if "$nibble" help | grep -q '^  compare '; then
   echo
   "$nibble" compare "$out/full.json" "$out/4bit.json" >"$out/compare.txt" 2>&1 || true
   echo "question by question: nibble compare $out/full.json $out/4bit.json"
-  sed -n '1,12p' "$out/compare.txt"
+  sed -n '/^acc/,$p' "$out/compare.txt"
 fi
