@@ -7,28 +7,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-int main(int argc, char **argv) {
+static char *read_all(FILE *f) {
   size_t n = 0, cap = 1 << 16, got;
-  char *text = malloc(cap), *path = argc > 1 ? argv[1] : NULL;
-  while (text && (got = fread(text + n, 1, cap - n - 1, stdin)) > 0)
-    if ((n += got) > cap / 2) text = realloc(text, cap *= 2);
-  if (!text) return 1;
-  text[n] = 0;
-  const char *end = NULL;
-  const cJSON *j = cJSON_ParseWithOpts(text, &end, 1);
-  if (!j) {
-    fprintf(stderr, "jsonq: not JSON near: %.40s\n", end ? end : "");
-    return 1;
+  char *text = malloc(cap), *more;
+  while (text && (got = fread(text + n, 1, cap - n - 1, f)) > 0) {
+    n += got;
+    if (n <= cap / 2) continue;
+    if (!(more = realloc(text, cap *= 2))) free(text);
+    text = more;
   }
-  for (char *key = path ? strtok(path, ".") : NULL; key && j; key = strtok(NULL, ".")) {
-    if (cJSON_IsArray(j)) j = cJSON_GetArrayItem(j, atoi(key));
-    else j = cJSON_GetObjectItemCaseSensitive(j, key);
-    if (!j) {
-      fprintf(stderr, "jsonq: no '%s'\n", key);
-      return 1;
-    }
+  if (text) text[n] = 0;
+  return text;
+}
+
+/* Prints what stands at the path, which is cut to pieces; 0, or 1 when it is not there. */
+static int print_at(const cJSON *j, char *path) {
+  for (char *key = strtok(path, "."); key; key = strtok(NULL, ".")) {
+    j = cJSON_IsArray(j) ? cJSON_GetArrayItem(j, atoi(key)) : cJSON_GetObjectItemCaseSensitive(j, key);
+    if (!j) return fprintf(stderr, "jsonq: no '%s'\n", key), 1;
   }
-  if (!path) return 0;
-  puts(cJSON_IsString(j) ? j->valuestring : cJSON_Print(j));
+  char *text = cJSON_IsString(j) ? NULL : cJSON_Print(j);
+  puts(text ? text : j->valuestring);
+  cJSON_free(text);
   return 0;
+}
+
+int main(int argc, char **argv) {
+  const char *end = NULL;
+  char *text = read_all(stdin);
+  cJSON *j = text ? cJSON_ParseWithOpts(text, &end, 1) : NULL;
+  int code = j ? 0 : 1;
+  if (!j) fprintf(stderr, "jsonq: not JSON near: %.40s\n", end ? end : "");
+  else if (argc > 1) code = print_at(j, argv[1]);
+  cJSON_Delete(j);
+  free(text);
+  return code;
 }
