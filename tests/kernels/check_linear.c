@@ -70,7 +70,8 @@ static void linear_q8_double(check *c, const nb_qmat *w, const nb_q8 *x, const f
       for (size_t t = 0; t < x->T; t++) {
         double sum = 0, size = 0, row = nb_bf16_f32(w->row_scale[n]);
         for (size_t k = 0; k < w->K; k++) {
-          double s = (double)w->scale[(tile * w->n_groups + k / w->fmt.group) * NB_TILE + n % NB_TILE] * x->scale[(t * x->Kp + k) / 64];
+          double s = (double)w->scale[(tile * w->n_groups + k / w->fmt.group) * NB_TILE + n % NB_TILE] *
+                     x->scale[(t * x->Kp + k) / 64];
           double p = s * value[code[(k / 32 * NB_TILE + n % NB_TILE) * NB_BLOCK + k % 32]] * x->q[t * x->Kp + k];
           sum += p, size += fabs(p);
         }
@@ -91,7 +92,8 @@ void test_linear_q8(check *c) {
   bool extreme = rnd_below(c, 3) == 0;
   nb_qmat w = random_qmat(c, N, K, f, extreme);
   nb_q8 x = random_q8(c, T, K, extreme);
-  size_t ldy = N + rnd_below(c, 5), tile0 = rnd_below(c, w.n_tiles), tile1 = tile0 + 1 + rnd_below(c, w.n_tiles - tile0);
+  size_t ldy = N + rnd_below(c, 5), tile0 = rnd_below(c, w.n_tiles),
+         tile1 = tile0 + 1 + rnd_below(c, w.n_tiles - tile0);
   char name[16];
   nb_qfmt_name(f, name);
   snprintf(c->what, sizeof c->what, "linear_q8 %s N=%zu K=%zu T=%zu tiles %zu-%zu%s", name, N, K, T, tile0, tile1,
@@ -115,7 +117,8 @@ void test_linear_float(check *c) {
   nb_dtype type = (nb_dtype)rnd_below(c, 3);
   int kind = (int)rnd_below(c, F_KINDS);
   size_t ldy = N + rnd_below(c, 5), n0 = rnd_below(c, N), n1 = n0 + 1 + rnd_below(c, N - n0);
-  snprintf(c->what, sizeof c->what, "linear_float %s N=%zu K=%zu T=%zu rows %zu-%zu", nb_dtype_name(type), N, K, T, n0, n1);
+  snprintf(c->what, sizeof c->what, "linear_float %s N=%zu K=%zu T=%zu rows %zu-%zu", nb_dtype_name(type), N, K, T, n0,
+           n1);
   float *f = floats(c, N * K), *x = floats(c, (T - 1) * ldx + K);
   rnd_floats(c, f, N * K, kind);
   rnd_floats(c, x, (T - 1) * ldx + K, kind);
@@ -135,7 +138,9 @@ void test_linear_float(check *c) {
       double sum = 0, size = 0;
       for (size_t k = 0; k < K; k++) {
         const uint16_t *h = w.data;
-        double a = type == NB_F32 ? f[n * K + k] : type == NB_F16 ? nb_f16_f32(h[n * K + k]) : nb_bf16_f32(h[n * K + k]);
+        double a = type == NB_F32   ? f[n * K + k]
+                   : type == NB_F16 ? nb_f16_f32(h[n * K + k])
+                                    : nb_bf16_f32(h[n * K + k]);
         sum += a * x[t * ldx + k], size += fabs(a * x[t * ldx + k]);
       }
       if (size < 1e37) near(c, sum, got[t * ldy + n], (double)(K + 1) * U * size + (double)K * 0x1p-149);
