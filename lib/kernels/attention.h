@@ -101,6 +101,10 @@ INLINE attn_block attn_read(const nb_attn *a, attn_state *st, size_t block, bool
   for (size_t j = 0; j < NB_KV_BLOCK; j++)
     for (size_t d = 0; d < st->ld; d += 16) {
       size_t n = nb_min(st->hd - d, 16);
+      if (n == 16) {
+        v_store(st->values + j * st->ld + d, v_load_kv(a->type, b.values, j * st->hd + d));
+        continue;
+      }
       uint8_t part[64] = {0};
       memcpy(part, (const uint8_t *)b.values + (j * st->hd + d) * elem, n * elem);
       v_store(st->values + j * st->ld + d, v_load_kv(a->type, part, 0));

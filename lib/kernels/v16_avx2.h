@@ -22,6 +22,7 @@ static inline v16 v_pair(__m256 a, __m256 b) {
 static inline v16 v_set(float x) { return v_pair(_mm256_set1_ps(x), _mm256_set1_ps(x)); }
 static inline v16 v_load(const float *p) { return v_pair(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)); }
 static inline void v_store(float *p, v16 a) { _mm256_storeu_ps(p, a.a), _mm256_storeu_ps(p + 8, a.b); }
+static inline v16 v_hold(v16 a) { return a; } /* 16 registers: better read twice */
 static inline v16 v_load_n(const float *p, size_t n) {
   if (n >= 16) return v_load(p);
   float f[16] = {0};

@@ -18,6 +18,10 @@ static inline __mmask16 v_first(size_t n) { return (__mmask16)(n >= 16 ? 0xffffu
 static inline v16 v_set(float x) { return _mm512_set1_ps(x); }
 static inline v16 v_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void v_store(float *p, v16 a) { _mm512_storeu_ps(p, a); }
+static inline v16 v_hold(v16 a) {
+  __asm__("" : "+v"(a));
+  return a;
+}
 static inline v16 v_load_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(v_first(n), p); }
 static inline void v_store_n(float *p, v16 a, size_t n) { _mm512_mask_storeu_ps(p, v_first(n), a); }
 

@@ -29,6 +29,7 @@ static inline v16 v_load(const float *p) {
 static inline void v_store(float *p, v16 x) {
   vst1q_f32(p, x.a), vst1q_f32(p + 4, x.b), vst1q_f32(p + 8, x.c), vst1q_f32(p + 12, x.d);
 }
+static inline v16 v_hold(v16 x) { return x; }
 static inline v16 v_load_n(const float *p, size_t n) {
   if (n >= 16) return v_load(p);
   float f[16] = {0};
