@@ -15,7 +15,7 @@ many questions only ask for a word that stands in them. The start is not quite f
 import argparse, json, math, os, random, time
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 import make_data
 
@@ -349,6 +349,7 @@ def main():
     ap.add_argument("out")
     ap.add_argument("--minutes", type=float, default=1e9, help="stop after so long; the schedule follows the clock")
     ap.add_argument("--steps", type=int, default=3000)
+    ap.add_argument("--resume", type=float, default=0, metavar="DONE", help="go on with OUT_DIR's weights from this share")
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--lr", type=float, default=0.001)
@@ -360,18 +361,20 @@ def main():
     save_configs(a.out, tok)
     w = fresh_weights(a.seed)
     head_start(w, tok, a.seed)
+    if a.resume:
+        w = {n: x.float() for n, x in load_file(os.path.join(a.out, "model.safetensors")).items()}
     w = {n: x.requires_grad_() for n, x in w.items()}
     print(f"{sum(x.numel() for x in w.values()):,} weights", flush=True)
     embed, look_back = w["model.embed_tokens.weight"], w["model.layers.0.self_attn.qkv_proj.weight"]
     writers = [x for n, x in w.items() if "o_proj" in n or "down_proj" in n]
     others = [x for x in w.values() if x is not embed]
     adam = torch.optim.AdamW([dict(params=[embed]), dict(params=others)], weight_decay=0.0, betas=(0.9, 0.98))
-    batches, (cos, sin) = Batches(tok, a.seed), rope_table(CONTEXT)
+    batches, (cos, sin) = Batches(tok, a.seed + round(1000 * a.resume)), rope_table(CONTEXT)
     start, mean, saved = time.time(), {SHORT: 1.4, LONG: 1.4, "easy": 1.0}, time.time()
-    step, done = 0, 0.0
+    step, done = 0, a.resume
     while done < 1:
         easy = max(0.05, 0.4 - 0.6 * done)
-        rows, tokens = LONG if done > 0.85 or done > 0.5 and step % 2 else SHORT
+        rows, tokens = LONG if done > 0.8 or done > 0.3 and step % 2 else SHORT
         batches.text.subjects = FIRST if done < 0.2 else make_data.SUBJECTS
         with torch.autocast("cpu", torch.bfloat16):
             loss, part, easy_part = loss_of(w, batches.next(easy, rows, tokens, done > 0.6), batches.letters,
@@ -388,14 +391,14 @@ def main():
         for x in w.values():
             x.grad = None
         step += 1
-        done = max(step / a.steps, (time.time() - start) / 60 / a.minutes)
+        done = a.resume + max(step / a.steps, (time.time() - start) / 60 / a.minutes)
         mean[rows, tokens] += 0.1 * (part - mean[rows, tokens])
         mean["easy"] += 0.1 * (easy_part - mean["easy"]) if easy_part == easy_part else 0
         if step % 25 == 0:
             t = time.time() - start
             print(f"step {step} {t:.0f} s, loss: one question {mean[SHORT]:.3f}, whole prompts {mean[LONG]:.3f}, "
                   f"copying {mean['easy']:.3f}", flush=True)
-        if time.time() - saved > 300 or done >= 1:
+        if time.time() - saved > 120 or done >= 1:
             save(a.out, w)
             acc = accuracy(w, tok, "val", 8)
             print("val", shown(acc), flush=True)

@@ -56,7 +56,8 @@ def main():
             nll[1].append(-q.gather(1, target)[:, 0])
             kl.append((p.exp() * (p - q)).sum(-1))
             same.append(p.argmax(-1) == q.argmax(-1))
-        print(f"\r{n + 1}/{len(windows)} windows, perplexity {math.exp(torch.cat(nll[0]).mean()):.4f}", end="", file=sys.stderr)
+        print(f"\r{n + 1}/{len(windows)} windows, perplexity {math.exp(torch.cat(nll[0]).mean()):.4f}", end="",
+              file=sys.stderr)
     print(file=sys.stderr)
     out = dict(tokens=len(ids), windows=len(windows), scored=len(windows) * (a.ctx - first),
                ref_perplexity=math.exp(torch.cat(nll[0]).mean()))
