@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Train the demo checkpoint on the synthetic set of make_data.py (needs torch, tokenizers, safetensors).
 
-usage: train.py OUT_DIR [--minutes M] [--steps N] [--seed S] [--threads T]
+usage: train.py OUT_DIR [--minutes M] [--steps N] [--resume DONE] [--seed S] [--threads T]
 writes tokenizer.json, tokenizer_config.json, config.json, generation_config.json and model.safetensors (BF16) to
 OUT_DIR: a Phi-3 checkpoint as Hugging Face has it, with Phi-3's kind of tokenizer (BPE with byte fallback) and chat
 form. Progress (loss, accuracy on val questions, at float and after rounding to 4 bits) goes to standard output.
 
 Training has three parts, by the share that is done. First single questions of the four subjects in FIRST, then of all;
-from a half on also whole prompts in MMLU's form (header, answered questions of one subject, as many as fit: so every
+from 0.3 on also whole prompts in MMLU's form (header, answered questions of one subject, as many as fit: so every
 answer is trained with 0 to about 8 examples before it), and among them statements of facts and chats. At the beginning
 many questions only ask for a word that stands in them. The start is not quite from nothing: see head_start.
 """
@@ -349,7 +349,8 @@ def main():
     ap.add_argument("out")
     ap.add_argument("--minutes", type=float, default=1e9, help="stop after so long; the schedule follows the clock")
     ap.add_argument("--steps", type=int, default=3000)
-    ap.add_argument("--resume", type=float, default=0, metavar="DONE", help="go on with OUT_DIR's weights from this share")
+    ap.add_argument("--resume", type=float, default=0, metavar="DONE",
+                    help="go on with OUT_DIR's weights from this share")
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--lr", type=float, default=0.001)
