@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench.h"
 
+#include "clock.h"
 #include "generate.h"
 #include "mem.h"
 #include "parallel.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 size_t nb_linear_bytes(const nb_linear *w) {
   nb_qmat m;
@@ -65,10 +59,10 @@ static void f32_rounds(void *ctx, size_t begin, size_t end, int thread) {
 static double best_rate(int threads, size_t n, nb_range_fn fn, limit_job *j) {
   double best = 0;
   for (int i = 0; i < 5; i++) {
-    double start = now();
+    double start = nb_clock();
     j->done = 0;
     nb_parallel_for(threads, n, 1, fn, j);
-    best = fmax(best, (double)j->done / (now() - start));
+    best = fmax(best, (double)j->done / (nb_clock() - start));
   }
   return best;
 }
@@ -113,9 +107,9 @@ static nb_status bench_prefill(nb_session *s, const nb_model *m, const int32_t *
   do {
     nb_kv *kv;
     NB_TRY(nb_kv_create(&m->config, n, o->kv, nb_config_long_rope(&m->config, n), &kv, err));
-    double start = now();
+    double start = nb_clock();
     nb_status st = nb_prefill(s, m, kv, ids, n, err);
-    double t = now() - start;
+    double t = nb_clock() - start;
     nb_kv_free(kv);
     NB_TRY(st);
     *per_s = fmax(*per_s, (double)n / t);
@@ -131,12 +125,12 @@ static nb_status bench_decode(nb_session *s, const nb_model *m, nb_kv *kv, const
   size_t context = nb_kv_length(kv), row = 0;
   *per_s = 0;
   do {
-    double start = now();
+    double start = nb_clock();
     for (size_t i = 0; i < o->decode_tokens; i++) {
       NB_TRY(nb_prefill(s, m, kv, ids + context + i, 1, err));
       nb_logits(s, m, &row, 1, logits);
     }
-    double t = now() - start;
+    double t = nb_clock() - start;
     nb_kv_truncate(kv, context);
     *per_s = fmax(*per_s, (double)o->decode_tokens / t);
     spent += t;

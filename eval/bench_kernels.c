@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench.h"
+#include "clock.h"
 #include "generate.h"
 #include "mem.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { TOKENS = 512, HEAD_DIM = 96, KEYS = 2048, QUERIES = 32 };
 static const double MIN_SECONDS = 0.2;
@@ -23,19 +23,13 @@ typedef struct bench_data {
   size_t weight_bytes;
 } bench_data;
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Seconds a call: the best of batches that together take MIN_SECONDS. */
 static double time_calls(void (*call)(bench_data *, void *), bench_data *d, void *arg) {
   double best = INFINITY, spent = 0;
   for (int i = 0; i < 3 || spent < MIN_SECONDS; i++) {
-    double start = now();
+    double start = nb_clock();
     call(d, arg);
-    double t = now() - start;
+    double t = nb_clock() - start;
     best = fmin(best, t);
     spent += t;
   }

@@ -153,11 +153,6 @@ static nb_status adjust_subjects(nb_comparison *c, nb_err *err) {
   return st;
 }
 
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static nb_status resample(nb_comparison *c, const nb_compare_opts *o, nb_err *err) {
   double *x, level = 1 - 2 * o->alpha;
   uint32_t *cluster = NULL;
@@ -172,7 +167,7 @@ static nb_status resample(nb_comparison *c, const nb_compare_opts *o, nb_err *er
                             &c->clustered, err));
   for (size_t i = 0; i < c->n; i++) x[i] = c->pair[i].kl;
   NB_GOTO(nb_bootstrap_mean(x, NULL, c->n, 0, nb_min(reps, 2000), o->seed + 1, level, &c->kl, err));
-  qsort(x, c->n, sizeof *x, by_value);
+  nb_sort_doubles(x, c->n);
   c->kl_median = nb_quantile_sorted(x, c->n, 0.5), c->kl_p90 = nb_quantile_sorted(x, c->n, 0.9);
   c->kl_p99 = nb_quantile_sorted(x, c->n, 0.99), c->kl_max = x[c->n - 1];
 fail:

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "evaluate.h"
 
+#include "clock.h"
 #include "cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
-#include <time.h>
 
 /* ---- preparing ---- */
 
@@ -119,12 +119,6 @@ static nb_status open_journal(const nb_evaluation *e, answering *a, const nb_res
   return NB_OK;
 }
 
-static double seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static nb_status describe_machine(nb_result *r, const nb_evaluation_run *run, nb_err *err) {
   nb_measured *m = &r->measured;
   struct utsname u;
@@ -147,7 +141,7 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
   nb_run_stats stats;
   answering a = {.e = e, .run = run};
   nb_status st;
-  double t0 = seconds();
+  double t0 = nb_clock();
   *out = (nb_result){.protocol = e->protocol, .texts = e->o.texts};
   NB_GOTO(nb_identify(run->name, run->model, run->kv, &out->model, err));
   NB_GOTO(nb_new(&answer, e->n, sizeof *answer, "answers", err));
@@ -162,7 +156,7 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
   out->n = e->n;
   for (size_t i = 0; i < e->n; i++)
     out->row[i] = (nb_row){*e->item[i], answer[i], nb_task_category(&e->task, e->item[i]->subject)};
-  out->measured = (nb_measured){.seconds = seconds() - t0, .prompt_seconds = stats.prompt_seconds,
+  out->measured = (nb_measured){.seconds = nb_clock() - t0, .prompt_seconds = stats.prompt_seconds,
                                 .tokens = stats.tokens, .tokens_alone = stats.tokens_alone, .memory = a.memory,
                                 .kv_bytes = stats.kv_bytes};
   NB_GOTO(describe_machine(out, run, err));

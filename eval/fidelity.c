@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "fidelity.h"
 
+#include "clock.h"
+#include "generate.h"
 #include "mem.h"
 #include "parallel.h"
+#include "stats.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ROWS = 32 }; /* predictions whose logits are held at once */
 
@@ -32,19 +34,6 @@ typedef struct compare_job {
   row *out;
 } compare_job;
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static size_t largest(const float *x, size_t n) {
-  size_t best = 0;
-  for (size_t i = 1; i < n; i++)
-    if (x[i] > x[best]) best = i;
-  return best;
-}
-
 static void compare_rows(void *ctx, size_t begin, size_t end, int thread) {
   const compare_job *j = ctx;
   (void)thread;
@@ -56,24 +45,24 @@ static void compare_rows(void *ctx, size_t begin, size_t end, int thread) {
       kl += exp(p) * (p - (b[v] - lb));
     }
     size_t t = (size_t)j->target[i];
-    j->out[i] = (row){la - a[t], lb - b[t], fmax(kl, 0), largest(a, j->V) == largest(b, j->V)};
+    j->out[i] = (row){la - a[t], lb - b[t], fmax(kl, 0), nb_largest(a, j->V) == nb_largest(b, j->V)};
   }
 }
 
 static nb_status forward(side *x, const int32_t *window, size_t ctx, nb_err *err) {
   nb_kv *kv;
-  double start = now();
+  double start = nb_clock();
   NB_TRY(nb_kv_create(&x->m->config, ctx, x->kv_type, nb_config_long_rope(&x->m->config, ctx), &kv, err));
   nb_status st = nb_prefill(x->s, x->m, kv, window, ctx, err);
   nb_kv_free(kv);
-  x->seconds += now() - start;
+  x->seconds += nb_clock() - start;
   return st;
 }
 
 static void logits(side *x, const size_t *rows, size_t n) {
-  double start = now();
+  double start = nb_clock();
   nb_logits(x->s, x->m, rows, n, x->logits);
-  x->seconds += now() - start;
+  x->seconds += nb_clock() - start;
 }
 
 /* Scores the second half of one window into out (ctx - ctx / 2 rows). */
@@ -92,11 +81,6 @@ static nb_status score_window(side *ref, side *cand, const int32_t *window, size
     nb_parallel_for(nb_session_threads(ref->s), n, 1, compare_rows, &j);
   }
   return NB_OK;
-}
-
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
 }
 
 /* Standard error of the mean of equally long windows' means. */
@@ -126,7 +110,7 @@ static nb_status summarise(const row *r, size_t chunks, size_t half, nb_fidelity
   for (size_t c = 0; c < chunks; c++) out->kl_mean += kl_mean[c] / (double)chunks, out->top1 += top[c] / (double)chunks;
   out->kl_mean_se = standard_error(kl_mean, chunks);
   out->top1_se = standard_error(top, chunks);
-  qsort(kl, n, sizeof *kl, by_value);
+  nb_sort_doubles(kl, n);
   out->kl_median = n % 2 ? kl[n / 2] : (kl[n / 2 - 1] + kl[n / 2]) / 2;
   out->kl_p90 = kl[(n * 90 + 99) / 100 - 1];
   out->kl_p99 = kl[(n * 99 + 99) / 100 - 1];

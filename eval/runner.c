@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "runner.h"
 
+#include "clock.h"
 #include "engine.h"
 #include "parallel.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 /* ---- state ---- */
 
@@ -36,12 +36,6 @@ typedef struct runner {
   nb_err *errors;        /* and why */
   size_t n_group;
 } runner;
-
-static double seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static nb_status fail_in_question(const nb_question *q, nb_status st, nb_err *err) {
   return st == NB_OK ? st : nb_fail_in(err, st, "question %s", q->item->id);
@@ -251,9 +245,9 @@ static void make_questions(void *ctx, size_t begin, size_t end, int thread) {
 }
 
 static nb_status make_and_run_group(runner *r, nb_err *err) {
-  double t0 = seconds();
+  double t0 = nb_clock();
   nb_parallel_for(nb_max(1, (size_t)r->o->threads), r->n_group, 1, make_questions, r);
-  r->stats->prompt_seconds += seconds() - t0;
+  r->stats->prompt_seconds += nb_clock() - t0;
   nb_status st = NB_OK;
   for (size_t g = 0; g < r->n_group && st == NB_OK; g++) {
     st = r->status[g];
@@ -263,9 +257,9 @@ static nb_status make_and_run_group(runner *r, nb_err *err) {
       begin_answer(r, g);
     }
   }
-  t0 = seconds();
+  t0 = nb_clock();
   if (st == NB_OK) st = run_group(r, err);
-  r->stats->model_seconds += seconds() - t0;
+  r->stats->model_seconds += nb_clock() - t0;
   for (size_t g = 0; g < r->n_group; g++)
     if (r->status[g] == NB_OK) nb_question_free(&r->question[g]);
   return st;

@@ -108,6 +108,8 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+void nb_sort_doubles(double *x, size_t n) { qsort(x, n, sizeof *x, by_value); }
+
 double nb_quantile_sorted(const double *x, size_t n, double q) {
   double at = q * (double)(n - 1);
   size_t i = (size_t)at;
@@ -147,7 +149,7 @@ nb_status nb_bootstrap_mean(const double *diff, const uint32_t *cluster, size_t 
   m1 /= (double)reps;
   for (size_t r = 0; r < reps; r++) m2 += (mean[r] - m1) * (mean[r] - m1);
   out->se = reps > 1 ? sqrt(m2 / (double)(reps - 1)) : 0;
-  qsort(mean, reps, sizeof *mean, by_value);
+  nb_sort_doubles(mean, reps);
   out->low = nb_quantile_sorted(mean, reps, (1 - level) / 2);
   out->high = nb_quantile_sorted(mean, reps, (1 + level) / 2);
 fail:

@@ -61,6 +61,9 @@ nb_status nb_adjust_bh(double *p, size_t n, nb_err *err);
 double nb_kl(const double *p, const double *q, size_t n);
 double nb_total_variation(const double *p, const double *q, size_t n);
 
+/* Sorts n numbers, smallest first. */
+void nb_sort_doubles(double *x, size_t n);
+
 /* The q-quantile of sorted x (n > 0), interpolated linearly (type 7). */
 double nb_quantile_sorted(const double *x, size_t n, double q);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "generate.h"
 
+#include "clock.h"
 #include "mem.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 uint64_t nb_rng_next(nb_rng *r) {
   uint64_t z = r->state += 0x9e3779b97f4a7c15u;
@@ -16,7 +16,7 @@ uint64_t nb_rng_next(nb_rng *r) {
 
 double nb_rng_unit(nb_rng *r) { return (double)(nb_rng_next(r) >> 11) * 0x1p-53; }
 
-static size_t largest(const float *x, size_t n) {
+size_t nb_largest(const float *x, size_t n) {
   size_t best = 0;
   for (size_t i = 1; i < n; i++)
     if (x[i] > x[best]) best = i;
@@ -40,7 +40,7 @@ static void sift(const float *p, uint32_t *heap, size_t n, size_t i) {
 /* The tokens leave a heap in falling order until they hold top_p of the probability: the V log V of a sort is
  * not paid for the tail. */
 int32_t nb_sample(float *logits, size_t V, const nb_sampling *s, nb_rng *rng, uint32_t *order) {
-  size_t best = largest(logits, V);
+  size_t best = nb_largest(logits, V);
   if (s->temperature <= 0) return (int32_t)best;
   double total = 0, max = logits[best];
   for (size_t i = 0; i < V; i++) {
@@ -65,12 +65,6 @@ int32_t nb_sample(float *logits, size_t V, const nb_sampling *s, nb_rng *rng, ui
     if (x < 0) return (int32_t)order[i];
   }
   return (int32_t)order[n]; /* rounding: the last of those kept */
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static bool is_end(const nb_config *c, int32_t id) {
@@ -113,12 +107,12 @@ nb_status nb_generate(nb_session *s, const nb_model *m, const int32_t *prompt, s
   NB_GOTO(nb_new(&logits, V, sizeof *logits, "the logits", err));
   NB_GOTO(nb_new(&order, V, sizeof *order, "the sampler", err));
   memcpy(ids, prompt, n_prompt * sizeof *ids);
-  double start = now();
+  double start = nb_clock();
   for (; n < capacity; n++) {
     size_t last;
     NB_GOTO(extend(s, m, &kv, g->kv_type, ids, n, capacity, &last, err));
     nb_logits(s, m, &last, 1, logits);
-    if (n == n_prompt) out->prompt_s = now() - start, start = now();
+    if (n == n_prompt) out->prompt_s = nb_clock() - start, start = nb_clock();
     ids[n] = nb_sample(logits, V, &g->sampling, &rng, order);
     if (!g->ignore_eos && is_end(&m->config, ids[n])) {
       out->ended = true;
@@ -127,7 +121,7 @@ nb_status nb_generate(nb_session *s, const nb_model *m, const int32_t *prompt, s
     out->new_tokens++;
     if (g->token && !g->token(g->ctx, ids[n])) break;
   }
-  out->new_s = now() - start;
+  out->new_s = nb_clock() - start;
   out->kv_bytes = kv ? nb_kv_bytes(kv) : 0;
   st = NB_OK;
 fail:

@@ -19,6 +19,9 @@ typedef struct nb_rng {
 uint64_t nb_rng_next(nb_rng *r);
 double nb_rng_unit(nb_rng *r); /* [0, 1), 53 bits */
 
+/* Where the largest of n > 0 numbers is; the first of equal ones. */
+size_t nb_largest(const float *x, size_t n);
+
 /* Chooses a token from V logits, which are overwritten. order: (V) scratch. */
 int32_t nb_sample(float *logits, size_t V, const nb_sampling *s, nb_rng *rng, uint32_t *order);
 

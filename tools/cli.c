@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "clock.h"
 
 #include "mem.h"
 
@@ -114,11 +115,7 @@ char *cli_seconds_text(char buf[CLI_TEXT], double s) {
   return buf;
 }
 
-double cli_clock(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+double cli_clock(void) { return nb_clock(); }
 
 /* ---- JSON ---- */
 
