@@ -7,6 +7,7 @@
 #include "safetensors.h"
 #include "tokenizer_json.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -78,6 +79,31 @@ void nb_close(nb_opened *o) {
     nb_free(o->files);
   }
   memset(o, 0, sizeof *o);
+}
+
+/* Whether all elements of a tensor are finite; else *at is the first that is not. */
+static bool all_finite(const nb_tensor *t, size_t *at) {
+  enum { PIECE = 1024 };
+  size_t n = t->n_bytes / nb_dtype_bytes(t->dtype);
+  float x[PIECE];
+  for (size_t i = 0; i < n; i += PIECE) {
+    size_t k = nb_min(PIECE, n - i);
+    nb_tensor_floats(t, i, k, x);
+    for (*at = i; *at < i + k; ++*at)
+      if (!isfinite(x[*at - i])) return false;
+  }
+  return true;
+}
+
+nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err) {
+  const nb_safetensors *ck = nb_opened_checkpoint(o);
+  for (size_t i = 0; ck && st == NB_ERR_NUMERIC && i < ck->n_tensors; i++) {
+    const nb_st_tensor *t = &ck->tensors[i];
+    size_t at;
+    if (t->readable && !all_finite(&t->view, &at))
+      return nb_fail_in(err, st, "%s: %s is NaN or infinite at element %zu", ck->shards[t->shard].path, t->name, at);
+  }
+  return st;
 }
 
 nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err) {

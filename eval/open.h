@@ -27,6 +27,10 @@ enum {
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err);
 void nb_close(nb_opened *o);
 
+/* For a failure st with NB_ERR_NUMERIC: when a checkpoint holds a weight that is NaN or infinite, the message names its
+ * file and tensor first. Reads all weights. Returns st. */
+nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err);
+
 /* The tokenizer alone, of a .nbl file, a checkpoint's directory, or a folder with just tokenizer.json. */
 nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err);
 

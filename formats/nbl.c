@@ -20,7 +20,6 @@ struct nb_nbl {
   nb_nbl_tensor *tensor; /* (n) */
   nb_config config;
   cJSON *meta;
-  const char *chat_template;
   const uint8_t *tokenizer;
   size_t tokenizer_bytes;
 };
@@ -134,8 +133,7 @@ static nb_status read_meta(nb_nbl *f, const uint8_t *p, size_t n, nb_err *err) {
   if (!text) return nb_fail(err, NB_ERR_MEMORY, "out of memory reading %s", f->name);
   nb_status st = nb_hf_config_parse(text, strlen(text), f->name, &f->config, err);
   cJSON_free(text);
-  NB_TRY(st);
-  return nb_json_optional_string(f->meta, f->name, "chat_template", &f->chat_template, err);
+  return st;
 }
 
 static nb_status read_header(nb_nbl *f, nb_err *err) {
@@ -266,7 +264,6 @@ nb_status nb_nbl_verify(const nb_nbl *f, int threads, nb_err *err) {
 
 const nb_config *nb_nbl_config(const nb_nbl *f) { return &f->config; }
 const cJSON *nb_nbl_meta(const nb_nbl *f) { return f->meta; }
-const char *nb_nbl_chat_template(const nb_nbl *f) { return f->chat_template; }
 const void *nb_nbl_tokenizer(const nb_nbl *f, size_t *n_bytes) {
   *n_bytes = f->tokenizer_bytes;
   return f->tokenizer;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The .nbl file (FORMAT.md): one file with the configuration, the tokenizer, the chat template and the weights,
+/* The .nbl file (FORMAT.md): one file with the configuration, the tokenizer (with its chat template) and the weights,
  * whose tensors are used where the mapping puts them. */
 #ifndef NB_NBL_H
 #define NB_NBL_H
@@ -68,8 +68,7 @@ void nb_nbl_close(nb_nbl *f);
 nb_status nb_nbl_verify(const nb_nbl *f, int threads, nb_err *err);
 
 const nb_config *nb_nbl_config(const nb_nbl *f);
-const cJSON *nb_nbl_meta(const nb_nbl *f);         /* the metadata object */
-const char *nb_nbl_chat_template(const nb_nbl *f); /* NULL: none */
+const cJSON *nb_nbl_meta(const nb_nbl *f); /* the metadata object */
 const void *nb_nbl_tokenizer(const nb_nbl *f, size_t *n_bytes);
 uint64_t nb_nbl_file_bytes(const nb_nbl *f);
 uint64_t nb_nbl_data_offset(const nb_nbl *f); /* of the first tensor */

@@ -39,17 +39,16 @@ typedef struct items {
   size_t n, *index;        /* (n) the items that are free */
   nb_alloc_option *option; /* (n, NB_ALLOC_FORMATS) */
   uint8_t *pick;           /* (n) */
-  double *kl, *error;      /* by item, all of them */
 } items;
 
-static void items_free(items *t) {
-  nb_free(t->index), nb_free(t->option), nb_free(t->pick), nb_free(t->kl), nb_free(t->error);
-}
+static void items_free(items *t) { nb_free(t->index), nb_free(t->option), nb_free(t->pick); }
 
 static nb_status fill_options(const quantize_job *j, items *t, size_t k, nb_err *err) {
   const nb_config *c = &j->model->model.config;
   size_t i = t->index[k];
-  double error[NB_ALLOC_FORMATS], sensitivity = t->error[i] > 0 ? fmax(t->kl[i], 1e-12) / t->error[i] : 1e-12;
+  const quantize_choice *ch = j->choice;
+  double error[NB_ALLOC_FORMATS];
+  double sensitivity = ch->probe_error[i] > 0 ? fmax(ch->probe_kl[i], 1e-12) / ch->probe_error[i] : 1e-12;
   NB_TRY(nb_alloc_errors(item_matrix(&j->model->model.weights, c, i), j->calib.threads, error, err));
   bool plain = j->fast || i == c->layers * NB_SLOTS || (i > c->layers * NB_SLOTS && !j->calib.calibrate_head);
   for (size_t f = 0; f < NB_ALLOC_FORMATS; f++)
@@ -58,7 +57,7 @@ static nb_status fill_options(const quantize_job *j, items *t, size_t k, nb_err 
   return NB_OK;
 }
 
-static nb_status measure(quantize_job *j, const allocate_opts *o, items *t, nb_err *err) {
+static nb_status measure(quantize_job *j, const allocate_opts *o, nb_err *err) {
   nb_sens_opts so = {.tokens = j->calib.tokens,
                      .max_layers = o->probe_layers,
                      .threads = j->calib.threads,
@@ -68,7 +67,8 @@ static nb_status measure(quantize_job *j, const allocate_opts *o, items *t, nb_e
   so.seq_len = nb_min(want, 128);
   so.n_seqs = so.seq_len ? want / so.seq_len : 0;
   if (so.n_seqs == 0) return nb_fail(err, NB_ERR_ARG, "a budget needs calibration text: give it with --calib");
-  return nb_sens_measure(&j->model->model.config, &j->model->model.weights, &so, t->kl, t->error, err);
+  return nb_sens_measure(&j->model->model.config, &j->model->model.weights, &so, j->choice->probe_kl,
+                         j->choice->probe_error, err);
 }
 
 /* Bytes for the free slices at a number of bits a weight. */
@@ -90,8 +90,6 @@ nb_status allocate_formats(quantize_job *j, const allocate_opts *o, double *pred
   NB_GOTO(nb_new(&t.index, all, sizeof *t.index, "the allocation", err));
   NB_GOTO(nb_new(&t.option, all * NB_ALLOC_FORMATS, sizeof *t.option, "the allocation", err));
   NB_GOTO(nb_new(&t.pick, all, 1, "the allocation", err));
-  NB_GOTO(nb_new(&t.kl, slots + 2, sizeof(double), "the allocation", err));
-  NB_GOTO(nb_new(&t.error, slots + 2, sizeof(double), "the allocation", err));
   uint64_t free_bytes = 0, least = 0;
   for (size_t i = 0; i < all; i++) {
     if (i < slots ? o->fixed_slot[i] : i == slots ? o->fixed_embed : o->fixed_head) continue;
@@ -107,10 +105,14 @@ nb_status allocate_formats(quantize_job *j, const allocate_opts *o, double *pred
                  (unsigned long long)o->budget, (unsigned long long)j->file_bytes);
     goto fail;
   }
-  NB_GOTO(measure(j, o, &t, err));
+  NB_GOTO(measure(j, o, err));
+  for (size_t i = 0; i < slots + 2; i++) j->choice->predicted[i] = -1;
   for (size_t k = 0; k < t.n; k++) NB_GOTO(fill_options(j, &t, k, err));
   NB_GOTO(nb_alloc_pick(t.option, t.n, NB_ALLOC_FORMATS, budget, t.pick, &free_bytes, predicted, err));
-  for (size_t k = 0; k < t.n; k++) *item_format(&j->formats, c, t.index[k]) = nb_alloc_formats[t.pick[k]];
+  for (size_t k = 0; k < t.n; k++) {
+    *item_format(&j->formats, c, t.index[k]) = nb_alloc_formats[t.pick[k]];
+    j->choice->predicted[t.index[k]] = t.option[k * NB_ALLOC_FORMATS + t.pick[k]].loss;
+  }
   st = quantize_size(j, err);
 fail:
   items_free(&t);

@@ -15,8 +15,8 @@ typedef struct allocate_opts {
   const nb_progress *progress; /* in probes */
 } allocate_opts;
 
-/* Fills j->formats. NB_ERR_ARG names the smallest possible size when the budget is below it. *predicted: the sum of the
- * predicted KL divergences. */
+/* Fills j->formats and j->choice. NB_ERR_ARG names the smallest possible size when the budget is below it. *predicted:
+ * the sum of the predicted KL divergences. */
 nb_status allocate_formats(quantize_job *j, const allocate_opts *o, double *predicted, nb_err *err);
 
 /* Text "1.8GiB", "1932735283", or "4.05bpw" of the whole file, as bytes. */

@@ -6,9 +6,12 @@
 #include "jsonl.h"
 #include "mapfile.h"
 #include "progress_cli.h"
+#include "sketch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 enum { MAX_TEXT = 1 << 30, MAX_MESSAGES = 256 };
 
@@ -98,16 +101,80 @@ static nb_status write_text(const nb_opened *m, size_t tokens, size_t seq, uint6
   return st;
 }
 
-nb_status calib_text_read(const char *source, const nb_opened *m, size_t tokens, size_t seq, uint64_t seed,
-                          const cli_common *common, nb_ids *ids, nb_err *err) {
-  if (!strcmp(source, "self")) return write_text(m, tokens, seq, seed, common, ids, err);
-  char *text = NULL;
-  size_t n;
-  NB_TRY(nb_read_file(source, MAX_TEXT, &text, &n, err));
+/* ---- what is remembered ---- */
+
+static void hash_hex(const void *p, size_t n, char out[33]) {
+  XXH128_hash_t h = XXH3_128bits(p, n);
+  snprintf(out, 33, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+}
+
+/* The sketch is of the tokens' text: of what was used and no more, whatever it came from. */
+static nb_status add_sketch(calib_text *t, const nb_tokenizer *tokenizer, nb_err *err) {
+  nb_text text = {0}, digits = {0};
+  nb_sketch sketch = {0};
   nb_status st;
-  if (ends_with(source, ".jsonl") || ends_with(source, ".json"))
-    st = read_chats(source, text, n, m->tokenizer, tokens, ids, err);
-  else st = nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, ids, err);
+  NB_GOTO(nb_tokenizer_decode(tokenizer, t->ids.id, t->ids.n, true, &text, err));
+  NB_GOTO(nb_sketch_make(text.s ? text.s : "", text.n, &sketch, err));
+  NB_GOTO(nb_sketch_print(&sketch, &digits, err));
+  cJSON_AddStringToObject(t->origin, "sketch", digits.s ? digits.s : "");
+fail:
+  nb_text_free(&text), nb_text_free(&digits);
+  nb_sketch_free(&sketch);
+  return st;
+}
+
+static nb_status describe(calib_text *t, const nb_tokenizer *tokenizer, const char *kind, uint64_t seed, nb_err *err) {
+  char hex[33];
+  cJSON_AddStringToObject(t->origin, "kind", kind);
+  if (!strcmp(kind, "self")) cJSON_AddNumberToObject(t->origin, "seed", (double)seed);
+  cJSON_AddNumberToObject(t->origin, "tokens", (double)t->ids.n);
+  cJSON_AddNumberToObject(t->origin, "seq", (double)t->seq);
+  hash_hex(t->ids.id, t->ids.n * sizeof *t->ids.id, hex);
+  cJSON_AddStringToObject(t->origin, "tokens_xxh3", hex);
+  return add_sketch(t, tokenizer, err);
+}
+
+static nb_status read_source(const char *source, const nb_opened *m, size_t tokens, calib_text *out, const char **kind,
+                             nb_err *err) {
+  char *text = NULL, hex[33];
+  size_t n;
+  nb_status st;
+  NB_TRY(nb_read_file(source, MAX_TEXT, &text, &n, err));
+  const char *slash = strrchr(source, '/');
+  hash_hex(text, n, hex);
+  cJSON_AddStringToObject(out->origin, "name", slash ? slash + 1 : source);
+  cJSON_AddNumberToObject(out->origin, "bytes", (double)n);
+  cJSON_AddStringToObject(out->origin, "xxh3", hex);
+  *kind = ends_with(source, ".jsonl") || ends_with(source, ".json") ? "chats" : "text";
+  if (!strcmp(*kind, "chats")) st = read_chats(source, text, n, m->tokenizer, tokens, &out->ids, err);
+  else st = nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, &out->ids, err);
   free(text);
   return st;
+}
+
+nb_status calib_text_read(const char *source, const nb_opened *m, size_t tokens, size_t seq, uint64_t seed,
+                          const cli_common *common, calib_text *out, nb_err *err) {
+  nb_status st;
+  const char *kind = "self";
+  *out = (calib_text){.seq = seq, .origin = cJSON_CreateObject()};
+  if (!strcmp(source, "self")) NB_GOTO(write_text(m, tokens, seq, seed, common, &out->ids, err));
+  else NB_GOTO(read_source(source, m, tokens, out, &kind, err));
+  out->n_seqs = nb_min(out->ids.n, tokens) / seq;
+  if (out->n_seqs == 0)
+    NB_GOTO(nb_fail(err, NB_ERR_ARG,
+                    "%s has %zu tokens, which makes no sequence of %zu: give more text or a smaller "
+                    "--seq",
+                    source, nb_min(out->ids.n, tokens), seq));
+  out->ids.n = out->n_seqs * seq;
+  NB_GOTO(describe(out, m->tokenizer, kind, seed, err));
+  return NB_OK;
+fail:
+  calib_text_free(out);
+  return st;
+}
+
+void calib_text_free(calib_text *t) {
+  nb_ids_free(&t->ids);
+  cJSON_Delete(t->origin);
+  *t = (calib_text){0};
 }

@@ -6,11 +6,21 @@
 #include "cli.h"
 #include "open.h"
 
-/* Fills ids with up to `tokens` ids. source: a text file; a .jsonl or .json file of chats ("messages" or
- * "conversations": role and content), rendered by the model's own template; or "self": sequences of seq tokens that the
- * model writes itself, from its begin token or a random one, at temperature 1 (LLM-QAT, arXiv 2305.17888), which takes
- * as long as generating them does. */
+#include <cJSON.h>
+
+/* Calibration tokens and what is to be remembered about them. */
+typedef struct calib_text {
+  nb_ids ids; /* (n_seqs * seq) */
+  size_t n_seqs, seq;
+  cJSON *origin; /* the provenance's "calibration" (FORMAT.md) */
+} calib_text;
+
+/* Reads up to `tokens` ids as whole sequences of `seq`. source: a text file; a .jsonl or .json file of chats ("messages"
+ * or "conversations": role and content), rendered by the model's own template; or "self": sequences that the model
+ * writes itself, from its begin token or a random one, at temperature 1 (LLM-QAT, arXiv 2305.17888), which takes as
+ * long as generating them does. NB_ERR_ARG: not even one sequence. */
 nb_status calib_text_read(const char *source, const nb_opened *m, size_t tokens, size_t seq, uint64_t seed,
-                          const cli_common *common, nb_ids *ids, nb_err *err);
+                          const cli_common *common, calib_text *out, nb_err *err);
+void calib_text_free(calib_text *t);
 
 #endif

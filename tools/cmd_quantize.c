@@ -101,22 +101,6 @@ static nb_status spend_budget(const options *o, const cli_common *common, quanti
   return st;
 }
 
-/* ---- calibration text ---- */
-
-/* The first `tokens` ids of the text as sequences of seq. */
-static nb_status read_calibration(const options *o, const cli_common *common, const nb_opened *m, nb_ids *ids,
-                                  nb_calib_opts *calib, nb_err *err) {
-  NB_TRY(calib_text_read(o->calib, m, (size_t)o->tokens, (size_t)o->seq, o->seed, common, ids, err));
-  calib->tokens = ids->id;
-  calib->seq_len = (size_t)o->seq;
-  calib->n_seqs = nb_min(ids->n, (size_t)o->tokens) / calib->seq_len;
-  if (calib->n_seqs == 0)
-    return nb_fail(err, NB_ERR_ARG,
-                   "%s has %zu tokens, which makes no sequence of %d: give more text or a smaller --seq", o->calib,
-                   ids->n, o->seq);
-  return NB_OK;
-}
-
 /* ---- reporting ---- */
 
 static cJSON *make_recipe(const options *o) {
@@ -137,9 +121,6 @@ static cJSON *make_recipe(const options *o) {
   cJSON *set = cJSON_AddArrayToObject(r, "set");
   for (size_t i = 0; i < o->set.n; i++) cJSON_AddItemToArray(set, cJSON_CreateString(o->set.items[i]));
   if (o->fast) return r;
-  cJSON_AddNumberToObject(r, "tokens", o->tokens);
-  cJSON_AddNumberToObject(r, "seq", o->seq);
-  if (!strcmp(o->calib, "self")) cJSON_AddNumberToObject(r, "seed", (double)o->seed);
   cJSON_AddNumberToObject(r, "damp", o->damp);
   cJSON_AddNumberToObject(r, "alpha", o->alpha);
   cJSON_AddNumberToObject(r, "sweeps", o->sweeps);
@@ -237,11 +218,47 @@ static int report(const quantize_job *j, const cli_common *common, double second
 
 /* ---- the command ---- */
 
+/* What the statistics come from. */
+static nb_status read_calibration(const options *o, const cli_common *common, quantize_job *j, calib_text *text,
+                                  nb_err *err) {
+  if (!o->calib) return NB_OK;
+  NB_TRY(calib_text_read(o->calib, j->model, (size_t)o->tokens, (size_t)o->seq, o->seed, common, text, err));
+  j->calib.tokens = text->ids.id, j->calib.n_seqs = text->n_seqs, j->calib.seq_len = text->seq;
+  j->origin = text->origin;
+  return NB_OK;
+}
+
+/* Formats from an earlier run that was killed, or by the budget. */
+static nb_status settle_formats(const options *o, const cli_common *common, quantize_job *j, nb_err *err) {
+  const nb_config *c = &j->model->model.config;
+  bool found = false;
+  if (!o->fast) {
+    uint8_t signature[16];
+    quantize_signature(j, signature);
+    NB_TRY(resume_open(o->out, signature, c, &j->formats, j->choice, &found, &j->resume, err));
+    if (found)
+      cli_note(common, "going on after layer %zu of %zu of an earlier run", resume_layers(j->resume), c->layers);
+  }
+  if (!found && has_budget(o)) NB_TRY(spend_budget(o, common, j, err));
+  return o->fast ? NB_OK : resume_begin(j->resume, &j->formats, j->choice, err);
+}
+
+static nb_status new_job(const options *o, quantize_job *j, quantize_choice *choice, nb_err *err) {
+  size_t n = j->model->model.config.layers * NB_SLOTS;
+  NB_TRY(nb_new(&j->formats.slot, n, sizeof(nb_qfmt), "the formats", err));
+  NB_TRY(nb_new(&j->report, n + 2, sizeof(nb_quantised), "the report", err));
+  if (!has_budget(o)) return NB_OK;
+  j->choice = choice;
+  NB_TRY(nb_new(&choice->probe_kl, n + 2, sizeof(double), "the allocation", err));
+  NB_TRY(nb_new(&choice->probe_error, n + 2, sizeof(double), "the allocation", err));
+  return nb_new(&choice->predicted, n + 2, sizeof(double), "the allocation", err);
+}
+
 static nb_status quantize(const options *o, const cli_common *common, const nb_opened *m, nb_err *err) {
-  nb_ids ids = {0};
+  calib_text text = {.n_seqs = 0};
+  quantize_choice choice = {NULL, NULL, NULL};
   nb_status st;
   cli_progress p;
-  const nb_config *c = &m->model.config;
   quantize_job j = {.model = m, .out = o->out, .fast = o->fast};
   j.calib = (nb_calib_opts){.damp = o->damp,
                             .alpha = o->alpha,
@@ -254,21 +271,11 @@ static nb_status quantize(const options *o, const cli_common *common, const nb_o
                             .cpu_features = common->features};
   if (!nb_opened_checkpoint(m))
     return nb_fail(err, NB_ERR_ARG, "this is a .nbl file already: give the directory of a Hugging Face checkpoint");
-  NB_GOTO(nb_new(&j.formats.slot, c->layers * NB_SLOTS, sizeof(nb_qfmt), "the formats", err));
-  NB_GOTO(nb_new(&j.report, c->layers * NB_SLOTS + 2, sizeof(nb_quantised), "the report", err));
-  NB_GOTO(choose_formats(o, c, &j.formats, err));
-  if (o->calib) NB_GOTO(read_calibration(o, common, m, &ids, &j.calib, err));
+  NB_GOTO(new_job(o, &j, &choice, err));
+  NB_GOTO(choose_formats(o, &m->model.config, &j.formats, err));
+  NB_GOTO(read_calibration(o, common, &j, &text, err));
   j.recipe = make_recipe(o);
-  bool found = false;
-  if (!o->fast) {
-    uint8_t signature[16];
-    quantize_signature(&j, signature);
-    NB_GOTO(resume_open(o->out, signature, c, &j.formats, &found, &j.resume, err));
-    if (found)
-      cli_note(common, "going on after layer %zu of %zu of an earlier run", resume_layers(j.resume), c->layers);
-  }
-  if (!found && (has_budget(o))) NB_GOTO(spend_budget(o, common, &j, err));
-  if (!o->fast) NB_GOTO(resume_begin(j.resume, &j.formats, err));
+  NB_GOTO(settle_formats(o, common, &j, err));
   NB_GOTO(quantize_size(&j, err));
   char size[CLI_TEXT];
   cli_note(common, "%s will have %llu bytes (%s)", o->out, (unsigned long long)j.file_bytes,
@@ -281,11 +288,12 @@ static nb_status quantize(const options *o, const cli_common *common, const nb_o
   if (st == NB_OK && report(&j, common, cli_clock() - began)) st = NB_ERR_MEMORY;
 fail:
   resume_close(j.resume, st == NB_OK);
-  nb_ids_free(&ids);
+  calib_text_free(&text);
   cJSON_Delete(j.recipe);
   nb_free(j.formats.slot);
   nb_free(j.report);
-  return st;
+  nb_free(choice.probe_kl), nb_free(choice.probe_error), nb_free(choice.predicted);
+  return nb_opened_explain(m, st, err);
 }
 
 int cmd_quantize(int argc, char **argv) {

@@ -5,9 +5,9 @@
 #include "mem.h"
 #include "nbl.h"
 #include "parallel.h"
-#include "safetensors.h"
 #include "text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,65 +32,103 @@ static const char *base_name(const char *path) {
 
 /* ---- metadata ---- */
 
-static cJSON *source_list(const nb_safetensors *st, const nb_hash *hash) {
+nb_status quantize_sources(const quantize_job *j, cJSON **out, nb_err *err) {
+  const nb_safetensors *st = nb_opened_checkpoint(j->model);
   cJSON *list = cJSON_CreateArray();
   for (size_t i = 0; i < st->n_shards; i++) {
     char hex[33];
-    for (int b = 0; b < 16; b++) snprintf(hex + 2 * b, 3, "%02x", hash ? hash[i].bytes[b] : 0);
+    nb_hash hash = {{0}};
+    if (j->hash) {
+      nb_status s = nb_safetensors_fingerprint(st, i, j->hash, &hash, err);
+      if (s != NB_OK) return cJSON_Delete(list), s;
+    }
+    for (int b = 0; b < 16; b++) snprintf(hex + 2 * b, 3, "%02x", hash.bytes[b]);
     cJSON *s = cJSON_CreateObject();
     cJSON_AddStringToObject(s, "name", base_name(st->shards[i].path));
     cJSON_AddNumberToObject(s, "bytes", (double)st->shards[i].size);
     cJSON_AddStringToObject(s, "xxh3_128", hex);
     cJSON_AddItemToArray(list, s);
   }
-  return list;
+  *out = list;
+  return NB_OK;
 }
 
-/* hash: of each shard, or NULL for zeros of the same length. */
-static nb_status make_meta(const quantize_job *j, const nb_hash *hash, char **out, nb_err *err) {
+/* A number that always takes 11 characters: the metadata's size is planned before its numbers are known. */
+static void add_fixed(cJSON *list, double x) {
+  char text[32];
+  if (!(x >= 0)) snprintf(text, sizeof text, "%.4e", -1.0);
+  else snprintf(text, sizeof text, "%.5e", x < 1e-98 ? 0 : x > 1e98 ? 1e98 : x);
+  cJSON_AddItemToArray(list, cJSON_CreateRaw(text));
+}
+
+typedef double (*number_of)(const quantize_job *j, size_t i);
+static double plain_loss(const quantize_job *j, size_t i) { return j->report[i].plain; }
+static double final_loss(const quantize_job *j, size_t i) { return j->report[i].loss; }
+static double rows_kept(const quantize_job *j, size_t i) { return (double)j->report[i].fell_back; }
+static double probe_kl(const quantize_job *j, size_t i) { return fmax(j->choice->probe_kl[i], 0); }
+static double probe_error(const quantize_job *j, size_t i) { return j->choice->probe_error[i]; }
+static double predicted(const quantize_job *j, size_t i) { return j->choice->predicted[i]; }
+
+/* The numbers of every matrix; placeholders before the work. */
+static void add_matrices(const quantize_job *j, bool known, cJSON *prov) {
+  static const struct {
+    const char *key;
+    bool budget;
+    number_of number;
+  } list[] = {{"plain_loss", false, plain_loss},     {"loss", false, final_loss},
+              {"rows_kept_plain", false, rows_kept}, {"probe_kl", true, probe_kl},
+              {"probe_error", true, probe_error},    {"predicted_kl", true, predicted}};
+  size_t n = j->model->model.config.layers * NB_SLOTS + 2;
+  if (j->fast && !j->choice) return;
+  cJSON *m = cJSON_AddObjectToObject(prov, "matrices");
+  for (size_t k = 0; k < sizeof list / sizeof *list; k++) {
+    if (list[k].budget ? !j->choice : j->fast) continue;
+    cJSON *a = cJSON_AddArrayToObject(m, list[k].key);
+    for (size_t i = 0; i < n; i++) add_fixed(a, known ? list[k].number(j, i) : 0);
+  }
+}
+
+/* known: the hashes and numbers are; otherwise others of the same length stand for them. */
+static nb_status make_meta(const quantize_job *j, bool known, char **out, nb_err *err) {
   char *config;
   size_t n;
-  NB_TRY(nb_hf_config_print(&j->model->model.config, &config, &n, err));
+  cJSON *sources;
+  NB_TRY(quantize_sources(j, &sources, err));
+  nb_status st = nb_hf_config_print(&j->model->model.config, &config, &n, err);
+  if (st != NB_OK) return cJSON_Delete(sources), st;
   cJSON *meta = cJSON_CreateObject(), *prov = cJSON_CreateObject();
   cJSON_AddItemToObject(meta, "config", cJSON_Parse(config));
   free(config);
-  const char *chat = nb_tokenizer_chat_template(j->model->tokenizer);
-  if (chat[0]) cJSON_AddStringToObject(meta, "chat_template", chat);
-  else cJSON_AddNullToObject(meta, "chat_template");
   cJSON_AddItemToObject(meta, "provenance", prov);
   cJSON_AddStringToObject(prov, "nibble", NB_VERSION);
-  cJSON_AddItemToObject(prov, "sources", source_list(nb_opened_checkpoint(j->model), hash));
+  cJSON_AddItemToObject(prov, "sources", sources);
   cJSON_AddItemToObject(prov, "recipe", cJSON_Duplicate(j->recipe, 1));
+  if (j->origin) cJSON_AddItemToObject(prov, "calibration", cJSON_Duplicate(j->origin, 1));
+  add_matrices(j, known, prov);
   *out = cJSON_PrintUnformatted(meta);
   cJSON_Delete(meta);
   return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory making the metadata");
 }
 
-typedef struct hash_job {
-  const nb_safetensors *st;
-  nb_hash *hash;
-} hash_job;
-
 static void hash_range(void *ctx, size_t begin, size_t end, int thread) {
   (void)thread;
-  hash_job *j = ctx;
-  for (size_t i = begin; i < end; i++) j->hash[i] = nb_safetensors_hash(&j->st->tensors[i]);
+  quantize_job *j = ctx;
+  for (size_t i = begin; i < end; i++)
+    if (!j->hashed[i])
+      j->hash[i] = nb_safetensors_hash(&nb_opened_checkpoint(j->model)->tensors[i]), j->hashed[i] = true;
 }
 
-/* The metadata with the sources' hashes. */
-static nb_status final_meta(const quantize_job *j, char **out, nb_err *err) {
+void quantize_hash(quantize_job *j) {
+  nb_parallel_for(j->calib.threads, nb_opened_checkpoint(j->model)->n_tensors, 1, hash_range, j);
+}
+
+/* Hashes the tensor that `data` lies in, whose pages are in memory now. */
+static void hash_around(quantize_job *j, const void *data) {
   const nb_safetensors *st = nb_opened_checkpoint(j->model);
-  hash_job h = {st, NULL};
-  nb_hash *shard = NULL;
-  nb_status s;
-  NB_TRY(nb_new(&h.hash, st->n_tensors, sizeof *h.hash, "hashes", err));
-  s = nb_new(&shard, st->n_shards, sizeof *shard, "hashes", err);
-  nb_parallel_for(j->calib.threads, st->n_tensors, 1, hash_range, &h);
-  for (size_t i = 0; s == NB_OK && i < st->n_shards; i++) s = nb_safetensors_fingerprint(st, i, h.hash, &shard[i], err);
-  if (s == NB_OK) s = make_meta(j, shard, out, err);
-  nb_free(h.hash);
-  nb_free(shard);
-  return s;
+  for (size_t i = 0; i < st->n_tensors; i++) {
+    const uint8_t *at = st->tensors[i].data, *p = data;
+    if (p >= at && p < at + st->tensors[i].n_bytes) hash_range(j, i, i + 1, 0);
+  }
 }
 
 /* ---- the plan ---- */
@@ -125,7 +163,7 @@ static nb_status plan_make(const quantize_job *j, plan *p, nb_err *err) {
     NB_GOTO(p->source.norm(p->source.ctx, c, i / 2, i == 2 * c->layers ? 2 : (int)(i % 2), &t, err));
     norm[i] = t.dtype;
   }
-  NB_GOTO(make_meta(j, NULL, &p->meta, err));
+  NB_GOTO(make_meta(j, false, &p->meta, err));
   NB_GOTO(nb_tokenizer_save(j->model->tokenizer, &p->tokenizer, err));
   nb_nbl_choices how = {choice(j->formats.embed, &w->embed), choice(j->formats.head, &w->head), slot, norm};
   NB_GOTO(nb_nbl_plan(c, &how, strlen(p->meta), p->tokenizer.n, p->dir, &p->data_offset, &p->file_bytes, err));
@@ -159,22 +197,28 @@ typedef struct sink {
 static nb_status put_norm(sink *s, size_t layer, int which, nb_err *err) {
   nb_tensor t;
   NB_TRY(s->p->source.norm(s->p->source.ctx, &s->j->model->model.config, layer, which, &t, err));
+  hash_around(s->j, t.data);
   return nb_nbl_writer_put(s->w, t.data, t.n_bytes, err);
+}
+
+static const nb_linear *source_of(const sink *s, const nb_quantised *q) {
+  const nb_weights *w = &s->j->model->model.weights;
+  return q->layer >= 0 ? &w->layer[q->layer].w[q->slot] : q->head ? &w->head : &w->embed;
 }
 
 static nb_status put(void *ctx, const nb_quantised *q, nb_err *err) {
   sink *s = ctx;
   const nb_config *c = &s->j->model->model.config;
+  size_t i = q->layer >= 0 ? (size_t)q->layer * NB_SLOTS + q->slot : c->layers * NB_SLOTS + q->head;
+  nb_quantised *report = &s->j->report[i];
   if (q->layer >= 0 && q->slot == NB_Q) NB_TRY(put_norm(s, (size_t)q->layer, 0, err));
   if (q->layer >= 0 && q->slot == NB_GATE) NB_TRY(put_norm(s, (size_t)q->layer, 1, err));
+  hash_around(s->j, source_of(s, q)->dense.data);
   NB_TRY(nb_nbl_writer_put(s->w, q->data, q->n_bytes, err));
-  if (s->j->resume) NB_TRY(resume_put(s->j->resume, q, err));
+  *report = *q;
+  if (s->j->resume) NB_TRY(resume_put(s->j->resume, report, err));
+  report->data = NULL;
   if (q->layer >= 0 && q->layer + 1 == (int)c->layers && q->slot == NB_DOWN) NB_TRY(put_norm(s, 0, 2, err));
-  if (s->j->report) {
-    size_t i = q->layer >= 0 ? (size_t)q->layer * NB_SLOTS + q->slot : c->layers * NB_SLOTS + q->head;
-    s->j->report[i] = *q;
-    s->j->report[i].data = NULL;
-  }
   return NB_OK;
 }
 
@@ -191,6 +235,7 @@ void quantize_signature(const quantize_job *j, uint8_t out[16]) {
   if (recipe) XXH3_128bits_update(h, recipe, strlen(recipe));
   cJSON_free(recipe);
   XXH3_128bits_update(h, NB_VERSION, strlen(NB_VERSION));
+  XXH3_128bits_update(h, &j->calib.seq_len, sizeof j->calib.seq_len);
   XXH3_128bits_update(h, j->calib.tokens, j->calib.n_seqs * j->calib.seq_len * sizeof(int32_t));
   for (size_t i = 0; i < st->n_shards; i++) {
     struct stat s = {0};
@@ -205,25 +250,38 @@ void quantize_signature(const quantize_job *j, uint8_t out[16]) {
   XXH3_freeState(h);
 }
 
+/* Places for the hashes, unless the caller has taken them already. */
+static nb_status own_hashes(quantize_job *j, bool *own, nb_err *err) {
+  size_t n = nb_opened_checkpoint(j->model)->n_tensors;
+  *own = !j->hash;
+  if (!*own) return NB_OK;
+  NB_TRY(nb_new(&j->hash, n, sizeof *j->hash, "hashes", err));
+  return nb_new(&j->hashed, n, sizeof *j->hashed, "hashes", err);
+}
+
 nb_status quantize_run(quantize_job *j, nb_err *err) {
   const nb_model *m = &j->model->model;
   plan p;
   sink s = {j, &p, NULL};
   nb_status st;
   char *meta = NULL;
+  bool own = false;
   NB_TRY(plan_make(j, &p, err));
   j->file_bytes = p.file_bytes;
+  NB_GOTO(own_hashes(j, &own, err));
   NB_GOTO(nb_nbl_writer_open(j->out, p.dir, p.n, p.meta, strlen(p.meta), p.tokenizer.s, p.tokenizer.n, &s.w, err));
   j->calib.put = put, j->calib.ctx = &s;
   j->calib.resume = j->resume ? resumed : NULL;
   if (j->fast) NB_GOTO(nb_quantise_fast(&m->config, &m->weights, &j->formats, 0, &j->calib, err));
   else NB_GOTO(nb_calibrate(&m->config, &m->weights, &j->formats, &j->calib, err));
-  NB_GOTO(final_meta(j, &meta, err));
+  quantize_hash(j);
+  NB_GOTO(make_meta(j, true, &meta, err));
   NB_GOTO(nb_nbl_writer_meta(s.w, meta, strlen(meta), err));
   st = nb_nbl_writer_commit(s.w, err);
   s.w = NULL;
 fail:
   nb_nbl_writer_abort(s.w);
+  if (own) nb_free(j->hash), nb_free(j->hashed), j->hash = NULL, j->hashed = NULL;
   cJSON_free(meta);
   plan_free(&p);
   return st;

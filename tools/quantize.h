@@ -6,21 +6,37 @@
 #include "calib.h"
 #include "open.h"
 #include "resume.h"
+#include "safetensors.h"
 
 #include <cJSON.h>
+
+/* What the bits were chosen by, for the metadata: (layers * NB_SLOTS + 2) each, the slices, the embedding, the head. */
+typedef struct quantize_choice {
+  double *probe_kl, *probe_error; /* as nb_sens_measure gives them */
+  double *predicted;              /* KL divergence; -1: the format was given */
+} quantize_choice;
 
 typedef struct quantize_job {
   const nb_opened *model; /* a checkpoint, with its tokenizer */
   const char *out;        /* the file */
   nb_formats formats;
-  nb_calib_opts calib;   /* put, resume and ctx are set by quantize_run */
-  bool fast;             /* no calibration: only calib's threads and progress count */
-  struct resume *resume; /* where finished layers are kept, or NULL */
-  cJSON *recipe;         /* how it is done, for the metadata (borrowed) */
-  nb_quantised *report;  /* (layers * NB_SLOTS + 2) filled with what became of each matrix (data is NULL): the slices,
-                          * the   embedding, the head */
-  uint64_t file_bytes;   /* filled by quantize_size */
+  nb_calib_opts calib;     /* put, resume and ctx are set by quantize_run */
+  bool fast;               /* no calibration: only calib's threads and progress count */
+  struct resume *resume;   /* where finished layers are kept, or NULL */
+  cJSON *recipe;           /* how it is done, for the metadata (borrowed) */
+  const cJSON *origin;     /* what it is calibrated on, likewise; NULL: nothing */
+  quantize_choice *choice; /* NULL: no budget */
+  nb_hash *hash;           /* (tensors of the checkpoint) where `hashed`, or NULL: they are taken on the way */
+  bool *hashed;
+  nb_quantised *report;    /* (layers * NB_SLOTS + 2) filled with what became of each matrix (data is NULL): the slices,
+                            * the embedding, the head */
+  uint64_t file_bytes;     /* filled by quantize_size */
 } quantize_job;
+
+/* Hashes the whole checkpoint (j->hash and j->hashed are arrays), each tensor that was not yet. */
+void quantize_hash(quantize_job *j);
+/* The provenance's "sources": name, size and hash of each file. Without j->hash zeros stand for the hashes. */
+nb_status quantize_sources(const quantize_job *j, cJSON **out, nb_err *err);
 
 /* The exact size of the file. */
 nb_status quantize_size(quantize_job *j, nb_err *err);

@@ -2,6 +2,7 @@
 #include "resume.h"
 
 #include "mapfile.h"
+#include "quantize.h"
 #include "text.h"
 
 #include <errno.h>
@@ -11,7 +12,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-static const char magic[8] = "NBLPART1";
+static const char magic[8] = "NBLPART2";
+
+enum { SLICE_HEAD = 24 }; /* losses of plain rounding and of the result; rows kept plain */
 
 struct resume {
   char *path;
@@ -19,13 +22,13 @@ struct resume {
   size_t n_formats, layers, done; /* matrices with a format; layers in all; complete ones */
   char *bytes;                    /* the file as it was found */
   size_t n;
-  size_t *at, *size; /* (layers, NB_SLOTS) where slices are in bytes */
+  size_t *at, *size; /* (layers, NB_SLOTS) where slices are in bytes; SLICE_HEAD bytes of numbers stand before */
   size_t end;        /* of the last complete record */
   FILE *f;
   nb_text record;
 };
 
-static size_t header_bytes(const resume *r) { return sizeof magic + 16 + 3 * r->n_formats; }
+static size_t header_bytes(const resume *r) { return sizeof magic + 16 + (3 + 24) * r->n_formats; }
 
 static nb_status new_resume(const char *path, const nb_config *c, resume **out, nb_err *err) {
   resume *r = calloc(1, sizeof *r);
@@ -49,6 +52,14 @@ static void get_format(const char *p, nb_qfmt *f) {
 
 static void put_format(char *p, nb_qfmt f) { p[0] = (char)f.bits, p[1] = (char)f.table, p[2] = (char)(f.group / 32); }
 
+static void get_choice(const char *p, size_t n, quantize_choice *c) {
+  memcpy(c->probe_kl, p, 8 * n), memcpy(c->probe_error, p + 8 * n, 8 * n), memcpy(c->predicted, p + 16 * n, 8 * n);
+}
+
+static void put_choice(char *p, size_t n, const quantize_choice *c) {
+  memcpy(p, c->probe_kl, 8 * n), memcpy(p + 8 * n, c->probe_error, 8 * n), memcpy(p + 16 * n, c->predicted, 8 * n);
+}
+
 /* Finds the complete records. */
 static void scan(resume *r) {
   nb_cursor c = {(const uint8_t *)r->bytes, r->n, header_bytes(r), false};
@@ -58,6 +69,7 @@ static void scan(resume *r) {
     for (size_t s = 0; s < NB_SLOTS; s++) {
       uint64_t size = nb_cursor_u64(&c);
       r->size[l * NB_SLOTS + s] = (size_t)size;
+      nb_cursor_bytes(&c, SLICE_HEAD);
       r->at[l * NB_SLOTS + s] = c.pos;
       nb_cursor_bytes(&c, (size_t)size);
     }
@@ -70,7 +82,7 @@ static void scan(resume *r) {
 }
 
 nb_status resume_open(const char *path, const uint8_t signature[16], const nb_config *c, nb_formats *formats,
-                      bool *found, resume **out, nb_err *err) {
+                      quantize_choice *choice, bool *found, resume **out, nb_err *err) {
   *found = false;
   nb_status st = new_resume(path, c, out, err);
   resume *r = *out;
@@ -91,6 +103,7 @@ nb_status resume_open(const char *path, const uint8_t signature[16], const nb_co
     get_format(r->bytes + 24 + 3 * i, i < c->layers * NB_SLOTS    ? &formats->slot[i]
                                       : i == c->layers * NB_SLOTS ? &formats->embed
                                                                   : &formats->head);
+  if (choice) get_choice(r->bytes + 24 + 3 * r->n_formats, r->n_formats, choice);
   scan(r);
   *found = true;
   if (truncate(r->path, (off_t)r->end) || !(r->f = fopen(r->path, "ab"))) {
@@ -104,9 +117,9 @@ fail:
   return st;
 }
 
-nb_status resume_begin(resume *r, const nb_formats *formats, nb_err *err) {
+nb_status resume_begin(resume *r, const nb_formats *formats, const quantize_choice *choice, nb_err *err) {
   if (r->f) return NB_OK;
-  char *head = malloc(header_bytes(r));
+  char *head = calloc(1, header_bytes(r));
   if (!head) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
   memcpy(head, magic, 8);
   memcpy(head + 8, r->signature, 16);
@@ -114,6 +127,7 @@ nb_status resume_begin(resume *r, const nb_formats *formats, nb_err *err) {
     put_format(head + 24 + 3 * i, i < r->n_formats - 2    ? formats->slot[i]
                                   : i == r->n_formats - 2 ? formats->embed
                                                           : formats->head);
+  if (choice) put_choice(head + 24 + 3 * r->n_formats, r->n_formats, choice);
   r->f = fopen(r->path, "wb");
   bool ok = r->f && fwrite(head, header_bytes(r), 1, r->f) == 1 && fflush(r->f) == 0;
   free(head);
@@ -133,10 +147,21 @@ static nb_status append_u64(nb_text *t, uint64_t v, nb_err *err) {
   return nb_text_append(t, b, 8, err);
 }
 
-nb_status resume_put(resume *r, const nb_quantised *q, nb_err *err) {
-  if (q->layer < 0 || (size_t)q->layer < r->done) return NB_OK;
+nb_status resume_put(resume *r, nb_quantised *q, nb_err *err) {
+  if (q->layer < 0) return NB_OK;
+  if ((size_t)q->layer < r->done) {
+    const char *p = r->bytes + r->at[(size_t)q->layer * NB_SLOTS + q->slot] - SLICE_HEAD;
+    uint64_t rows;
+    memcpy(&q->plain, p, 8), memcpy(&q->loss, p + 8, 8), memcpy(&rows, p + 16, 8);
+    q->fell_back = (size_t)rows;
+    return NB_OK;
+  }
+  uint64_t rows = q->fell_back;
   if (q->slot == NB_Q) nb_text_clear(&r->record);
   NB_TRY(append_u64(&r->record, q->n_bytes, err));
+  NB_TRY(nb_text_append(&r->record, (const char *)&q->plain, 8, err));
+  NB_TRY(nb_text_append(&r->record, (const char *)&q->loss, 8, err));
+  NB_TRY(append_u64(&r->record, rows, err));
   NB_TRY(nb_text_append(&r->record, q->data, q->n_bytes, err));
   if (q->slot != NB_DOWN) return NB_OK;
   NB_TRY(append_u64(&r->record, XXH3_64bits(r->record.s, r->record.n), err));
