@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "cpu.h"
+#include "overlap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,9 +136,19 @@ static nb_status describe_machine(nb_result *r, const nb_evaluation_run *run, nb
   return m->cpu && m->system ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
 }
 
+nb_status nb_evaluation_overlap(const nb_evaluation *e, const nb_opened *m, const char *name, bool *found,
+                                size_t *count, nb_err *err) {
+  nb_sketch sketch;
+  NB_TRY(nb_overlap_sketch(m, name, &sketch, err));
+  nb_status st = nb_overlap_items(&sketch, e->item, e->n, found, count, err);
+  nb_sketch_free(&sketch);
+  return st;
+}
+
 nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *run, nb_result *out, nb_err *err) {
   nb_answer *answer = NULL;
-  bool *done = NULL;
+  bool *done = NULL, *seen = NULL;
+  size_t n_seen;
   nb_run_stats stats;
   answering a = {.e = e, .run = run};
   nb_status st;
@@ -146,6 +157,8 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
   NB_GOTO(nb_identify(run->name, run->model, run->kv, &out->model, err));
   NB_GOTO(nb_new(&answer, e->n, sizeof *answer, "answers", err));
   NB_GOTO(nb_new(&done, e->n, sizeof *done, "answers", err));
+  NB_GOTO(nb_new(&seen, e->n, sizeof *seen, "answers", err));
+  NB_GOTO(nb_evaluation_overlap(e, run->model, run->name, seen, &n_seen, err));
   nb_memory_sample(&a.memory, 0);
   NB_GOTO(open_journal(e, &a, out, answer, done, err));
   nb_run_opts ro = {.plain = e->o.plain, .alone = run->alone, .kv = run->kv, .threads = run->threads,
@@ -155,17 +168,17 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
   if (!(out->row = calloc(e->n, sizeof *out->row))) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "out of memory: answers"));
   out->n = e->n;
   for (size_t i = 0; i < e->n; i++)
-    out->row[i] = (nb_row){*e->item[i], answer[i], nb_task_category(&e->task, e->item[i]->subject)};
+    out->row[i] = (nb_row){*e->item[i], answer[i], nb_task_category(&e->task, e->item[i]->subject), seen[i]};
   out->measured = (nb_measured){.seconds = nb_clock() - t0, .prompt_seconds = stats.prompt_seconds,
                                 .tokens = stats.tokens, .tokens_alone = stats.tokens_alone, .memory = a.memory,
                                 .kv_bytes = stats.kv_bytes};
   NB_GOTO(describe_machine(out, run, err));
   nb_journal_close(a.journal, false);
-  nb_free(answer), nb_free(done);
+  nb_free(answer), nb_free(done), nb_free(seen);
   return NB_OK;
 fail:
   nb_journal_close(a.journal, false);
-  nb_free(answer), nb_free(done);
+  nb_free(answer), nb_free(done), nb_free(seen);
   nb_result_free(out);
   return st;
 }

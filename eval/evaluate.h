@@ -48,6 +48,11 @@ typedef struct nb_evaluation_run {
   void *ctx;
 } nb_evaluation_run;
 
+/* Which of the questions share text with what the model was calibrated on (overlap.h): found (n) may be NULL. name: of
+ * the model, for messages. */
+nb_status nb_evaluation_overlap(const nb_evaluation *e, const nb_opened *m, const char *name, bool *found,
+                                size_t *count, nb_err *err);
+
 /* Runs one model over the questions. The result borrows from e, run->name and the model. nb_result_free releases. */
 nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *run, nb_result *out, nb_err *err);
 

@@ -17,6 +17,12 @@ static void hex(XXH128_hash_t h, char out[NB_HASH_TEXT]) {
   snprintf(out, NB_HASH_TEXT, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
 }
 
+size_t nb_result_calibrated_on(const nb_result *r) {
+  size_t n = 0;
+  for (size_t i = 0; i < r->n; i++) n += r->row[i].calibrated_on;
+  return n;
+}
+
 void nb_result_prompts_hash(const nb_result *r, char out[NB_HASH_TEXT]) {
   XXH128_hash_t h = {0, 0};
   for (size_t i = 0; i < r->n; i++) { /* a chain: each row's hash with what came before */

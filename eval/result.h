@@ -49,6 +49,7 @@ typedef struct nb_row {
   nb_item item;      /* id, subject, choices' number, correct, answer; question and choice only where `texts` */
   nb_answer answer;
   const char *category;
+  bool calibrated_on; /* the model's calibration text has ten words in a row of it (overlap.h) */
 } nb_row;
 
 typedef struct nb_result {
@@ -64,6 +65,8 @@ typedef struct nb_result {
 
 void nb_result_free(nb_result *r);
 
+/* Rows that the model was calibrated on. */
+size_t nb_result_calibrated_on(const nb_result *r);
 /* XXH3-128 of the rows' prompts, as hex. */
 void nb_result_prompts_hash(const nb_result *r, char out[NB_HASH_TEXT]);
 /* Of the items: id, subject, question, choices, right ones. */

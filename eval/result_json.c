@@ -126,6 +126,7 @@ static void write_row(nb_jsonout *j, const nb_result *r, const nb_row *row) {
   nb_jsonout_u64(j, "tokens", a->n_tokens);
   snprintf(prompt, sizeof prompt, "%016llx", (unsigned long long)a->prompt_hash);
   nb_jsonout_string(j, "prompt_xxh3", prompt);
+  if (row->calibrated_on) nb_jsonout_bool(j, "calibrated_on", true);
   if (r->texts) {
     nb_jsonout_string(j, "question", row->item.question);
     nb_jsonout_open(j, "choices", '[');
@@ -175,6 +176,7 @@ nb_status nb_result_write(const nb_result *r, nb_text *out, nb_err *err) {
   nb_jsonout_u64(&j, "format_version", NB_RESULT_VERSION);
   write_protocol(&j, r);
   write_model(&j, &r->model);
+  nb_jsonout_u64(&j, "calibrated_on", nb_result_calibrated_on(r));
   NB_TRY(write_summary(&j, r));
   nb_jsonout_open(&j, "answers", '[');
   for (size_t i = 0; i < r->n; i++) write_row(&j, r, &r->row[i]);
@@ -354,6 +356,7 @@ static nb_status read_row(reader *rd, const cJSON *o, nb_row *row) {
   if (strlen(prompt) != 16 || strspn(prompt, "0123456789abcdef") != 16)
     return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"prompt_xxh3\" is no hash of 16 hexadecimal digits", rd->where);
   a->prompt_hash = strtoull(prompt, NULL, 16);
+  NB_TRY(nb_json_optional_bool(o, rd->where, "calibrated_on", &row->calibrated_on, rd->err));
   return read_texts(rd, o, it);
 }
 

@@ -51,16 +51,6 @@ void nb_mapfile_close(nb_mapfile *m) {
   *m = (nb_mapfile){0};
 }
 
-void nb_mapfile_advise(const nb_mapfile *m, size_t offset, size_t n, nb_advice advice) {
-  static const int flags[] = {MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED};
-  size_t page = (size_t)sysconf(_SC_PAGESIZE);
-  if (offset >= m->size) return;
-  size_t begin = offset, end = offset + nb_min(n, m->size - offset);
-  begin = advice == NB_ADVISE_DONTNEED ? nb_round_up(begin, page) : begin / page * page;
-  if (advice == NB_ADVISE_DONTNEED && end != m->size) end = end / page * page;
-  if (begin < end) (void)madvise((void *)(uintptr_t)(m->data + begin), end - begin, flags[advice]);
-}
-
 nb_status nb_read_file(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err) {
   int fd;
   size_t size, have = 0;

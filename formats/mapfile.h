@@ -25,16 +25,6 @@ nb_status nb_mapfile_open(const char *path, nb_mapfile *out, nb_err *err);
 /* Unmaps; a zeroed nb_mapfile is fine. Leaves *m zeroed. */
 void nb_mapfile_close(nb_mapfile *m);
 
-typedef enum nb_advice {
-  NB_ADVISE_SEQUENTIAL, /* will be read once, front to back */
-  NB_ADVISE_WILLNEED,   /* read ahead now */
-  NB_ADVISE_DONTNEED    /* drop from this process's memory; read again from the file when touched */
-} nb_advice;
-
-/* Advises the system about the bytes [offset, offset + n), clipped to the file. DONTNEED covers only the
- * pages that lie wholly inside, the others every page touched. Advice that fails is ignored. */
-void nb_mapfile_advise(const nb_mapfile *m, size_t offset, size_t n, nb_advice advice);
-
 /* Reads a whole regular file of at most max_bytes into memory, with a NUL behind it that *n does not
  * count. May be empty. The caller frees *out with free. */
 nb_status nb_read_file(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err);

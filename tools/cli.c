@@ -43,6 +43,13 @@ void cli_note(const cli_common *c, const char *fmt, ...) {
   va_end(ap);
 }
 
+void cli_warn(const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  message("warning: ", NULL, fmt, ap);
+  va_end(ap);
+}
+
 /* ---- the nearest word ---- */
 
 /* Edit distance with swaps of neighbours; words of at most 31 bytes. */

@@ -147,6 +147,8 @@ int cli_usage(const cli_command *c, const char *fmt, ...) __attribute__((format(
 int cli_fail(nb_status st, const nb_err *err);
 /* "nibble: note: MESSAGE" unless --quiet. */
 void cli_note(const cli_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* "nibble: warning: MESSAGE", also with --quiet: the results may mislead. */
+void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The word of a list that is nearest to `word` by edit distance, or NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *list, size_t n);

@@ -71,6 +71,15 @@ static nb_status load(const options *o, const cli_common *common, const char *na
   return nb_session_create(&m->model.model.config, &so, &m->session, err);
 }
 
+/* A score on text that the bits were fitted to says little. */
+static nb_status warn_of_overlap(const nb_evaluation *e, const loaded *m, nb_err *err) {
+  size_t n;
+  NB_TRY(nb_evaluation_overlap(e, &m->model, m->name, NULL, &n, err));
+  if (n)
+    cli_warn("%s was calibrated on text of %zu of the %zu questions: its score is not to be trusted", m->name, n, e->n);
+  return NB_OK;
+}
+
 static nb_status answer(const options *o, const cli_common *common, const nb_evaluation *e, const loaded *m,
                         nb_result *out, nb_err *err) {
   cli_progress p;
@@ -201,6 +210,7 @@ static nb_status run_all(const options *o, const cli_common *common, nb_evaluati
   if (o->against) NB_GOTO(nb_result_load(o->against, &base, err));
   if (o->against) NB_GOTO(nb_compare_protocols(&base.protocol, &e->protocol, err));
   for (size_t i = 0; i < n; i++) NB_GOTO(load(o, common, args->items[i], &model[i], err));
+  for (size_t i = 0; i < n; i++) NB_GOTO(warn_of_overlap(e, &model[i], err));
   if (o->sequential) {
     st = run_sequentially(o, common, e, &model[0], &base, verdict, err);
     goto fail;

@@ -5,6 +5,7 @@
 #include "fidelity.h"
 #include "mapfile.h"
 #include "open.h"
+#include "overlap.h"
 #include "progress_cli.h"
 
 #include <cJSON.h>
@@ -36,6 +37,19 @@ static nb_status leading_token(const nb_opened *m, int32_t *bos, nb_err *err) {
   return st;
 }
 
+/* The windows that stand in a model's calibration text, with a warning when there are some. */
+static nb_status count_overlap(const nb_opened *m, const char *name, const nb_tokenizer *t, const nb_ids *ids,
+                               size_t windows, size_t ctx, size_t *count, nb_err *err) {
+  nb_sketch sketch;
+  NB_TRY(nb_overlap_sketch(m, name, &sketch, err));
+  nb_status st = nb_overlap_windows(&sketch, t, ids->id, windows, ctx, count, err);
+  nb_sketch_free(&sketch);
+  if (st == NB_OK && *count)
+    cli_warn("%s was calibrated on text of %zu of the %zu windows: it looks better here than it is", name, *count,
+             windows);
+  return st;
+}
+
 static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o) {
   printf("%zu windows of %zu tokens, %zu predictions scored\n\n", f->chunks, o->ctx, f->scored);
   printf("perplexity     reference %.4f   candidate %.4f   (ratio %.4f)\n", f->ref_ppl, f->cand_ppl,
@@ -47,10 +61,13 @@ static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o) {
          (double)(f->chunks * o->ctx) / f->cand_seconds);
 }
 
-static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const char *ref, const char *cand) {
+static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const char *names[2],
+                      const size_t overlap[2]) {
   cJSON *j = cJSON_CreateObject();
-  cJSON_AddStringToObject(j, "reference", ref);
-  cJSON_AddStringToObject(j, "candidate", cand);
+  cJSON_AddStringToObject(j, "reference", names[0]);
+  cJSON_AddStringToObject(j, "candidate", names[1]);
+  cJSON_AddNumberToObject(j, "ref_calibrated_on", (double)overlap[0]);
+  cJSON_AddNumberToObject(j, "calibrated_on", (double)overlap[1]);
   const struct { const char *name; double value; } number[] = {
       {"ctx", (double)o->ctx}, {"chunks", (double)f->chunks}, {"scored", (double)f->scored}, {"bos", o->bos},
       {"ref_ppl", f->ref_ppl}, {"cand_ppl", f->cand_ppl}, {"kl_mean", f->kl_mean}, {"kl_mean_se", f->kl_mean_se},
@@ -68,6 +85,7 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
   nb_ids ids = {0};
   cli_progress p;
   nb_fidelity result;
+  size_t overlap[2];
   nb_fidelity_opts fo = {
       .ctx = (size_t)o->ctx, .max_chunks = (size_t)o->chunks, .bos = -1, .ref_kv = ref->kv, .cand_kv = cand->kv};
   nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->ctx, .cpu_features = common->features};
@@ -78,12 +96,17 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
   if (o->bos[0] == 'y' && fo.bos < 0) fo.bos = nb_tokenizer_bos(ref->tokenizer);
   NB_GOTO(nb_session_create(&ref->model.config, &so, &s[0], err));
   NB_GOTO(nb_session_create(&cand->model.config, &so, &s[1], err));
+  size_t windows = ids.n / fo.ctx;
+  if (fo.max_chunks) windows = nb_min(windows, fo.max_chunks);
+  const nb_opened *model[] = {ref, cand};
+  for (int i = 0; i < 2; i++)
+    NB_GOTO(count_overlap(model[i], names[i], ref->tokenizer, &ids, windows, fo.ctx, &overlap[i], err));
   nb_progress cb = cli_progress_begin(&p, common, "comparing", "windows");
   fo.progress = &cb;
   st = nb_fidelity_measure(s[0], &ref->model, s[1], &cand->model, ids.id, ids.n, &fo, &result, err);
   cli_progress_end(&p);
   if (st != NB_OK) goto fail;
-  if (common->json) cli_print_json(as_json(&result, &fo, names[0], names[1]));
+  if (common->json) cli_print_json(as_json(&result, &fo, names, overlap));
   else print_text(&result, &fo);
 fail:
   nb_session_free(s[0]);

@@ -58,6 +58,8 @@ nb_status report_text(const nb_result *r, FILE *f, nb_err *err) {
   double n = (double)s.total.n;
   fprintf(f, "\nmean of subjects %.2f, Brier score %.4f, calibration error %.4f\n", 100 * s.macro, s.total.brier / n,
           nb_scores_ece(&s.total));
+  if (nb_result_calibrated_on(r))
+    fprintf(f, "%zu questions stand in the text that the model was calibrated on\n", nb_result_calibrated_on(r));
   if (r->has_measured) print_measured(r, f);
   nb_summary_free(&s);
   return NB_OK;

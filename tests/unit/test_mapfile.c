@@ -14,11 +14,6 @@ TEST(maps_a_file) {
   CHECK_OK(nb_mapfile_open(path, &m, &err));
   CHECK(m.size == 11 && !memcmp(m.data, "hello\0world", 11));
   CHECK_STR(m.path, path);
-  nb_mapfile_advise(&m, 0, 11, NB_ADVISE_SEQUENTIAL);
-  nb_mapfile_advise(&m, 3, SIZE_MAX, NB_ADVISE_WILLNEED);
-  nb_mapfile_advise(&m, 0, 5, NB_ADVISE_DONTNEED);
-  nb_mapfile_advise(&m, 0, 11, NB_ADVISE_DONTNEED);
-  nb_mapfile_advise(&m, 99, 1, NB_ADVISE_DONTNEED);
   CHECK(!memcmp(m.data, "hello\0world", 11));
   nb_mapfile_close(&m);
   nb_mapfile_close(&m);
