@@ -183,12 +183,14 @@ $(B)/unit/%: tests/unit/%.c tests/test.h $(B)/libnibble.a
 unit: $(UNIT) ## unit tests
 	@$(RUN_ENV) sh tests/run_units.sh $(UNIT)
 
-$(B)/jsonq: tests/jsonq.c | $(NEED)
+# Helpers of the command-line tests.
+HELPERS := $(B)/jsonq $(B)/damage_nbl
+$(HELPERS): $(B)/%: tests/%.c $(B)/libnibble.a
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS_ALL) $< -o $@ $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
 
 .PHONY: cli
-cli: all $(B)/jsonq ## command-line tests (CASE=area/case runs one)
+cli: all $(HELPERS) ## command-line tests (CASE=area/case runs one)
 	@$(RUN_ENV) sh tests/cli/run.sh $(B)/nibble $(CASE)
 
 .PHONY: bench-quality
