@@ -149,6 +149,10 @@ nb_status nb_fidelity_measure(nb_session *ref_s, const nb_model *ref, nb_session
     NB_GOTO(score_window(&a, &b, window, ctx, rows + c * half, err));
     NB_GOTO(nb_progress_step(o->progress, c + 1, chunks, err));
   }
+  for (size_t i = 0; o->window_kl && i < chunks * half; i++) {
+    if (i % half == 0) o->window_kl[i / half] = 0;
+    o->window_kl[i / half] += rows[i].kl / (double)half;
+  }
   NB_GOTO(summarise(rows, chunks, half, out, err));
   out->ref_seconds = a.seconds, out->cand_seconds = b.seconds;
 fail:

@@ -12,6 +12,7 @@ typedef struct nb_fidelity_opts {
   size_t max_chunks; /* windows at most; 0: all whole windows of the text */
   int32_t bos;       /* put in place of each window's first token; -1: no */
   nb_kv_type ref_kv, cand_kv;
+  double *window_kl;           /* (max_chunks) receives the mean divergence of each window; may be NULL */
   const nb_progress *progress; /* counts windows; may be NULL */
 } nb_fidelity_opts;
 

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 # The quality tables: fidelity of quantised files against bytes, and what each method contributes.
 # usage: bench_quality.sh NIBBLE MODEL_DIR CALIBRATION_TEXT MEASURE_TEXT OUT_DIR [targets|ablation]...
-# Each row is made by one quantize command and measured by `nibble kld` on 40 windows of 512 tokens. The formats and
-# methods of the target rows were chosen on a held-out part of the calibration text, never on the measured text.
-# Environment: CHUNKS (40), THREADS (all), KEEP=1 keeps the files, EXTRA (options added to each quantize).
+# targets: each row is made by one quantize command and measured by `nibble kld` on 40 windows of 512 tokens.
+# ablation: one method at a time against the defaults, with the same formats, measured on the end of the calibration
+# text, which no row is calibrated on; defaults are chosen by it, never on the measured text. Its rows are kept in
+# OUT_DIR, and a run that was stopped goes on.
+# Environment: CHUNKS (40, ablation 10), THREADS (all), KEEP=1 keeps the files, EXTRA (options added to each quantize).
 set -eu
 nibble=$1 model=$2 calib=$3 measure=$4 out=$5
 shift 5
@@ -29,32 +31,78 @@ row() {
   [ "${KEEP:-}" ] || rm -f "$file"
 }
 
-printf '| row | MB | linears, bits a weight | time | KL divergence | perplexity | same top token |\n| --- | --- | --- | --- | --- | --- | --- |\n'
+# ---- ablation ----
+
+# The formats of a file's slices as --set options.
+formats() {
+  "$nibble" inspect "$1" --json | tr -d '\n\t ' | sed 's/{"name"/\
+&/g' | sed -n 's/^{"name":"layers\.\([0-9]*\)\.\([a-z]*\)","type":"\([tu][0-9]*g[0-9]*\)".*/--set \1.\2=\3/p'
+}
+
+window_kl() { tr -d '\n\t ' <"$1" | sed -n 's/.*"window_kl":\[\([^]]*\)\].*/\1/p'; }
+
+# ablate NAME OPTIONS...: quantises with the formats in $fixed, unless that was done; prints one line of the table
+ablate() {
+  name=$1 id=$(printf %s "$1" | tr -c 'A-Za-z0-9.' _)
+  shift
+  if [ ! -s "$out/$id.json" ]; then
+    # shellcheck disable=SC2086
+    [ -s "$out/$id.nbl" ] || "$nibble" quantize "$model" -o "$out/$id.nbl" -q $threads --calib "$out/calibrate.txt" \
+      --tokens 8192 --embed t4g128 --head u6g64 $fixed "$@" ${EXTRA:-} >"$out/$id.log" 2>&1 || { cat "$out/$id.log" >&2; exit 1; }
+    # shellcheck disable=SC2086
+    "$nibble" kld "$model" "$out/$id.nbl" --text "$out/held.txt" --chunks "${CHUNKS:-10}" -q $threads --json >"$out/tmp"
+    mv "$out/tmp" "$out/$id.json"
+    [ "${KEEP:-}" ] || [ "$id" = defaults ] || rm -f "$out/$id.nbl"
+  fi
+  { window_kl "$out/defaults.json"; window_kl "$out/$id.json"; } | awk -F, -v name="$name" '
+    NR == 1 { for (i = 1; i <= NF; i++) base[i] = $i; next }
+    { for (i = 1; i <= NF; i++) { mean += $i / NF; diff += ($i - base[i]) / NF; from += base[i] / NF }
+      for (i = 1; i <= NF; i++) { a += ($i - mean) ^ 2; d += ($i - base[i] - diff) ^ 2 }
+      n = NF * (NF - 1)
+      printf "| %s | %.4f +- %.4f | %+.4f +- %.4f | %+.1f %% |\n", name, mean, sqrt(a / n), diff, sqrt(d / n), 100 * diff / from }'
+}
+
+ablation() {
+  cut=$(($(wc -c <"$calib") * 7 / 10))
+  head -c "$cut" "$calib" >"$out/calibrate.txt"
+  tail -c +$((cut + 1)) "$calib" >"$out/held.txt"
+  printf '| row | KL divergence | against the defaults, paired | |\n| --- | --- | --- | --- |\n'
+  fixed="--linear-bpw 4.0"
+  ablate "defaults"
+  fixed=$(formats "$out/defaults.nbl")
+  ablate "alpha 0" --alpha 0
+  ablate "alpha 0.5" --alpha 0.5
+  ablate "no fitted tables" --no-tables
+  ablate "4 sweeps" --sweeps 4
+  ablate "no sweeps" --sweeps 0
+  ablate "damp 0.001" --damp 0.001
+  ablate "damp 0.1" --damp 0.1
+  ablate "sequential in a layer" --sequential
+  ablate "16384 tokens" --tokens 16384
+  ablate "4096 tokens" --tokens 4096
+  ablate "no GPTQ (search and sweeps)" --no-gptq
+  ablate "head not calibrated" --no-head
+  ablate "1 sweep" --sweeps 1
+  uniform=$(printf %s "$fixed" | sed 's/=t/=u/g')
+  all=$fixed fixed=$uniform
+  ablate "uniform codes"
+  fixed="--group 128"
+  ablate "t4g128 everywhere (4.08 bits)"
+  fixed=$all
+}
+
+# ---- the tables ----
+
+targets() {
+  printf '| row | MB | linears, bits a weight | time | KL divergence | perplexity | same top token |\n| --- | --- | --- | --- | --- | --- | --- |\n'
+  row "linears 4.06, rest 8 bits" --calib "$calib" --embed u8g64 --head u8g64 --linear-bpw 4.06
+  row "linears 4.00, embedding 4.1, head 6.2" --calib "$calib" --embed t4g128 --head u6g64 --linear-bpw 4.0
+  row "linears 3.72, embedding 4.1, head 6.2" --calib "$calib" --embed t4g128 --head u6g64 --linear-bpw 3.72
+}
+
 for part in "$@"; do
   case $part in
-  targets)
-    row "linears 4.06, rest 8 bits" --calib "$calib" --embed u8g64 --head u8g64 --linear-bpw 4.06
-    row "linears 4.00, embedding 4.1, head 6.2" --calib "$calib" --embed t4g128 --head u6g64 --linear-bpw 4.0
-    row "linears 3.72, embedding 4.1, head 6.2" --calib "$calib" --embed t4g128 --head u6g64 --linear-bpw 3.72
-    ;;
-  ablation)
-    base="--group 256 --embed u8g64 --head u8g64"
-    # shellcheck disable=SC2086
-    {
-      row "no calibration, uniform codes" $base --codes uniform
-      row "no calibration, tables" $base
-      row "weighted search" $base --calib "$calib" --no-gptq --sweeps 0 --no-tables --alpha 0
-      row "+ fitted tables" $base --calib "$calib" --no-gptq --sweeps 0 --alpha 0
-      row "+ GPTQ" $base --calib "$calib" --sweeps 0 --alpha 0
-      row "+ one sweep" $base --calib "$calib" --sweeps 1 --alpha 0
-      row "+ two sweeps" $base --calib "$calib" --sweeps 2 --alpha 0
-      row "+ asymmetric target 0.25" $base --calib "$calib" --alpha 0.25
-      row "asymmetric target 0.5" $base --calib "$calib" --alpha 0.5
-      row "inputs sequential in a layer" $base --calib "$calib" --sequential
-      row "damping 0.001" $base --calib "$calib" --damp 0.001
-      row "bits allocated" --embed u8g64 --head u8g64 --calib "$calib" --linear-bpw 4.05
-    }
-    ;;
+  targets | ablation) "$part" ;;
   *) echo "bench_quality.sh: '$part' is neither targets nor ablation" >&2; exit 2 ;;
   esac
 done

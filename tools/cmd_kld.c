@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "fidelity.h"
 #include "mapfile.h"
+#include "mem.h"
 #include "open.h"
 #include "overlap.h"
 #include "progress_cli.h"
@@ -75,6 +76,7 @@ static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const cha
       {"top1", f->top1}, {"top1_se", f->top1_se}, {"ref_seconds", f->ref_seconds}, {"cand_seconds", f->cand_seconds}};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     cJSON_AddNumberToObject(j, number[i].name, number[i].value);
+  cJSON_AddItemToObject(j, "window_kl", cJSON_CreateDoubleArray(o->window_kl, (int)f->chunks));
   return j;
 }
 
@@ -94,6 +96,9 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
   NB_GOTO(read_ids(o, ref, &ids, err));
   if (o->bos[0] != 'n') NB_GOTO(leading_token(ref, &fo.bos, err));
   if (o->bos[0] == 'y' && fo.bos < 0) fo.bos = nb_tokenizer_bos(ref->tokenizer);
+  size_t whole = nb_max(1, ids.n / fo.ctx);
+  fo.max_chunks = fo.max_chunks ? nb_min(fo.max_chunks, whole) : whole;
+  NB_GOTO(nb_new(&fo.window_kl, fo.max_chunks, sizeof *fo.window_kl, "the windows", err));
   NB_GOTO(nb_session_create(&ref->model.config, &so, &s[0], err));
   NB_GOTO(nb_session_create(&cand->model.config, &so, &s[1], err));
   size_t windows = ids.n / fo.ctx;
@@ -111,6 +116,7 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
 fail:
   nb_session_free(s[0]);
   nb_session_free(s[1]);
+  nb_free(fo.window_kl);
   nb_ids_free(&ids);
   return st;
 }
