@@ -57,7 +57,7 @@ static nb_status fill_options(const quantize_job *j, items *t, size_t k, nb_err 
   return NB_OK;
 }
 
-static nb_status measure(quantize_job *j, const allocate_opts *o, nb_err *err) {
+nb_status allocate_measure(quantize_job *j, const allocate_opts *o, nb_err *err) {
   nb_sens_opts so = {.tokens = j->calib.tokens,
                      .max_layers = o->probe_layers,
                      .threads = j->calib.threads,
@@ -105,7 +105,7 @@ nb_status allocate_formats(quantize_job *j, const allocate_opts *o, double *pred
                  (unsigned long long)o->budget, (unsigned long long)j->file_bytes);
     goto fail;
   }
-  NB_GOTO(measure(j, o, err));
+  if (!o->measured) NB_GOTO(allocate_measure(j, o, err));
   for (size_t i = 0; i < slots + 2; i++) j->choice->predicted[i] = -1;
   for (size_t k = 0; k < t.n; k++) NB_GOTO(fill_options(j, &t, k, err));
   NB_GOTO(nb_alloc_pick(t.option, t.n, NB_ALLOC_FORMATS, budget, t.pick, &free_bytes, predicted, err));

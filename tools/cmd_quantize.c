@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble quantize: a Hugging Face checkpoint to one .nbl file. */
 #include "allocate.h"
-#include "calib_text.h"
+#include "calib_file.h"
 #include "cli.h"
 #include "commands.h"
 #include "mem.h"
@@ -13,8 +13,9 @@
 #include <string.h>
 
 typedef struct options {
-  const char *out, *codes, *embed, *head, *calib, *budget, *preset;
-  int bits, group, tokens, seq, sweeps, probe_tokens, probe_layers;
+  const char *out, *codes, *embed, *head, *calib, *stats, *budget, *preset;
+  int bits, group, sweeps;
+  calib_numbers n;
   uint64_t seed;
   double damp, alpha, linear_bpw;
   bool fast, no_gptq, no_tables, no_head, sequential;
@@ -76,8 +77,9 @@ static nb_status spend_budget(const options *o, const cli_common *common, quanti
   const nb_config *c = &j->model->model.config;
   allocate_opts ao = {.fixed_embed = o->embed,
                       .fixed_head = o->head,
-                      .probe_tokens = (size_t)o->probe_tokens,
-                      .probe_layers = (size_t)o->probe_layers};
+                      .probe_tokens = (size_t)o->n.probe_tokens,
+                      .probe_layers = (size_t)o->n.probe_layers,
+                      .measured = o->stats};
   const char *text = o->budget;
   if (o->preset) text = !strcmp(o->preset, "phone") ? "1932735283" : "1800000000";
   if (o->linear_bpw > 0) ao.linear_bpw = o->linear_bpw, ao.fixed_embed = ao.fixed_head = true;
@@ -115,8 +117,8 @@ static cJSON *make_recipe(const options *o) {
   if (o->preset) cJSON_AddStringToObject(r, "preset", o->preset);
   if (has_budget(o)) {
     if (o->linear_bpw > 0) cJSON_AddNumberToObject(r, "linear_bpw", o->linear_bpw);
-    cJSON_AddNumberToObject(r, "probe_tokens", o->probe_tokens);
-    cJSON_AddNumberToObject(r, "probe_layers", o->probe_layers);
+    cJSON_AddNumberToObject(r, "probe_tokens", o->n.probe_tokens);
+    cJSON_AddNumberToObject(r, "probe_layers", o->n.probe_layers);
   }
   cJSON *set = cJSON_AddArrayToObject(r, "set");
   for (size_t i = 0; i < o->set.n; i++) cJSON_AddItemToArray(set, cJSON_CreateString(o->set.items[i]));
@@ -218,11 +220,33 @@ static int report(const quantize_job *j, const cli_common *common, double second
 
 /* ---- the command ---- */
 
+static nb_status read_text(const options *o, const cli_common *common, const quantize_job *j, calib_text *text,
+                           nb_err *err) {
+  return calib_text_read(o->calib, j->model, (size_t)o->n.tokens, (size_t)o->n.seq, o->seed, common, text, err);
+}
+
+/* The sensitivities were measured before. */
+static nb_status take_stored(options *o, const cli_common *common, quantize_job *j, calib_text *text, nb_err *err) {
+  nb_calfile f;
+  nb_status st;
+  calib_text given = {.n_seqs = 0};
+  NB_GOTO(calib_file_load(o->stats, j, &o->n, text, &f, err));
+  if (o->calib) NB_GOTO(read_text(o, common, j, &given, err));
+  if (o->calib) NB_GOTO(calib_file_same_text(o->stats, &f, &given, err));
+  if (j->choice) memcpy(j->choice->probe_kl, f.probe_kl, f.n_matrices * sizeof *f.probe_kl);
+  if (j->choice) memcpy(j->choice->probe_error, f.probe_error, f.n_matrices * sizeof *f.probe_error);
+fail:
+  calib_text_free(&given);
+  nb_calfile_free(&f);
+  return st;
+}
+
 /* What the statistics come from. */
-static nb_status read_calibration(const options *o, const cli_common *common, quantize_job *j, calib_text *text,
+static nb_status read_calibration(options *o, const cli_common *common, quantize_job *j, calib_text *text,
                                   nb_err *err) {
-  if (!o->calib) return NB_OK;
-  NB_TRY(calib_text_read(o->calib, j->model, (size_t)o->tokens, (size_t)o->seq, o->seed, common, text, err));
+  if (o->stats) NB_TRY(take_stored(o, common, j, text, err));
+  calib_numbers_default(&o->n);
+  if (!o->stats && o->calib) NB_TRY(read_text(o, common, j, text, err));
   j->calib.tokens = text->ids.id, j->calib.n_seqs = text->n_seqs, j->calib.seq_len = text->seq;
   j->origin = text->origin;
   return NB_OK;
@@ -254,7 +278,7 @@ static nb_status new_job(const options *o, quantize_job *j, quantize_choice *cho
   return nb_new(&choice->predicted, n + 2, sizeof(double), "the allocation", err);
 }
 
-static nb_status quantize(const options *o, const cli_common *common, const nb_opened *m, nb_err *err) {
+static nb_status quantize(options *o, const cli_common *common, const nb_opened *m, nb_err *err) {
   calib_text text = {.n_seqs = 0};
   quantize_choice choice = {NULL, NULL, NULL};
   nb_status st;
@@ -291,22 +315,15 @@ fail:
   calib_text_free(&text);
   cJSON_Delete(j.recipe);
   nb_free(j.formats.slot);
+  nb_free(j.hash), nb_free(j.hashed);
   nb_free(j.report);
   nb_free(choice.probe_kl), nb_free(choice.probe_error), nb_free(choice.predicted);
   return nb_opened_explain(m, st, err);
 }
 
 int cmd_quantize(int argc, char **argv) {
-  options o = {.codes = "table",
-               .probe_tokens = 256,
-               .probe_layers = 12,
-               .bits = 4,
-               .group = 64,
-               .tokens = 16384,
-               .seq = 512,
-               .sweeps = 2,
-               .damp = 0.01,
-               .alpha = 0.25};
+  options o = {
+      .codes = "table", .n = {-1, -1, -1, -1}, .bits = 4, .group = 64, .sweeps = 2, .damp = 0.01, .alpha = 0.25};
   const cli_opt opts[] = {
       CLI_STRING("out", 'o', "FILE", &o.out, "the file to write (required)"),
       CLI_INT("bits", 'b', "N", 3, 8, &o.bits, "bits a weight of the layers' matrices (4)"),
@@ -320,17 +337,18 @@ int cmd_quantize(int argc, char **argv) {
                  "choose the formats so that the file has at most this size: 1.8GiB, 1800MB, 4.05bpw"),
       CLI_DOUBLE("linear-bpw", 0, "X", 3, 8, &o.linear_bpw, "instead: stored bits a weight of the layers' matrices"),
       CLI_CHOICE("preset", 0, "phone|phone-small", &o.preset, "a budget of 1.8 GiB or of 1.8 GB"),
-      CLI_INT("probe-tokens", 0, "N", 16, 65536, &o.probe_tokens,
+      CLI_INT("probe-tokens", 0, "N", 16, 65536, &o.n.probe_tokens,
               "tokens by which the budget's sensitivities are measured (256)"),
-      CLI_INT("probe-layers", 0, "N", 0, 1024, &o.probe_layers,
+      CLI_INT("probe-layers", 0, "N", 0, 1024, &o.n.probe_layers,
               "layers that are measured, the others interpolated; 0: all (12)"),
       CLI_FLAG("fast", 0, &o.fast, "no calibration: the search for scales only"),
       CLI_STRING(
           "calib", 'c', "FILE", &o.calib,
           "what to calibrate on: a text, chats (.jsonl), or self for text that the model writes; without it --fast"),
+      CLI_STRING("stats", 0, "FILE", &o.stats, "instead: what `nibble calibrate` measured on such a text"),
       CLI_U64("seed", 0, "N", &o.seed, "seed of the text that the model writes (0)"),
-      CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.tokens, "tokens of it to use (16384)"),
-      CLI_INT("seq", 0, "N", 16, 8192, &o.seq, "tokens of a sequence (512)"),
+      CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.n.tokens, "tokens of it to use (16384)"),
+      CLI_INT("seq", 0, "N", 16, 8192, &o.n.seq, "tokens of a sequence (512)"),
       CLI_DOUBLE("damp", 0, "X", 0, 1, &o.damp, "damping of the statistics, as a part of their mean diagonal (0.01)"),
       CLI_DOUBLE("alpha", 0, "X", 0, 1, &o.alpha, "how much of earlier layers' distortion to make good (0.25)"),
       CLI_INT("sweeps", 0, "N", 0, 20, &o.sweeps, "coordinate descent sweeps (2)"),
@@ -354,7 +372,7 @@ int cmd_quantize(int argc, char **argv) {
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   if (!o.out) return cli_usage(&cmd, "-o FILE is missing");
   if (o.group & (o.group - 1)) return cli_usage(&cmd, "--group is 32, 64, 128 or 256");
-  if (!o.calib) o.fast = true;
+  if (!o.calib && !o.stats) o.fast = true;
   nb_err err;
   nb_opened m = {0};
   nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);

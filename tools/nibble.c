@@ -18,7 +18,7 @@ static int cmd_help(int argc, char **argv);
 /* In the order of use. A command is listed once its file has landed. */
 static const command commands[] = {
     {"quantize", cmd_quantize, "convert a checkpoint to one 4-bit file"},
-    // {"calibrate", cmd_calibrate, "collect the statistics that quantize uses"},
+    {"calibrate", cmd_calibrate, "measure once what quantising to several budgets needs"},
     {"verify", cmd_verify, "check a file's structure and checksums"},
     {"inspect", cmd_inspect, "show architecture, tensors, types and bytes"},
     {"diff", cmd_diff, "compare two checkpoints or files tensor by tensor"},

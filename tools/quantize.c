@@ -118,8 +118,16 @@ static void hash_range(void *ctx, size_t begin, size_t end, int thread) {
       j->hash[i] = nb_safetensors_hash(&nb_opened_checkpoint(j->model)->tensors[i]), j->hashed[i] = true;
 }
 
-void quantize_hash(quantize_job *j) {
+static nb_status new_hashes(quantize_job *j, nb_err *err) {
+  size_t n = nb_opened_checkpoint(j->model)->n_tensors;
+  if (!j->hash) NB_TRY(nb_new(&j->hash, n, sizeof *j->hash, "hashes", err));
+  return j->hashed ? NB_OK : nb_new(&j->hashed, n, sizeof *j->hashed, "hashes", err);
+}
+
+nb_status quantize_hash(quantize_job *j, nb_err *err) {
+  NB_TRY(new_hashes(j, err));
   nb_parallel_for(j->calib.threads, nb_opened_checkpoint(j->model)->n_tensors, 1, hash_range, j);
+  return NB_OK;
 }
 
 /* Hashes the tensor that `data` lies in, whose pages are in memory now. */
@@ -250,38 +258,27 @@ void quantize_signature(const quantize_job *j, uint8_t out[16]) {
   XXH3_freeState(h);
 }
 
-/* Places for the hashes, unless the caller has taken them already. */
-static nb_status own_hashes(quantize_job *j, bool *own, nb_err *err) {
-  size_t n = nb_opened_checkpoint(j->model)->n_tensors;
-  *own = !j->hash;
-  if (!*own) return NB_OK;
-  NB_TRY(nb_new(&j->hash, n, sizeof *j->hash, "hashes", err));
-  return nb_new(&j->hashed, n, sizeof *j->hashed, "hashes", err);
-}
-
 nb_status quantize_run(quantize_job *j, nb_err *err) {
   const nb_model *m = &j->model->model;
   plan p;
   sink s = {j, &p, NULL};
   nb_status st;
   char *meta = NULL;
-  bool own = false;
   NB_TRY(plan_make(j, &p, err));
   j->file_bytes = p.file_bytes;
-  NB_GOTO(own_hashes(j, &own, err));
+  NB_GOTO(new_hashes(j, err));
   NB_GOTO(nb_nbl_writer_open(j->out, p.dir, p.n, p.meta, strlen(p.meta), p.tokenizer.s, p.tokenizer.n, &s.w, err));
   j->calib.put = put, j->calib.ctx = &s;
   j->calib.resume = j->resume ? resumed : NULL;
   if (j->fast) NB_GOTO(nb_quantise_fast(&m->config, &m->weights, &j->formats, 0, &j->calib, err));
   else NB_GOTO(nb_calibrate(&m->config, &m->weights, &j->formats, &j->calib, err));
-  quantize_hash(j);
+  NB_GOTO(quantize_hash(j, err));
   NB_GOTO(make_meta(j, true, &meta, err));
   NB_GOTO(nb_nbl_writer_meta(s.w, meta, strlen(meta), err));
   st = nb_nbl_writer_commit(s.w, err);
   s.w = NULL;
 fail:
   nb_nbl_writer_abort(s.w);
-  if (own) nb_free(j->hash), nb_free(j->hashed), j->hash = NULL, j->hashed = NULL;
   cJSON_free(meta);
   plan_free(&p);
   return st;

@@ -26,15 +26,15 @@ typedef struct quantize_job {
   cJSON *recipe;           /* how it is done, for the metadata (borrowed) */
   const cJSON *origin;     /* what it is calibrated on, likewise; NULL: nothing */
   quantize_choice *choice; /* NULL: no budget */
-  nb_hash *hash;           /* (tensors of the checkpoint) where `hashed`, or NULL: they are taken on the way */
+  nb_hash *hash; /* (tensors of the checkpoint) where `hashed`: allocated and filled on the way; the caller frees both */
   bool *hashed;
   nb_quantised *report;    /* (layers * NB_SLOTS + 2) filled with what became of each matrix (data is NULL): the slices,
                             * the embedding, the head */
   uint64_t file_bytes;     /* filled by quantize_size */
 } quantize_job;
 
-/* Hashes the whole checkpoint (j->hash and j->hashed are arrays), each tensor that was not yet. */
-void quantize_hash(quantize_job *j);
+/* Hashes the whole checkpoint, each tensor that was not yet. */
+nb_status quantize_hash(quantize_job *j, nb_err *err);
 /* The provenance's "sources": name, size and hash of each file. Without j->hash zeros stand for the hashes. */
 nb_status quantize_sources(const quantize_job *j, cJSON **out, nb_err *err);
 

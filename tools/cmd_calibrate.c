@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* nibble calibrate: what quantising to several budgets has in common, measured once. */
+#include "allocate.h"
+#include "calib_file.h"
+#include "cli.h"
+#include "commands.h"
+#include "importance.h"
+#include "mem.h"
+#include "outfile.h"
+#include "progress_cli.h"
+
+#include <stdlib.h>
+
+typedef struct options {
+  const char *out, *calib;
+  calib_numbers n;
+  uint64_t seed;
+} options;
+
+static nb_status measure_inputs(const cli_common *common, const quantize_job *j, nb_calfile *f, nb_err *err) {
+  cli_progress p;
+  nb_progress cb = cli_progress_begin(&p, common, "measuring inputs", "sequences");
+  nb_importance_opts o = {.tokens = f->tokens,
+                          .n_seqs = f->n_seqs,
+                          .seq_len = f->seq,
+                          .threads = common->threads,
+                          .cpu_features = common->features,
+                          .progress = &cb};
+  nb_status st = nb_importance_measure(&j->model->model.config, &j->model->model.weights, &o, f->importance, err);
+  cli_progress_end(&p);
+  return st;
+}
+
+static nb_status measure_sensitivities(const options *o, const cli_common *common, quantize_job *j, nb_err *err) {
+  cli_progress p;
+  nb_progress cb = cli_progress_begin(&p, common, "measuring sensitivities", "probes");
+  allocate_opts ao = {
+      .probe_tokens = (size_t)o->n.probe_tokens, .probe_layers = (size_t)o->n.probe_layers, .progress = &cb};
+  nb_status st = allocate_measure(j, &ao, err);
+  cli_progress_end(&p);
+  return st;
+}
+
+/* The metadata; the origin moves into it. */
+static nb_status describe(const options *o, quantize_job *j, calib_text *text, nb_calfile *f, nb_err *err) {
+  cJSON *sources;
+  NB_TRY(quantize_hash(j, err));
+  NB_TRY(quantize_sources(j, &sources, err));
+  f->meta = cJSON_CreateObject();
+  cJSON_AddStringToObject(f->meta, "nibble", NB_VERSION);
+  cJSON_AddItemToObject(f->meta, "sources", sources);
+  cJSON_AddItemToObject(f->meta, "calibration", text->origin);
+  text->origin = NULL;
+  cJSON *probe = cJSON_AddObjectToObject(f->meta, "probe");
+  cJSON_AddNumberToObject(probe, "text_tokens", o->n.tokens);
+  cJSON_AddNumberToObject(probe, "tokens", o->n.probe_tokens);
+  cJSON_AddNumberToObject(probe, "layers", o->n.probe_layers);
+  return probe ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
+}
+
+static nb_status new_file(const nb_config *c, const calib_text *text, nb_calfile *f, nb_err *err) {
+  size_t all = text->n_seqs * text->seq;
+  f->n_seqs = text->n_seqs, f->seq = text->seq;
+  f->n_matrices = c->layers * NB_SLOTS + 2, f->n_inputs = nb_importance_count(c);
+  NB_TRY(nb_new(&f->tokens, all, sizeof *f->tokens, "the tokens", err));
+  memcpy(f->tokens, text->ids.id, all * sizeof *f->tokens);
+  NB_TRY(nb_new(&f->probe_kl, f->n_matrices, sizeof *f->probe_kl, "sensitivities", err));
+  NB_TRY(nb_new(&f->probe_error, f->n_matrices, sizeof *f->probe_error, "sensitivities", err));
+  return nb_new(&f->importance, f->n_inputs, sizeof *f->importance, "importances", err);
+}
+
+static int report(const options *o, const cli_common *common, const nb_calfile *f, double seconds) {
+  char time[CLI_TEXT];
+  if (!common->json) {
+    printf("%s: %zu tokens, %zu matrices, in %s\n", o->out, f->n_seqs * f->seq, f->n_matrices,
+           cli_seconds_text(time, seconds));
+    return 0;
+  }
+  cJSON *r = cJSON_CreateObject();
+  cJSON_AddStringToObject(r, "file", o->out);
+  cJSON_AddNumberToObject(r, "tokens", (double)(f->n_seqs * f->seq));
+  cJSON_AddItemToObject(r, "probe_kl", cJSON_CreateDoubleArray(f->probe_kl, (int)f->n_matrices));
+  cJSON_AddItemToObject(r, "probe_error", cJSON_CreateDoubleArray(f->probe_error, (int)f->n_matrices));
+  cJSON_AddNumberToObject(r, "seconds", seconds);
+  return cli_print_json(r);
+}
+
+static nb_status calibrate(const options *o, const cli_common *common, const nb_opened *m, nb_err *err) {
+  calib_text text = {.n_seqs = 0};
+  nb_calfile f = {.meta = NULL};
+  quantize_job j = {.model = m, .calib = {.threads = common->threads, .cpu_features = common->features}};
+  nb_status st;
+  nb_outfile out;
+  double began = cli_clock();
+  if (!nb_opened_checkpoint(m))
+    return nb_fail(err, NB_ERR_ARG, "this is a .nbl file already: give the directory of a Hugging Face checkpoint");
+  NB_GOTO(nb_outfile_create(o->out, &out, err)); /* a place that cannot be written to is known before the work */
+  nb_outfile_abort(&out);
+  NB_GOTO(calib_text_read(o->calib, m, (size_t)o->n.tokens, (size_t)o->n.seq, o->seed, common, &text, err));
+  NB_GOTO(new_file(&m->model.config, &text, &f, err));
+  quantize_choice choice = {.probe_kl = f.probe_kl, .probe_error = f.probe_error};
+  j.choice = &choice;
+  j.calib.tokens = f.tokens, j.calib.n_seqs = f.n_seqs, j.calib.seq_len = f.seq;
+  NB_GOTO(measure_inputs(common, &j, &f, err));
+  NB_GOTO(measure_sensitivities(o, common, &j, err));
+  NB_GOTO(describe(o, &j, &text, &f, err));
+  NB_GOTO(nb_calfile_save(&f, o->out, err));
+  if (report(o, common, &f, cli_clock() - began)) st = NB_ERR_MEMORY;
+fail:
+  calib_text_free(&text);
+  nb_calfile_free(&f);
+  nb_free(j.hash), nb_free(j.hashed);
+  return nb_opened_explain(m, st, err);
+}
+
+int cmd_calibrate(int argc, char **argv) {
+  options o = {.n = {-1, -1, -1, -1}};
+  calib_numbers_default(&o.n);
+  const cli_opt opts[] = {
+      CLI_STRING("out", 'o', "FILE", &o.out, "the file to write (required)"),
+      CLI_STRING("calib", 'c', "FILE", &o.calib,
+                 "the text, chats (.jsonl), or self for text that the model writes (required)"),
+      CLI_U64("seed", 0, "N", &o.seed, "seed of the text that the model writes (0)"),
+      CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.n.tokens, "tokens of it to use (16384)"),
+      CLI_INT("seq", 0, "N", 16, 8192, &o.n.seq, "tokens of a sequence (512)"),
+      CLI_INT("probe-tokens", 0, "N", 16, 65536, &o.n.probe_tokens, "tokens by which sensitivities are measured (256)"),
+      CLI_INT("probe-layers", 0, "N", 0, 1024, &o.n.probe_layers,
+              "layers that are measured, the others interpolated; 0: all (12)"),
+      CLI_END,
+  };
+  const cli_command cmd = {
+      .name = "calibrate",
+      .args = "DIR --calib FILE -o STATS",
+      .opts = opts,
+      .about =
+          "Measures what does not depend on the budget: how sensitive each matrix of the checkpoint in DIR is, and\n"
+          "how much each input of it matters. `nibble quantize --stats STATS` then writes what it writes with\n"
+          "--calib FILE, for any number of budgets; `nibble diff --stats STATS` weighs errors by it.",
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .min_args = 1,
+      .max_args = 1};
+  cli_common common;
+  cli_args args;
+  if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  if (!o.out) return cli_usage(&cmd, "-o FILE is missing");
+  if (!o.calib) return cli_usage(&cmd, "--calib FILE is missing");
+  nb_err err;
+  nb_opened m = {0};
+  nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);
+  if (st == NB_OK) st = calibrate(&o, &common, &m, &err);
+  nb_close(&m);
+  return st == NB_OK ? 0 : cli_fail(st, &err);
+}
