@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "calib.h"
 
+#include "fold.h"
 #include "mem.h"
 
 #include <stdio.h>
@@ -27,6 +28,7 @@ typedef struct run {
   float *q8_scale;
   int32_t *q8_sum;
   nb_kv *kv[2];          /* for the quantised and the float stream */
+  const nb_layer *norms; /* the layer whose norms are stored, or NULL for the checkpoint's */
   void *coded[NB_SLOTS]; /* the layer's quantised slices */
   size_t coded_bytes[NB_SLOTS];
   uint64_t done, total; /* weights */
@@ -208,6 +210,8 @@ static nb_status solve_slot(run *r, const nb_hess *h, size_t layer, nb_slot s, c
                             nb_err *err) {
   nb_qfmt fmt = r->f->slot[layer * NB_SLOTS + s];
   nb_quantised q = {.layer = (int)layer, .slot = s, .plain = -1, .loss = -1};
+  if (r->norms && s == NB_Q) q.norm = r->norms->attn_norm;
+  if (r->norms && s == NB_GATE) q.norm = r->norms->ffn_norm;
   char what[40];
   nb_qmat_layout l;
   snprintf(what, sizeof what, "layer %zu %s", layer, nb_slot_name(s));
@@ -267,8 +271,8 @@ static nb_status solve_site(run *r, int site, size_t layer, const nb_layer *full
   return st;
 }
 
-static nb_status solve_layer(run *r, size_t layer, nb_err *err) {
-  const nb_layer *full = &r->w->layer[layer];
+/* Solves a layer, which is `full` in full precision. */
+static nb_status solve_layer(run *r, size_t layer, const nb_layer *full, nb_err *err) {
   nb_layer now = *full;
   size_t D = r->c->hidden;
   bool resumed = all_resumed(r, layer, full);
@@ -286,6 +290,34 @@ static nb_status solve_layer(run *r, size_t layer, nb_err *err) {
     NB_TRY(nb_progress_step(r->o->progress, r->done, r->total, err));
   }
   return NB_OK;
+}
+
+/* Changes the layer's inner basis first. A resumed run does this again, to go on with the same bits. */
+static nb_status fold_and_solve_layer(run *r, size_t layer, nb_err *err) {
+  const nb_calib_opts *o = r->o;
+  const nb_qfmt *fmt = r->f->slot + layer * NB_SLOTS;
+  const nb_layer *full = &r->w->layer[layer];
+  if (!o->fold && !o->rotate) return solve_layer(r, layer, full, err);
+  const nb_fold_opts fo = {o->damp, {o->gptq, o->sweeps}, o->fit_tables, o->threads};
+  nb_fold fold = {0};
+  nb_status st = NB_OK;
+  for (int s = 0; s < NB_SLOTS; s++)
+    if (fmt[s].bits == 0)
+      return nb_fail(err, NB_ERR_ARG, "layer %zu %s is left unquantised, which folding does not allow", layer,
+                     nb_slot_name((nb_slot)s));
+  NB_GOTO(nb_fold_create(r->c, full, &fold, err));
+  if (o->rotate) NB_GOTO(nb_fold_rotate(r->c, &fold, err));
+  if (o->fold) {
+    NB_GOTO(collect(r, &fold.layer, &fold.layer, (1u << NB_TAPS) - 1, false, err));
+    NB_GOTO(nb_fold_scale(r->c, &fold, r->H, fmt, &fo, err));
+    for (int i = 0; i < NB_TAPS; i++) nb_free(r->H[i]), nb_free(r->C[i]), r->H[i] = r->C[i] = NULL;
+  }
+  if (o->fold) r->norms = &fold.layer;
+  st = solve_layer(r, layer, &fold.layer, err);
+  r->norms = NULL;
+fail:
+  nb_fold_free(&fold);
+  return st;
 }
 
 /* ---- embedding and head ---- */
@@ -415,7 +447,7 @@ nb_status nb_calibrate(const nb_config *c, const nb_weights *w, const nb_formats
     return nb_fail(err, NB_ERR_ARG, "there is no calibration text: give more of it, or a shorter sequence length");
   NB_GOTO(run_create(&r, err));
   NB_GOTO(solve_embedding(&r, err));
-  for (size_t l = 0; l < c->layers; l++) NB_GOTO(solve_layer(&r, l, err));
+  for (size_t l = 0; l < c->layers; l++) NB_GOTO(fold_and_solve_layer(&r, l, err));
   if (!c->tie_embeddings) NB_GOTO(solve_head(&r, err));
 fail:
   run_free(&r);

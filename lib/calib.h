@@ -22,7 +22,8 @@ typedef struct nb_quantised {
   int layer;
   nb_slot slot;
   bool head;
-  const void *data; /* n_bytes as nb_qmat_plan says; the dense bytes when the matrix is left as it is */
+  const float *norm; /* (D) with q and gate: the norm before them when it is not the checkpoint's; else NULL */
+  const void *data;  /* n_bytes as nb_qmat_plan says; the dense bytes when the matrix is left as it is */
   size_t n_bytes;
   double plain, loss; /* relative to the output's energy: of plain rounding, of the result; -1 when not measured */
   size_t fell_back;   /* rows that kept plain rounding */
@@ -39,6 +40,7 @@ typedef struct nb_calib_opts {
   bool fit_tables; /* a table of its own for each matrix */
   bool sequential; /* within a layer too, inputs come from what is quantised already */
   bool calibrate_head;
+  bool rotate, fold; /* the layers' inner bases: see fold.h; every slice must get a format */
   int threads;
   unsigned cpu_features;
   const nb_progress *progress; /* in weights; may be NULL */

@@ -39,7 +39,7 @@ formats() {
 &/g' | sed -n 's/^{"name":"layers\.\([0-9]*\)\.\([a-z]*\)","type":"\([tu][0-9]*g[0-9]*\)".*/--set \1.\2=\3/p'
 }
 
-window_kl() { tr -d '\n\t ' <"$1" | sed -n 's/.*"window_kl":\[\([^]]*\)\].*/\1/p'; }
+window_kl() { { tr -d '\n\t ' <"$1"; echo; } | sed -n 's/.*"window_kl":\[\([^]]*\)\].*/\1/p'; }
 
 # ablate NAME OPTIONS...: quantises with the formats in $fixed, unless that was done; prints one line of the table
 ablate() {
@@ -78,6 +78,10 @@ ablation() {
   ablate "damp 0.001" --damp 0.001
   ablate "damp 0.1" --damp 0.1
   ablate "sequential in a layer" --sequential
+  ablate "input scales folded (AWQ)" --fold
+  ablate "value heads rotated" --rotate
+  ablate "no GPTQ, no sweeps" --no-gptq --sweeps 0
+  ablate "no GPTQ, no sweeps, folded" --no-gptq --sweeps 0 --fold
   ablate "16384 tokens" --tokens 16384
   ablate "4096 tokens" --tokens 4096
   ablate "no GPTQ (search and sweeps)" --no-gptq

@@ -18,7 +18,7 @@ typedef struct options {
   calib_numbers n;
   uint64_t seed;
   double damp, alpha, linear_bpw;
-  bool fast, no_gptq, no_tables, no_head, sequential;
+  bool fast, no_gptq, no_tables, no_head, sequential, fold, rotate;
   cli_list set;
 } options;
 
@@ -129,6 +129,8 @@ static cJSON *make_recipe(const options *o) {
   cJSON_AddBoolToObject(r, "tables", !o->no_tables);
   cJSON_AddBoolToObject(r, "head_calibrated", !o->no_head);
   cJSON_AddBoolToObject(r, "sequential", o->sequential);
+  cJSON_AddBoolToObject(r, "fold", o->fold);
+  cJSON_AddBoolToObject(r, "rotate", o->rotate);
   return r;
 }
 
@@ -290,6 +292,8 @@ static nb_status quantize(options *o, const cli_common *common, const nb_opened 
                             .gptq = !o->no_gptq,
                             .fit_tables = !o->no_tables,
                             .sequential = o->sequential,
+                            .fold = o->fold,
+                            .rotate = o->rotate,
                             .calibrate_head = !o->no_head,
                             .threads = common->threads,
                             .cpu_features = common->features};
@@ -355,6 +359,8 @@ int cmd_quantize(int argc, char **argv) {
       CLI_FLAG("no-gptq", 0, &o.no_gptq, "without GPTQ: the weighted search and the sweeps only"),
       CLI_FLAG("no-tables", 0, &o.no_tables, "the default tables instead of one fitted to each matrix"),
       CLI_FLAG("no-head", 0, &o.no_head, "the head without calibration"),
+      CLI_FLAG("fold", 0, &o.fold, "scale the linears' inputs to lose less, folded into norms and weights (AWQ)"),
+      CLI_FLAG("rotate", 0, &o.rotate, "rotate the value heads, folded into v and o"),
       CLI_FLAG("sequential", 0, &o.sequential,
                "take each slice's inputs after quantising those before it in its layer"),
       CLI_END,
@@ -373,6 +379,7 @@ int cmd_quantize(int argc, char **argv) {
   if (!o.out) return cli_usage(&cmd, "-o FILE is missing");
   if (o.group & (o.group - 1)) return cli_usage(&cmd, "--group is 32, 64, 128 or 256");
   if (!o.calib && !o.stats) o.fast = true;
+  if (o.fast && (o.fold || o.rotate)) return cli_usage(&cmd, "--fold and --rotate need calibration: --calib FILE");
   nb_err err;
   nb_opened m = {0};
   nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);

@@ -169,7 +169,7 @@ static nb_status plan_make(const quantize_job *j, plan *p, nb_err *err) {
   for (size_t i = 0; i <= 2 * c->layers; i++) {
     nb_tensor t;
     NB_GOTO(p->source.norm(p->source.ctx, c, i / 2, i == 2 * c->layers ? 2 : (int)(i % 2), &t, err));
-    norm[i] = t.dtype;
+    norm[i] = j->calib.fold ? NB_F32 : t.dtype;
   }
   NB_GOTO(make_meta(j, false, &p->meta, err));
   NB_GOTO(nb_tokenizer_save(j->model->tokenizer, &p->tokenizer, err));
@@ -202,11 +202,14 @@ typedef struct sink {
   nb_nbl_writer *w;
 } sink;
 
-static nb_status put_norm(sink *s, size_t layer, int which, nb_err *err) {
+/* changed: (D) what the norm became, or NULL. */
+static nb_status put_norm(sink *s, size_t layer, int which, const float *changed, nb_err *err) {
   nb_tensor t;
   NB_TRY(s->p->source.norm(s->p->source.ctx, &s->j->model->model.config, layer, which, &t, err));
   hash_around(s->j, t.data);
-  return nb_nbl_writer_put(s->w, t.data, t.n_bytes, err);
+  if (!s->j->calib.fold) return nb_nbl_writer_put(s->w, t.data, t.n_bytes, err);
+  const float *norm = changed ? changed : s->j->model->model.weights.norm; /* which is 2 */
+  return nb_nbl_writer_put(s->w, norm, s->j->model->model.config.hidden * sizeof *norm, err);
 }
 
 static const nb_linear *source_of(const sink *s, const nb_quantised *q) {
@@ -219,14 +222,14 @@ static nb_status put(void *ctx, const nb_quantised *q, nb_err *err) {
   const nb_config *c = &s->j->model->model.config;
   size_t i = q->layer >= 0 ? (size_t)q->layer * NB_SLOTS + q->slot : c->layers * NB_SLOTS + q->head;
   nb_quantised *report = &s->j->report[i];
-  if (q->layer >= 0 && q->slot == NB_Q) NB_TRY(put_norm(s, (size_t)q->layer, 0, err));
-  if (q->layer >= 0 && q->slot == NB_GATE) NB_TRY(put_norm(s, (size_t)q->layer, 1, err));
+  if (q->layer >= 0 && q->slot == NB_Q) NB_TRY(put_norm(s, (size_t)q->layer, 0, q->norm, err));
+  if (q->layer >= 0 && q->slot == NB_GATE) NB_TRY(put_norm(s, (size_t)q->layer, 1, q->norm, err));
   hash_around(s->j, source_of(s, q)->dense.data);
   NB_TRY(nb_nbl_writer_put(s->w, q->data, q->n_bytes, err));
   *report = *q;
   if (s->j->resume) NB_TRY(resume_put(s->j->resume, report, err));
   report->data = NULL;
-  if (q->layer >= 0 && q->layer + 1 == (int)c->layers && q->slot == NB_DOWN) NB_TRY(put_norm(s, 0, 2, err));
+  if (q->layer >= 0 && q->layer + 1 == (int)c->layers && q->slot == NB_DOWN) NB_TRY(put_norm(s, 0, 2, NULL, err));
   return NB_OK;
 }
 

@@ -24,6 +24,14 @@ opts="--calib text --tokens 512 --seq 64 --group 32"
   nibble quantize "$TOY" -o c.nbl -q $opts >/dev/null
   cmp a.nbl c.nbl
   [ ! -e c.nbl.part ]
+  # Folded scales and rotations: for any threads too; the file is as good as any.
+  nibble quantize "$TOY" -o h.nbl -q -t 1 $opts --fold --rotate >/dev/null
+  nibble quantize "$TOY" -o i.nbl -q -t 3 $opts --fold --rotate >/dev/null
+  cmp h.nbl i.nbl
+  cmp -s a.nbl h.nbl && exit 1
+  nibble kld "$TOY" a.nbl --text text --ctx 32 --chunks 20 -q --json >a.kld
+  nibble kld "$TOY" h.nbl --text text --ctx 32 --chunks 20 -q --json >h.kld
+  awk -v a="$(jsonq kl_mean <a.kld)" -v h="$(jsonq kl_mean <h.kld)" 'BEGIN { exit !(h < 1.5 * a) }'
   # A budget is met, or refused with the smallest size that is possible.
   nibble quantize "$TOY" -o d.nbl -q $opts --budget 60kB --probe-tokens 64 >/dev/null
   nibble verify d.nbl >/dev/null

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#include "cpu.h"
+#include "fold.h"
+#include "hf_config.h"
+#include "mem.h"
+#include "safetensors.h"
+
+static nb_err err;
+
+enum { T = 48 };
+
+typedef struct fixture {
+  nb_config c;
+  nb_safetensors st;
+  nb_tensor_source tensors;
+  nb_weights w;
+  nb_session *s;
+  nb_kv *kv;
+  int32_t text[T];
+  float *H[NB_TAPS]; /* of the last run */
+} fixture;
+
+static nb_status open_fixture(fixture *x) {
+  memset(x, 0, sizeof *x);
+  const char *dir = "tests/golden/model/gqa_f16";
+  nb_weight_source src;
+  nb_session_opts so = {.threads = 1, .max_tokens = T, .cpu_features = nb_cpu_detect()};
+  NB_TRY(nb_hf_config_read(dir, &x->c, &err));
+  NB_TRY(nb_safetensors_open(dir, &x->st, &err));
+  nb_safetensors_source(&x->st, &x->tensors);
+  nb_phi3_source(&x->tensors, &src);
+  NB_TRY(nb_weights_bind(&x->c, &src, &x->w, &err));
+  NB_TRY(nb_session_create(&x->c, &so, &x->s, &err));
+  NB_TRY(nb_kv_create_layers(&x->c, 1, T, NB_KV_F32, false, &x->kv, &err));
+  for (int i = 0; i < T; i++) x->text[i] = (i * 37 + 11) % (int32_t)x->c.vocab;
+  return NB_OK;
+}
+
+static void close_fixture(fixture *x) {
+  for (int i = 0; i < NB_TAPS; i++) nb_free(x->H[i]);
+  nb_kv_free(x->kv);
+  nb_session_free(x->s);
+  nb_weights_free(&x->w);
+  nb_safetensors_close(&x->st);
+}
+
+static void see(void *ctx, nb_tap_site site, const float *v, size_t n, size_t K) {
+  fixture *x = ctx;
+  nb_free(x->H[site]);
+  x->H[site] = nb_alloc(K * K, 4);
+  for (size_t t = 0; t < n; t++)
+    for (size_t i = 0; i < K; i++)
+      for (size_t k = 0; k <= i; k++) x->H[site][i * K + k] += v[t * K + i] * v[t * K + k];
+}
+
+/* The layer's outputs (T, D). */
+static float *run(fixture *x, const nb_layer *l) {
+  const nb_tap tap = {see, x};
+  nb_segment seg = {x->kv, x->text, T};
+  float *y = nb_alloc(T * x->c.hidden, 4);
+  if (nb_session_begin(x->s, &seg, 1, &err) != NB_OK) return y;
+  nb_session_embed(x->s, &x->w.embed, y);
+  if (nb_session_layer(x->s, l, 0, y, &tap, &err) != NB_OK) y[0] = NAN;
+  return y;
+}
+
+static double distance(const float *a, const float *b, size_t n) {
+  double d = 0, t = 0;
+  for (size_t i = 0; i < n; i++) d += pow(a[i] - (double)b[i], 2), t += pow(a[i], 2);
+  return sqrt(d / t);
+}
+
+TEST(the_transform_is_orthogonal) {
+  for (size_t n = 1; n <= 96; n += n < 16 ? 1 : 16) {
+    double *R = nb_alloc(n * n, sizeof *R);
+    nb_fold_orthogonal(n, R);
+    for (size_t i = 0; i < n; i++)
+      for (size_t k = 0; k < n; k++) {
+        double dot = 0;
+        for (size_t m = 0; m < n; m++) dot += R[i * n + m] * R[k * n + m];
+        CHECK_MSG(fabs(dot - (i == k)) < 1e-12, "n %zu: rows %zu, %zu: %g", n, i, k, dot);
+      }
+    nb_free(R);
+  }
+}
+
+TEST(a_rotation_changes_the_weights_but_no_output) {
+  fixture x;
+  nb_fold f;
+  CHECK_OK(open_fixture(&x));
+  CHECK(x.c.heads > x.c.kv_heads); /* grouped queries */
+  for (size_t l = 0; l < x.c.layers; l++) {
+    CHECK_OK(nb_fold_create(&x.c, &x.w.layer[l], &f, &err));
+    float *before = run(&x, &f.layer), v = *(const float *)f.layer.w[NB_V].dense.data;
+    CHECK_OK(nb_fold_rotate(&x.c, &f, &err));
+    float *after = run(&x, &f.layer);
+    CHECK(v != *(const float *)f.layer.w[NB_V].dense.data);
+    CHECK_MSG(distance(before, after, T * x.c.hidden) < 1e-6, "%g", distance(before, after, T * x.c.hidden));
+    nb_free(before), nb_free(after);
+    nb_fold_free(&f);
+  }
+  close_fixture(&x);
+}
+
+#ifdef NB_HAVE_LAPACK
+/* Some inputs are made large, as in trained models, without changing what the layer computes. */
+static void make_outliers(const nb_config *c, nb_fold *f) {
+  const nb_layer *l = &f->layer;
+  for (size_t k = 0; k < c->hidden; k += 29) {
+    l->attn_norm[k] *= 30, l->ffn_norm[k] *= 30;
+    for (int s = 0; s < NB_SLOTS; s++)
+      if (s != NB_O && s != NB_DOWN)
+        for (size_t i = 0; i < l->w[s].N; i++)
+          ((float *)(uintptr_t)l->w[s].dense.data)[i * c->hidden + k] *= 1.0f / 30;
+  }
+}
+
+TEST(scales_change_no_output_and_help_rounding) {
+  fixture x;
+  nb_fold f;
+  nb_qfmt fmt[NB_SLOTS];
+  for (int s = 0; s < NB_SLOTS; s++) CHECK_OK(nb_qfmt_parse("u3g64", &fmt[s], &err));
+  nb_fold_opts o = {.damp = 0.01, .threads = 2};
+  CHECK_OK(open_fixture(&x));
+  bool all[NB_TAPS] = {false};
+  for (int gptq = 0; gptq < 2; gptq++)
+    for (size_t l = 0; l < x.c.layers; l++) {
+      o.gptq = (nb_gptq_opts){gptq, gptq};
+      CHECK_OK(nb_fold_create(&x.c, &x.w.layer[l], &f, &err));
+      make_outliers(&x.c, &f);
+      float *before = run(&x, &f.layer);
+      CHECK_OK(nb_fold_scale(&x.c, &f, x.H, fmt, &o, &err));
+      float *after = run(&x, &f.layer);
+      CHECK_MSG(distance(before, after, T * x.c.hidden) < 1e-5, "%g", distance(before, after, T * x.c.hidden));
+      if (!gptq) CHECK_MSG(f.power[NB_TAP_QKV] > 0 && f.power[NB_TAP_GATE_UP] > 0, "layer %zu", l);
+      for (int i = 0; i < NB_TAPS; i++) all[i] |= f.power[i] > 0;
+      nb_free(before), nb_free(after);
+      nb_fold_free(&f);
+    }
+  for (int i = 0; i < NB_TAPS; i++) CHECK_MSG(all[i], "site %d was never scaled", i);
+  close_fixture(&x);
+}
+#endif
+
+int main(void) {
+  RUN(the_transform_is_orthogonal);
+  RUN(a_rotation_changes_the_weights_but_no_output);
+#ifdef NB_HAVE_LAPACK
+  RUN(scales_change_no_output_and_help_rounding);
+#endif
+  return test_end();
+}
