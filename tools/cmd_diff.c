@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble diff: how far two models' weights are apart, matrix by matrix. */
+#include "calib_file.h"
 #include "cli.h"
 #include "commands.h"
+#include "importance.h"
 #include "mem.h"
 #include "open.h"
 #include "parallel.h"
@@ -16,9 +18,17 @@ typedef struct pair {
   const nb_linear *a, *b;
   int layer; /* -1: the embedding or the head */
   const char *name;
+  const float *importance;    /* (K) of the inputs, or NULL: all alike */
   double error, total, worst; /* sums of (a - b)^2 and a^2; the largest |a - b| */
+  double w_error, w_total;    /* the sums weighted by importance */
   bool not_finite;
 } pair;
+
+/* What is measured of a matrix, or of all of a layer's together (the mean). */
+typedef struct sums {
+  int layer;
+  double relative, weighted;
+} sums;
 
 typedef struct job {
   pair *pair;
@@ -40,31 +50,45 @@ static void compare_range(void *ctx, size_t begin, size_t end, int thread) {
         p->error += d * d;
         p->total += (double)x[k] * x[k];
         p->worst = fmax(p->worst, fabs(d));
+        if (p->importance) p->w_error += p->importance[k] * d * d, p->w_total += (double)p->importance[k] * x[k] * x[k];
       }
     }
   }
 }
 
-static double relative(const pair *p) { return p->total > 0 ? p->error / p->total : p->error > 0 ? INFINITY : 0; }
+static double ratio(double error, double total) { return total > 0 ? error / total : error > 0 ? INFINITY : 0; }
+static double relative(const pair *p) { return ratio(p->error, p->total); }
+static double weighted(const pair *p) { return p->importance ? ratio(p->w_error, p->w_total) : relative(p); }
 
-static int by_falling_error(const void *a, const void *b) {
-  double x = relative(a), y = relative(b);
-  return x < y ? 1 : x > y ? -1 : 0;
+static int falling(double x, double y) { return x < y ? 1 : x > y ? -1 : 0; }
+static int by_falling_error(const void *a, const void *b) { return falling(weighted(a), weighted(b)); }
+static int by_falling_layer(const void *a, const void *b) {
+  return falling(((const sums *)a)->weighted, ((const sums *)b)->weighted);
 }
 
 /* Every matrix of both; NB_ERR_ARG when the models differ in shape. */
-static nb_status list_pairs(const nb_opened *a, const nb_opened *b, pair *p, size_t *n, nb_err *err) {
+static nb_status list_pairs(const nb_opened *a, const nb_opened *b, const float *importance, pair *p, size_t *n,
+                            nb_err *err) {
   const nb_weights *x = &a->model.weights, *y = &b->model.weights;
-  size_t L = a->model.config.layers;
+  const nb_config *c = &a->model.config;
+  size_t L = c->layers;
   *n = 0;
   if (L != b->model.config.layers)
     return nb_fail(err, NB_ERR_ARG, "the models have %zu and %zu layers", L, b->model.config.layers);
   p[(*n)++] = (pair){.a = &x->embed, .b = &y->embed, .layer = -1, .name = "embed"};
   for (size_t l = 0; l < L; l++)
     for (int s = 0; s < NB_SLOTS; s++)
-      p[(*n)++] =
-          (pair){.a = &x->layer[l].w[s], .b = &y->layer[l].w[s], .layer = (int)l, .name = nb_slot_name((nb_slot)s)};
-  p[(*n)++] = (pair){.a = &x->head, .b = &y->head, .layer = -1, .name = "head"};
+      p[(*n)++] = (pair){.a = &x->layer[l].w[s],
+                         .b = &y->layer[l].w[s],
+                         .layer = (int)l,
+                         .name = nb_slot_name((nb_slot)s),
+                         .importance = importance ? importance + nb_importance_of_slot(c, l, (nb_slot)s) : NULL};
+  if (!c->tie_embeddings || !b->model.config.tie_embeddings)
+    p[(*n)++] = (pair){.a = &x->head,
+                       .b = &y->head,
+                       .layer = -1,
+                       .name = "head",
+                       .importance = importance ? importance + nb_importance_of_head(c) : NULL};
   for (size_t i = 0; i < *n; i++)
     if (p[i].a->N != p[i].b->N || p[i].a->K != p[i].b->K)
       return nb_fail(err, NB_ERR_ARG, "%s is %zu x %zu in one model and %zu x %zu in the other", p[i].name, p[i].a->N,
@@ -77,8 +101,26 @@ static void format_of(const nb_linear *l, char out[16]) {
   else snprintf(out, 16, "%s", nb_dtype_name(l->dense.dtype));
 }
 
-static int print_json(const pair *p, size_t n) {
-  cJSON *all = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(all, "matrices");
+/* The mean over each layer's matrices. */
+static void sum_layers(const pair *p, size_t n, sums *layer) {
+  for (size_t i = 0; i < n; i++) {
+    if (p[i].layer < 0) continue;
+    sums *s = &layer[p[i].layer];
+    s->layer = p[i].layer;
+    s->relative += relative(&p[i]) / NB_SLOTS, s->weighted += weighted(&p[i]) / NB_SLOTS;
+  }
+}
+
+static int print_json(const pair *p, size_t n, const sums *layer, size_t layers, bool importance) {
+  cJSON *all = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(all, "layers");
+  for (size_t i = 0; i < layers; i++) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "layer", layer[i].layer);
+    cJSON_AddNumberToObject(o, "relative_error", layer[i].relative);
+    if (importance) cJSON_AddNumberToObject(o, "weighted_error", layer[i].weighted);
+    cJSON_AddItemToArray(list, o);
+  }
+  list = cJSON_AddArrayToObject(all, "matrices");
   for (size_t i = 0; i < n; i++) {
     cJSON *o = cJSON_CreateObject();
     char fa[16], fb[16];
@@ -88,19 +130,19 @@ static int print_json(const pair *p, size_t n) {
     cJSON_AddStringToObject(o, "a", fa);
     cJSON_AddStringToObject(o, "b", fb);
     cJSON_AddNumberToObject(o, "relative_error", relative(&p[i]));
+    if (p[i].importance) cJSON_AddNumberToObject(o, "weighted_error", weighted(&p[i]));
     cJSON_AddNumberToObject(o, "largest", p[i].worst);
     cJSON_AddItemToArray(list, o);
   }
   return cli_print_json(all);
 }
 
-static void print_text(const pair *p, size_t n, size_t most) {
+static void print_matrices(const pair *p, size_t n, size_t most, bool importance) {
   cli_table t;
-  double error = 0, total = 0;
-  for (size_t i = 0; i < n; i++) error += p[i].error, total += p[i].total;
-  cli_table_begin(&t, "llllrr");
-  static const char *const title[] = {"layer", "matrix", "A", "B", "relative error", "largest"};
-  for (int i = 0; i < 6; i++) cli_table_cell(&t, "%s", title[i]);
+  cli_table_begin(&t, importance ? "llllrrr" : "llllrr");
+  static const char *const title[] = {"layer", "matrix", "A", "B", "relative error", "weighted", "largest"};
+  for (int i = 0; i < 7; i++)
+    if (i != 5 || importance) cli_table_cell(&t, "%s", title[i]);
   cli_table_rule(&t);
   for (size_t i = 0; i < nb_min(n, most); i++) {
     char fa[16], fb[16];
@@ -111,40 +153,87 @@ static void print_text(const pair *p, size_t n, size_t most) {
     cli_table_cell(&t, "%s", fa);
     cli_table_cell(&t, "%s", fb);
     cli_table_cell(&t, "%.3g", relative(&p[i]));
+    if (importance) cli_table_cell(&t, p[i].importance ? "%.3g" : "-", weighted(&p[i]));
     cli_table_cell(&t, "%.3g", p[i].worst);
   }
   cli_table_end(&t, stdout);
   if (n > most) printf("and %zu more\n", n - most);
-  printf("all %zu matrices: relative error %.3g\n", n, total > 0 ? error / total : 0);
 }
 
-static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *common, int most, nb_err *err) {
+static void print_layers(const sums *layer, size_t n, size_t most, bool importance) {
+  cli_table t;
+  cli_table_begin(&t, importance ? "lrr" : "lr");
+  cli_table_cell(&t, "layer");
+  cli_table_cell(&t, "mean relative error");
+  if (importance) cli_table_cell(&t, "weighted");
+  cli_table_rule(&t);
+  for (size_t i = 0; i < nb_min(n, most); i++) {
+    cli_table_cell(&t, "%d", layer[i].layer);
+    cli_table_cell(&t, "%.3g", layer[i].relative);
+    if (importance) cli_table_cell(&t, "%.3g", layer[i].weighted);
+  }
+  cli_table_end(&t, stdout);
+  if (n > most) printf("and %zu more\n", n - most);
+}
+
+/* The worst first. */
+static void print_text(pair *p, size_t n, sums *layer, size_t layers, size_t most, bool importance) {
+  double error = 0, total = 0, mean = 0;
+  for (size_t i = 0; i < n; i++) error += p[i].error, total += p[i].total;
+  for (size_t i = 0; i < layers; i++) mean += layer[i].weighted / (double)layers;
+  qsort(p, n, sizeof *p, by_falling_error);
+  qsort(layer, layers, sizeof *layer, by_falling_layer);
+  print_matrices(p, n, most, importance);
+  printf("\n");
+  print_layers(layer, layers, most, importance);
+  printf("\n");
+  if (importance) printf("mean weighted error of the layers: %.3g\n", mean);
+  printf("all %zu matrices: relative error %.3g\n", n, ratio(error, total));
+}
+
+static nb_status not_finite(const pair *p, nb_err *err) {
+  if (p->layer < 0) return nb_fail(err, NB_ERR_NUMERIC, "%s: a weight is NaN or infinite", p->name);
+  return nb_fail(err, NB_ERR_NUMERIC, "layer %d %s: a weight is NaN or infinite", p->layer, p->name);
+}
+
+typedef struct options {
+  const char *stats;
+  int worst;
+} options;
+
+static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *common, const options *o, nb_err *err) {
   job j = {0};
+  nb_calfile stats = {.meta = NULL};
+  sums *layer = NULL;
   nb_status st;
-  size_t n = 0;
-  NB_GOTO(nb_new(&j.pair, a->model.config.layers * NB_SLOTS + 2, sizeof(pair), "the comparison", err));
-  NB_GOTO(list_pairs(a, b, j.pair, &n, err));
+  size_t n = 0, layers = a->model.config.layers;
+  if (o->stats) NB_GOTO(calib_file_open(o->stats, &a->model.config, &stats, err));
+  NB_GOTO(nb_new(&j.pair, layers * NB_SLOTS + 2, sizeof(pair), "the comparison", err));
+  NB_GOTO(nb_new(&layer, layers, sizeof *layer, "the comparison", err));
+  NB_GOTO(list_pairs(a, b, stats.importance, j.pair, &n, err));
   for (size_t i = 0; i < n; i++) j.longest = nb_max(j.longest, j.pair[i].a->K);
   NB_GOTO(nb_new(&j.row, (size_t)common->threads * 2 * j.longest, sizeof(float), "the comparison", err));
   nb_parallel_for(common->threads, n, 1, compare_range, &j);
-  for (size_t i = 0; i < n && st == NB_OK; i++)
-    if (j.pair[i].not_finite)
-      st = nb_fail(err, NB_ERR_NUMERIC, "layer %d %s: a weight is NaN or infinite", j.pair[i].layer, j.pair[i].name);
-  if (st != NB_OK) goto fail;
-  if (!common->json) qsort(j.pair, n, sizeof *j.pair, by_falling_error);
-  if (!common->json) print_text(j.pair, n, (size_t)most);
-  else if (print_json(j.pair, n)) st = NB_ERR_MEMORY;
+  for (size_t i = 0; i < n; i++)
+    if (j.pair[i].not_finite) NB_GOTO(not_finite(&j.pair[i], err));
+  sum_layers(j.pair, n, layer);
+  if (!common->json) print_text(j.pair, n, layer, layers, (size_t)o->worst, o->stats);
+  else if (print_json(j.pair, n, layer, layers, o->stats)) st = NB_ERR_MEMORY;
 fail:
+  nb_calfile_free(&stats);
   nb_free(j.pair);
   nb_free(j.row);
+  nb_free(layer);
   return st;
 }
 
 int cmd_diff(int argc, char **argv) {
-  int most = 20;
+  options o = {.worst = 20};
   const cli_opt opts[] = {
-      CLI_INT("worst", 'n', "N", 1, 1000000, &most,
-              "matrices to list, the worst first (20); --json lists all, in order"),
+      CLI_INT("worst", 'n', "N", 1, 1000000, &o.worst,
+              "matrices and layers to list, the worst first (20); --json lists all, in order"),
+      CLI_STRING("stats", 0, "FILE", &o.stats,
+                 "weigh errors by how much each input matters (`nibble calibrate` measured it)"),
       CLI_END,
   };
   const cli_command cmd = {
@@ -153,7 +242,7 @@ int cmd_diff(int argc, char **argv) {
       .opts = opts,
       .common = CLI_JSON | CLI_THREADS,
       .about = "Compares the weights of two models, each a .nbl file or a checkpoint's directory: the squared\n"
-               "error of B relative to A, matrix by matrix.",
+               "error of B relative to A, matrix by matrix and layer by layer.",
       .min_args = 2,
       .max_args = 2};
   cli_common common;
@@ -163,7 +252,7 @@ int cmd_diff(int argc, char **argv) {
   nb_opened a = {0}, b = {0};
   nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, common.threads, &a, &err);
   if (st == NB_OK) st = nb_open(args.items[1], NB_OPEN_NO_TOKENIZER, common.threads, &b, &err);
-  if (st == NB_OK) st = diff(&a, &b, &common, most, &err);
+  if (st == NB_OK) st = diff(&a, &b, &common, &o, &err);
   nb_close(&a);
   nb_close(&b);
   return st == NB_OK ? 0 : cli_fail(st, &err);
