@@ -3,7 +3,11 @@
 
 #include "f16.h"
 #include "gptq.h"
+#include "json.h"
+#include "mapfile.h"
 #include "mem.h"
+
+#include <math.h>
 
 static nb_err err;
 
@@ -181,6 +185,108 @@ TEST(gptq_is_the_published_recursion) {
   }
 }
 
+/* ---- against NumPy and SciPy (tests/golden/make_gptq_goldens.py) ---- */
+
+typedef struct golden {
+  size_t bits, group, N, K, T;
+  double damp, *x, *w, *step, *order, *code, *ties, *loss;
+} golden;
+
+static double *numbers(const cJSON *j, const char *key, size_t n) {
+  const cJSON *list = nb_json_get(j, key);
+  double *out = malloc(n * sizeof *out);
+  if (cJSON_GetArraySize(list) != (int)n) printf("  gptq.json: %s\n", key), exit(1);
+  const cJSON *i = list->child;
+  for (size_t k = 0; k < n; k++, i = i->next) out[k] = i->valuedouble;
+  return out;
+}
+
+static golden read_golden(const cJSON *j) {
+  golden g = {0};
+  const struct {
+    const char *key;
+    size_t *to;
+  } size[] = {{"bits", &g.bits}, {"group", &g.group}, {"rows", &g.N}, {"inputs", &g.K}, {"tokens", &g.T}};
+  for (int i = 0; i < 5; i++) *size[i].to = (size_t)nb_json_get(j, size[i].key)->valuedouble;
+  g.damp = nb_json_get(j, "damp")->valuedouble;
+  g.x = numbers(j, "x", g.T * g.K), g.w = numbers(j, "w", g.N * g.K), g.step = numbers(j, "step", g.N);
+  g.order = numbers(j, "order", g.K), g.code = numbers(j, "codes", g.N * g.K);
+  g.ties = numbers(j, "ties", g.N), g.loss = numbers(j, "loss", g.N);
+  return g;
+}
+
+static void free_golden(golden *g) {
+  free(g->x), free(g->w), free(g->step), free(g->order), free(g->code), free(g->ties), free(g->loss);
+}
+
+/* (w - q) H (w - q)^T of a row, H damped. */
+static double row_loss(const golden *g, size_t n, const float *q) {
+  double sum = 0, trace = 0, square = 0;
+  for (size_t t = 0; t < g->T; t++) {
+    double y = 0;
+    for (size_t k = 0; k < g->K; k++) {
+      double x = g->x[t * g->K + k];
+      y += (g->w[n * g->K + k] - q[k]) * x, trace += x * x;
+    }
+    sum += y * y;
+  }
+  for (size_t k = 0; k < g->K; k++) square += pow(g->w[n * g->K + k] - q[k], 2);
+  return sum + square * g->damp * trace / (double)g->K;
+}
+
+static void check_golden(const golden *g) {
+  char fmt[16];
+  layer l = {g->N, g->K, g->T, nb_alloc(g->N * g->K, 4), nb_alloc(g->T * g->K, 4)};
+  for (size_t i = 0; i < g->N * g->K; i++) l.w[i] = (float)g->w[i];
+  for (size_t i = 0; i < g->T * g->K; i++) l.x[i] = (float)g->x[i];
+  nb_hess h;
+  CHECK_OK(nb_hess_prepare(gram(&l, 1), NULL, l.K, g->damp, 0, 1, "test", &h, &err));
+  for (size_t i = 0; i < l.K; i++) CHECK(h.order[i] == (uint32_t)g->order[i]);
+  nb_hess_free(&h);
+  snprintf(fmt, sizeof fmt, "u%zug%zu", g->bits, g->group);
+  solved s;
+  CHECK_OK(solve(&l, fmt, (nb_gptq_opts){.gptq = true}, g->damp, 1, false, &s));
+  CHECK(s.report.fell_back == 0);
+  size_t whole = 0;
+  double scale = pow(2, (double)g->bits - 1);
+  float *q = nb_alloc(l.K, 4);
+  for (size_t n = 0; n < l.N; n++) {
+    nb_qmat_dequant_row(&s.m, n, q);
+    size_t same = 0;
+    while (same < l.K) {
+      size_t k = (size_t)g->order[same];
+      double c = q[k] / g->step[n] + scale;
+      CHECK_MSG(fabs(c - rint(c)) < 1e-3, "row %zu: another step than %g was chosen", n, g->step[n]);
+      if (rint(c) != g->code[n * l.K + k]) break;
+      same++;
+    }
+    CHECK_MSG((double)same >= g->ties[n], "row %zu: decision %zu differs and was no tie", n, same);
+    whole += same == l.K;
+    double loss = row_loss(g, n, q);
+    CHECK_MSG(same < l.K || fabs(loss / g->loss[n] - 1) < 1e-6, "row %zu: loss %g, not %g", n, loss, g->loss[n]);
+    CHECK_MSG(loss < 1.25 * g->loss[n], "row %zu: loss %g, not %g", n, loss, g->loss[n]);
+  }
+  CHECK_MSG(5 * whole >= 2 * l.N, "%zu of %zu rows", whole, l.N);
+  nb_free(q), nb_free(s.data);
+  free_layer(&l);
+}
+
+TEST(the_codes_of_a_reference_in_double_precision) {
+  char *text;
+  size_t n, cases = 0;
+  cJSON *all;
+  CHECK_OK(nb_read_file("tests/golden/gptq.json", 1 << 20, &text, &n, &err));
+  CHECK_OK(nb_json_parse(text, n, "gptq.json", &all, &err));
+  for (const cJSON *j = all->child; j; j = j->next, cases++) {
+    golden g = read_golden(j);
+    check_golden(&g);
+    free_golden(&g);
+  }
+  CHECK(cases == 2);
+  cJSON_Delete(all);
+  free(text);
+}
+
 TEST(each_method_loses_less) {
   for (int f = 0; f < 3; f++) {
     static const char *const fmt[] = {"u4g32", "t4g128", "t3g64"};
@@ -267,6 +373,7 @@ TEST(an_asymmetric_target_undoes_a_known_distortion) {
 
 int main(void) {
   RUN(gptq_is_the_published_recursion);
+  RUN(the_codes_of_a_reference_in_double_precision);
   RUN(each_method_loses_less);
   RUN(the_same_bytes_for_any_thread_count);
   RUN(hard_statistics);
