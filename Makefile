@@ -101,7 +101,7 @@ LIB_SRC := $(wildcard lib/*.c) $(KERNELS) $(wildcard formats/*.c) $(wildcard eva
 ifeq ($(VARIANT),aarch64)
   LIB_SRC := $(wildcard $(addprefix lib/,cpu.c mem.c status.c parallel.c qmat.c)) $(KERNELS)
 endif
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(B)/gen/task_builtin.o $(B)/gen/report_page.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(B)/gen/task_builtin.o $(B)/gen/pages.o)
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -131,11 +131,15 @@ $(B)/gen/task_builtin.c: $(TASKS) Makefile
 	  for f in $(TASKS); do n=$$(basename $$f .json); echo "{\"$$n\", task_$$n, sizeof task_$$n},"; done; \
 	  echo "};"; echo "const size_t nb_n_builtin_tasks = sizeof nb_builtin_tasks / sizeof *nb_builtin_tasks;"; } > $@
 
-$(B)/gen/report_page.c: data/report/report.html Makefile
+PAGES := $(sort $(wildcard data/report/*.html))
+$(B)/gen/pages.c: $(PAGES) Makefile
 	@mkdir -p $(@D)
-	@{ echo '#include "report.h"'; echo "const unsigned char nb_report_page[] = {"; \
-	  od -An -v -tx1 $< | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; \
-	  echo "const size_t nb_report_page_bytes = sizeof nb_report_page;"; } > $@
+	@{ echo '#include "page.h"'; \
+	  for f in $(PAGES); do n=$$(basename $$f .html); echo "static const unsigned char page_$$n[] = {"; \
+	    od -An -v -tx1 $$f | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; done; \
+	  echo "const nb_page nb_pages[] = {"; \
+	  for f in $(PAGES); do n=$$(basename $$f .html); echo "{\"$$n\", page_$$n, sizeof page_$$n},"; done; \
+	  echo "};"; echo "const size_t nb_n_pages = sizeof nb_pages / sizeof *nb_pages;"; } > $@
 
 $(B)/gen/%.o: $(B)/gen/%.c
 	$(call say,CC)

@@ -24,8 +24,4 @@ nb_status nb_report_json(const nb_comparison *c, const nb_gate_report *g, nb_tex
 nb_status nb_report_html(const nb_comparison *c, const nb_gate_report *g, const nb_result *const *others,
                          size_t n_others, nb_text *out, nb_err *err);
 
-/* The page that nb_report_html fills in (report_page.c is made from data/report by the Makefile). */
-extern const unsigned char nb_report_page[];
-extern const size_t nb_report_page_bytes;
-
 #endif

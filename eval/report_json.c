@@ -3,6 +3,7 @@
 #include "report.h"
 
 #include "jsonout.h"
+#include "page.h"
 
 #include <math.h>
 
@@ -214,18 +215,9 @@ nb_status nb_report_json(const nb_comparison *c, const nb_gate_report *g, nb_tex
 
 nb_status nb_report_html(const nb_comparison *c, const nb_gate_report *g, const nb_result *const *others,
                          size_t n_others, nb_text *out, nb_err *err) {
-  static const char mark[] = "@DATA@";
-  const char *page = (const char *)nb_report_page;
-  size_t at = 0, end = nb_report_page_bytes;
-  while (at + sizeof mark - 1 <= end && memcmp(page + at, mark, sizeof mark - 1)) at++;
   nb_text json = {0};
-  nb_status st;
-  NB_GOTO(nb_text_append(out, page, at, err));
-  NB_GOTO(write_all(c, g, others, n_others, &json, err));
-  for (size_t i = 0; i < json.n; i++) /* nothing in it may end the script element */
-    NB_GOTO(json.s[i] == '<' ? nb_text_append_str(out, "\\u003c", err) : nb_text_append(out, &json.s[i], 1, err));
-  NB_GOTO(nb_text_append(out, page + at + sizeof mark - 1, end - at - (sizeof mark - 1), err));
-fail:
+  nb_status st = write_all(c, g, others, n_others, &json, err);
+  if (st == NB_OK) st = nb_page_fill("report", json.s, json.n, out, err);
   nb_text_free(&json);
   return st;
 }

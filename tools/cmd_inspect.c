@@ -5,6 +5,8 @@
 #include "mem.h"
 #include "nbl.h"
 #include "open.h"
+#include "outfile.h"
+#include "page.h"
 #include "safetensors.h"
 #include "table.h"
 
@@ -188,9 +190,30 @@ static cJSON *as_json(const char *path, const nb_opened *m, const listing *l) {
   return j;
 }
 
+/* The page with the drawings. The calibration text's sketch, some 40 kB of hashes, draws nothing. */
+static nb_status write_page(const char *out, const char *path, const nb_opened *m, const listing *l, nb_err *err) {
+  nb_text page = {0};
+  if (!nb_opened_nbl(m)) return nb_fail(err, NB_ERR_ARG, "%s: only .nbl files know what --html draws", path);
+  cJSON *j = as_json(path, m, l), *meta = cJSON_GetObjectItem(j, "metadata");
+  cJSON *calibration = cJSON_GetObjectItem(cJSON_GetObjectItem(meta, "provenance"), "calibration");
+  cJSON_DeleteItemFromObject(calibration, "sketch");
+  char *text = cJSON_PrintUnformatted(j);
+  nb_status st = text ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", out);
+  if (st == NB_OK) st = nb_page_fill("inspect", text, strlen(text), &page, err);
+  if (st == NB_OK) st = nb_outfile_save(out, page.s, page.n, err);
+  nb_text_free(&page);
+  cJSON_free(text);
+  cJSON_Delete(j);
+  return st;
+}
+
 int cmd_inspect(int argc, char **argv) {
   bool tensors = false;
-  const cli_opt opts[] = {CLI_FLAG("tensors", 'a', &tensors, "list every tensor"), CLI_END};
+  const char *html = NULL;
+  const cli_opt opts[] = {CLI_FLAG("tensors", 'a', &tensors, "list every tensor"),
+                          CLI_STRING("html", 0, "FILE", &html,
+                                     "write a page that draws a .nbl file's bits, losses and sensitivities"),
+                          CLI_END};
   const cli_command cmd = {
       .name = "inspect",
       .args = "MODEL",
@@ -210,6 +233,7 @@ int cmd_inspect(int argc, char **argv) {
   if (st == NB_OK)
     st = nb_opened_nbl(&m) ? list_nbl(nb_opened_nbl(&m), &l, &err)
                            : list_checkpoint(nb_opened_checkpoint(&m), &l, &err);
+  if (st == NB_OK && html) st = write_page(html, args.items[0], &m, &l, &err);
   if (st == NB_OK && common.json) cli_print_json(as_json(args.items[0], &m, &l));
   else if (st == NB_OK) print_text(&m, &l, tensors);
   nb_free(l.items);
