@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "calib.h"
 
+#include "eight.h"
 #include "fold.h"
 #include "mem.h"
 
@@ -143,8 +144,8 @@ static nb_status run_sequence(run *r, const nb_layer *l, size_t seq, int stream,
   return nb_session_layer(r->s, l, 0, x, tap, err);
 }
 
-/* Collects the statistics of some sites with the layer as it is now. The float stream goes through the layer in full
- * precision, and stays behind it when `move` is set. */
+/* Collects the statistics of some sites with the layer as it is now. The float stream goes through `full` and stays
+ * behind it when `move` is set. */
 static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsigned sites, bool move, nb_err *err) {
   const nb_tap tap = {see, r};
   size_t D = r->c->hidden;
@@ -271,25 +272,34 @@ static nb_status solve_site(run *r, int site, size_t layer, const nb_layer *full
   return st;
 }
 
-/* Solves a layer, which is `full` in full precision. */
-static nb_status solve_layer(run *r, size_t layer, const nb_layer *full, nb_err *err) {
-  nb_layer now = *full;
+/* Solves a layer, which is `full` in full precision. eight: the same at 8 bits, through which both streams pass where it
+ * is not quantised yet. */
+static nb_status solve_with(run *r, size_t layer, const nb_layer *full, const nb_layer *eight, nb_err *err) {
+  nb_layer now = *eight;
   size_t D = r->c->hidden;
   bool resumed = all_resumed(r, layer, full);
   for (int s = 0; s < NB_SLOTS; s++) nb_free(r->coded[s]), r->coded[s] = NULL;
   bool moved = !resumed && !r->o->sequential;
-  if (moved) NB_TRY(collect(r, &now, full, (1u << NB_TAPS) - 1, true, err));
+  if (moved) NB_TRY(collect(r, &now, eight, (1u << NB_TAPS) - 1, true, err));
   for (int site = 0; site < NB_TAPS; site++) {
-    if (!resumed && r->o->sequential) NB_TRY(collect(r, &now, full, 1u << site, false, err));
+    if (!resumed && r->o->sequential) NB_TRY(collect(r, &now, eight, 1u << site, false, err));
     NB_TRY(solve_site(r, site, layer, full, &now, resumed, err));
   }
   if (layer + 1 == r->c->layers && (r->c->tie_embeddings || !r->o->calibrate_head)) return NB_OK;
   for (size_t i = 0; i < r->o->n_seqs; i++) {
     NB_TRY(run_sequence(r, &now, i, 0, r->xq + i * r->T * D, NULL, err));
-    if (r->xf && !moved) NB_TRY(run_sequence(r, full, i, 1, r->xf + i * r->T * D, NULL, err));
+    if (r->xf && !moved) NB_TRY(run_sequence(r, eight, i, 1, r->xf + i * r->T * D, NULL, err));
     NB_TRY(nb_progress_step(r->o->progress, r->done, r->total, err));
   }
   return NB_OK;
+}
+
+static nb_status solve_layer(run *r, size_t layer, const nb_layer *full, nb_err *err) {
+  nb_eight eight;
+  nb_status st = nb_eight_layer(full, layer, r->o->threads, &eight, err);
+  if (st == NB_OK) st = solve_with(r, layer, full, &eight.layer, err);
+  nb_eight_free(&eight);
+  return st;
 }
 
 /* Changes the layer's inner basis first. A resumed run does this again, to go on with the same bits. */

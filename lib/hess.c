@@ -23,7 +23,7 @@ void nb_hess_free(nb_hess *h) {
 #include <cblas.h>
 #include <lapacke.h>
 
-enum { PANEL = 256, TRIES = 8 };
+enum { PANEL = 512, TRIES = 8 };
 
 typedef struct add_job {
   float *H, *C;

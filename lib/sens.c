@@ -2,6 +2,7 @@
 /* Sensitivities by probing: see alloc.h. */
 #include "alloc.h"
 
+#include "eight.h"
 #include "mem.h"
 
 #include <math.h>
@@ -11,6 +12,8 @@ const nb_qfmt nb_sens_probe = {3, 1, 128};
 
 enum { ROWS = 32 }; /* distributions at a time */
 
+/* One walk through the layers serves all probes: a probe is a copy of the hidden states that leaves the reference's
+ * path at its matrix, and every layer, rounded to 8 bits once, then moves them all. */
 typedef struct probe {
   const nb_config *c;
   const nb_weights *w;
@@ -18,10 +21,11 @@ typedef struct probe {
   nb_session *s;
   nb_segment *seg;
   size_t T;         /* tokens in all */
-  float *states;    /* (layers + 1, T, D): what enters each layer */
-  float *x, *row;   /* (T, D); (ROWS, V) */
+  float **states;   /* (most) of (T, D): the reference's, then a probe's each */
+  double **kl;      /* (most) where a probe's divergence goes; NULL for the reference */
+  size_t n, most;
+  float *row;       /* (ROWS, V) */
   float *reference; /* (T, V) log-probabilities */
-  float *rounded;   /* a matrix, rounded and back */
   uint64_t done, total;
 } probe;
 
@@ -30,14 +34,90 @@ static void log_softmax(const nb_kernels *k, float *x, size_t n) {
   for (size_t i = 0; i < n; i++) x[i] -= z;
 }
 
-/* The mean KL divergence of the distributions that follow from the final states x, by `head`. */
-static double divergence(probe *p, const nb_linear *head) {
+static nb_status count_pass(probe *p, nb_err *err) {
+  return nb_progress_step(p->o->progress, ++p->done, p->total, err);
+}
+
+/* One more set of states, a copy of `from` when that is given. */
+static nb_status new_states(probe *p, const float *from, double *kl, nb_err *err) {
+  size_t TD = p->T * p->c->hidden;
+  NB_TRY(nb_new(&p->states[p->n], TD, sizeof(float), "probes", err));
+  if (from) memcpy(p->states[p->n], from, TD * sizeof(float));
+  p->kl[p->n++] = kl;
+  return NB_OK;
+}
+
+/* ---- rounding ---- */
+
+/* Rounds a matrix to the probe's format. *data is the caller's. */
+static nb_status round_matrix(probe *p, const nb_linear *m, nb_linear *out, void **data, double *error, nb_err *err) {
+  nb_qmat q;
+  nb_qmat_layout l;
+  nb_grid g;
+  nb_quant_loss loss;
+  nb_grid_make(nb_sens_probe, NULL, &g);
+  *out = *m;
+  *data = NULL;
+  NB_TRY(nb_qmat_plan(m->N, m->K, nb_sens_probe, &q, &l, err));
+  NB_TRY(nb_new(data, l.total, 1, "a probe", err));
+  NB_TRY(nb_quant_plain(&g, m, NULL, 0, p->o->threads, "a probe", *data, l.total, &loss, err));
+  out->coded = true;
+  *error = loss.total > 0 ? loss.error / loss.total : 0;
+  return nb_qmat_view(m->N, m->K, nb_sens_probe, *data, l.total, &out->qmat, err);
+}
+
+/* ---- layers ---- */
+
+/* Starts the probes of a layer: the reference's states go through the layer with one slice rounded. */
+static nb_status probe_layer(probe *p, size_t l, const nb_layer *eight, double *kl, double *error, nb_err *err) {
+  for (int s = 0; s < NB_SLOTS; s++) {
+    nb_layer layer = *eight;
+    void *data;
+    nb_status st = round_matrix(p, &p->w->layer[l].w[s], &layer.w[s], &data, &error[s], err);
+    if (st == NB_OK) st = new_states(p, p->states[0], &kl[s], err);
+    if (st == NB_OK) st = nb_session_layer(p->s, &layer, 0, p->states[p->n - 1], NULL, err);
+    nb_free(data);
+    NB_TRY(st);
+    NB_TRY(count_pass(p, err));
+  }
+  return NB_OK;
+}
+
+static bool probed(const probe *p, size_t l);
+
+static nb_status run_layer(probe *p, size_t l, double *kl, double *error, nb_err *err) {
+  nb_eight eight;
+  size_t before = p->n;
+  nb_status st = nb_eight_layer(&p->w->layer[l], l, p->o->threads, &eight, err);
+  if (st == NB_OK && probed(p, l)) st = probe_layer(p, l, &eight.layer, kl + l * NB_SLOTS, error + l * NB_SLOTS, err);
+  for (size_t i = 0; i < before && st == NB_OK; i++) {
+    st = nb_session_layer(p->s, &eight.layer, 0, p->states[i], NULL, err);
+    if (st == NB_OK) st = count_pass(p, err);
+  }
+  nb_eight_free(&eight);
+  return st;
+}
+
+/* The reference's states and those of the rounded embedding. */
+static nb_status begin(probe *p, nb_linear *rounded, void **data, double *kl, double *error, nb_err *err) {
+  NB_TRY(nb_session_begin(p->s, p->seg, p->o->n_seqs, err));
+  NB_TRY(round_matrix(p, &p->w->embed, rounded, data, error, err));
+  NB_TRY(new_states(p, NULL, NULL, err));
+  nb_session_embed(p->s, &p->w->embed, p->states[0]);
+  NB_TRY(new_states(p, NULL, kl, err));
+  nb_session_embed(p->s, rounded, p->states[1]);
+  return NB_OK;
+}
+
+/* ---- distributions ---- */
+
+/* The mean KL divergence of the distributions that follow from normed final states x, by `head`. */
+static double divergence(probe *p, const float *x, const nb_linear *head) {
   size_t D = p->c->hidden, V = p->c->vocab;
   double sum = 0;
-  nb_session_norm(p->s, p->w->norm, p->x, p->x);
   for (size_t t0 = 0; t0 < p->T; t0 += ROWS) {
     size_t n = nb_min(ROWS, p->T - t0);
-    nb_session_linear(p->s, head, p->x + t0 * D, n, D, p->row, V);
+    nb_session_linear(p->s, head, x + t0 * D, n, D, p->row, V);
     for (size_t t = 0; t < n; t++) {
       const float *ref = p->reference + (t0 + t) * V;
       float *row = p->row + t * V;
@@ -49,87 +129,31 @@ static double divergence(probe *p, const nb_linear *head) {
   return sum / (double)p->T;
 }
 
-/* Rounds a matrix to the probe's format and back to floats. */
-static nb_status round_matrix(probe *p, const nb_linear *m, nb_linear *out, double *error, nb_err *err) {
-  nb_qmat q;
-  nb_qmat_layout l;
-  nb_grid g;
-  nb_quant_loss loss;
-  void *data;
-  nb_grid_make(nb_sens_probe, NULL, &g);
-  NB_TRY(nb_qmat_plan(m->N, m->K, nb_sens_probe, &q, &l, err));
-  NB_TRY(nb_new(&data, l.total, 1, "a probe", err));
-  nb_status st = nb_quant_plain(&g, m, NULL, 0, p->o->threads, "a probe", data, l.total, &loss, err);
-  if (st == NB_OK) st = nb_qmat_view(m->N, m->K, nb_sens_probe, data, l.total, &q, err);
-  nb_free(p->rounded), p->rounded = NULL;
-  if (st == NB_OK) st = nb_new(&p->rounded, m->N * m->K, sizeof(float), "a probe", err);
+/* Ends all probes; the head (or the embedding as the tied head) is one more. */
+static nb_status finish(probe *p, const nb_linear *rounded_embed, double *kl, double *error, nb_err *err) {
+  nb_linear eight, rounded = *rounded_embed;
+  void *data[2] = {NULL, NULL};
+  nb_status st = nb_eight_matrix(&p->w->head, p->o->threads, "the head", &eight, &data[0], err);
+  if (st == NB_OK && !p->c->tie_embeddings) st = round_matrix(p, &p->w->head, &rounded, &data[1], &error[1], err);
+  for (size_t i = 0; i < p->n && st == NB_OK; i++) {
+    float *x = p->states[i];
+    nb_session_norm(p->s, p->w->norm, x, x);
+    if (p->kl[i]) {
+      *p->kl[i] = divergence(p, x, &eight);
+    } else {
+      nb_session_linear(p->s, &eight, x, p->T, p->c->hidden, p->reference, p->c->vocab);
+      for (size_t t = 0; t < p->T; t++)
+        log_softmax(nb_session_kernels(p->s), p->reference + t * p->c->vocab, p->c->vocab);
+    }
+    st = count_pass(p, err);
+  }
   if (st == NB_OK) {
-    for (size_t n = 0; n < m->N; n++) nb_qmat_dequant_row(&q, n, p->rounded + n * m->K);
-    nb_tensor t = {NB_F32, 2, {m->N, m->K, 1, 1}, p->rounded, m->N * m->K * sizeof(float)};
-    *out = nb_linear_dense(&t);
-    *error = loss.total > 0 ? loss.error / loss.total : 0;
+    double loss = divergence(p, p->states[0], &rounded);
+    kl[1] = p->c->tie_embeddings ? 0 : loss;
+    if (p->c->tie_embeddings) kl[0] += loss;
   }
-  nb_free(data);
+  nb_free(data[0]), nb_free(data[1]);
   return st;
-}
-
-/* Runs the layers from `from` on, the first of them as given. */
-static nb_status run_from(probe *p, size_t from, const nb_layer *first, nb_err *err) {
-  for (size_t l = from; l < p->c->layers; l++)
-    NB_TRY(nb_session_layer(p->s, l == from && first ? first : &p->w->layer[l], 0, p->x, NULL, err));
-  return NB_OK;
-}
-
-static nb_status reference_run(probe *p, nb_err *err) {
-  size_t TD = p->T * p->c->hidden, V = p->c->vocab;
-  NB_TRY(nb_session_begin(p->s, p->seg, p->o->n_seqs, err));
-  nb_session_embed(p->s, &p->w->embed, p->x);
-  for (size_t l = 0; l < p->c->layers; l++) {
-    memcpy(p->states + l * TD, p->x, TD * sizeof *p->x);
-    NB_TRY(nb_session_layer(p->s, &p->w->layer[l], 0, p->x, NULL, err));
-  }
-  memcpy(p->states + p->c->layers * TD, p->x, TD * sizeof *p->x);
-  nb_session_norm(p->s, p->w->norm, p->x, p->x);
-  nb_session_linear(p->s, &p->w->head, p->x, p->T, p->c->hidden, p->reference, V);
-  for (size_t t = 0; t < p->T; t++) log_softmax(nb_session_kernels(p->s), p->reference + t * V, V);
-  return NB_OK;
-}
-
-static nb_status count_probe(probe *p, nb_err *err) {
-  return nb_progress_step(p->o->progress, ++p->done, p->total, err);
-}
-
-static nb_status probe_layer(probe *p, size_t l, double *kl, double *error, nb_err *err) {
-  size_t TD = p->T * p->c->hidden;
-  for (int s = 0; s < NB_SLOTS; s++) {
-    nb_layer layer = p->w->layer[l];
-    NB_TRY(round_matrix(p, &p->w->layer[l].w[s], &layer.w[s], &error[s], err));
-    memcpy(p->x, p->states + l * TD, TD * sizeof *p->x);
-    NB_TRY(run_from(p, l, &layer, err));
-    kl[s] = divergence(p, &p->w->head);
-    NB_TRY(count_probe(p, err));
-  }
-  return NB_OK;
-}
-
-static nb_status probe_ends(probe *p, double *kl, double *error, nb_err *err) {
-  size_t TD = p->T * p->c->hidden;
-  nb_linear rounded;
-  NB_TRY(round_matrix(p, &p->w->embed, &rounded, &error[0], err));
-  nb_session_embed(p->s, &rounded, p->x);
-  NB_TRY(run_from(p, 0, NULL, err));
-  kl[0] = divergence(p, &p->w->head);
-  NB_TRY(count_probe(p, err));
-  kl[1] = error[1] = 0;
-  if (p->c->tie_embeddings) {
-    memcpy(p->x, p->states + p->c->layers * TD, TD * sizeof *p->x);
-    kl[0] += divergence(p, &rounded);
-    return NB_OK;
-  }
-  NB_TRY(round_matrix(p, &p->w->head, &rounded, &error[1], err));
-  memcpy(p->x, p->states + p->c->layers * TD, TD * sizeof *p->x);
-  kl[1] = divergence(p, &rounded);
-  return count_probe(p, err);
 }
 
 /* Which layers are probed: the first and last two, the others evenly. */
@@ -157,13 +181,19 @@ static void interpolate(const probe *p, double *kl, double *error) {
 }
 
 static nb_status probe_create(probe *p, nb_err *err) {
-  size_t D = p->c->hidden, V = p->c->vocab;
+  size_t V = p->c->vocab, L = p->c->layers;
   p->T = p->o->n_seqs * p->o->seq_len;
   nb_session_opts so = {.threads = p->o->threads, .max_tokens = p->T, .cpu_features = p->o->cpu_features};
+  p->most = 2;
+  for (size_t l = 0; l < L; l++) {
+    p->total += p->most; /* every set of states passes, and a probed layer starts its own */
+    if (probed(p, l)) p->most += NB_SLOTS, p->total += NB_SLOTS;
+  }
+  p->total += p->most;
   NB_TRY(nb_session_create(p->c, &so, &p->s, err));
   NB_TRY(nb_new(&p->seg, p->o->n_seqs, sizeof *p->seg, "probes", err));
-  NB_TRY(nb_new(&p->states, (p->c->layers + 1) * p->T * D, sizeof(float), "probes", err));
-  NB_TRY(nb_new(&p->x, p->T * D, sizeof(float), "probes", err));
+  NB_TRY(nb_new(&p->states, p->most, sizeof *p->states, "probes", err));
+  NB_TRY(nb_new(&p->kl, p->most, sizeof *p->kl, "probes", err));
   NB_TRY(nb_new(&p->row, ROWS * V, sizeof(float), "probes", err));
   NB_TRY(nb_new(&p->reference, p->T * V, sizeof(float), "probes", err));
   for (size_t i = 0; i < p->o->n_seqs; i++) {
@@ -171,8 +201,6 @@ static nb_status probe_create(probe *p, nb_err *err) {
     NB_TRY(nb_kv_create_layers(p->c, 1, p->o->seq_len, NB_KV_F32, nb_config_long_rope(p->c, p->o->seq_len),
                                &p->seg[i].kv, err));
   }
-  for (size_t l = 0; l < p->c->layers; l++) p->total += probed(p, l) ? NB_SLOTS : 0;
-  p->total += p->c->tie_embeddings ? 1 : 2;
   return NB_OK;
 }
 
@@ -180,15 +208,19 @@ nb_status nb_sens_measure(const nb_config *c, const nb_weights *w, const nb_sens
                           nb_err *err) {
   probe p = {.c = c, .w = w, .o = o};
   nb_status st;
+  nb_linear rounded;
+  void *data = NULL;
+  double *kl_ends = kl + c->layers * NB_SLOTS, *error_ends = error + c->layers * NB_SLOTS;
+  kl_ends[1] = error_ends[1] = 0;
   NB_GOTO(probe_create(&p, err));
-  NB_GOTO(reference_run(&p, err));
-  for (size_t l = 0; l < c->layers; l++)
-    if (probed(&p, l)) NB_GOTO(probe_layer(&p, l, kl + l * NB_SLOTS, error + l * NB_SLOTS, err));
-  NB_GOTO(probe_ends(&p, kl + c->layers * NB_SLOTS, error + c->layers * NB_SLOTS, err));
+  NB_GOTO(begin(&p, &rounded, &data, kl_ends, error_ends, err));
+  for (size_t l = 0; l < c->layers; l++) NB_GOTO(run_layer(&p, l, kl, error, err));
+  NB_GOTO(finish(&p, &rounded, kl_ends, error_ends, err));
   interpolate(&p, kl, error);
 fail:
   for (size_t i = 0; p.seg && i < o->n_seqs; i++) nb_kv_free(p.seg[i].kv);
-  nb_free(p.seg), nb_free(p.states), nb_free(p.x), nb_free(p.row), nb_free(p.reference), nb_free(p.rounded);
+  for (size_t i = 0; i < p.n; i++) nb_free(p.states[i]);
+  nb_free(p.seg), nb_free(p.states), nb_free(p.kl), nb_free(p.row), nb_free(p.reference), nb_free(data);
   nb_session_free(p.s);
   return st;
 }

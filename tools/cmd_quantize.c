@@ -93,7 +93,7 @@ static nb_status spend_budget(const options *o, const cli_common *common, quanti
   for (size_t i = 0; i < c->layers * NB_SLOTS; i++) fixed[i] = probe.slot[i].bits != 255;
   ao.fixed_slot = fixed;
   cli_progress p;
-  nb_progress cb = cli_progress_begin(&p, common, "measuring sensitivities", "probes");
+  nb_progress cb = cli_progress_begin(&p, common, "measuring sensitivities", "layer passes");
   ao.progress = &cb;
   double predicted = 0;
   if (st == NB_OK) st = allocate_formats(j, &ao, &predicted, err);

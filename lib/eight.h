@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* A layer rounded plainly to 8 bits. Passes over calibration text want the speed of the int8 kernels and no more
+ * precision than those give at run time: the weights' rounding (0.4 % of a group's largest weight at most) is then as
+ * small as that of the activations. */
+#ifndef NB_EIGHT_H
+#define NB_EIGHT_H
+
+#include "weights.h"
+
+typedef struct nb_eight {
+  nb_layer layer;       /* the slices coded, the norms those of the layer it was made from */
+  void *data[NB_SLOTS]; /* owned */
+} nb_eight;
+
+/* Rounds one dense matrix (one that is coded already stays as it is). *data is the caller's to nb_free. what names it
+ * in messages. NB_ERR_NUMERIC names a weight that is not finite. */
+nb_status nb_eight_matrix(const nb_linear *full, int threads, const char *what, nb_linear *out, void **data,
+                          nb_err *err);
+
+/* Rounds a layer; number is for messages. nb_eight_free releases (also after a failure). */
+nb_status nb_eight_layer(const nb_layer *full, size_t number, int threads, nb_eight *out, nb_err *err);
+void nb_eight_free(nb_eight *e);
+
+#endif
