@@ -38,7 +38,7 @@ static nibble_status report(nb_status st, const nb_err *from, nibble_error *to) 
 const char *nibble_version(void) { return NB_VERSION; }
 
 static nb_status open_model(const char *path, const nibble_options *o, nibble_model *m, nb_err *err) {
-  nb_session_opts so = {o->threads, o->batch, nb_cpu_detect()};
+  nb_session_opts so = {.threads = o->threads, .max_tokens = o->batch, .cpu_features = nb_cpu_detect()};
   if (so.threads <= 0) so.threads = nb_cpu_count();
   if (o->cpu) NB_TRY(nb_cpu_mask(o->cpu, &so.cpu_features, err));
   NB_TRY(nb_open(path, o->verify ? NB_OPEN_VERIFY : 0, so.threads, &m->opened, err));

@@ -232,6 +232,7 @@ static nb_status solve_slot(run *r, const nb_hess *h, size_t layer, nb_slot s, c
     NB_TRY(solve_matrix(r, h, full, fmt, what, r->coded[s], l.total, &q, err));
   }
   now->coded = true;
+  now->fine = false;
   NB_TRY(nb_qmat_view(full->N, full->K, fmt, r->coded[s], l.total, &now->qmat, err));
   q.data = r->coded[s], q.n_bytes = l.total;
   return r->o->put(r->o->ctx, &q, err);
@@ -419,7 +420,7 @@ fail:
 static nb_status run_create(run *r, nb_err *err) {
   const nb_calib_opts *o = r->o;
   size_t D = r->c->hidden, K = largest_site(r->c), Kp = nb_round_up(K, NB_K_PAD);
-  nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features};
+  nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features, .fine = true};
   bool lng = nb_config_long_rope(r->c, o->seq_len);
   r->T = o->seq_len;
   r->total = weight_count(r->c);

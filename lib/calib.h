@@ -3,9 +3,9 @@
  *
  * Two streams of hidden states run through the model: one as the quantised model computes it (int8 activations, what
  * was quantised before), one as the unquantised model does (only with alpha > 0). Layers that are not quantised yet
- * are passed at 8 bits (eight.h): four times as fast as float, and off by no more than the activations' rounding. Each layer's linears are solved on
- * the quantised stream's inputs, rounded to int8 as at run time (gptq.h); then the stream moves on through the
- * quantised layer. Memory: the streams (tokens x D floats each) and one layer's statistics. */
+ * are passed at 8 bits with fine inputs (eight.h): twice as fast as float. Each layer's linears are solved on the
+ * quantised stream's inputs, rounded to int8 as at run time (gptq.h); then the stream moves on through the quantised
+ * layer. Memory: the streams (tokens x D floats each) and one layer's statistics. */
 #ifndef NB_CALIB_H
 #define NB_CALIB_H
 

@@ -21,7 +21,7 @@ nb_status nb_eight_matrix(const nb_linear *full, int threads, const char *what, 
   NB_TRY(nb_new(data, l.total, 1, what, err));
   nb_status st = nb_quant_plain(&g, full, NULL, 0, threads, what, *data, l.total, NULL, err);
   if (st == NB_OK) st = nb_qmat_view(full->N, full->K, fmt, *data, l.total, &out->qmat, err);
-  out->coded = st == NB_OK;
+  out->coded = out->fine = st == NB_OK;
   return st;
 }
 

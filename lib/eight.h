@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A layer rounded plainly to 8 bits. Passes over calibration text want the speed of the int8 kernels and no more
- * precision than those give at run time: the weights' rounding (0.4 % of a group's largest weight at most) is then as
- * small as that of the activations. */
+/* A layer rounded plainly to 8 bits and marked fine: passes over calibration text at the speed of the int8 kernels. The
+ * weights' rounding (0.4 % of a group's largest weight at most) is the same in all passes; that of the inputs, which is
+ * not, is kept far below what the passes are to tell apart. (With int8 inputs its noise is as large as the effect of
+ * rounding a matrix that matters little.) */
 #ifndef NB_EIGHT_H
 #define NB_EIGHT_H
 

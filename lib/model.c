@@ -38,6 +38,10 @@ struct nb_session {
   float *cos, *sin; /* (rotary_dim/2) */
   size_t *seg_of;  /* the segment of a token */
   nb_q8 q8;        /* inputs of the next linear */
+  nb_q8 rest8;     /* for fine matrices: what their rounding left, rounded again, */
+  float *rest;     /* (K) as floats, */
+  float *part;     /* (part_floats) and the products of that */
+  size_t part_floats;
   float *logits;   /* (SCORE_ROWS, V) */
   float *rows;     /* (SCORE_ROWS, D) gathered rows */
   uint8_t *scratch;
@@ -57,6 +61,12 @@ bool nb_config_long_rope(const nb_config *c, size_t length) {
 static nb_status take(nb_session *s, void *out, size_t count, size_t size, nb_err *err) {
   s->bytes += count * size; /* nb_new refuses an overflow */
   return nb_new(out, count, size, "the workspace of a session", err);
+}
+
+static nb_status take_q8(nb_session *s, nb_q8 *q, size_t T, size_t K, nb_err *err) {
+  NB_TRY(take(s, &q->q, T * K, 1, err));
+  NB_TRY(take(s, &q->scale, T * (K / NB_QA_GROUP), sizeof(float), err));
+  return take(s, &q->sum, T * (K / NB_BLOCK), sizeof(int32_t), err);
 }
 
 nb_status nb_session_create(const nb_config *c, const nb_session_opts *o, nb_session **out, nb_err *err) {
@@ -92,9 +102,13 @@ nb_status nb_session_create(const nb_config *c, const nb_session_opts *o, nb_ses
   NB_GOTO(take(s, &s->sin, T * half, sizeof(float), err));
   NB_GOTO(take(s, &s->seg_of, T, sizeof(size_t), err));
   NB_GOTO(take(s, &s->seg_start, T + 1, sizeof(size_t), err));
-  NB_GOTO(take(s, &s->q8.q, T * K, 1, err));
-  NB_GOTO(take(s, &s->q8.scale, T * (K / NB_QA_GROUP), sizeof(float), err));
-  NB_GOTO(take(s, &s->q8.sum, T * (K / NB_BLOCK), sizeof(int32_t), err));
+  NB_GOTO(take_q8(s, &s->q8, T, K, err));
+  if (o->fine) {
+    s->part_floats = nb_max(T * nb_max(nb_max(s->q_dim + 2 * s->kv_dim, 2 * c->ffn), c->hidden), 32 * c->vocab);
+    NB_GOTO(take_q8(s, &s->rest8, T, K, err));
+    NB_GOTO(take(s, &s->rest, T * K, sizeof(float), err));
+    NB_GOTO(take(s, &s->part, s->part_floats, sizeof(float), err));
+  }
   NB_GOTO(take(s, &s->logits, SCORE_ROWS * c->vocab, sizeof(float), err));
   NB_GOTO(take(s, &s->rows, SCORE_ROWS * c->hidden, sizeof(float), err));
   NB_GOTO(take(s, &s->scratch, (size_t)s->threads * s->scratch_bytes, 1, err));
@@ -107,8 +121,9 @@ fail:
 
 void nb_session_free(nb_session *s) {
   if (!s) return;
-  void *all[] = {s->inv_freq[0], s->inv_freq[1], s->x,    s->xn,       s->out,    s->wide, s->cos,    s->sin,
-                 s->seg_of,      s->seg_start,   s->q8.q, s->q8.scale, s->q8.sum, s->logits, s->rows, s->scratch};
+  void *all[] = {s->inv_freq[0], s->inv_freq[1], s->x,      s->xn,         s->out,      s->wide, s->cos,
+                 s->sin,         s->seg_of,      s->seg_start, s->q8.q,    s->q8.scale, s->q8.sum, s->rest8.q,
+                 s->rest8.scale, s->rest8.sum,   s->rest,   s->part,       s->logits,   s->rows, s->scratch};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) nb_free(all[i]);
   nb_free(s);
 }
@@ -131,10 +146,25 @@ typedef struct row_job {
   bool not_finite;    /* set when a row has a NaN or an infinity */
 } row_job;
 
-static void quantise_row(nb_session *s, size_t t, const float *x, size_t K) {
-  nb_q8 *q = &s->q8;
+static void quantise_to(const nb_session *s, nb_q8 *q, size_t t, const float *x, size_t K) {
   s->k.quantize_q8(x, K, q->Kp, q->q + t * q->Kp, q->scale + t * (q->Kp / NB_QA_GROUP),
                    q->sum + t * (q->Kp / NB_BLOCK));
+}
+
+static void quantise_row(nb_session *s, size_t t, const float *x, size_t K) { quantise_to(s, &s->q8, t, x, K); }
+
+/* Rounds again what the rounding of rows [begin, end) left. */
+static void quantise_rest(void *ctx, size_t begin, size_t end, int thread) {
+  row_job *j = ctx;
+  nb_session *s = j->s;
+  const nb_q8 *q = &s->q8;
+  (void)thread;
+  for (size_t t = begin; t < end; t++) {
+    const float *x = j->in + t * j->ld, *scale = q->scale + t * (q->Kp / NB_QA_GROUP);
+    float *rest = s->rest + t * q->K;
+    for (size_t i = 0; i < q->K; i++) rest[i] = x[i] - scale[i / NB_QA_GROUP] * q->q[t * q->Kp + i];
+    quantise_to(s, &s->rest8, t, rest, q->K);
+  }
 }
 
 static void quantise_rows(void *ctx, size_t begin, size_t end, int thread) {
@@ -144,9 +174,9 @@ static void quantise_rows(void *ctx, size_t begin, size_t end, int thread) {
 }
 
 static void set_q8(nb_session *s, size_t T, size_t K) {
-  s->q8.T = T;
-  s->q8.K = K;
-  s->q8.Kp = nb_round_up(K, NB_K_PAD);
+  s->q8.T = s->rest8.T = T;
+  s->q8.K = s->rest8.K = K;
+  s->q8.Kp = s->rest8.Kp = nb_round_up(K, NB_K_PAD);
 }
 
 static void norm_rows(void *ctx, size_t begin, size_t end, int thread) {
@@ -266,9 +296,32 @@ static void attention(nb_session *s, size_t kv_layer) {
 
 /* ---- a layer ---- */
 
+/* Adds the products of what the rounding of x to int8 left. */
+static void add_rest(nb_session *s, const nb_product *p, size_t n, const float *x, size_t ldx, size_t T) {
+  enum { MOST = 3 };
+  nb_rows in = {x, T, ldx, &s->rest8};
+  nb_product part[MOST];
+  size_t fine = 0, width = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (!p[i].w->coded || !p[i].w->fine) continue;
+    part[fine++] = (nb_product){p[i].w, s->part + T * width, p[i].w->N};
+    width += p[i].w->N;
+  }
+  if (!fine) return;
+  row_job j = {.s = s, .in = x, .ld = ldx};
+  nb_parallel_for(s->threads, T, 8, quantise_rest, &j);
+  nb_linear_run(&s->k, s->threads, part, fine, &in, s->scratch, s->scratch_bytes);
+  for (size_t i = 0, f = 0; i < n; i++) {
+    if (!p[i].w->coded || !p[i].w->fine) continue;
+    for (size_t t = 0; t < T; t++) s->k.add(p[i].y + t * p[i].ldy, part[f].y + t * part[f].ldy, part[f].w->N);
+    f++;
+  }
+}
+
 static void products(nb_session *s, const nb_product *p, size_t n, const float *x, size_t ldx, size_t T) {
   nb_rows in = {x, T, ldx, &s->q8};
   nb_linear_run(&s->k, s->threads, p, n, &in, s->scratch, s->scratch_bytes);
+  if (s->part) add_rest(s, p, n, x, ldx, T);
 }
 
 static void see(const nb_tap *tap, nb_tap_site site, const float *x, size_t T, size_t K) {
@@ -416,8 +469,9 @@ nb_status nb_prefill(nb_session *s, const nb_model *m, nb_kv *kv, const int32_t 
 /* ---- outputs ---- */
 
 void nb_session_linear(nb_session *s, const nb_linear *w, const float *x, size_t T, size_t ldx, float *y, size_t ldy) {
-  for (size_t t = 0; t < T; t += s->max_tokens) {
-    size_t n = nb_min(s->max_tokens, T - t);
+  size_t most = s->part && w->fine ? nb_max(1, nb_min(s->max_tokens, s->part_floats / w->N)) : s->max_tokens;
+  for (size_t t = 0; t < T; t += most) {
+    size_t n = nb_min(most, T - t);
     set_q8(s, n, w->K);
     if (w->coded)
       for (size_t i = 0; i < n; i++) quantise_row(s, i, x + (t + i) * ldx, w->K);

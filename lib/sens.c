@@ -61,7 +61,7 @@ static nb_status round_matrix(probe *p, const nb_linear *m, nb_linear *out, void
   NB_TRY(nb_qmat_plan(m->N, m->K, nb_sens_probe, &q, &l, err));
   NB_TRY(nb_new(data, l.total, 1, "a probe", err));
   NB_TRY(nb_quant_plain(&g, m, NULL, 0, p->o->threads, "a probe", *data, l.total, &loss, err));
-  out->coded = true;
+  out->coded = out->fine = true;
   *error = loss.total > 0 ? loss.error / loss.total : 0;
   return nb_qmat_view(m->N, m->K, nb_sens_probe, *data, l.total, &out->qmat, err);
 }
@@ -183,7 +183,8 @@ static void interpolate(const probe *p, double *kl, double *error) {
 static nb_status probe_create(probe *p, nb_err *err) {
   size_t V = p->c->vocab, L = p->c->layers;
   p->T = p->o->n_seqs * p->o->seq_len;
-  nb_session_opts so = {.threads = p->o->threads, .max_tokens = p->T, .cpu_features = p->o->cpu_features};
+  nb_session_opts so = {.threads = p->o->threads, .max_tokens = p->T, .cpu_features = p->o->cpu_features,
+                        .fine = true};
   p->most = 2;
   for (size_t l = 0; l < L; l++) {
     p->total += p->most; /* every set of states passes, and a probed layer starts its own */

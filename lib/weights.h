@@ -13,6 +13,7 @@
 typedef struct nb_linear {
   size_t N, K;
   bool coded;      /* which of the two views below holds */
+  bool fine;       /* when coded: its inputs are rounded twice (nb_session_opts.fine) */
   nb_tensor dense; /* (N, K) */
   nb_qmat qmat;
 } nb_linear;

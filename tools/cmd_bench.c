@@ -49,7 +49,7 @@ static int by_length(const void *a, const void *b) {
 static nb_status measure(const options *o, const cli_common *common, const nb_opened *m, nb_bench_opts *bo, result *r,
                          nb_err *err) {
   nb_session *s = NULL;
-  nb_session_opts so = {common->threads, 0, common->features};
+  nb_session_opts so = {.threads = common->threads, .cpu_features = common->features};
   NB_TRY(nb_session_create(&m->model.config, &so, &s, err));
   nb_status st = nb_bench_limits(nb_session_kernels(s), common->threads, &r->limits, err);
   cli_progress p;

@@ -95,7 +95,7 @@ static nb_status generate(const options *o, const cli_common *common, const nb_o
   nb_ids ids = {0};
   nb_generation_stats stats;
   sink out = {.stream = !common->json, .err = err};
-  nb_session_opts so = {common->threads, 0, common->features};
+  nb_session_opts so = {.threads = common->threads, .cpu_features = common->features};
   nb_generation g = {.sampling = {o->temperature, o->top_p, o->seed},
                      .max_new = (size_t)o->n,
                      .ignore_eos = o->ignore_eos,

@@ -4,6 +4,7 @@
 #include "alloc.h"
 #include "calib.h"
 #include "cpu.h"
+#include "eight.h"
 #include "hf_config.h"
 #include "mem.h"
 #include "safetensors.h"
@@ -207,6 +208,49 @@ TEST(hard_texts) {
   close_fixture(&x);
 }
 
+/* The squared distance of products by w from the exact ones of the same codes. */
+static double product_error(const fixture *x, const nb_linear *w, bool fine, const float *in, size_t rows,
+                            int threads) {
+  nb_session_opts so = {.threads = threads, .max_tokens = 5, .cpu_features = nb_cpu_detect(), .fine = fine};
+  nb_session *s;
+  float *y = nb_alloc(rows * w->N, sizeof *y), *row = nb_alloc(w->K, sizeof *row);
+  double error = 0;
+  if (nb_session_create(&x->c, &so, &s, &err) != NB_OK) return NAN;
+  nb_session_linear(s, w, in, rows, w->K, y, w->N);
+  for (size_t n = 0; n < w->N; n++) {
+    nb_linear_row(w, n, row);
+    for (size_t t = 0; t < rows; t++) {
+      double exact = 0;
+      for (size_t k = 0; k < w->K; k++) exact += (double)row[k] * in[t * w->K + k];
+      error += (exact - y[t * w->N + n]) * (exact - y[t * w->N + n]);
+    }
+  }
+  nb_session_free(s);
+  nb_free(y), nb_free(row);
+  return error;
+}
+
+TEST(fine_products_are_much_nearer) {
+  enum { ROWS = 11 };
+  fixture x;
+  nb_linear eight;
+  void *data;
+  uint32_t r = 7;
+  CHECK_OK(open_fixture(&x, "t4g64"));
+  for (int s = 0; s < NB_SLOTS; s++) {
+    CHECK_OK(nb_eight_matrix(&x.w.layer[0].w[s], 2, "w", &eight, &data, &err));
+    float *in = nb_alloc(ROWS * eight.K, sizeof *in);
+    for (size_t i = 0; i < ROWS * eight.K; i++) in[i] = (float)((int32_t)(r = r * 1664525u + 1013904223u) >> 8) * 1e-6f;
+    double coarse = product_error(&x, &eight, false, in, ROWS, 1), fine = product_error(&x, &eight, true, in, ROWS, 1);
+    CHECK_MSG(fine < coarse / 5000, "slot %d: %g, %g", s, coarse, fine); /* 127^2 = 16129 */
+    CHECK(fine == product_error(&x, &eight, true, in, ROWS, 3));
+    eight.fine = false;
+    CHECK(coarse == product_error(&x, &eight, true, in, ROWS, 2));
+    nb_free(in), nb_free(data);
+  }
+  close_fixture(&x);
+}
+
 TEST(sensitivities_are_positive_and_repeat) {
   fixture x;
   double kl[66], error[66], again[66], e2[66];
@@ -230,6 +274,7 @@ int main(void) {
   RUN(the_same_bytes_after_a_stop_and_for_any_threads);
   RUN(dense_slices_stay_as_they_are);
   RUN(hard_texts);
+  RUN(fine_products_are_much_nearer);
   RUN(sensitivities_are_positive_and_repeat);
   return test_end();
 }

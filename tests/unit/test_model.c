@@ -48,7 +48,7 @@ static void close_fixture(fixture *f) {
 
 static nb_session *session(const fixture *f, int threads, size_t max_tokens, unsigned features) {
   nb_session *s = NULL;
-  nb_session_opts o = {threads, max_tokens, features};
+  nb_session_opts o = {.threads = threads, .max_tokens = max_tokens, .cpu_features = features};
   if (nb_session_create(&f->model.config, &o, &s, &err) != NB_OK) printf("  %s\n", err.msg);
   return s;
 }

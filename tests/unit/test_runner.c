@@ -68,7 +68,7 @@ static nb_status stop(void *ctx, size_t index, const nb_item *item, const nb_ans
 
 static nb_status answer(fixture *f, how h, nb_result *out) {
   nb_session *s = NULL;
-  nb_session_opts so = {h.threads, h.batch, nb_cpu_detect()};
+  nb_session_opts so = {.threads = h.threads, .max_tokens = h.batch, .cpu_features = nb_cpu_detect()};
   NB_TRY(nb_session_create(&f->model.model.config, &so, &s, &err));
   nb_evaluation_run run = {.name = "tiny", .model = &f->model, .session = s, .kv = NB_KV_F32, .threads = h.threads,
                            .alone = h.alone, .journal = h.journal, .answered = stop, .ctx = &h.stop_after};
