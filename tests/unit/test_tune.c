@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#include "backward.h"
+#include "calib.h"
+#include "cpu.h"
+#include "fold.h"
+#include "hf_config.h"
+#include "mem.h"
+#include "safetensors.h"
+#include "tune.h"
+
+static nb_err err;
+
+#ifndef NB_HAVE_LAPACK
+TEST(needs_lapack) { SKIP("built without LAPACK"); }
+int main(void) {
+  RUN(needs_lapack);
+  return test_end();
+}
+#else
+
+enum { T = 40, SEQS = 8 };
+
+typedef struct fixture {
+  nb_model m;
+  nb_safetensors st;
+  nb_tensor_source tensors;
+  nb_session *s;
+  nb_kv *kv;
+  int32_t text[T * SEQS];
+  float *x, *sign; /* (T, D): a layer's input; what the outputs are weighted with to make a loss */
+} fixture;
+
+static uint32_t state = 1;
+static float noise(void) { return (float)((state = state * 1664525u + 1013904223u) >> 8) / (float)(1 << 23) - 1; }
+
+static nb_status open_fixture(fixture *f) {
+  memset(f, 0, sizeof *f);
+  const char *dir = "tests/golden/model/gqa_f16";
+  nb_weight_source src;
+  nb_session_opts so = {.threads = 1, .max_tokens = T, .cpu_features = nb_cpu_detect()};
+  NB_TRY(nb_hf_config_read(dir, &f->m.config, &err));
+  NB_TRY(nb_safetensors_open(dir, &f->st, &err));
+  nb_safetensors_source(&f->st, &f->tensors);
+  nb_phi3_source(&f->tensors, &src);
+  NB_TRY(nb_weights_bind(&f->m.config, &src, &f->m.weights, &err));
+  NB_TRY(nb_session_create(&f->m.config, &so, &f->s, &err));
+  NB_TRY(nb_kv_create_layers(&f->m.config, 1, T, NB_KV_F32, false, &f->kv, &err));
+  size_t n = T * f->m.config.hidden;
+  f->x = nb_alloc(n, 4), f->sign = nb_alloc(n, 4);
+  for (size_t i = 0; i < n; i++) f->x[i] = noise(), f->sign[i] = noise();
+  for (int i = 0; i < T * SEQS; i++) f->text[i] = (i * 37 + 11 + i / T * 5) % (int32_t)f->m.config.vocab;
+  return NB_OK;
+}
+
+static void close_fixture(fixture *f) {
+  nb_free(f->x), nb_free(f->sign);
+  nb_kv_free(f->kv);
+  nb_session_free(f->s);
+  nb_weights_free(&f->m.weights);
+  nb_safetensors_close(&f->st);
+}
+
+/* ---- gradients against differences of the forward pass ---- */
+
+/* The sum of sign * output of a layer, by the forward pass. */
+static double layer_loss(fixture *f, const nb_layer *l) {
+  size_t n = T * f->m.config.hidden;
+  float *y = nb_alloc(n, 4);
+  nb_segment seg = {f->kv, f->text, T};
+  double sum = 0;
+  memcpy(y, f->x, n * sizeof *y);
+  if (nb_session_begin(f->s, &seg, 1, &err) != NB_OK || nb_session_layer(f->s, l, 0, y, NULL, &err) != NB_OK) sum = NAN;
+  for (size_t i = 0; i < n; i++) sum += (double)f->sign[i] * y[i];
+  nb_free(y);
+  return sum;
+}
+
+/* The loss with the n values at v moved along their gradient by `by`, those at `count` values in a row together. */
+static double moved(fixture *f, const nb_layer *l, float *v, const float *g, size_t n, size_t count, bool factor,
+                    float by) {
+  float *old = nb_alloc(n * count, 4);
+  memcpy(old, v, n * count * sizeof *v);
+  for (size_t i = 0; i < n * count; i++) v[i] = factor ? old[i] * (1 + by * g[i / count]) : old[i] + by * g[i / count];
+  double loss = layer_loss(f, l);
+  memcpy(v, old, n * count * sizeof *v);
+  nb_free(old);
+  return loss;
+}
+
+static void check_gradient(fixture *f, const nb_layer *l, const char *what, float *v, const float *g, size_t n,
+                           size_t count, bool factor) {
+  double square = 0;
+  for (size_t i = 0; i < n; i++) square += (double)g[i] * g[i];
+  CHECK_MSG(square > 0, "%s: no gradient", what);
+  float by = (float)(1e-2 / sqrt(square));
+  double slope = (moved(f, l, v, g, n, count, factor, by) - moved(f, l, v, g, n, count, factor, -by)) / (2 * by);
+  CHECK_MSG(fabs(slope / square - 1) < 2e-3, "%s: the slope along the gradient is %g, not %g", what, slope, square);
+}
+
+TEST(gradients_are_the_slopes_of_the_forward_pass) {
+  fixture f;
+  CHECK_OK(open_fixture(&f));
+  size_t D = f.m.config.hidden;
+  for (size_t at = 0; at < f.m.config.layers; at++) {
+    nb_fold copy;
+    nb_backward *b;
+    CHECK_OK(nb_fold_create(&f.m.config, &f.m.weights.layer[at], &copy, &err));
+    CHECK_OK(nb_backward_create(&f.m.config, T, 2, nb_cpu_detect(), &b, &err));
+    nb_layer_grad g = {nb_alloc(D, 4), nb_alloc(D, 4), {0}};
+    for (int s = 0; s < NB_SLOTS; s++) g.row[s] = nb_alloc(copy.layer.w[s].N, 4);
+    float *dx = nb_alloc(T * D, 4);
+    memcpy(dx, f.sign, T * D * sizeof *dx);
+    CHECK_OK(nb_backward_layer(b, &copy.layer, f.x, dx, &g, &err));
+    check_gradient(&f, &copy.layer, "attn_norm", copy.layer.attn_norm, g.attn_norm, D, 1, false);
+    check_gradient(&f, &copy.layer, "ffn_norm", copy.layer.ffn_norm, g.ffn_norm, D, 1, false);
+    check_gradient(&f, &copy.layer, "the input", f.x, dx, T * D, 1, false);
+    for (int s = 0; s < NB_SLOTS; s++) {
+      const nb_linear *w = &copy.layer.w[s];
+      check_gradient(&f, &copy.layer, nb_slot_name((nb_slot)s), (float *)(uintptr_t)w->dense.data, g.row[s], w->N, w->K,
+                     true);
+      nb_free(g.row[s]);
+    }
+    nb_free(g.attn_norm), nb_free(g.ffn_norm), nb_free(dx);
+    nb_backward_free(b);
+    nb_fold_free(&copy);
+  }
+  close_fixture(&f);
+}
+
+/* ---- tuning ---- */
+
+typedef struct coded {
+  nb_model m;
+  nb_layer layer[8];
+  void *data[64];
+  size_t n;
+} coded;
+
+static nb_status keep(void *ctx, const nb_quantised *q, nb_err *e) {
+  coded *c = ctx;
+  nb_linear *w = q->layer >= 0 ? &c->layer[q->layer].w[q->slot] : q->head ? &c->m.weights.head : &c->m.weights.embed;
+  nb_qfmt fmt = {(uint8_t)(q->layer >= 0 ? 3 : 6), 0, 64};
+  void *p = c->data[c->n++] = nb_alloc(q->n_bytes, 1);
+  memcpy(p, q->data, q->n_bytes);
+  w->coded = true;
+  return nb_qmat_view(w->N, w->K, fmt, p, q->n_bytes, &w->qmat, e);
+}
+
+/* The model at 3 bits. */
+static nb_status code(fixture *f, coded *c) {
+  nb_qfmt slot[64];
+  memset(c, 0, sizeof *c);
+  c->m = f->m;
+  memcpy(c->layer, f->m.weights.layer, f->m.config.layers * sizeof *c->layer);
+  c->m.weights.layer = c->layer;
+  for (size_t i = 0; i < 64; i++) slot[i] = (nb_qfmt){3, 0, 64};
+  nb_formats formats = {{6, 0, 64}, {6, 0, 64}, slot};
+  nb_calib_opts o = {.threads = 1, .cpu_features = nb_cpu_detect(), .put = keep, .ctx = c};
+  return nb_quantise_fast(&f->m.config, &f->m.weights, &formats, 1, &o, &err);
+}
+
+TEST(tuning_lessens_the_divergence_and_repeats) {
+  fixture f;
+  coded c;
+  nb_tuned one, three, longer;
+  CHECK_OK(open_fixture(&f));
+  CHECK_OK(code(&f, &c));
+  nb_tune_opts o = {.tokens = f.text, .n_seqs = SEQS, .seq_len = T, .n_check = 2, .batch = 2, .max_steps = 30,
+                    .rate = 3e-3, .threads = 1, .cpu_features = nb_cpu_detect()};
+  CHECK_OK(nb_tune(&f.m, &c.m, &o, &one, &err));
+  CHECK_MSG(one.after < 0.95 * one.before && one.kept > 0, "%g, before %g", one.after, one.before);
+  o.threads = 3;
+  CHECK_OK(nb_tune(&f.m, &c.m, &o, &three, &err));
+  size_t D = f.m.config.hidden, last = f.m.config.layers * NB_SLOTS - 1;
+  CHECK(!memcmp(one.norms, three.norms, (2 * f.m.config.layers + 1) * D * sizeof(float)));
+  CHECK(!memcmp(one.row_scale, three.row_scale, (one.row_at[last] + D) * sizeof(uint16_t)));
+  /* A limit by time is repeated by the number of steps that it allowed. */
+  o.max_steps = 0, o.max_seconds = 1e-9;
+  CHECK_OK(nb_tune(&f.m, &c.m, &o, &longer, &err));
+  CHECK(longer.steps == 1);
+  nb_tuned_free(&three);
+  o.max_steps = 1, o.max_seconds = 0;
+  CHECK_OK(nb_tune(&f.m, &c.m, &o, &three, &err));
+  CHECK(!memcmp(longer.norms, three.norms, (2 * f.m.config.layers + 1) * D * sizeof(float)));
+  nb_tuned_free(&one), nb_tuned_free(&three), nb_tuned_free(&longer);
+  /* A rate that harms everything: what there was is kept. */
+  o.rate = 10, o.max_steps = 4;
+  CHECK_OK(nb_tune(&f.m, &c.m, &o, &one, &err));
+  CHECK(one.kept == 0 && one.after == one.before);
+  CHECK(!memcmp(one.norms, f.m.weights.norms, (2 * f.m.config.layers + 1) * D * sizeof(float)));
+  nb_tuned_free(&one);
+  o.n_check = SEQS;
+  CHECK(nb_tune(&f.m, &c.m, &o, &one, &err) == NB_ERR_ARG);
+  for (size_t i = 0; i < c.n; i++) nb_free(c.data[i]);
+  close_fixture(&f);
+}
+
+int main(void) {
+  RUN(gradients_are_the_slopes_of_the_forward_pass);
+  RUN(tuning_lessens_the_divergence_and_repeats);
+  return test_end();
+}
+#endif
