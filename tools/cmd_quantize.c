@@ -8,16 +8,17 @@
 #include "progress_cli.h"
 #include "quantize.h"
 #include "table.h"
+#include "tune_file.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct options {
-  const char *out, *codes, *embed, *head, *calib, *stats, *budget, *preset;
+  const char *out, *codes, *embed, *head, *calib, *stats, *budget, *preset, *tune;
   int bits, group, sweeps;
   calib_numbers n;
   uint64_t seed;
-  double damp, alpha, linear_bpw;
+  double damp, alpha, linear_bpw, tune_rate;
   bool fast, no_gptq, no_tables, no_head, sequential, fold, rotate;
   cli_list set;
 } options;
@@ -131,6 +132,8 @@ static cJSON *make_recipe(const options *o) {
   cJSON_AddBoolToObject(r, "sequential", o->sequential);
   cJSON_AddBoolToObject(r, "fold", o->fold);
   cJSON_AddBoolToObject(r, "rotate", o->rotate);
+  if (o->tune) cJSON_AddStringToObject(r, "tune", o->tune);
+  if (o->tune) cJSON_AddNumberToObject(r, "tune_rate", o->tune_rate);
   return r;
 }
 
@@ -283,6 +286,7 @@ static nb_status new_job(const options *o, quantize_job *j, quantize_choice *cho
 static nb_status quantize(options *o, const cli_common *common, const nb_opened *m, nb_err *err) {
   calib_text text = {.n_seqs = 0};
   quantize_choice choice = {NULL, NULL, NULL};
+  quantize_tune tune = {.rate = o->tune_rate};
   nb_status st;
   cli_progress p;
   quantize_job j = {.model = m, .out = o->out, .fast = o->fast};
@@ -299,6 +303,11 @@ static nb_status quantize(options *o, const cli_common *common, const nb_opened 
                             .cpu_features = common->features};
   if (!nb_opened_checkpoint(m))
     return nb_fail(err, NB_ERR_ARG, "this is a .nbl file already: give the directory of a Hugging Face checkpoint");
+  if (o->tune) {
+    j.tune = &tune;
+    NB_TRY(tune_parse(o->tune, &tune, err));
+    NB_TRY(tune_name(&j, err));
+  }
   NB_GOTO(new_job(o, &j, &choice, err));
   NB_GOTO(choose_formats(o, &m->model.config, &j.formats, err));
   NB_GOTO(read_calibration(o, common, &j, &text, err));
@@ -313,6 +322,7 @@ static nb_status quantize(options *o, const cli_common *common, const nb_opened 
   j.calib.progress = &cb;
   st = quantize_run(&j, err);
   cli_progress_end(&p);
+  if (st == NB_OK && j.tune) st = tune_run(&j, common, err);
   if (st == NB_OK && report(&j, common, cli_clock() - began)) st = NB_ERR_MEMORY;
 fail:
   resume_close(j.resume, st == NB_OK);
@@ -321,13 +331,14 @@ fail:
   nb_free(j.formats.slot);
   nb_free(j.hash), nb_free(j.hashed);
   nb_free(j.report);
+  free(j.untuned);
   nb_free(choice.probe_kl), nb_free(choice.probe_error), nb_free(choice.predicted);
   return nb_opened_explain(m, st, err);
 }
 
 int cmd_quantize(int argc, char **argv) {
   options o = {
-      .codes = "table", .n = {-1, -1, -1, -1}, .bits = 4, .group = 64, .sweeps = 2, .damp = 0.01, .alpha = 0.25};
+      .codes = "table", .n = {-1, -1, -1, -1}, .bits = 4, .group = 64, .sweeps = 2, .damp = 0.01, .alpha = 0.25, .tune_rate = 5e-4};
   const cli_opt opts[] = {
       CLI_STRING("out", 'o', "FILE", &o.out, "the file to write (required)"),
       CLI_INT("bits", 'b', "N", 3, 8, &o.bits, "bits a weight of the layers' matrices (4)"),
@@ -361,6 +372,9 @@ int cmd_quantize(int argc, char **argv) {
       CLI_FLAG("no-head", 0, &o.no_head, "the head without calibration"),
       CLI_FLAG("fold", 0, &o.fold, "scale the linears' inputs to lose less, folded into norms and weights (AWQ)"),
       CLI_FLAG("rotate", 0, &o.rotate, "rotate the value heads, folded into v and o"),
+      CLI_STRING("tune", 0, "TIME|N", &o.tune,
+                 "then tune norms and row scales to predict like the checkpoint: 20m, or 50steps"),
+      CLI_DOUBLE("tune-rate", 0, "X", 1e-6, 0.1, &o.tune_rate, "the rate of --tune (0.0005)"),
       CLI_FLAG("sequential", 0, &o.sequential,
                "take each slice's inputs after quantising those before it in its layer"),
       CLI_END,
@@ -379,7 +393,8 @@ int cmd_quantize(int argc, char **argv) {
   if (!o.out) return cli_usage(&cmd, "-o FILE is missing");
   if (o.group & (o.group - 1)) return cli_usage(&cmd, "--group is 32, 64, 128 or 256");
   if (!o.calib && !o.stats) o.fast = true;
-  if (o.fast && (o.fold || o.rotate)) return cli_usage(&cmd, "--fold and --rotate need calibration: --calib FILE");
+  if (o.fast && (o.fold || o.rotate || o.tune))
+    return cli_usage(&cmd, "--fold, --rotate and --tune need calibration: --calib FILE");
   nb_err err;
   nb_opened m = {0};
   nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);

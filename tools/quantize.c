@@ -88,6 +88,15 @@ static void add_matrices(const quantize_job *j, bool known, cJSON *prov) {
   }
 }
 
+/* Steps done, the step kept, KL divergence before and after. Any run is repeated by its number of steps. */
+static void add_tuning(const quantize_job *j, bool known, cJSON *prov) {
+  const quantize_tune *t = j->tune;
+  if (!t) return;
+  const double number[] = {(double)t->steps, (double)t->kept, t->before, t->after};
+  cJSON *a = cJSON_AddArrayToObject(prov, "tuned");
+  for (size_t i = 0; i < sizeof number / sizeof *number; i++) add_fixed(a, known ? number[i] : 0);
+}
+
 /* known: the hashes and numbers are; otherwise others of the same length stand for them. */
 static nb_status make_meta(const quantize_job *j, bool known, char **out, nb_err *err) {
   char *config;
@@ -105,6 +114,7 @@ static nb_status make_meta(const quantize_job *j, bool known, char **out, nb_err
   cJSON_AddItemToObject(prov, "recipe", cJSON_Duplicate(j->recipe, 1));
   if (j->origin) cJSON_AddItemToObject(prov, "calibration", cJSON_Duplicate(j->origin, 1));
   add_matrices(j, known, prov);
+  add_tuning(j, known, prov);
   *out = cJSON_PrintUnformatted(meta);
   cJSON_Delete(meta);
   return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory making the metadata");
@@ -151,6 +161,9 @@ static void plan_free(plan *p) {
   cJSON_free(p->meta);
 }
 
+/* Norms that change are stored as floats. */
+static bool own_norms(const quantize_job *j) { return j->calib.fold || j->tune; }
+
 static nb_status plan_make(const quantize_job *j, plan *p, nb_err *err) {
   const nb_config *c = &j->model->model.config;
   const nb_weights *w = &j->model->model.weights;
@@ -169,7 +182,7 @@ static nb_status plan_make(const quantize_job *j, plan *p, nb_err *err) {
   for (size_t i = 0; i <= 2 * c->layers; i++) {
     nb_tensor t;
     NB_GOTO(p->source.norm(p->source.ctx, c, i / 2, i == 2 * c->layers ? 2 : (int)(i % 2), &t, err));
-    norm[i] = j->calib.fold ? NB_F32 : t.dtype;
+    norm[i] = own_norms(j) ? NB_F32 : t.dtype;
   }
   NB_GOTO(make_meta(j, false, &p->meta, err));
   NB_GOTO(nb_tokenizer_save(j->model->tokenizer, &p->tokenizer, err));
@@ -207,8 +220,10 @@ static nb_status put_norm(sink *s, size_t layer, int which, const float *changed
   nb_tensor t;
   NB_TRY(s->p->source.norm(s->p->source.ctx, &s->j->model->model.config, layer, which, &t, err));
   hash_around(s->j, t.data);
-  if (!s->j->calib.fold) return nb_nbl_writer_put(s->w, t.data, t.n_bytes, err);
-  const float *norm = changed ? changed : s->j->model->model.weights.norm; /* which is 2 */
+  if (!own_norms(s->j)) return nb_nbl_writer_put(s->w, t.data, t.n_bytes, err);
+  const nb_weights *w = &s->j->model->model.weights;
+  const float *norm = which == 2 ? w->norm : which ? w->layer[layer].ffn_norm : w->layer[layer].attn_norm;
+  if (changed) norm = changed;
   return nb_nbl_writer_put(s->w, norm, s->j->model->model.config.hidden * sizeof *norm, err);
 }
 
@@ -261,6 +276,8 @@ void quantize_signature(const quantize_job *j, uint8_t out[16]) {
   XXH3_freeState(h);
 }
 
+nb_status quantize_meta(const quantize_job *j, char **out, nb_err *err) { return make_meta(j, true, out, err); }
+
 nb_status quantize_run(quantize_job *j, nb_err *err) {
   const nb_model *m = &j->model->model;
   plan p;
@@ -270,7 +287,7 @@ nb_status quantize_run(quantize_job *j, nb_err *err) {
   NB_TRY(plan_make(j, &p, err));
   j->file_bytes = p.file_bytes;
   NB_GOTO(new_hashes(j, err));
-  NB_GOTO(nb_nbl_writer_open(j->out, p.dir, p.n, p.meta, strlen(p.meta), p.tokenizer.s, p.tokenizer.n, &s.w, err));
+  NB_GOTO(nb_nbl_writer_open(j->tune ? j->untuned : j->out, p.dir, p.n, p.meta, strlen(p.meta), p.tokenizer.s, p.tokenizer.n, &s.w, err));
   j->calib.put = put, j->calib.ctx = &s;
   j->calib.resume = j->resume ? resumed : NULL;
   if (j->fast) NB_GOTO(nb_quantise_fast(&m->config, &m->weights, &j->formats, 0, &j->calib, err));

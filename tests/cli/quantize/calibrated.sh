@@ -32,6 +32,17 @@ opts="--calib text --tokens 512 --seq 64 --group 32"
   nibble kld "$TOY" a.nbl --text text --ctx 32 --chunks 20 -q --json >a.kld
   nibble kld "$TOY" h.nbl --text text --ctx 32 --chunks 20 -q --json >h.kld
   awk -v a="$(jsonq kl_mean <a.kld)" -v h="$(jsonq kl_mean <h.kld)" 'BEGIN { exit !(h < 1.5 * a) }'
+  # Tuning: as many bytes as planned, less divergence on the text that judges, for any threads.
+  nibble quantize "$TOY" -o j.nbl -t 1 $opts --bits 3 --tune 4steps --tune-rate 0.003 >/dev/null 2>err
+  nibble quantize "$TOY" -o k.nbl -q -t 3 $opts --bits 3 --tune 4steps --tune-rate 0.003 >/dev/null
+  cmp j.nbl k.nbl
+  cmp -s a.nbl j.nbl && exit 1
+  [ ! -e j.nbl.untuned ]
+  grep -q "will have $(wc -c <j.nbl) bytes" err
+  nibble verify j.nbl >/dev/null
+  grep -q 'tuned for 4 steps: .*(step [1-4])' err
+  fails '[12]' '*--tune*20m*' nibble quantize "$TOY" -o e.nbl -q $opts --tune often
+  fails 2 '*--tune*--calib*' nibble quantize "$TOY" -o e.nbl -q --tune 1m
   # A budget is met, or refused with the smallest size that is possible.
   nibble quantize "$TOY" -o d.nbl -q $opts --budget 60kB --probe-tokens 64 >/dev/null
   nibble verify d.nbl >/dev/null
