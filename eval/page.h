@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages that need nothing but themselves: data/report/NAME.html with numbers in it. The Makefile makes pages.c of them. */
+/* Pages that need nothing but themselves: data/report/NAME.html with numbers in it. pages.c is made by the Makefile. */
 #ifndef NB_PAGE_H
 #define NB_PAGE_H
 

@@ -23,6 +23,7 @@ nb_status nb_fold_create(const nb_config *c, const nb_layer *layer, nb_fold *out
   for (int s = 0; s < NB_SLOTS; s++) n += layer->w[s].N * layer->w[s].K;
   NB_TRY(nb_new(&out->own, n, sizeof(float), "a layer", err));
   float *p = out->own;
+  out->layer.number = layer->number;
   out->layer.attn_norm = p, out->layer.ffn_norm = p + c->hidden;
   memcpy(p, layer->attn_norm, c->hidden * sizeof *p);
   memcpy(p + c->hidden, layer->ffn_norm, c->hidden * sizeof *p);

@@ -360,7 +360,7 @@ nb_status nb_session_layer(nb_session *s, const nb_layer *l, size_t kv_layer, fl
   if (l->w[NB_O].coded) over_rows(s, quantise_rows, &quant);
   nb_product o = {&l->w[NB_O], s->out, D};
   products(s, &o, 1, s->attn, s->q_dim, T);
-  NB_TRY(add_branch(s, x, kv_layer, "attention", err));
+  NB_TRY(add_branch(s, x, l->number, "attention", err));
 
   set_q8(s, T, D);
   norm.norm = l->ffn_norm;
@@ -381,7 +381,7 @@ nb_status nb_session_layer(nb_session *s, const nb_layer *l, size_t kv_layer, fl
   }
   nb_product down = {&l->w[NB_DOWN], s->out, D};
   products(s, &down, 1, s->ffn, ld_down, T);
-  return add_branch(s, x, kv_layer, "the feed-forward block", err);
+  return add_branch(s, x, l->number, "the feed-forward block", err);
 }
 
 /* ---- batches ---- */

@@ -75,6 +75,7 @@ nb_status nb_weights_bind_layer(const nb_config *c, const nb_weight_source *src,
     nb_status st = check_shape(&out->w[s], N, K, what, err);
     if (st != NB_OK) return nb_fail_in(err, st, "layer %zu", layer);
   }
+  out->number = layer;
   out->attn_norm = norms;
   out->ffn_norm = norms + c->hidden;
   NB_TRY(bind_norm(c, src, layer, 0, out->attn_norm, err));

@@ -22,6 +22,7 @@ typedef struct nb_linear {
 typedef enum nb_slot { NB_Q, NB_K, NB_V, NB_O, NB_GATE, NB_UP, NB_DOWN, NB_SLOTS } nb_slot;
 
 typedef struct nb_layer {
+  size_t number; /* from 0, for messages */
   nb_linear w[NB_SLOTS];
   float *attn_norm, *ffn_norm; /* (D) each, float copies */
 } nb_layer;
