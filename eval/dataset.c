@@ -3,10 +3,14 @@
 
 #include "archive.h"
 #include "item.h"
+#include "mapfile.h"
 #include "rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+enum { ANSWERS_MAX_BYTES = 1 << 28 };
 
 /* ---- patterns ---- */
 
@@ -98,16 +102,18 @@ static char *answers_name(const char *name, const char *suffix) {
   return out;
 }
 
-/* Reads the answers beside the data file; *out = NULL when the task has none or the file is not there. */
-static nb_status read_answers(const nb_task *t, nb_archive *a, const char *name, char **out, size_t *n, nb_err *err) {
+/* Reads the answers beside the data file, which is member m of the archive or, given alone, a file of its own; *out =
+ * NULL when the task has none or the file is not there. */
+static nb_status read_answers(const nb_task *t, nb_archive *a, size_t m, char **out, size_t *n, nb_err *err) {
   *out = NULL, *n = 0;
   if (!t->answers_file) return NB_OK;
-  char *beside = answers_name(name, t->answers_file);
-  if (!beside) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
-  nb_status st = NB_OK;
+  char *beside = answers_name(nb_archive_name(a, m), t->answers_file);
+  char *path = answers_name(nb_archive_where(a, m), t->answers_file);
+  nb_status st = beside && path ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
   for (size_t i = 0; i < nb_archive_count(a) && !*out && st == NB_OK; i++)
     if (!strcmp(nb_archive_name(a, i), beside)) st = nb_archive_read(a, i, out, n, err);
-  free(beside);
+  if (st == NB_OK && !*out && access(path, F_OK) == 0) st = nb_read_file(path, ANSWERS_MAX_BYTES, out, n, err);
+  free(beside), free(path);
   return st;
 }
 
@@ -117,7 +123,7 @@ static nb_status add_member(const nb_task *t, nb_archive *a, size_t i, const cha
   size_t n, n_answers;
   nb_status st;
   NB_GOTO(nb_archive_read(a, i, &bytes, &n, err));
-  NB_GOTO(read_answers(t, a, nb_archive_name(a, i), &answers, &n_answers, err));
+  NB_GOTO(read_answers(t, a, i, &answers, &n_answers, err));
   NB_GOTO(nb_dataset_add(t, nb_archive_where(a, i), subject, bytes, n, answers, n_answers, d, err));
 fail:
   free(bytes), free(answers);

@@ -153,7 +153,10 @@ static nb_status read_answer(const nb_task *t, const cJSON *row, const char *giv
   const cJSON *node = NULL;
   if (!given) {
     NB_TRY(find_first(t->answer, row, pool, &v, &found, err));
-    if (!found) return nb_fail(err, NB_ERR_FORMAT, "%s: no answer (field %s)", where, paths_text(t->answer, names));
+    if (!found)
+      return nb_fail(err, NB_ERR_FORMAT, "%s: no answer (field %s%s%s)", where, paths_text(t->answer, names),
+                     t->answers_file ? ", or a file beside this one that ends in " : "",
+                     t->answers_file ? t->answers_file : "");
     if (v.n != 1 || !v.text[0]) return nb_fail(err, NB_ERR_FORMAT, "%s: the answer is not one text", where);
     given = v.text[0], node = v.node[0];
   }

@@ -73,18 +73,19 @@ fail:
 
 /* ---- examples ---- */
 
-/* The first item of each of n subjects, evenly spread over the pool's subjects in their order; where there are fewer
- * subjects than n, simply the first n items. */
-static nb_status choose_spread(nb_prompter *p, nb_err *err) {
+/* The examples that all prompts share: the first item of each of n subjects, evenly spread over the pool's subjects in
+ * their order; where there are fewer subjects than n, or NB_SHOTS_FIRST asks so, simply the first n items. */
+static nb_status choose_shared(nb_prompter *p, nb_err *err) {
   size_t n_subjects = 0;
   for (size_t i = 0; i < p->pool->n; i++)
     n_subjects += i == 0 || strcmp(p->pool->item[i].subject, p->pool->item[i - 1].subject) != 0;
-  NB_TRY(nb_new(&p->spread, p->shots, sizeof *p->spread, "examples", err));
+  NB_TRY(nb_new(&p->shared, p->shots, sizeof *p->shared, "examples", err));
   size_t subject = 0, taken = 0;
+  bool first = p->task->shots_select == NB_SHOTS_FIRST;
   for (size_t i = 0; i < p->pool->n && taken < p->shots; i++) {
     bool begins = i == 0 || strcmp(p->pool->item[i].subject, p->pool->item[i - 1].subject) != 0;
-    bool take = n_subjects < p->shots || (begins && subject == taken * n_subjects / p->shots);
-    if (take) p->spread[taken++] = &p->pool->item[i];
+    bool take = first || n_subjects < p->shots || (begins && subject == taken * n_subjects / p->shots);
+    if (take) p->shared[taken++] = &p->pool->item[i];
     subject += begins;
   }
   if (taken < p->shots)
@@ -95,20 +96,20 @@ static nb_status choose_spread(nb_prompter *p, nb_err *err) {
 
 nb_status nb_prompter_create(const nb_task *t, size_t shots, const nb_dataset *pool, nb_prompter *out, nb_err *err) {
   *out = (nb_prompter){.task = t, .shots = shots, .pool = pool};
-  if (!shots || t->shots_select != NB_SHOTS_SPREAD) return NB_OK;
-  nb_status st = choose_spread(out, err);
+  if (!shots || t->shots_select == NB_SHOTS_SUBJECT) return NB_OK;
+  nb_status st = choose_shared(out, err);
   if (st != NB_OK) nb_prompter_free(out);
   return st;
 }
 
 void nb_prompter_free(nb_prompter *p) {
-  nb_free(p->spread);
+  nb_free(p->shared);
   *p = (nb_prompter){0};
 }
 
 static nb_status append_examples(const nb_prompter *p, const nb_item *item, size_t shots, nb_text *out, nb_err *err) {
-  if (p->spread) {
-    for (size_t i = 0; i < shots; i++) NB_TRY(append_example(p->task, p->spread[i], out, err));
+  if (p->shared) {
+    for (size_t i = 0; i < shots; i++) NB_TRY(append_example(p->task, p->shared[i], out, err));
     return NB_OK;
   }
   size_t taken = 0;

@@ -13,7 +13,7 @@ typedef struct nb_prompter {
   const nb_task *task;
   size_t shots;             /* examples wanted */
   const nb_dataset *pool;   /* where they come from; NULL when shots is 0 */
-  const nb_item **spread;   /* (shots) the examples of NB_SHOTS_SPREAD */
+  const nb_item **shared;   /* (shots) the examples that all prompts share: NB_SHOTS_SPREAD and NB_SHOTS_FIRST */
 } nb_prompter;
 
 /* shots: how many examples; pool: the split that they come from. Both must outlive the prompter.

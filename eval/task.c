@@ -118,7 +118,7 @@ static nb_status filter_string(const cJSON *obj, const char *where, const char *
 }
 
 static nb_status read_prompt(nb_task *t, const char *where, nb_err *err) {
-  static const char *const select_words[] = {"subject", "spread", NULL};
+  static const char *const select_words[] = {"subject", "spread", "first", NULL};
   const cJSON *shots = NULL, *j = t->json;
   NB_TRY(nb_json_optional_object(j, where, "shots", &shots, err));
   if (shots) {

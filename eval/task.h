@@ -27,7 +27,8 @@ const char *nb_metric_name(nb_metric m); /* "acc", "acc_norm", "acc_bytes", "mas
 
 typedef enum nb_shots_select {
   NB_SHOTS_SUBJECT, /* the first rows of the question's own subject */
-  NB_SHOTS_SPREAD   /* the first row of each of so many subjects, evenly spread: one prompt head for all */
+  NB_SHOTS_SPREAD,  /* the first row of each of so many subjects, evenly spread: one prompt head for all */
+  NB_SHOTS_FIRST    /* the first rows of the split, whatever their subject: likewise */
 } nb_shots_select;
 
 enum { NB_MAX_CHOICES = 26, NB_MAX_SHOTS = 64 };

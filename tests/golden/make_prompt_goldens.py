@@ -119,17 +119,52 @@ def line(out, task, preset, shots, data, subject, prompts):
     out.write("\t".join([task, preset, str(shots), data, subject, str(d.n), d.h.hexdigest()]) + "\n")
 
 
+def piqa_docs(path):
+    """The authors' form: the labels, a line each, lie in a file of their own."""
+    labels = open(str(path).replace(".jsonl", "-labels.lst"))
+    return [{**row, "label": int(label)} for row, label in zip(read_jsonl(path), labels)]
+
+
+def boolq_docs(path):
+    return [{"passage": d["passage"], "question": d["question"], "label": int(d["answer"])} for d in read_jsonl(path)]
+
+
+def openbook_docs(path):
+    return [{"question_stem": d["question"], **{k: d[k] for k in ("id", "choices", "answerKey")}}
+            for d in arc_docs(read_jsonl(path))]
+
+
 def few_shot_texts():
-    """The first examples of a training split, in order (nibble draws none at random)."""
+    """Whole texts of rows in the authors' own file forms (tests/golden/mcq; but for ARC and WinoGrande written for this),
+    alone and after two examples: the first of the training split, in order (nibble draws none at random)."""
     small, first = HERE / "mcq", {"fewshot_config": {"sampler": "first_n"}}
-    train, docs = (arc_docs(read_jsonl(small / f"arc_easy/ARC-Easy-{s}.jsonl")) for s in ("Train", "Test"))
-    tasks = {"arc_easy": LocalTask(TASKS / "arc/arc_easy.yaml", {"train": train, "validation": docs, "test": docs}, **first)}
-    train, docs = (read_jsonl(small / f"winogrande/{s}.jsonl") for s in ("train", "dev"))
-    tasks["winogrande"] = LocalTask(TASKS / "winogrande/default.yaml", {"train": train, "validation": docs}, **first)
+    sets = [  # task, preset, lm-evaluation-harness's file, examples, questions
+        ("arc_easy", "", "arc/arc_easy.yaml", *(arc_docs(read_jsonl(small / f"arc_easy/ARC-Easy-{s}.jsonl")) for s in ("Train", "Test"))),
+        ("winogrande", "", "winogrande/default.yaml", *(read_jsonl(small / f"winogrande/{s}.jsonl") for s in ("train", "dev"))),
+        ("openbookqa", "", "openbookqa/openbookqa.yaml", *(openbook_docs(small / f"openbookqa/Main/{s}.jsonl") for s in ("train", "test"))),
+        ("commonsenseqa", "", "commonsense_qa/default.yaml",
+         *(arc_docs(read_jsonl(small / f"commonsenseqa/{s}_rand_split.jsonl")) for s in ("train", "dev"))),
+        ("boolq", "", "super_glue/boolq/default.yaml", *(boolq_docs(small / f"boolq/{s}.jsonl") for s in ("train", "dev"))),
+        ("hellaswag", "", "hellaswag/hellaswag.yaml", *(read_jsonl(small / f"hellaswag/hellaswag_{s}.jsonl") for s in ("train", "val"))),
+        ("piqa", "", "piqa/piqa.yaml", *(piqa_docs(small / f"piqa/{s}.jsonl") for s in ("train", "valid"))),
+        ("mmlu_pro", "lm-eval", "leaderboard/mmlu_pro/mmlu_pro.yaml",
+         *(read_jsonl(small / f"mmlu_pro/{s}.jsonl") for s in ("validation", "test")))]
     texts = []
-    for name, task in tasks.items():
-        for i, (contexts, continuations) in enumerate(lm_eval_prompts(task, 2)):
-            texts.append({"task": name, "shots": 2, "row": i, "contexts": contexts, "continuations": continuations})
+
+    def add(name, preset, task, shots):
+        for i, (contexts, continuations) in enumerate(lm_eval_prompts(task, shots)):
+            texts.append({"task": name, "preset": preset, "shots": shots, "row": i, "contexts": contexts, "continuations": continuations})
+
+    for name, preset, path, examples, docs in sets:
+        splits = {"train": examples, "validation": docs, "test": docs}
+        if "mmlu_pro" in path:
+            splits = {"validation": examples, "test": docs}
+        task = LocalTask(TASKS / path, splits, **first)
+        for shots in (0, 2):
+            add(name, preset, task, shots)
+    rows = json.load(open(small / "truthfulqa/mc_task.json"))
+    for kind in ("mc1", "mc2"):
+        add(f"truthfulqa_{kind}", "", LocalTask(TASKS / f"truthfulqa/truthfulqa_{kind}.yaml", {"validation": truthful_docs(rows, kind)}), 0)
     with open(HERE / "fewshot.json", "w", encoding="utf-8") as f:
         json.dump(texts, f, indent=1, ensure_ascii=False)
         f.write("\n")
@@ -163,16 +198,13 @@ def main():
     docs = read_jsonl(mcq / "hellaswag/hellaswag_val.head10.jsonl")
     task = LocalTask(TASKS / "hellaswag/hellaswag.yaml", {"train": docs, "validation": docs})
     line(out, "hellaswag", "", 0, "mcq/hellaswag/hellaswag_val.head10.jsonl", "", lm_eval_prompts(task, 0))
-    docs = read_jsonl(mcq / "piqa/valid.jsonl")
-    for d, label in zip(docs, open(mcq / "piqa/valid-labels.lst")):
-        d["label"] = int(label)
+    docs = piqa_docs(mcq / "piqa/valid.jsonl")
     task = LocalTask(TASKS / "piqa/piqa.yaml", {"train": docs, "validation": docs})
     line(out, "piqa", "", 0, "mcq/piqa", "", lm_eval_prompts(task, 0))
     docs = read_jsonl(mcq / "winogrande/dev.jsonl")
     task = LocalTask(TASKS / "winogrande/default.yaml", {"train": docs, "validation": docs})
     line(out, "winogrande", "", 0, "mcq/winogrande", "", lm_eval_prompts(task, 0))
-    docs = [{"passage": d["passage"], "question": d["question"], "label": int(d["answer"])}
-            for d in read_jsonl(mcq / "boolq/dev.jsonl")]
+    docs = boolq_docs(mcq / "boolq/dev.jsonl")
     task = LocalTask(TASKS / "super_glue/boolq/default.yaml", {"train": docs, "validation": docs})
     line(out, "boolq", "", 0, "mcq/boolq", "", lm_eval_prompts(task, 0))
     rows = json.load(open(mcq / "truthfulqa/mc_task.json"))
@@ -196,4 +228,5 @@ def main():
         f.write("\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
