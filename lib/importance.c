@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "importance.h"
 
+#include "eight.h"
 #include "mem.h"
 #include "parallel.h"
 
@@ -59,7 +60,7 @@ static void see(void *ctx, nb_tap_site site, const float *x, size_t T, size_t K)
 static nb_status create(run *r, nb_err *err) {
   const nb_importance_opts *o = r->o;
   size_t D = r->c->hidden;
-  nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features};
+  nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features, .fine = true};
   NB_TRY(nb_session_create(r->c, &so, &r->s, err));
   NB_TRY(nb_kv_create_layers(r->c, 1, o->seq_len, NB_KV_F32, nb_config_long_rope(r->c, o->seq_len), &r->kv, err));
   NB_TRY(nb_new(&r->x, o->n_seqs * o->seq_len * D, sizeof *r->x, "the hidden states", err));
@@ -67,27 +68,34 @@ static nb_status create(run *r, nb_err *err) {
   return nb_new(&r->sum, nb_importance_count(r->c), sizeof *r->sum, "importances", err);
 }
 
-/* Every sequence through one layer (or, for the layer behind the last, into the head), so that each layer's weights are
- * read once. */
-static nb_status pass(run *r, size_t layer, nb_err *err) {
+/* Every sequence through one layer, or into the head when there is none. */
+static nb_status pass(run *r, size_t number, const nb_layer *layer, nb_err *err) {
   const nb_importance_opts *o = r->o;
   const nb_tap tap = {see, r};
   size_t D = r->c->hidden, TD = o->seq_len * D;
-  r->layer = layer;
+  r->layer = number;
   for (size_t i = 0; i < o->n_seqs; i++) {
     nb_segment seg = {r->kv, o->tokens + i * o->seq_len, o->seq_len};
     float *x = r->x + i * TD;
     NB_TRY(nb_session_begin(r->s, &seg, 1, err));
-    if (layer == 0) nb_session_embed(r->s, &r->w->embed, x);
-    if (layer < r->c->layers) {
-      NB_TRY(nb_session_layer(r->s, &r->w->layer[layer], 0, x, &tap, err));
+    if (number == 0) nb_session_embed(r->s, &r->w->embed, x);
+    if (layer) {
+      NB_TRY(nb_session_layer(r->s, layer, 0, x, &tap, err));
     } else {
       nb_session_norm(r->s, r->w->norm, x, r->normed);
       see(r, NB_TAP_QKV, r->normed, o->seq_len, D);
     }
-    NB_TRY(nb_progress_step(o->progress, layer * o->n_seqs + i + 1, (r->c->layers + 1) * o->n_seqs, err));
+    NB_TRY(nb_progress_step(o->progress, number * o->n_seqs + i + 1, (r->c->layers + 1) * o->n_seqs, err));
   }
   return NB_OK;
+}
+
+static nb_status pass_layer(run *r, size_t l, nb_err *err) {
+  nb_eight eight;
+  nb_status st = nb_eight_layer(&r->w->layer[l], l, r->o->threads, &eight, err);
+  if (st == NB_OK) st = pass(r, l, &eight.layer, err);
+  nb_eight_free(&eight);
+  return st;
 }
 
 nb_status nb_importance_measure(const nb_config *c, const nb_weights *w, const nb_importance_opts *o, float *out,
@@ -96,7 +104,8 @@ nb_status nb_importance_measure(const nb_config *c, const nb_weights *w, const n
   nb_status st;
   double tokens = (double)(o->n_seqs * o->seq_len);
   NB_GOTO(create(&r, err));
-  for (size_t l = 0; l <= c->layers; l++) NB_GOTO(pass(&r, l, err));
+  for (size_t l = 0; l < c->layers; l++) NB_GOTO(pass_layer(&r, l, err));
+  NB_GOTO(pass(&r, c->layers, NULL, err));
   for (size_t k = 0; k < nb_importance_count(c); k++) {
     out[k] = (float)(r.sum[k] / tokens);
     if (!isfinite(out[k]))

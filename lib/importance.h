@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* How much each input of each linear matters: its mean square over a text, as the unquantised model computes it. An
- * error d of a weight (n, k) adds d^2 times the k-th number to the squared error of output n, other errors aside (the
- * diagonal of the Gauss-Newton approximation, as in llama.cpp's importance matrices). */
+/* How much each input of each linear matters: its mean square over a text, as the unquantised model computes it (its
+ * layers at 8 bits, eight.h). An error d of a weight (n, k) adds d^2 times the k-th number to the squared error of
+ * output n, other errors aside (the diagonal of the Gauss-Newton approximation, as in llama.cpp's importance matrices).
+ */
 #ifndef NB_IMPORTANCE_H
 #define NB_IMPORTANCE_H
 

@@ -188,8 +188,15 @@ static void print_formats(const nb_config *c, const nb_formats *f) {
   printf("embedding %s, head %s\n\n", embed, c->tie_embeddings ? "the same" : head);
 }
 
+static void note_fallbacks(const quantize_job *j, const cli_common *common) {
+  size_t fell = 0;
+  for (size_t i = 0; i < j->model->model.config.layers * NB_SLOTS + 2; i++) fell += j->report[i].fell_back;
+  if (fell) cli_note(common, "%zu rows kept plain rounding, which loses less there than calibration", fell);
+}
+
 static int report(const quantize_job *j, const cli_common *common, double seconds) {
   const nb_config *c = &j->model->model.config;
+  note_fallbacks(j, common);
   double bpw = quantize_linear_bpw(c, &j->formats);
   char size[CLI_TEXT], time[CLI_TEXT];
   if (common->json) {
@@ -254,6 +261,11 @@ static nb_status read_calibration(options *o, const cli_common *common, quantize
   if (!o->stats && o->calib) NB_TRY(read_text(o, common, j, text, err));
   j->calib.tokens = text->ids.id, j->calib.n_seqs = text->n_seqs, j->calib.seq_len = text->seq;
   j->origin = text->origin;
+  const nb_config *c = &j->model->model.config;
+  size_t tokens = text->n_seqs * text->seq, inputs = c->hidden > c->ffn ? c->hidden : c->ffn;
+  if (!o->fast && tokens < inputs)
+    cli_note(common, "%zu tokens for matrices of up to %zu inputs: calibration learns so few by heart; give it more text",
+             tokens, inputs);
   return NB_OK;
 }
 

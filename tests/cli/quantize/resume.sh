@@ -1,0 +1,57 @@
+# kill -9 after a finished layer: the run goes on from there with the same bytes and report; never with other settings or
+# inputs; damaged remains are not used.
+. "$LIB"
+cp -R "$DATA/demo" m
+cp m/calibrate.txt text
+q() { q_out=$1; shift; nibble quantize m -o "$q_out" --calib text --tokens 1024 --seq 128 --group 32 -t 1 "$@"; }
+q a.nbl --json >a.json 2>err || { grep -q LAPACK err && skip "built without LAPACK"; cat err >&2; exit 1; }
+grep -v '"seconds"\|"file"' a.json >a
+part_size() { [ -e c.nbl.part ] && size_of c.nbl.part || echo 0; }
+
+# Killed whenever the file of finished layers has grown once more.
+trial=0 killed=0
+while [ $trial -lt 3 ]; do
+  trial=$((trial + 1))
+  before=$(part_size)
+  nibble quantize m -o c.nbl -q --calib text --tokens 1024 --seq 128 --group 32 -t 1 >/dev/null 2>&1 & pid=$!
+  [ "$before" -gt 0 ] || until [ "$(part_size)" -gt 0 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
+  first=$(part_size)
+  until [ "$(part_size)" -gt "$first" ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
+  kill -9 $pid 2>/dev/null && killed=$((killed + 1))
+  wait $pid 2>/dev/null || :
+  [ -e c.nbl.part ] || break
+  [ $killed -gt 0 ] && cp c.nbl.part kept.$trial
+done
+[ -e c.nbl.part ] || [ -e kept.1 ] || skip "quantising ended before it could be killed"
+[ -e c.nbl.part ] || cp kept.1 c.nbl.part
+q c.nbl --json >c.json 2>err
+grep -q '^nibble: note: going on after layer [1-4] of 4' err
+cmp a.nbl c.nbl
+grep -v '"seconds"\|"file"' c.json | cmp a - # with the losses of the layers that the killed runs did
+[ ! -e c.nbl.part ]
+
+# Other settings, another text, another checkpoint.
+cp kept.1 c.nbl.part
+fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q --alpha 0.5
+fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q --seq 64
+sed 's/the/THE/' text >text2 && mv text2 text
+fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q
+cp m/calibrate.txt text
+cp -p m/model.safetensors m/kept
+touch -t 200001010000 m/model.safetensors
+fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q
+cmp kept.1 c.nbl.part # nothing was lost
+
+# A record that is damaged or cut short is done again; a beginning that is no such file is not used.
+mv m/kept m/model.safetensors
+for how in cut damaged torn; do
+  rm c.nbl
+  cp kept.1 c.nbl.part
+  case $how in
+  cut) head -c $(($(size_of c.nbl.part) - 5)) c.nbl.part >p && mv p c.nbl.part ;;
+  damaged) poke c.nbl.part $(($(size_of c.nbl.part) / 2)) '\125\252' ;;
+  torn) head -c 30 c.nbl.part >p && mv p c.nbl.part ;;
+  esac
+  q c.nbl -q >/dev/null 2>&1
+  cmp a.nbl c.nbl
+done
