@@ -18,7 +18,7 @@ Q := $(if $(filter 0,$(V)),@)
 # Waiting threads sleep: a test suite shares its machine.
 RUN_ENV := OMP_WAIT_POLICY=passive
 
-PKGS := libcjson zlib libzip libpcre2-8 libutf8proc libxxhash
+PKGS := libcjson zlib libpcre2-8 libutf8proc libxxhash
 
 OPT := -O2
 SAN :=
@@ -57,6 +57,12 @@ ifneq ($(PKGS),)
   PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
   # Calibration uses LAPACK when it is there; without it `nibble quantize --calib` says what to install.
   LAPACK ?= $(shell $(PKG_CONFIG) --exists openblas lapacke 2>/dev/null && echo 1)
+  # So does everything about zip archives with libzip.
+  LIBZIP ?= $(shell $(PKG_CONFIG) --exists libzip && echo 1)
+  ifeq ($(LIBZIP),1)
+    PKG_CFLAGS += -DNB_HAVE_LIBZIP $(shell $(PKG_CONFIG) --cflags libzip)
+    PKG_LIBS += $(shell $(PKG_CONFIG) --libs libzip)
+  endif
   ifeq ($(LAPACK),1)
     PKG_CFLAGS += -DNB_HAVE_LAPACK $(shell $(PKG_CONFIG) --cflags openblas lapacke)
     PKG_LIBS += $(shell $(PKG_CONFIG) --libs openblas lapacke)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "compare.h"
 
+#include "sequential.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -32,9 +34,19 @@ nb_status nb_compare_protocols(const nb_protocol *p, const nb_protocol *q, nb_er
   return same_number("leaving out BOS", p->plain, q->plain, err);
 }
 
+static nb_status refuse_stopped(const char *which, const nb_protocol *p, nb_err *err) {
+  if (!p->stopped_at) return NB_OK;
+  return nb_fail(err, NB_ERR_ARG, "not comparable: the %s stopped early, after %zu of %zu questions in random order; "
+                 "--common compares those", which, p->stopped_at, p->questions);
+}
+
 static nb_status check_comparable(const nb_result *b, const nb_result *c, const nb_compare_opts *o, nb_err *err) {
   const nb_protocol *p = &b->protocol, *q = &c->protocol;
   NB_TRY(nb_compare_protocols(p, q, err));
+  if (!o->common && b->n != c->n) {
+    NB_TRY(refuse_stopped("baseline", p, err));
+    NB_TRY(refuse_stopped("candidate", q, err));
+  }
   if (!o->common && (strcmp(p->data_hash, q->data_hash) || b->n != c->n))
     return nb_fail(err, NB_ERR_ARG,
                    "not comparable: the runs answer different questions (%zu, data %.8s; and %zu, data "
@@ -188,6 +200,19 @@ static void judge_mass(nb_comparison *c, const nb_compare_opts *o) {
   c->test.power = se > 0 ? nb_normal_cdf(o->margin / se - za) : 1;
 }
 
+/* Who stops when a verdict is certain has looked many times: the test that allows for that decides, whose evidence does
+ * not depend on the questions' order. */
+static void judge_sequentially(nb_comparison *c, const nb_compare_opts *o) {
+  nb_sequential s;
+  nb_sequential_begin(&s, o->margin, o->alpha);
+  for (size_t i = 0; i < c->n; i++) nb_sequential_add(&s, c->pair[i].cand_score - c->pair[i].base_score);
+  double pass = nb_sequential_pass(&s), fail = nb_sequential_fail(&s);
+  c->sequential = true;
+  c->test.p_pass = fmin(1, 1 / pass), c->test.p_fail = fmin(1, 1 / fail);
+  c->test.verdict = pass >= 1 / o->alpha ? NB_VERDICT_PASS : fail >= 1 / o->alpha ? NB_VERDICT_FAIL
+                                                                                  : NB_VERDICT_UNDECIDED;
+}
+
 nb_status nb_compare(const nb_result *base, const nb_result *cand, const nb_compare_opts *o, nb_comparison *out,
                      nb_err *err) {
   nb_comparison *c = out;
@@ -208,6 +233,7 @@ nb_status nb_compare(const nb_result *base, const nb_result *cand, const nb_comp
   nb_tango_interval(c->gained, c->lost, c->n, 1 - 2 * o->alpha, &c->low, &c->high);
   nb_noninferiority_test(c->gained, c->lost, c->n, o->margin, o->alpha, &c->test);
   if (base->protocol.metric == NB_METRIC_MASS) judge_mass(c, o);
+  if (o->sequential || base->protocol.stopped_at || cand->protocol.stopped_at) judge_sequentially(c, o);
   return NB_OK;
 fail:
   nb_comparison_free(c);

@@ -11,6 +11,7 @@ typedef struct nb_compare_opts {
   double margin;         /* the drop in accuracy that would still be accepted: 0.01 is one point */
   bool common;           /* compare the questions that both have, when the runs asked different ones */
   bool any_model;        /* do not ask that both come from one checkpoint */
+  bool sequential;       /* judge the margin by the test that a sequential run used, though it did not stop */
   size_t reps;           /* bootstrap resamples; 0: 10000 */
   uint64_t seed;
 } nb_compare_opts;
@@ -48,6 +49,7 @@ typedef struct nb_comparison {
   nb_subject_change *subject;     /* (n_subjects) */
   size_t n_subjects;
   bool same_checkpoint;           /* known to come from one */
+  bool sequential;                /* test is the sequential one: asked for, or a run stopped when it was certain */
 } nb_comparison;
 
 /* Compares two runs, which must outlive the comparison. NB_ERR_ARG with the reason when they are not comparable: other

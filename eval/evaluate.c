@@ -72,6 +72,7 @@ typedef struct answering {
   const nb_evaluation_run *run;
   nb_journal *journal;
   nb_memory_watch memory;
+  size_t enough; /* see nb_evaluation_run */
 } answering;
 
 static nb_status check_memory(const answering *a, nb_err *err) {
@@ -100,12 +101,19 @@ static nb_status on_busy(void *ctx, size_t done, nb_err *err) {
   return check_memory(a, err);
 }
 
+static bool on_enough(void *ctx) {
+  answering *a = ctx;
+  if (a->run->enough) a->enough = a->run->enough(a->run->ctx);
+  return a->enough > 0;
+}
+
 /* What identifies the run for its journal. */
 static void journal_key(const nb_evaluation *e, const nb_result *r, char out[1024]) {
   const nb_protocol *p = &e->protocol;
-  snprintf(out, 1024, "%s|%zu|%s|%s|%zu|%d|%s|%zu|%zu|%llu|%zu/%zu|%s|%s|%s|%s|%s", p->task, p->task_version, p->preset,
-           p->split, p->shots, p->plain, p->subjects, p->limit, p->sample, (unsigned long long)p->seed, p->shard,
-           p->shards, p->data_hash, r->model.hash, r->model.kv, e->task.prompt, e->task.header);
+  snprintf(out, 1024, "%s|%zu|%s|%s|%zu|%d|%s|%zu|%zu|%llu|%zu/%zu|%s|%s|%s|%s|%s|%llu", p->task, p->task_version,
+           p->preset, p->split, p->shots, p->plain, p->subjects, p->limit, p->sample, (unsigned long long)p->seed,
+           p->shard, p->shards, p->data_hash, r->model.hash, r->model.kv, e->task.prompt, e->task.header,
+           (unsigned long long)e->order);
 }
 
 static nb_status open_journal(const nb_evaluation *e, answering *a, const nb_result *r, nb_answer *answer, bool *done,
@@ -145,6 +153,31 @@ nb_status nb_evaluation_overlap(const nb_evaluation *e, const nb_opened *m, cons
   return st;
 }
 
+typedef struct placed {
+  const nb_item *item;
+  size_t index;
+} placed;
+
+static int by_place(const void *a, const void *b) {
+  const placed *x = a, *y = b;
+  return (x->item > y->item) - (x->item < y->item);
+}
+
+/* The rows of the first n questions, in the data's order. */
+static nb_status make_rows(const nb_evaluation *e, const nb_answer *answer, const bool *seen, size_t n, nb_result *out,
+                           nb_err *err) {
+  placed *p;
+  NB_TRY(nb_new(&p, n, sizeof *p, "answers", err));
+  for (size_t i = 0; i < n; i++) p[i] = (placed){e->item[i], i};
+  qsort(p, n, sizeof *p, by_place);
+  if ((out->row = calloc(n, sizeof *out->row))) out->n = n;
+  for (size_t i = 0; i < out->n; i++)
+    out->row[i] = (nb_row){*p[i].item, answer[p[i].index], nb_task_category(&e->task, p[i].item->subject),
+                           seen[p[i].index]};
+  nb_free(p);
+  return out->n ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory: answers");
+}
+
 nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *run, nb_result *out, nb_err *err) {
   nb_answer *answer = NULL;
   bool *done = NULL, *seen = NULL;
@@ -162,13 +195,13 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
   nb_memory_sample(&a.memory, 0);
   NB_GOTO(open_journal(e, &a, out, answer, done, err));
   nb_run_opts ro = {.plain = e->o.plain, .alone = run->alone, .kv = run->kv, .threads = run->threads,
-                    .progress = run->progress, .answered = on_answer, .busy = on_busy, .ctx = &a};
+                    .progress = run->progress, .answered = on_answer, .busy = on_busy,
+                    .enough = on_enough, .ctx = &a};
   NB_GOTO(nb_run(&e->prompter, run->model->tokenizer, &run->model->model, run->session, e->item, e->n, done, &ro,
                  answer, &stats, err));
-  if (!(out->row = calloc(e->n, sizeof *out->row))) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "out of memory: answers"));
-  out->n = e->n;
-  for (size_t i = 0; i < e->n; i++)
-    out->row[i] = (nb_row){*e->item[i], answer[i], nb_task_category(&e->task, e->item[i]->subject), seen[i]};
+  size_t n = on_enough(&a) ? a.enough : e->n;
+  NB_GOTO(make_rows(e, answer, seen, n, out, err));
+  if (n < e->n) out->protocol.stopped_at = n, out->protocol.seed = e->order;
   out->measured = (nb_measured){.seconds = nb_clock() - t0, .prompt_seconds = stats.prompt_seconds,
                                 .tokens = stats.tokens, .tokens_alone = stats.tokens_alone, .memory = a.memory,
                                 .kv_bytes = stats.kv_bytes};

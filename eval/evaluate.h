@@ -26,6 +26,7 @@ typedef struct nb_evaluation {
   nb_prompter prompter;
   const nb_item **item; /* (n) the questions of this run: of the shard, where there are shards */
   size_t n;
+  uint64_t order;       /* 0: the data's; else the seed of a random one (nb_stopping_begin) */
   nb_protocol protocol;
 } nb_evaluation;
 
@@ -45,7 +46,10 @@ typedef struct nb_evaluation_run {
   const nb_progress *progress;
   /* Called for each answer, those from the journal included; may be NULL. A failure ends the run. */
   nb_status (*answered)(void *ctx, size_t index, const nb_item *item, const nb_answer *a, nb_err *err);
-  void *ctx;
+  /* Asked now and then; may be NULL. n > 0: the first n questions are answered and suffice, the run ends and its
+   * result has no others; 0: go on. */
+  size_t (*enough)(void *ctx);
+  void *ctx; /* of both */
 } nb_evaluation_run;
 
 /* Which of the questions share text with what the model was calibrated on (overlap.h): found (n) may be NULL. name: of

@@ -71,17 +71,20 @@ static void add(nb_gate_report *r, const char *name, nb_verdict v, const char *f
 
 static void judge_margin(const nb_gates *g, const nb_comparison *c, nb_gate_report *r) {
   const nb_noninferiority *t = &c->test;
-  char range[120], *what = "";
+  char range[120];
+  const char *what = "";
   snprintf(range, sizeof range, "change %+.2f points, %g %% interval %+.2f to %+.2f", 100 * c->diff,
            100 * (1 - 2 * g->alpha), 100 * c->low, 100 * c->high);
   if (t->verdict == NB_VERDICT_PASS) what = "the drop is shown to be below";
   if (t->verdict == NB_VERDICT_FAIL) what = "the drop is shown to be above";
-  if (t->verdict != NB_VERDICT_UNDECIDED) add(r, "margin", t->verdict, "%s %g points (%s)", what, g->margin, range);
+  const char *how = c->sequential ? "; by the sequential test" : "";
+  if (t->verdict != NB_VERDICT_UNDECIDED)
+    add(r, "margin", t->verdict, "%s %g points (%s%s)", what, g->margin, range, how);
   else
     add(r, "margin", t->verdict,
-        "%zu questions do not show on which side of %g points the drop is (%s); about %.0f would "
+        "%zu questions do not show on which side of %g points the drop is (%s%s); about %.0f would "
         "if there is no true drop",
-        c->n, g->margin, range, t->needed);
+        c->n, g->margin, range, how, t->needed);
 }
 
 static void judge_kld(const nb_gates *g, const nb_comparison *c, nb_gate_report *r) {

@@ -99,6 +99,7 @@ static void write_statistics(nb_jsonout *j, const nb_comparison *c) {
   nb_jsonout_u64(j, "lost", c->lost);
   nb_jsonout_u64(j, "same_pick", c->same_pick);
   nb_jsonout_bool(j, "same_checkpoint", c->same_checkpoint);
+  nb_jsonout_bool(j, "sequential", c->sequential);
   for (size_t i = 0; i < sizeof number / sizeof *number; i++) nb_jsonout_double(j, number[i].key, number[i].value);
   nb_jsonout_close(j, '}');
 }

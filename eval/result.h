@@ -22,6 +22,7 @@ typedef struct nb_protocol {
   uint64_t seed;
   size_t shard, shards;         /* shards 0: the whole */
   size_t questions;             /* of the whole, all shards together */
+  size_t stopped_at;            /* a run in random order that ended after so many, its verdict being certain; 0: none */
   char data_hash[NB_HASH_TEXT]; /* XXH3-128 of the questions asked, whatever file they came from */
 } nb_protocol;
 

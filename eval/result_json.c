@@ -38,6 +38,7 @@ static void write_protocol(nb_jsonout *j, const nb_result *r) {
   nb_jsonout_u64(j, "shard", p->shard);
   nb_jsonout_u64(j, "shards", p->shards);
   nb_jsonout_u64(j, "questions", p->questions);
+  if (p->stopped_at) nb_jsonout_u64(j, "stopped_at", p->stopped_at);
   nb_jsonout_string(j, "data_xxh3", p->data_hash);
   nb_jsonout_string(j, "prompts_xxh3", prompts);
   nb_jsonout_close(j, '}');
@@ -259,6 +260,7 @@ static nb_status read_protocol(reader *rd, const cJSON *root, char prompts[NB_HA
   NB_TRY(number(rd, o, "shard", &p->shard));
   NB_TRY(number(rd, o, "shards", &p->shards));
   NB_TRY(number(rd, o, "questions", &p->questions));
+  NB_TRY(number(rd, o, "stopped_at", &p->stopped_at));
   NB_TRY(hash_text(rd, o, "data_xxh3", p->data_hash));
   NB_TRY(hash_text(rd, o, "prompts_xxh3", prompts));
   p->score = (nb_score_by)score, p->metric = (nb_metric)metric, p->ties_wrong = tie, p->plain = !special,
@@ -427,6 +429,9 @@ static nb_status read_answers(reader *rd, const cJSON *root, const char *file) {
     r->n++;
   }
   snprintf(rd->where, sizeof rd->where, "%.250s", file);
+  if (r->protocol.stopped_at && r->protocol.stopped_at != r->n)
+    return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"stopped_at\" is %zu with %zu answers", file, r->protocol.stopped_at,
+                   r->n);
   return refuse_twice(r, file, rd->err);
 }
 

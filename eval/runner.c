@@ -268,7 +268,7 @@ static nb_status make_and_run_group(runner *r, nb_err *err) {
 /* ---- all ---- */
 
 static nb_status run_all(runner *r, const bool *skip, nb_err *err) {
-  for (size_t i = 0; i < r->total;) {
+  for (size_t i = 0; i < r->total && !(r->o->enough && r->o->enough(r->o->ctx));) {
     const char *subject = r->items[i]->subject;
     r->n_group = 0;
     for (; i < r->total && r->n_group < GROUP_MAX && !strcmp(r->items[i]->subject, subject); i++) {

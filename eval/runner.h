@@ -29,7 +29,9 @@ typedef struct nb_run_opts {
   nb_status (*answered)(void *ctx, size_t index, const nb_answer *a, nb_err *err);
   /* Called when a batch's caches are at their fullest, done questions being answered; may be NULL. */
   nb_status (*busy)(void *ctx, size_t done, nb_err *err);
-  void *ctx; /* of both */
+  /* Asked between groups of questions; true ends the run with the others unanswered. May be NULL. */
+  bool (*enough)(void *ctx);
+  void *ctx; /* of all three */
 } nb_run_opts;
 
 typedef struct nb_run_stats {

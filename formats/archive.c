@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#ifdef NB_HAVE_LIBZIP
 #include <zip.h>
+#endif
 #include <zlib.h>
 
 typedef struct member {
   char *name, *where;
   char *path;          /* of its own file; NULL when it is in the archive's bytes */
-  zip_uint64_t index;  /* in the zip archive */
+  uint64_t index;      /* in the zip archive */
   size_t packed, size; /* bytes in the zip archive, and what they become */
   bool gzip;
 } member;
@@ -27,7 +29,7 @@ struct nb_archive {
   nb_mapfile map;      /* of a single file */
   const uint8_t *data; /* its bytes, or the caller's */
   size_t size;
-  zip_t *zip;
+  struct zip *zip;
   member *members;
   size_t n, cap;
 };
@@ -158,6 +160,8 @@ static nb_status list_directory(nb_archive *a, const char *dir, const char *pref
   return st;
 }
 
+#ifdef NB_HAVE_LIBZIP
+
 /* Whether a name has a part "..", or is absolute. */
 static bool leaves_archive(const char *name) {
   if (*name == '/' || *name == '\\') return true;
@@ -205,6 +209,8 @@ static nb_status list_zip(nb_archive *a, nb_err *err) {
   return NB_OK;
 }
 
+#endif
+
 static int by_name(const void *a, const void *b) {
   return strcmp(((const member *)a)->name, ((const member *)b)->name);
 }
@@ -222,6 +228,8 @@ static nb_status sort_members(nb_archive *a, nb_err *err) {
 
 /* --- opening --- */
 
+#ifdef NB_HAVE_LIBZIP
+
 static nb_status open_zip(nb_archive *a, nb_err *err) {
   zip_error_t e;
   zip_error_init(&e);
@@ -235,6 +243,15 @@ static nb_status open_zip(nb_archive *a, nb_err *err) {
   zip_error_fini(&e);
   return st == NB_OK ? list_zip(a, err) : st;
 }
+
+#else
+
+static nb_status open_zip(nb_archive *a, nb_err *err) {
+  return nb_fail(err, NB_ERR_UNSUPPORTED,
+                 "%s: this nibble was built without libzip: unpack the archive and give the directory", a->path);
+}
+
+#endif
 
 /* What the bytes of a single file are. */
 static nb_status open_bytes(nb_archive *a, nb_err *err) {
@@ -291,7 +308,9 @@ void nb_archive_close(nb_archive *a) {
   for (size_t i = 0; i < a->n; i++)
     free(a->members[i].name), free(a->members[i].where), free(a->members[i].path);
   free(a->members);
+#ifdef NB_HAVE_LIBZIP
   if (a->zip) zip_discard(a->zip);
+#endif
   nb_mapfile_close(&a->map);
   free(a->path);
   free(a);
@@ -315,6 +334,8 @@ static nb_status copy(const void *data, size_t size, const char *where, char **o
   *n = size;
   return NB_OK;
 }
+
+#ifdef NB_HAVE_LIBZIP
 
 static nb_status read_zip_member(nb_archive *a, const member *m, char **out, size_t *n, nb_err *err) {
   zip_stat_t s;
@@ -350,6 +371,15 @@ fail:
   *out = NULL, *n = 0;
   return st;
 }
+
+#else
+
+static nb_status read_zip_member(nb_archive *a, const member *m, char **out, size_t *n, nb_err *err) {
+  (void)m, (void)out, (void)n;
+  return open_zip(a, err);
+}
+
+#endif
 
 /* The member's bytes as they are stored: mapped, the archive's, or unpacked into *owned. */
 static nb_status stored(nb_archive *a, const member *m, nb_mapfile *map, char **owned, const void **data,

@@ -1,32 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble compare: a candidate's run against a baseline's. */
-#include "cli.h"
 #include "commands.h"
-#include "outfile.h"
-#include "report.h"
+#include "judge.h"
 #include "report_text.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { EXIT_UNDECIDED = 4, MAX_ALSO = 32 };
+enum { MAX_ALSO = 32 };
 
 typedef struct options {
-  const char *gate_file, *junit, *summary, *html;
+  judge_limits limits;
+  const char *junit, *summary, *html;
   cli_list also;
-  double margin, max_drop, max_kld, min_accuracy, alpha;
+  double min_accuracy, alpha;
   uint64_t max_memory, max_total, seed;
   int reps;
   bool github, common, any_model;
 } options;
 
-/* The gate file first, then what the command line says. */
 static nb_status gather_gates(const options *o, nb_gates *g, nb_err *err) {
-  *g = nb_gates_default();
-  if (o->gate_file) NB_TRY(nb_gates_load(o->gate_file, g, err));
-  if (o->margin >= 0) g->margin = o->margin;
-  if (o->max_drop >= 0) g->max_drop = o->max_drop;
-  if (o->max_kld >= 0) g->max_kld = o->max_kld;
+  NB_TRY(judge_gates(&o->limits, g, err));
   if (o->min_accuracy >= 0) g->min_accuracy = o->min_accuracy;
   if (o->alpha > 0) g->alpha = o->alpha;
   if (o->max_memory) g->max_memory = o->max_memory;
@@ -34,20 +28,7 @@ static nb_status gather_gates(const options *o, nb_gates *g, nb_err *err) {
   return NB_OK;
 }
 
-/* ---- outputs ---- */
-
-typedef nb_status (*writer)(const nb_comparison *c, const nb_gate_report *g, nb_text *out, nb_err *err);
-
-static nb_status save(const char *path, writer write, const nb_comparison *c, const nb_gate_report *g, nb_err *err) {
-  nb_text text = {0};
-  if (!path) return NB_OK;
-  nb_status st = write(c, g, &text, err);
-  if (st == NB_OK) st = nb_outfile_save(path, text.s, text.n, err);
-  nb_text_free(&text);
-  return st;
-}
-
-static nb_status print(writer write, const nb_comparison *c, const nb_gate_report *g, nb_err *err) {
+static nb_status print(judge_writer write, const nb_comparison *c, const nb_gate_report *g, nb_err *err) {
   nb_text text = {0};
   nb_status st = write(c, g, &text, err);
   if (st == NB_OK) fwrite(text.s, 1, text.n, stdout);
@@ -58,17 +39,13 @@ static nb_status print(writer write, const nb_comparison *c, const nb_gate_repor
 static nb_status save_html(const options *o, const nb_comparison *c, const nb_gate_report *g, nb_err *err) {
   nb_result also[MAX_ALSO] = {{.n = 0}};
   const nb_result *others[MAX_ALSO];
-  nb_text text = {0};
   nb_status st = NB_OK;
-  if (!o->html) return NB_OK;
   for (size_t i = 0; i < o->also.n; i++) {
     NB_GOTO(nb_result_load(o->also.items[i], &also[i], err));
     others[i] = &also[i];
   }
-  NB_GOTO(nb_report_html(c, g, others, o->also.n, &text, err));
-  NB_GOTO(nb_outfile_save(o->html, text.s, text.n, err));
+  NB_GOTO(judge_save_html(o->html, c, g, others, o->also.n, err));
 fail:
-  nb_text_free(&text);
   for (size_t i = 0; i < o->also.n; i++) nb_result_free(&also[i]);
   return st;
 }
@@ -87,8 +64,8 @@ static nb_status compare(const options *o, bool json, const char *base_path, con
                         .any_model = o->any_model, .reps = (size_t)o->reps, .seed = o->seed};
   NB_GOTO(nb_compare(&base, &cand, &co, &c, err));
   nb_gates_judge(&g, &c, &report);
-  NB_GOTO(save(o->junit, nb_report_junit, &c, &report, err));
-  NB_GOTO(save(o->summary, nb_report_markdown, &c, &report, err));
+  NB_GOTO(judge_save(o->junit, nb_report_junit, &c, &report, err));
+  NB_GOTO(judge_save(o->summary, nb_report_markdown, &c, &report, err));
   NB_GOTO(save_html(o, &c, &report, err));
   if (json) NB_GOTO(print(nb_report_json, &c, &report, err));
   else if (o->github) NB_GOTO(print(nb_report_github, &c, &report, err));
@@ -101,13 +78,9 @@ fail:
 }
 
 int cmd_compare(int argc, char **argv) {
-  options o = {.margin = -1, .max_drop = -1, .max_kld = -1, .min_accuracy = -1, .alpha = -1, .reps = 10000, .seed = 1};
+  options o = {.limits = JUDGE_NO_LIMITS, .min_accuracy = -1, .alpha = -1, .reps = 10000, .seed = 1};
   const cli_opt opts[] = {
-      CLI_STRING("gate", 0, "FILE", &o.gate_file, "limits in a file (nibble-gate.json); options go before it"),
-      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &o.margin,
-                 "the drop that would be accepted (1): pass when it is shown to be smaller"),
-      CLI_DOUBLE("max-drop", 0, "POINTS", 0, 100, &o.max_drop, "the largest drop observed, chance or not"),
-      CLI_DOUBLE("max-kld", 0, "NATS", 0, 1e6, &o.max_kld, "the largest mean KL divergence of the answers"),
+      JUDGE_OPTIONS(o.limits),
       CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &o.min_accuracy, "the candidate's lowest score"),
       CLI_BYTES("max-memory", 0, "BYTES", &o.max_memory, "the candidate's memory of its own"),
       CLI_BYTES("max-total-memory", 0, "BYTES", &o.max_total, "the candidate's memory with files' pages"),
@@ -141,5 +114,5 @@ int cmd_compare(int argc, char **argv) {
   if (o.also.n > MAX_ALSO) return cli_usage(&cmd, "--also: at most %d runs", MAX_ALSO);
   nb_status st = compare(&o, common.json, args.items[0], args.items[1], &verdict, &err);
   if (st != NB_OK) return cli_fail(st, &err);
-  return verdict == NB_VERDICT_PASS ? 0 : verdict == NB_VERDICT_FAIL ? 3 : EXIT_UNDECIDED;
+  return judge_exit(verdict);
 }

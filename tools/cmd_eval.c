@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble eval: accuracy on multiple-choice sets. */
-#include "cli.h"
+#include "bundle.h"
 #include "commands.h"
-#include "evaluate.h"
+#include "judge.h"
 #include "merge.h"
 #include "outfile.h"
 #include "progress_cli.h"
-#include "report.h"
 #include "report_text.h"
-#include "rng.h"
-#include "sequential.h"
+#include "stopping.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_MODELS = 16, CHUNK = 128, EXIT_UNDECIDED = 4 };
+enum { MAX_MODELS = 16 };
 
 typedef struct options {
-  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against;
-  cli_list out;
+  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against, *html;
+  cli_list out, bundle;
+  judge_limits limits;
   int shots, limit, sample, batch;
   uint64_t seed, max_anonymous, max_total;
-  double min_accuracy, margin;
+  double min_accuracy;
   bool texts, alone, sequential;
 } options;
 
@@ -40,17 +39,22 @@ typedef struct running {
   cli_progress *progress;
   const nb_evaluation *e;
   nb_scores scores;
+  nb_stopping *stopping; /* NULL: every question is answered */
 } running;
 
 static nb_status on_answer(void *ctx, size_t index, const nb_item *item, const nb_answer *a, nb_err *err) {
   running *r = ctx;
   nb_grade g;
-  (void)index, (void)err;
   nb_grade_answer(item, a, r->e->task.ties_wrong, &g);
   nb_scores_add(&r->scores, &g);
   cli_progress_detail(r->progress, "%.1f %% right",
                       100 * nb_scores_sum(&r->scores, r->e->task.metric) / (double)r->scores.n);
-  return NB_OK;
+  return r->stopping ? nb_stopping_answered(r->stopping, index, item, a, err) : NB_OK;
+}
+
+static size_t on_enough(void *ctx) {
+  running *r = ctx;
+  return r->stopping ? nb_stopping_enough(r->stopping) : 0;
 }
 
 /* An opened model and what runs it. */
@@ -81,14 +85,14 @@ static nb_status warn_of_overlap(const nb_evaluation *e, const loaded *m, nb_err
 }
 
 static nb_status answer(const options *o, const cli_common *common, const nb_evaluation *e, const loaded *m,
-                        nb_result *out, nb_err *err) {
+                        nb_stopping *stopping, nb_result *out, nb_err *err) {
   cli_progress p;
   nb_progress cb = cli_progress_begin(&p, common, "evaluating", "questions");
-  running r = {.progress = &p, .e = e};
+  running r = {.progress = &p, .e = e, .stopping = stopping};
   nb_evaluation_run run = {.name = m->name, .model = &m->model, .session = m->session, .kv = m->kv,
                            .threads = common->threads, .alone = o->alone, .journal = o->journal,
                            .max_anonymous = o->max_anonymous, .max_total = o->max_total, .progress = &cb,
-                           .answered = on_answer, .ctx = &r};
+                           .answered = on_answer, .enough = on_enough, .ctx = &r};
   nb_status st = nb_evaluation_answer(e, &run, out, err);
   cli_progress_end(&p);
   return st == NB_OK ? st : nb_fail_in(err, st, "%s", m->name);
@@ -105,39 +109,67 @@ static nb_status check_accuracy(const options *o, const nb_result *r, nb_err *er
                  nb_metric_name(r->protocol.metric), got, o->min_accuracy);
 }
 
-static nb_status print_json(const nb_result *results, size_t n, nb_err *err) {
-  nb_text text = {0};
-  nb_status st = NB_OK;
-  if (n > 1) NB_GOTO(nb_text_append_str(&text, "{\"runs\": [\n", err));
-  for (size_t i = 0; i < n; i++) {
-    if (i) NB_GOTO(nb_text_append_str(&text, ",\n", err));
-    NB_GOTO(nb_result_write(&results[i], &text, err));
-  }
-  if (n > 1) NB_GOTO(nb_text_append_str(&text, "]}\n", err));
-  fwrite(text.s, 1, text.n, stdout);
-  if (fflush(stdout)) NB_GOTO(nb_fail(err, NB_ERR_IO, "standard output: cannot be written"));
-fail:
-  nb_text_free(&text);
-  return st;
-}
-
 /* ---- against a baseline ---- */
 
-/* Compares and prints; the verdict goes into *worst when it is worse. */
-static nb_status compare(const options *o, const cli_common *common, const nb_result *base, const nb_result *cand,
-                         bool common_only, nb_verdict *worst, nb_err *err) {
-  nb_comparison c;
+/* The runs of a command and what is said about them. */
+typedef struct judging {
+  const options *o;
+  const cli_common *common;
+  nb_gates gates;
+  const nb_result *base;  /* NULL: there is nothing to compare with */
+  const nb_result *result;
+  size_t n;
+  nb_text json;           /* the comparisons, with commas between them */
+  nb_verdict verdict;     /* the worst */
+} judging;
+
+/* The page about a comparison; the command's other runs go into its chart. */
+static nb_status write_page(const judging *j, const nb_comparison *c, const nb_gate_report *report, nb_text *out,
+                            nb_err *err) {
+  const nb_result *others[MAX_MODELS];
+  size_t n = 0;
+  for (size_t i = 0; i < j->n; i++)
+    if (&j->result[i] != c->base && &j->result[i] != c->cand) others[n++] = &j->result[i];
+  return nb_report_html(c, report, others, n, out, err);
+}
+
+static nb_status write_comparison(judging *j, size_t i, const nb_comparison *c, const nb_gate_report *report,
+                                  nb_text *page, nb_err *err) {
+  const options *o = j->o;
+  bool first = i == 0 || (i == 1 && j->base == &j->result[0]);
+  if (!j->common->json) {
+    fputs("\n", stdout);
+    report_comparison(c, &j->gates, report, stdout);
+  } else {
+    if (j->json.n) NB_TRY(nb_text_append_str(&j->json, ",\n", err));
+    NB_TRY(nb_report_json(c, report, &j->json, err));
+  }
+  if (!(o->html && first) && !o->bundle.n) return NB_OK;
+  NB_TRY(write_page(j, c, report, page, err));
+  return o->html && first ? nb_outfile_save(o->html, page->s, page->n, err) : NB_OK;
+}
+
+/* Compares run i with the baseline, if there is another, and writes what was asked for. */
+static nb_status judge(judging *j, size_t i, nb_err *err) {
+  const options *o = j->o;
+  const nb_result *cand = &j->result[i];
+  nb_comparison c = {.n = 0};
   nb_gate_report report;
-  nb_gates g = nb_gates_default();
-  if (o->margin >= 0) g.margin = o->margin;
-  nb_compare_opts co = {
-      .alpha = g.alpha, .margin = g.margin / 100, .common = common_only, .any_model = true, .seed = 1};
-  NB_TRY(nb_compare(base, cand, &co, &c, err));
-  nb_gates_judge(&g, &c, &report);
-  if (!common->json) fputs("\n", stdout), report_comparison(&c, &g, &report, stdout);
-  if (*worst != NB_VERDICT_FAIL && report.verdict != NB_VERDICT_PASS) *worst = report.verdict;
+  nb_text page = {0};
+  nb_status st = NB_OK;
+  if (j->base && j->base != cand) {
+    nb_compare_opts co = {.alpha = j->gates.alpha, .margin = j->gates.margin >= 0 ? j->gates.margin / 100 : 0.01,
+                          .common = o->against != NULL, .any_model = true, .sequential = o->sequential, .seed = 1};
+    NB_GOTO(nb_compare(j->base, cand, &co, &c, err));
+    nb_gates_judge(&j->gates, &c, &report);
+    if (j->verdict != NB_VERDICT_FAIL && report.verdict != NB_VERDICT_PASS) j->verdict = report.verdict;
+    NB_GOTO(write_comparison(j, i, &c, &report, &page, err));
+  }
+  if (o->bundle.n) NB_GOTO(nb_bundle_save(o->bundle.items[i], cand, page.n ? &page : NULL, err));
+fail:
+  nb_text_free(&page);
   nb_comparison_free(&c);
-  return NB_OK;
+  return st;
 }
 
 /* The run that the others are compared with: the only checkpoint among .nbl files, else the first. */
@@ -148,87 +180,75 @@ static size_t choose_base(const loaded *m, size_t n) {
   return dense == 1 ? base : 0;
 }
 
-static int by_place(const void *a, const void *b) {
-  const nb_item *x = *(const nb_item *const *)a, *y = *(const nb_item *const *)b;
-  return (x > y) - (x < y);
-}
-
-/* Adds a chunk's differences; checks that the questions are the baseline's. */
-static nb_status add_chunk(nb_sequential *seq, const nb_result *base, const nb_result *chunk, nb_err *err) {
-  nb_compare_opts co = {.alpha = seq->alpha, .margin = seq->margin, .common = true, .any_model = true, .reps = 2};
-  nb_comparison c;
-  NB_TRY(nb_compare(base, chunk, &co, &c, err));
-  for (size_t i = 0; i < c.n; i++) nb_sequential_add(seq, c.pair[i].cand_score - c.pair[i].base_score);
-  nb_comparison_free(&c);
-  return NB_OK;
-}
-
-/* Questions in random order, a chunk at a time, until the verdict is certain or none is left. */
-static nb_status run_sequentially(const options *o, const cli_common *common, nb_evaluation *e, const loaded *m,
-                                  const nb_result *base, nb_verdict *verdict, nb_err *err) {
-  nb_sequential seq;
-  nb_evaluation part = *e;
+/* One run alone is its result file; several, or a comparison, are an object with both. */
+static nb_status print_json(const judging *j, nb_err *err) {
+  nb_text text = {0};
   nb_status st = NB_OK;
-  uint64_t state = o->seed;
-  nb_sequential_begin(&seq, (o->margin >= 0 ? o->margin : 1) / 100, 0.05);
-  for (size_t i = e->n; i > 1; i--) {
-    size_t k = (size_t)nb_rng_below(&state, i);
-    const nb_item *t = e->item[i - 1];
-    e->item[i - 1] = e->item[k], e->item[k] = t;
+  bool many = j->n > 1 || j->base;
+  if (many) NB_GOTO(nb_text_append_str(&text, "{\"runs\": [\n", err));
+  for (size_t i = 0; i < j->n; i++) {
+    if (i) NB_GOTO(nb_text_append_str(&text, ",\n", err));
+    NB_GOTO(nb_result_write(&j->result[i], &text, err));
   }
-  for (size_t at = 0; at < e->n && seq.verdict == NB_VERDICT_UNDECIDED && st == NB_OK; at += part.n) {
-    nb_result chunk = {.n = 0};
-    part.item = e->item + at, part.n = e->n - at < CHUNK ? e->n - at : CHUNK;
-    qsort(part.item, part.n, sizeof *part.item, by_place); /* subjects together; the chunk is looked at as a whole */
-    st = answer(o, common, &part, m, &chunk, err);
-    if (st == NB_OK) st = add_chunk(&seq, base, &chunk, err);
-    nb_result_free(&chunk);
-    cli_note(common, "%zu of %zu questions: evidence for pass %.3g, for fail %.3g; 20 decides", at + part.n, e->n,
-             nb_sequential_pass(&seq), nb_sequential_fail(&seq));
+  if (many) {
+    NB_GOTO(nb_text_append_str(&text, "],\n\"comparisons\": [\n", err));
+    NB_GOTO(nb_text_append(&text, j->json.s, j->json.n, err));
+    NB_GOTO(nb_text_append_str(&text, "]}\n", err));
   }
-  if (st != NB_OK) return st;
-  *verdict = seq.verdict;
-  if (common->json)
-    printf("{\"verdict\": \"%s\", \"questions\": %zu, \"of\": %zu, \"margin\": %g, \"evidence_pass\": %g, "
-           "\"evidence_fail\": %g}\n", nb_verdict_name(seq.verdict), seq.n, e->n, 100 * seq.margin,
-           nb_sequential_pass(&seq), nb_sequential_fail(&seq));
-  else
-    printf("%s after %zu of %zu questions: margin %g points, evidence for pass %.3g, for fail %.3g\n",
-           nb_verdict_name(seq.verdict), seq.n, e->n, 100 * seq.margin, nb_sequential_pass(&seq),
-           nb_sequential_fail(&seq));
-  return NB_OK;
+  fwrite(text.s, 1, text.n, stdout);
+  if (fflush(stdout)) NB_GOTO(nb_fail(err, NB_ERR_IO, "standard output: cannot be written"));
+fail:
+  nb_text_free(&text);
+  return st;
 }
 
 /* ---- all ---- */
+
+static void print_stopping(const nb_stopping *s, const nb_evaluation *e) {
+  printf("\n%s after %zu of %zu questions: margin %g points, evidence for pass %.3g, for fail %.3g (%g decides)\n",
+         nb_verdict_name(s->test.verdict), s->looked, e->n, 100 * s->test.margin, nb_sequential_pass(&s->test),
+         nb_sequential_fail(&s->test), 1 / s->test.alpha);
+}
+
+/* Runs every model and saves its result at once: what was computed is not lost when something fails later. */
+static nb_status answer_all(const judging *j, nb_evaluation *e, const loaded *model, nb_result *result, nb_err *err) {
+  const options *o = j->o;
+  nb_stopping stopping = {.e = NULL};
+  nb_status st = NB_OK;
+  if (o->sequential)
+    NB_GOTO(nb_stopping_begin(e, j->base, j->gates.margin / 100, j->gates.alpha, o->seed, &stopping, err));
+  for (size_t i = 0; i < j->n; i++) {
+    NB_GOTO(answer(o, j->common, e, &model[i], o->sequential ? &stopping : NULL, &result[i], err));
+    if (i < o->out.n) NB_GOTO(nb_result_save(&result[i], o->out.items[i], err));
+    if (j->common->json) continue;
+    if (i) fputs("\n", stdout);
+    NB_GOTO(report_text(&result[i], stdout, err));
+    if (o->sequential) print_stopping(&stopping, e);
+  }
+fail:
+  nb_stopping_free(&stopping);
+  return st;
+}
 
 static nb_status run_all(const options *o, const cli_common *common, nb_evaluation *e, const cli_args *args,
                          nb_verdict *verdict, nb_err *err) {
   loaded model[MAX_MODELS] = {{.name = NULL}};
   nb_result result[MAX_MODELS] = {{.n = 0}}, base = {.n = 0};
   size_t n = (size_t)args->n;
+  judging j = {.o = o, .common = common, .result = result, .n = n, .verdict = NB_VERDICT_PASS};
   nb_status st = NB_OK;
+  NB_GOTO(judge_gates(&o->limits, &j.gates, err));
   if (o->against) NB_GOTO(nb_result_load(o->against, &base, err));
   if (o->against) NB_GOTO(nb_compare_protocols(&base.protocol, &e->protocol, err));
   for (size_t i = 0; i < n; i++) NB_GOTO(load(o, common, args->items[i], &model[i], err));
   for (size_t i = 0; i < n; i++) NB_GOTO(warn_of_overlap(e, &model[i], err));
-  if (o->sequential) {
-    st = run_sequentially(o, common, e, &model[0], &base, verdict, err);
-    goto fail;
-  }
-  for (size_t i = 0; i < n; i++) {
-    NB_GOTO(answer(o, common, e, &model[i], &result[i], err));
-    if (i < o->out.n) NB_GOTO(nb_result_save(&result[i], o->out.items[i], err));
-    if (!common->json && i) fputs("\n", stdout);
-    if (!common->json) NB_GOTO(report_text(&result[i], stdout, err));
-  }
-  if (common->json) NB_GOTO(print_json(result, n, err));
+  j.base = o->against ? &base : n > 1 ? &result[choose_base(model, n)] : NULL;
+  NB_GOTO(answer_all(&j, e, model, result, err));
+  for (size_t i = 0; i < n; i++) NB_GOTO(judge(&j, i, err));
+  if (common->json) NB_GOTO(print_json(&j, err));
   if (o->journal) remove(o->journal);
-  size_t first = choose_base(model, n);
-  for (size_t i = 0; i < n && !common->json; i++) {
-    if (o->against) NB_GOTO(compare(o, common, &base, &result[i], true, verdict, err));
-    else if (i != first) NB_GOTO(compare(o, common, &result[first], &result[i], false, verdict, err));
-  }
   for (size_t i = 0; i < n; i++) NB_GOTO(check_accuracy(o, &result[i], err));
+  *verdict = j.verdict;
 fail:
   for (size_t i = 0; i < n; i++) {
     nb_result_free(&result[i]);
@@ -236,11 +256,12 @@ fail:
     nb_close(&model[i].model);
   }
   nb_result_free(&base);
+  nb_text_free(&j.json);
   return st;
 }
 
 int cmd_eval(int argc, char **argv) {
-  options o = {.task = "mmlu", .bos = "auto", .shots = -1, .batch = 512, .seed = 1, .margin = -1};
+  options o = {.task = "mmlu", .bos = "auto", .shots = -1, .batch = 512, .seed = 1, .limits = JUDGE_NO_LIMITS};
   const cli_opt opts[] = {
       CLI_STRING("task", 0, "NAME|FILE", &o.task, "a built-in task or a task file (mmlu)"),
       CLI_STRING("preset", 0, "NAME", &o.preset, "the task's variant; mmlu: hendrycks, lm-eval, phi, cloze"),
@@ -258,10 +279,12 @@ int cmd_eval(int argc, char **argv) {
       CLI_STRING("journal", 0, "FILE", &o.journal, "keep answers here; a run that was killed goes on from it"),
       CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &o.min_accuracy, "exit 3 when the score is below"),
       CLI_STRING("against", 0, "RUN", &o.against, "compare with this result file, on the questions that both have"),
-      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &o.margin,
-                 "judge the comparison: exit 3 (fail) or 4 (undecided) as `nibble compare`"),
       CLI_FLAG("sequential", 0, &o.sequential,
                "with --against: questions in random order, until the verdict is certain"),
+      JUDGE_OPTIONS(o.limits),
+      CLI_STRING("html", 0, "FILE", &o.html, "write the first comparison for the browser, one file"),
+      CLI_LIST("bundle", 0, "FILE", &o.bundle,
+               "write a .zip of result, report and predictions (once for each model)"),
       CLI_BYTES("max-memory", 0, "BYTES", &o.max_anonymous, "end the run with 3 when its own memory is above"),
       CLI_BYTES("max-total-memory", 0, "BYTES", &o.max_total, "the same with the files' pages"),
       CLI_CHOICE("bos", 0, "auto|no", &o.bos, "begin prompts as the tokenizer's template says (auto), or with nothing"),
@@ -277,22 +300,27 @@ int cmd_eval(int argc, char **argv) {
       .common = CLI_JSON | CLI_THREADS | CLI_CPU,
       .about =
           "Measures accuracy on a multiple-choice set such as MMLU. MODEL is a .nbl file or a checkpoint's directory;\n"
-          "several are run one after another over the same questions and compared. Every question counts: one that "
-          "cannot be read or\n"
+          "several are run one after another over the same questions and compared with the only checkpoint\n"
+          "among them, else the first. With a limit (--margin, --max-drop, --max-kld, --gate) the comparison is judged\n"
+          "as by `nibble compare`: exit 3 is a fail, 4 undecided. Every question counts: one that cannot be read or\n"
           "does not fit is named, and the run fails.",
       .min_args = 1,
       .max_args = MAX_MODELS,
       .more = "Examples:\n  nibble eval phi3.nbl --data mmlu --out base.json\n"
               "  nibble eval phi3.nbl --task arc_easy --data ARC-V1-Feb2018.zip\n"
-              "  nibble eval phi3.nbl --task custom --data mine.jsonl\n"};
+              "  nibble eval phi3.nbl --task custom --data mine.jsonl\n"
+              "  nibble eval phi3.nbl phi3-small.nbl phi3/ --data mmlu --margin 1 --html report.html\n"};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   if (!o.data) return cli_usage(&cmd, "--data PATH is missing");
   if (o.out.n && o.out.n != (size_t)args.n)
     return cli_usage(&cmd, "%zu times --out for %d models: give one for each", o.out.n, args.n);
-  if (o.sequential && (!o.against || args.n > 1 || o.journal || o.out.n))
-    return cli_usage(&cmd, "--sequential needs --against and one model, and has no --out or --journal");
+  if (o.bundle.n && o.bundle.n != (size_t)args.n)
+    return cli_usage(&cmd, "%zu times --bundle for %d models: give one for each", o.bundle.n, args.n);
+  if (o.sequential && (!o.against || args.n > 1 || o.shard))
+    return cli_usage(&cmd, "--sequential needs --against and one model, and has no --shard");
+  if (o.html && !o.against && args.n < 2) return cli_usage(&cmd, "--html needs --against or a second model");
   if (o.journal && args.n > 1) return cli_usage(&cmd, "--journal is for one model");
   nb_evaluation_opts eo = {.task = o.task, .preset = o.preset, .data = o.data, .split = o.split, .shots = o.shots,
                            .plain = o.bos[0] == 'n', .texts = o.texts,
@@ -312,6 +340,5 @@ int cmd_eval(int argc, char **argv) {
   if (st == NB_OK) st = run_all(&o, &common, &e, &args, &verdict, &err);
   nb_evaluation_free(&e);
   if (st != NB_OK) return cli_fail(st, &err);
-  if (o.margin < 0 && !o.sequential) return 0;
-  return verdict == NB_VERDICT_PASS ? 0 : verdict == NB_VERDICT_FAIL ? 3 : EXIT_UNDECIDED;
+  return judge_asked(&o.limits) || o.sequential ? judge_exit(verdict) : 0;
 }

@@ -51,9 +51,9 @@ nb_status report_text(const nb_result *r, FILE *f, nb_err *err) {
   const nb_protocol *p = &r->protocol;
   char bytes[CLI_TEXT];
   NB_TRY(nb_summary_make(r, &s, err));
-  fprintf(f, "%s: %s, %.2f bits a weight\n%s%s%s, split %s, %zu shots, %zu questions\n\n", r->model.name,
+  fprintf(f, "%s: %s, %.2f bits a weight\n%s%s%s, split %s, %zu shots, %zu questions%s\n\n", r->model.name,
           cli_bytes_text(bytes, r->model.file_bytes), r->model.bits, p->task, *p->preset ? " " : "", p->preset,
-          p->split, p->shots, r->n);
+          p->split, p->shots, r->n, p->stopped_at ? " (stopped early)" : "");
   print_scores(r, &s, f);
   double n = (double)s.total.n;
   fprintf(f, "\nmean of subjects %.2f, Brier score %.4f, calibration error %.4f\n", 100 * s.macro, s.total.brier / n,
@@ -107,6 +107,11 @@ void report_comparison(const nb_comparison *c, const nb_gates *g, const nb_gate_
       c->kl.mean, c->kl.low, c->kl.high, c->kl_median, c->kl_p99, c->kl_max, c->tv_mean);
   fprintf(f, "power      %.1f %% to show a drop below %g points if there is none; 80 %% takes %.0f questions\n\n",
          100 * c->test.power, g->margin, c->test.needed);
+  const size_t stopped[2] = {p->stopped_at, c->cand->protocol.stopped_at};
+  for (size_t i = 0; i < 2; i++)
+    if (stopped[i])
+      fprintf(f, "the %s stopped early, after %zu of %zu questions: the intervals above do not allow for that\n",
+              i ? "candidate" : "baseline", stopped[i], p->questions);
   for (size_t i = 0; i < report->n; i++)
     fprintf(f, "%-9s  %s: %s\n", nb_verdict_name(report->gate[i].verdict), report->gate[i].name, report->gate[i].text);
   fprintf(f, "%s\n", nb_verdict_name(report->verdict));
