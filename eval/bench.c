@@ -67,16 +67,27 @@ static double best_rate(int threads, size_t n, nb_range_fn fn, limit_job *j) {
   return best;
 }
 
-nb_status nb_bench_limits(const nb_kernels *k, int threads, nb_limits *out, nb_err *err) {
+/* The read bandwidth of memory that no cache holds. */
+static nb_status read_limit(const nb_kernels *k, int threads, double *limit, nb_err *err) {
   uint8_t *bytes;
   NB_TRY(nb_new(&bytes, READ_BYTES, 1, "the bandwidth test", err));
   memset(bytes, 1, READ_BYTES);
   limit_job j = {k, bytes, 0, 0};
-  out->read_bytes_per_s = best_rate(threads, READ_BYTES / READ_CHUNK, read_chunks, &j);
+  *limit = fmax(*limit, best_rate(threads, READ_BYTES / READ_CHUNK, read_chunks, &j));
   nb_free(bytes);
-  out->int8_macs_per_s = best_rate(threads, PEAK_ITEMS, int8_rounds, &j);
-  out->f32_macs_per_s = best_rate(threads, PEAK_ITEMS, f32_rounds, &j);
   return NB_OK;
+}
+
+static void mac_limit(const nb_kernels *k, int threads, bool int8, double *limit) {
+  limit_job j = {k, NULL, 0, 0};
+  *limit = fmax(*limit, best_rate(threads, PEAK_ITEMS, int8 ? int8_rounds : f32_rounds, &j));
+}
+
+nb_status nb_bench_limits(const nb_kernels *k, int threads, nb_limits *out, nb_err *err) {
+  *out = (nb_limits){0, 0, 0};
+  mac_limit(k, threads, true, &out->int8_macs_per_s);
+  mac_limit(k, threads, false, &out->f32_macs_per_s);
+  return read_limit(k, threads, &out->read_bytes_per_s, err);
 }
 
 /* ---- the model ---- */
@@ -138,42 +149,93 @@ static nb_status bench_decode(nb_session *s, const nb_model *m, nb_kv *kv, const
   return NB_OK;
 }
 
+typedef struct run {
+  nb_session *s;
+  const nb_model *m;
+  const nb_bench_opts *o;
+  nb_bench *out;
+  int32_t *ids;  /* (the longest) */
+  float *logits; /* (V) */
+  nb_kv *kv;     /* for decoding; contexts in rising order share it */
+  bool int8;     /* which multiply-adds limit a prompt */
+  size_t done;
+} run;
+
+/* Ends a row: *limit again, which was measured before it as well, and the memory held. */
+static nb_status end_row(run *r, bool prompt, double *limit, nb_err *err) {
+  const nb_kernels *k = nb_session_kernels(r->s);
+  nb_bench *out = r->out;
+  nb_memory now;
+  int threads = nb_session_threads(r->s);
+  if (nb_memory_read(&now)) {
+    out->memory.file_bytes = nb_max(out->memory.file_bytes, now.file_bytes);
+    out->memory.anon_bytes = nb_max(out->memory.anon_bytes, now.anon_bytes);
+    out->memory.peak_bytes = nb_max(out->memory.peak_bytes, now.file_bytes + now.anon_bytes);
+  }
+  double *all = !prompt ? &out->limits.read_bytes_per_s : r->int8 ? &out->limits.int8_macs_per_s
+                                                                  : &out->limits.f32_macs_per_s;
+  if (prompt) mac_limit(k, threads, r->int8, limit);
+  else NB_TRY(read_limit(k, threads, limit, err));
+  *all = fmax(*all, *limit);
+  return nb_progress_step(r->o->progress, ++r->done, r->o->n_prefill + r->o->n_context, err);
+}
+
+static nb_status prefill_rows(run *r, nb_err *err) {
+  double before = r->int8 ? r->out->limits.int8_macs_per_s : r->out->limits.f32_macs_per_s;
+  for (size_t i = 0; i < r->o->n_prefill; i++) {
+    nb_bench_row *row = &r->out->prefill[i];
+    size_t n = r->o->prefill[i];
+    *row = (nb_bench_row){n, 0, before, attention_macs(&r->m->config, n)};
+    NB_TRY(bench_prefill(r->s, r->m, r->ids, n, r->o, &row->per_s, err));
+    before = 0;
+    NB_TRY(end_row(r, true, &before, err));
+    row->limit = fmax(row->limit, before);
+  }
+  return NB_OK;
+}
+
+static nb_status decode_rows(run *r, nb_err *err) {
+  double before = 0;
+  for (size_t i = 0; i < r->o->n_context; i++) {
+    nb_bench_row *row = &r->out->decode[i];
+    size_t have = nb_kv_length(r->kv), context = r->o->context[i];
+    if (context < have) nb_kv_truncate(r->kv, context);
+    else NB_TRY(nb_prefill(r->s, r->m, r->kv, r->ids + have, context - have, err));
+    NB_TRY(read_limit(nb_session_kernels(r->s), nb_session_threads(r->s), &before, err));
+    *row = (nb_bench_row){context, 0, before, 0};
+    NB_TRY(bench_decode(r->s, r->m, r->kv, r->ids, r->o, r->logits, &row->per_s, err));
+    r->out->kv_bytes = nb_max(r->out->kv_bytes, nb_kv_bytes(r->kv));
+    before = 0;
+    NB_TRY(end_row(r, false, &before, err));
+    row->limit = fmax(row->limit, before);
+  }
+  return NB_OK;
+}
+
 nb_status nb_bench_run(nb_session *s, const nb_model *m, const nb_bench_opts *o, nb_bench *out, nb_err *err) {
   nb_status st;
-  nb_kv *kv = NULL;
-  int32_t *ids = NULL;
-  float *logits = NULL;
-  size_t longest = 0, done = 0;
+  run r = {.s = s, .m = m, .o = o, .out = out, .int8 = m->weights.layer[0].w[0].coded};
+  size_t longest = 1;
   nb_rng rng = {1};
   memset(out, 0, sizeof *out);
   for (size_t i = 0; i < o->n_prefill; i++) longest = nb_max(longest, o->prefill[i]);
   for (size_t i = 0; i < o->n_context; i++) longest = nb_max(longest, o->context[i] + o->decode_tokens);
   if (longest > m->config.max_position)
     return nb_fail(err, NB_ERR_ARG, "%zu tokens do not fit the model's %zu positions", longest, m->config.max_position);
-  NB_GOTO(nb_new(&ids, longest, sizeof *ids, "the tokens", err));
-  NB_GOTO(nb_new(&logits, m->config.vocab, sizeof *logits, "the logits", err));
-  for (size_t i = 0; i < longest; i++) ids[i] = (int32_t)(nb_rng_next(&rng) % m->config.vocab);
+  NB_GOTO(nb_new(&r.ids, longest, sizeof *r.ids, "the tokens", err));
+  NB_GOTO(nb_new(&r.logits, m->config.vocab, sizeof *r.logits, "the logits", err));
+  for (size_t i = 0; i < longest; i++) r.ids[i] = (int32_t)(nb_rng_next(&rng) % m->config.vocab);
   count_weights(m, out);
   out->kv_bytes_per_position = (double)(m->config.layers * m->config.kv_heads) *
                                (double)nb_kv_block_bytes(o->kv, m->config.head_dim) / NB_KV_BLOCK;
-  NB_GOTO(nb_kv_create(&m->config, longest, o->kv, nb_config_long_rope(&m->config, longest), &kv, err));
-  NB_GOTO(nb_prefill(s, m, kv, ids, 1, err)); /* touches every page of the weights once */
-  nb_kv_truncate(kv, 0);
-  for (size_t i = 0; i < o->n_prefill; i++) {
-    NB_GOTO(bench_prefill(s, m, ids, o->prefill[i], o, &out->prefill_per_s[i], err));
-    out->attention_macs[i] = attention_macs(&m->config, o->prefill[i]);
-    NB_GOTO(nb_progress_step(o->progress, ++done, o->n_prefill + o->n_context, err));
-  }
-  for (size_t i = 0; i < o->n_context; i++) { /* contexts in rising order share one cache */
-    size_t have = nb_kv_length(kv);
-    if (o->context[i] < have) nb_kv_truncate(kv, o->context[i]);
-    else NB_GOTO(nb_prefill(s, m, kv, ids + have, o->context[i] - have, err));
-    NB_GOTO(bench_decode(s, m, kv, ids, o, logits, &out->decode_per_s[i], err));
-    NB_GOTO(nb_progress_step(o->progress, ++done, o->n_prefill + o->n_context, err));
-  }
+  NB_GOTO(nb_kv_create(&m->config, longest, o->kv, nb_config_long_rope(&m->config, longest), &r.kv, err));
+  NB_GOTO(nb_prefill(s, m, r.kv, r.ids, 1, err)); /* touches every page of the weights once */
+  nb_kv_truncate(r.kv, 0);
+  NB_GOTO(nb_bench_limits(nb_session_kernels(s), nb_session_threads(s), &out->limits, err));
+  NB_GOTO(prefill_rows(&r, err));
+  NB_GOTO(decode_rows(&r, err));
 fail:
-  nb_kv_free(kv);
-  nb_free(ids);
-  nb_free(logits);
+  nb_kv_free(r.kv);
+  nb_free(r.ids), nb_free(r.logits);
   return st;
 }

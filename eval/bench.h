@@ -3,6 +3,7 @@
 #ifndef NB_BENCH_H
 #define NB_BENCH_H
 
+#include "memory.h"
 #include "model.h"
 #include "progress.h"
 
@@ -13,27 +14,37 @@ typedef struct nb_limits {
   double f32_macs_per_s;   /* float multiply-adds in registers */
 } nb_limits;
 
-/* Takes about a second and 256 MiB. */
+/* Takes about a second and, for a moment, 256 MiB. */
 nb_status nb_bench_limits(const nb_kernels *k, int threads, nb_limits *out, nb_err *err);
 
 enum { NB_BENCH_MAX = 8 };
 
 typedef struct nb_bench_opts {
   size_t prefill[NB_BENCH_MAX], n_prefill; /* lengths of prompts */
-  size_t context[NB_BENCH_MAX], n_context; /* tokens in the cache before decoding */
+  size_t context[NB_BENCH_MAX], n_context; /* tokens in the cache before decoding, rising */
   size_t decode_tokens;                    /* tokens decoded at each context */
   double min_seconds;                      /* short measurements are repeated for so long; the best counts */
   nb_kv_type kv;
   const nb_progress *progress;             /* counts measurements */
 } nb_bench_opts;
 
+/* One prompt, or decoding after one context. */
+typedef struct nb_bench_row {
+  size_t tokens;         /* of the prompt, or in the cache before decoding */
+  double per_s;          /* tokens a second */
+  double limit;          /* multiply-adds (prompt) or bytes read (decoding) a second: the better of what the machine
+                          * reached right before and right after, since neighbours on it come and go */
+  double attention_macs; /* prompts: multiply-adds of attention, a token on average */
+} nb_bench_row;
+
 typedef struct nb_bench {
-  double prefill_per_s[NB_BENCH_MAX]; /* tokens a second */
-  double decode_per_s[NB_BENCH_MAX];
-  double macs_per_token;              /* weights that a prompt's token meets: the layers' matrices */
-  double attention_macs[NB_BENCH_MAX];/* of attention, a token of this prompt on average */
-  double bytes_per_token;             /* stored bytes of the weights that a decoded token reads: layers and head */
+  nb_bench_row prefill[NB_BENCH_MAX], decode[NB_BENCH_MAX];
+  nb_limits limits;             /* the best of all that was measured in between */
+  double macs_per_token;        /* weights that a prompt's token meets: the layers' matrices */
+  double bytes_per_token;       /* stored bytes of the weights that a decoded token reads: layers and head */
   double kv_bytes_per_position;
+  uint64_t kv_bytes;            /* of the cache when it was longest */
+  nb_memory memory;             /* resident, the most of each kind after any row */
 } nb_bench;
 
 /* Random tokens, the same for every run. The prompts' and contexts' lengths must fit the model's positions. */

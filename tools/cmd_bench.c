@@ -4,8 +4,9 @@
 #include "cli.h"
 #include "commands.h"
 #include "cpu.h"
-#include "memory.h"
 #include "open.h"
+#include "outfile.h"
+#include "page.h"
 #include "progress_cli.h"
 #include "table.h"
 
@@ -14,16 +15,15 @@
 #include <string.h>
 
 typedef struct options {
-  const char *prefill, *decode, *kv;
+  const char *prefill, *decode, *kv, *by_threads, *html;
   int n, rows, inputs;
   double seconds;
 } options;
 
 typedef struct result {
-  nb_limits limits;
-  nb_bench bench;
+  nb_bench bench[NB_BENCH_MAX]; /* by number of threads */
+  size_t threads[NB_BENCH_MAX], n;
   double load_s;
-  nb_memory memory;
 } result;
 
 /* "128,512,2048" */
@@ -48,107 +48,160 @@ static int by_length(const void *a, const void *b) {
 
 static nb_status measure(const options *o, const cli_common *common, const nb_opened *m, nb_bench_opts *bo, result *r,
                          nb_err *err) {
-  nb_session *s = NULL;
-  nb_session_opts so = {.threads = common->threads, .cpu_features = common->features};
-  NB_TRY(nb_session_create(&m->model.config, &so, &s, err));
-  nb_status st = nb_bench_limits(nb_session_kernels(s), common->threads, &r->limits, err);
+  nb_status st = NB_OK;
   cli_progress p;
   nb_progress cb = cli_progress_begin(&p, common, "measuring", "measurements");
   bo->progress = &cb;
   bo->decode_tokens = (size_t)o->n;
   bo->min_seconds = o->seconds;
-  if (st == NB_OK) st = nb_bench_run(s, &m->model, bo, &r->bench, err);
+  for (size_t i = 0; i < r->n && st == NB_OK; i++) {
+    nb_session *s = NULL;
+    nb_session_opts so = {.threads = (int)r->threads[i], .cpu_features = common->features};
+    cli_progress_detail(&p, "%zu thread%s", r->threads[i], r->threads[i] > 1 ? "s" : "");
+    st = nb_session_create(&m->model.config, &so, &s, err);
+    if (st == NB_OK) st = nb_bench_run(s, &m->model, bo, &r->bench[i], err);
+    nb_session_free(s);
+  }
   cli_progress_end(&p);
-  nb_memory_read(&r->memory);
-  nb_session_free(s);
   return st;
 }
 
-static void print_text(const nb_opened *m, const nb_kernels *k, int threads, const nb_bench_opts *o, const result *r) {
-  char cpu[128], a[CLI_TEXT], b[CLI_TEXT], c[CLI_TEXT];
-  const nb_limits *l = &r->limits;
-  const nb_bench *x = &r->bench;
-  double peak = m->coded ? l->int8_macs_per_s : l->f32_macs_per_s;
-  nb_cpu_name(cpu);
-  printf("%s, %d thread%s, kernels %s, nibble %s\n", cpu, threads, threads > 1 ? "s" : "", k->name, NB_VERSION);
-  printf("limits: %.1f GB/s read, %.1f G int8 and %.1f G float multiply-adds/s\n", l->read_bytes_per_s / 1e9,
-         l->int8_macs_per_s / 1e9, l->f32_macs_per_s / 1e9);
-  printf("model: %s, %.3f G weights a prompt token, %s a decoded token, cache %s of %.0f bytes a position; opened in "
-         "%.1f ms\n\n",
-         cli_bytes_text(a, m->file_bytes), x->macs_per_token / 1e9, cli_bytes_text(b, (uint64_t)x->bytes_per_token),
-         nb_kv_type_name(o->kv), x->kv_bytes_per_position, 1e3 * r->load_s);
+/* What is neither weights nor cache. */
+static uint64_t other_bytes(const nb_bench *b) {
+  return b->memory.anon_bytes > b->kv_bytes ? b->memory.anon_bytes - b->kv_bytes : 0;
+}
+
+/* ---- text ---- */
+
+static void print_run(size_t threads, const nb_bench_opts *o, const nb_bench *x) {
+  const nb_limits *l = &x->limits;
+  char a[CLI_TEXT], b[CLI_TEXT], c[CLI_TEXT], d[CLI_TEXT];
+  printf("\n%zu thread%s: this machine reads %.1f GB/s and does %.1f G int8 and %.1f G float multiply-adds/s\n", threads,
+         threads > 1 ? "s" : "", l->read_bytes_per_s / 1e9, l->int8_macs_per_s / 1e9, l->f32_macs_per_s / 1e9);
   cli_table t;
   cli_table_begin(&t, "lrrrr");
   const char *head[] = {"", "tokens/s", "reached", "of the limit", "with attention"};
   for (int i = 0; i < 5; i++) cli_table_cell(&t, "%s", head[i]);
   cli_table_rule(&t);
   for (size_t i = 0; i < o->n_prefill; i++) {
-    double macs = x->prefill_per_s[i] * x->macs_per_token;
-    cli_table_cell(&t, "prompt of %zu", o->prefill[i]);
-    cli_table_cell(&t, "%.1f", x->prefill_per_s[i]);
-    cli_table_cell(&t, "%.1f GMAC/s", macs / 1e9);
-    cli_table_cell(&t, "%.1f %%", 100 * macs / peak);
-    cli_table_cell(&t, "%.1f GMAC/s", x->prefill_per_s[i] * (x->macs_per_token + x->attention_macs[i]) / 1e9);
+    const nb_bench_row *r = &x->prefill[i];
+    double all = r->per_s * (x->macs_per_token + r->attention_macs);
+    cli_table_cell(&t, "prompt of %zu", r->tokens);
+    cli_table_cell(&t, "%.1f", r->per_s);
+    cli_table_cell(&t, "%.1f GMAC/s", r->per_s * x->macs_per_token / 1e9);
+    cli_table_cell(&t, "%.1f %%", 100 * r->per_s * x->macs_per_token / r->limit);
+    cli_table_cell(&t, "%.1f %%", 100 * all / r->limit);
   }
   for (size_t i = 0; i < o->n_context; i++) {
-    double bytes = x->decode_per_s[i] * x->bytes_per_token,
-           kv = x->decode_per_s[i] * x->kv_bytes_per_position * (double)o->context[i];
-    cli_table_cell(&t, "decode after %zu", o->context[i]);
-    cli_table_cell(&t, "%.2f", x->decode_per_s[i]);
+    const nb_bench_row *r = &x->decode[i];
+    double bytes = r->per_s * x->bytes_per_token, kv = r->per_s * x->kv_bytes_per_position * (double)r->tokens;
+    cli_table_cell(&t, "decode after %zu", r->tokens);
+    cli_table_cell(&t, "%.2f", r->per_s);
     cli_table_cell(&t, "%.1f GB/s", bytes / 1e9);
-    cli_table_cell(&t, "%.1f %%", 100 * bytes / l->read_bytes_per_s);
-    cli_table_cell(&t, "%.1f GB/s", (bytes + kv) / 1e9);
+    cli_table_cell(&t, "%.1f %%", 100 * bytes / r->limit);
+    cli_table_cell(&t, "%.1f %%", 100 * (bytes + kv) / r->limit);
   }
   cli_table_end(&t, stdout);
-  printf("\nmemory: %s file-backed, %s anonymous, peak %s\n", cli_bytes_text(a, r->memory.file_bytes),
-         cli_bytes_text(b, r->memory.anon_bytes), cli_bytes_text(c, r->memory.peak_bytes));
+  printf("memory: %s of the file's pages, %s cache, %s else, %s together\n", cli_bytes_text(a, x->memory.file_bytes),
+         cli_bytes_text(b, x->kv_bytes), cli_bytes_text(c, other_bytes(x)), cli_bytes_text(d, x->memory.peak_bytes));
 }
 
-static void print_json(const nb_opened *m, const nb_kernels *k, int threads, const nb_bench_opts *o, const result *r) {
+static void print_text(const nb_opened *m, const nb_kernels *k, const nb_bench_opts *o, const result *r) {
+  char cpu[128], a[CLI_TEXT], b[CLI_TEXT];
+  const nb_bench *x = &r->bench[0];
+  nb_cpu_name(cpu);
+  printf("%s, kernels %s, nibble %s, compiled by %s\n", cpu, k->name, NB_VERSION, __VERSION__);
+  printf("model: %s, %.3f G weights a prompt token, %s a decoded token, cache %s of %.0f bytes a position; opened in "
+         "%.1f ms\n",
+         cli_bytes_text(a, m->file_bytes), x->macs_per_token / 1e9, cli_bytes_text(b, (uint64_t)x->bytes_per_token),
+         nb_kv_type_name(o->kv), x->kv_bytes_per_position, 1e3 * r->load_s);
+  for (size_t i = 0; i < r->n; i++) print_run(r->threads[i], o, &r->bench[i]);
+}
+
+/* ---- JSON and the page ---- */
+
+typedef struct number {
+  const char *name;
+  double value;
+} number;
+
+static void add_numbers(cJSON *j, const number *x, size_t n) {
+  for (size_t i = 0; i < n; i++) cJSON_AddNumberToObject(j, x[i].name, x[i].value);
+}
+
+static void add_rows(cJSON *j, const char *name, const nb_bench_row *row, size_t n, double work, double kv) {
+  cJSON *list = cJSON_AddArrayToObject(j, name);
+  for (size_t i = 0; i < n; i++) {
+    const nb_bench_row *r = &row[i];
+    double all = work + r->attention_macs + kv * (double)r->tokens;
+    const number x[] = {{"tokens", (double)r->tokens},
+                        {"tokens_per_s", r->per_s},
+                        {"limit_per_s", r->limit},
+                        {"fraction", r->per_s * work / r->limit},
+                        {"fraction_with_attention", r->per_s * all / r->limit}};
+    cJSON *e = cJSON_CreateObject();
+    add_numbers(e, x, sizeof x / sizeof *x);
+    cJSON_AddItemToArray(list, e);
+  }
+}
+
+static cJSON *run_json(size_t threads, const nb_bench_opts *o, const nb_bench *b) {
+  cJSON *j = cJSON_CreateObject();
+  const number x[] = {{"threads", (double)threads},
+                      {"read_bytes_per_s", b->limits.read_bytes_per_s},
+                      {"int8_macs_per_s", b->limits.int8_macs_per_s},
+                      {"f32_macs_per_s", b->limits.f32_macs_per_s},
+                      {"memory_file_bytes", (double)b->memory.file_bytes},
+                      {"memory_kv_bytes", (double)b->kv_bytes},
+                      {"memory_other_bytes", (double)other_bytes(b)},
+                      {"memory_peak_bytes", (double)b->memory.peak_bytes}};
+  add_numbers(j, x, sizeof x / sizeof *x);
+  add_rows(j, "prefill", b->prefill, o->n_prefill, b->macs_per_token, 0);
+  add_rows(j, "decode", b->decode, o->n_context, b->bytes_per_token, b->kv_bytes_per_position);
+  return j;
+}
+
+static cJSON *make_json(const char *path, const nb_opened *m, const nb_kernels *k, const nb_bench_opts *o,
+                        const result *r) {
   char cpu[128];
-  cJSON *j = cJSON_CreateObject(), *list;
+  const nb_bench *b = &r->bench[0];
+  const number x[] = {{"file_bytes", (double)m->file_bytes},
+                      {"load_ms", 1e3 * r->load_s},
+                      {"macs_per_token", b->macs_per_token},
+                      {"bytes_per_token", b->bytes_per_token},
+                      {"kv_bytes_per_position", b->kv_bytes_per_position}};
+  cJSON *j = cJSON_CreateObject();
   nb_cpu_name(cpu);
   cJSON_AddStringToObject(j, "nibble", NB_VERSION);
+  cJSON_AddStringToObject(j, "compiler", __VERSION__);
   cJSON_AddStringToObject(j, "cpu", cpu);
   cJSON_AddStringToObject(j, "kernels", k->name);
+  cJSON_AddStringToObject(j, "model", path);
   cJSON_AddStringToObject(j, "kv", nb_kv_type_name(o->kv));
-  const struct { const char *name; double value; } number[] = {
-      {"threads", threads}, {"file_bytes", (double)m->file_bytes}, {"load_ms", 1e3 * r->load_s},
-      {"read_bytes_per_s", r->limits.read_bytes_per_s}, {"int8_macs_per_s", r->limits.int8_macs_per_s},
-      {"f32_macs_per_s", r->limits.f32_macs_per_s}, {"macs_per_token", r->bench.macs_per_token},
-      {"bytes_per_token", r->bench.bytes_per_token}, {"kv_bytes_per_position", r->bench.kv_bytes_per_position},
-      {"memory_file_bytes", (double)r->memory.file_bytes}, {"memory_anon_bytes", (double)r->memory.anon_bytes},
-      {"memory_peak_bytes", (double)r->memory.peak_bytes}};
-  for (size_t i = 0; i < sizeof number / sizeof *number; i++)
-    cJSON_AddNumberToObject(j, number[i].name, number[i].value);
-  list = cJSON_AddArrayToObject(j, "prefill");
-  double peak = m->coded ? r->limits.int8_macs_per_s : r->limits.f32_macs_per_s;
-  for (size_t i = 0; i < o->n_prefill; i++) {
-    cJSON *e = cJSON_CreateObject();
-    cJSON_AddNumberToObject(e, "tokens", (double)o->prefill[i]);
-    cJSON_AddNumberToObject(e, "tokens_per_s", r->bench.prefill_per_s[i]);
-    cJSON_AddNumberToObject(e, "fraction", r->bench.prefill_per_s[i] * r->bench.macs_per_token / peak);
-    cJSON_AddNumberToObject(e, "attention_macs_per_token", r->bench.attention_macs[i]);
-    cJSON_AddItemToArray(list, e);
-  }
-  list = cJSON_AddArrayToObject(j, "decode");
-  for (size_t i = 0; i < o->n_context; i++) {
-    cJSON *e = cJSON_CreateObject();
-    cJSON_AddNumberToObject(e, "context", (double)o->context[i]);
-    cJSON_AddNumberToObject(e, "tokens_per_s", r->bench.decode_per_s[i]);
-    cJSON_AddNumberToObject(e, "fraction",
-                            r->bench.decode_per_s[i] * r->bench.bytes_per_token / r->limits.read_bytes_per_s);
-    cJSON_AddItemToArray(list, e);
-  }
-  cli_print_json(j);
+  add_numbers(j, x, sizeof x / sizeof *x);
+  cJSON *runs = cJSON_AddArrayToObject(j, "runs");
+  for (size_t i = 0; i < r->n; i++) cJSON_AddItemToArray(runs, run_json(r->threads[i], o, &r->bench[i]));
+  return j;
+}
+
+static nb_status write_page(const char *path, cJSON *j, nb_err *err) {
+  nb_text page = {0};
+  char *text = cJSON_PrintUnformatted(j);
+  nb_status st = text ? nb_page_fill("bench", text, strlen(text), &page, err)
+                      : nb_fail(err, NB_ERR_MEMORY, "out of memory writing %s", path);
+  if (st == NB_OK) st = nb_outfile_save(path, page.s, page.n, err);
+  cJSON_free(text);
+  nb_text_free(&page);
+  return st;
 }
 
 static nb_status bench_model(const options *o, const cli_common *common, const char *path, nb_err *err) {
   nb_opened m = {0};
   nb_bench_opts bo = {0};
-  result r = {0};
+  result r = {.threads = {(size_t)common->threads}, .n = 1};
   NB_TRY(parse_lengths(o->prefill, bo.prefill, &bo.n_prefill, false, err));
   NB_TRY(parse_lengths(o->decode, bo.context, &bo.n_context, true, err));
+  if (o->by_threads) NB_TRY(parse_lengths(o->by_threads, r.threads, &r.n, false, err));
   qsort(bo.context, bo.n_context, sizeof *bo.context, by_length);
   double start = cli_clock();
   nb_status st = nb_open(path, 0, common->threads, &m, err);
@@ -158,11 +211,17 @@ static nb_status bench_model(const options *o, const cli_common *common, const c
   if (st == NB_OK) st = measure(o, common, &m, &bo, &r, err);
   if (st == NB_OK) {
     nb_kernels k = nb_kernels_select(common->features);
-    (common->json ? print_json : print_text)(&m, &k, common->threads, &bo, &r);
+    cJSON *j = make_json(path, &m, &k, &bo, &r);
+    if (o->html) st = write_page(o->html, j, err);
+    if (st == NB_OK && !common->json) print_text(&m, &k, &bo, &r);
+    if (st == NB_OK && common->json) cli_print_json(j);
+    else cJSON_Delete(j);
   }
   nb_close(&m);
   return st;
 }
+
+/* ---- kernels ---- */
 
 /* Every table that the processor allows, one after another. */
 static nb_status bench_kernels(const options *o, const cli_common *common, nb_err *err) {
@@ -215,6 +274,8 @@ int cmd_bench(int argc, char **argv) {
       CLI_INT("tokens", 'n', "N", 1, 4096, &o.n, "tokens decoded at each (16)"),
       CLI_DOUBLE("seconds", 0, "S", 0, 3600, &o.seconds, "repeat short measurements for so long; the best counts (1)"),
       CLI_CHOICE("kv", 0, "f32|f16|q8", &o.kv, "the cache (f16 for .nbl files, f32 for checkpoints)"),
+      CLI_STRING("by-threads", 0, "N,N", &o.by_threads, "measure with each of these numbers of threads"),
+      CLI_STRING("html", 0, "FILE", &o.html, "write a page that draws the speeds by prompt and context"),
       CLI_INT("rows", 0, "N", 16, 1 << 20, &o.rows, "kernels: rows of the matrices (3072)"),
       CLI_INT("inputs", 0, "K", 32, 1 << 17, &o.inputs, "kernels: their inputs (3072)"),
       CLI_END,

@@ -1,6 +1,11 @@
 . "$LIB"
-nibble bench "$NBL" -q --prefill 16 --decode 0,8 -n 4 --seconds 0.02 --json >j
+nibble bench "$NBL" -q --prefill 16 --decode 0,8 -n 4 --seconds 0.02 --by-threads 1,2 --html page.html --json >j
 jsonq <j
+[ "$(jsonq runs.0.threads <j)" = 1 ]
+[ "$(jsonq runs.1.threads <j)" = 2 ]
+[ "$(jsonq runs.1.decode.1.tokens <j)" = 8 ]
+grep -q '"limit_per_s":' page.html
+fails 1 '*page*' nibble bench "$NBL" -q --prefill 16 --decode 0 -n 1 --seconds 0 --html nowhere/page.html
 nibble bench "$NBL" -q --prefill 16 --decode 0 -n 4 --seconds 0.02 >table
 [ -s table ]
 nibble bench kernels -q --rows 32 --inputs 64 --seconds 0.001 --json | jsonq
