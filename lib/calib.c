@@ -276,7 +276,8 @@ static nb_status solve_site(run *r, int site, size_t layer, const nb_layer *full
 /* Solves a layer, which is `full` in full precision. eight: the same at 8 bits, through which both streams pass where it
  * is not quantised yet. */
 static nb_status solve_with(run *r, size_t layer, const nb_layer *full, const nb_layer *eight, nb_err *err) {
-  nb_layer now = *eight;
+  nb_layer now = *eight; /* with int8 inputs, as at run time, instead of fine ones */
+  for (int s = 0; s < NB_SLOTS; s++) now.w[s].fine = false;
   size_t D = r->c->hidden;
   bool resumed = all_resumed(r, layer, full);
   for (int s = 0; s < NB_SLOTS; s++) nb_free(r->coded[s]), r->coded[s] = NULL;

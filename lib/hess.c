@@ -23,7 +23,7 @@ void nb_hess_free(nb_hess *h) {
 #include <cblas.h>
 #include <lapacke.h>
 
-enum { PANEL = 512, TRIES = 8 };
+enum { PANEL = 512, TILE = 32, TRIES = 8 };
 
 typedef struct add_job {
   float *H, *C;
@@ -84,31 +84,98 @@ static nb_status take_diagonal(nb_hess *h, double *mean, const char *what, nb_er
     if (h->H[k * K + k] == 0) h->H[k * K + k] = (float)*mean;
     h->diag[k] += (float)*mean * 1e-4f; /* dead inputs count a little */
   }
-  for (size_t i = 0; i < K; i++)
-    for (size_t k = 0; k < i; k++) h->H[k * K + i] = h->H[i * K + k];
+  for (size_t i0 = 0; i0 < K; i0 += TILE)
+    for (size_t k0 = 0; k0 <= i0; k0 += TILE)
+      for (size_t i = i0; i < nb_min(K, i0 + TILE); i++)
+        for (size_t k = k0; k < nb_min(i, k0 + TILE); k++) h->H[k * K + i] = h->H[i * K + k];
   return NB_OK;
 }
 
+/* ---- the factor ---- */
+
+/* Blocks of fixed size, each given to one BLAS call, in right-looking order: LAPACK's own threads would make the bits
+ * depend on their number. */
+typedef struct factor_job {
+  float *L, *X; /* (K, K) row-major, lower: the factor; its inverse */
+  size_t K, b;  /* first column of the current block */
+} factor_job;
+
+static size_t panels_of(size_t K) { return (K + PANEL - 1) / PANEL; }
+
+/* Rows below the block of columns b: divided by its triangle. */
+static void divide_panels(void *ctx, size_t begin, size_t end, int thread) {
+  (void)thread;
+  factor_job *j = ctx;
+  int K = (int)j->K;
+  for (size_t i = begin; i < end; i++) {
+    size_t r = j->b + (i + 1) * PANEL;
+    cblas_strsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, (int)nb_min(PANEL, j->K - r), PANEL, 1,
+                j->L + j->b * j->K + j->b, K, j->L + r * j->K + j->b, K);
+  }
+}
+
+/* What is right of the block loses the block's part; the last rows, which are the longest, first. */
+static void update_panels(void *ctx, size_t begin, size_t end, int thread) {
+  (void)thread;
+  factor_job *j = ctx;
+  int K = (int)j->K;
+  size_t c = j->b + PANEL, n = panels_of(j->K - c);
+  for (size_t i = begin; i < end; i++) {
+    size_t r = c + (n - 1 - i) * PANEL, rows = nb_min(PANEL, j->K - r);
+    const float *left = j->L + r * j->K + j->b, *up = j->L + c * j->K + j->b;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)(r + rows - c), PANEL, -1, left, K, up, K, 1,
+                j->L + r * j->K + c, K);
+  }
+}
+
+/* Columns of the inverse: L X = I, from the diagonal down. */
+static void invert_panels(void *ctx, size_t begin, size_t end, int thread) {
+  (void)thread;
+  factor_job *j = ctx;
+  for (size_t i = begin; i < end; i++) {
+    size_t c = i * PANEL, n = nb_min(PANEL, j->K - c), at = c * j->K + c;
+    for (size_t k = 0; k < n; k++) j->X[at + k * j->K + k] = 1;
+    cblas_strsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, (int)(j->K - c), (int)n, 1, j->L + at,
+                (int)j->K, j->X + at, (int)j->K);
+  }
+}
+
+/* Cholesky: the lower triangle of L becomes its factor. False when it is not positive definite. */
+static bool cholesky(factor_job *j, int threads) {
+  for (j->b = 0; j->b < j->K; j->b += PANEL) {
+    size_t n = nb_min(PANEL, j->K - j->b), rest = j->K - j->b - n;
+    float *diagonal = j->L + j->b * j->K + j->b;
+    if (LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'U', (lapack_int)n, diagonal, (lapack_int)j->K) != 0) return false;
+    if (rest == 0) break;
+    nb_parallel_for(threads, panels_of(rest), 1, divide_panels, j);
+    nb_parallel_for(threads, panels_of(rest), 1, update_panels, j);
+  }
+  return true;
+}
+
 /* U for a damping; false when H is not positive definite. With the order reversed, H = L L^T gives the upper factor of
- * the inverse as L^-1, reversed again. */
-static bool factor(nb_hess *h, float lambda) {
+ * the inverse as L^-1, reversed again. L: (K, K) workspace. */
+static bool factor(nb_hess *h, float *L, float lambda, int threads) {
   size_t K = h->K;
+  factor_job j = {L, h->U, K, 0};
   for (size_t i = 0; i < K; i++) {
     const float *row = h->H + (size_t)h->order[K - 1 - i] * K;
-    for (size_t k = 0; k <= i; k++) h->U[i * K + k] = row[h->order[K - 1 - k]];
-    h->U[i * K + i] += lambda;
+    for (size_t k = 0; k <= i; k++) L[i * K + k] = row[h->order[K - 1 - k]];
+    L[i * K + i] += lambda;
   }
-  lapack_int n = (lapack_int)K;
-  if (LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'U', n, h->U, n) != 0) return false;
-  if (LAPACKE_strtri_work(LAPACK_COL_MAJOR, 'U', 'N', n, h->U, n) != 0) return false;
-  for (size_t i = 0, j = K * K - 1; i < j; i++, j--) {
+  if (!cholesky(&j, threads)) return false;
+  memset(h->U, 0, K * K * sizeof *h->U);
+  nb_parallel_for(threads, panels_of(K), 1, invert_panels, &j);
+  for (size_t i = 0, e = K * K - 1; i < e; i++, e--) {
     float t = h->U[i];
-    h->U[i] = h->U[j], h->U[j] = t;
+    h->U[i] = h->U[e], h->U[e] = t;
   }
   for (size_t i = 0; i < K; i++)
     if (!(h->U[i * K + i] > 0) || !isfinite(h->U[i * K + i])) return false;
   return true;
 }
+
+/* ---- the asymmetric target ---- */
 
 typedef struct shift_job {
   nb_hess *h;
@@ -144,29 +211,33 @@ nb_status nb_hess_prepare(float *H, float *C, size_t K, double damp, double alph
   out->K = K, out->H = H;
   double mean = 1;
   openblas_set_num_threads(1);
+  float *L = NULL;
+  NB_GOTO(nb_new(&L, K * K, sizeof(float), "the factor", err));
   NB_GOTO(nb_new(&out->U, K * K, sizeof(float), "the factor", err));
   NB_GOTO(nb_new(&out->diag, K, sizeof(float), "the factor", err));
   NB_GOTO(nb_new(&out->order, K, sizeof *out->order, "the factor", err));
   NB_GOTO(take_diagonal(out, &mean, what, err));
   int try = 0;
   out->damp = damp;
-  while (!factor(out, (float)(out->damp * mean))) {
+  while (!factor(out, L, (float)(out->damp * mean), threads)) {
     if (++try == TRIES) {
       st = nb_fail(err, NB_ERR_NUMERIC, "%s: the statistics cannot be factored, even damped", what);
       goto fail;
     }
     out->damp = out->damp > 0 ? out->damp * 10 : 1e-4;
   }
+  nb_free(L);
+  L = NULL;
   if (C && alpha != 0) {
     shift_job j = {out, C, (float)alpha};
     NB_GOTO(nb_new(&out->shift, K * K, sizeof(float), "the target", err));
-    nb_parallel_for(threads, (K + PANEL - 1) / PANEL, 1, shift_panels, &j);
+    nb_parallel_for(threads, panels_of(K), 1, shift_panels, &j);
   }
   for (size_t k = 0; k < K; k++) out->H[k * K + k] += (float)(out->damp * mean);
-  nb_free(C);
+  nb_free(C), nb_free(L);
   return NB_OK;
 fail:
-  nb_free(C);
+  nb_free(C), nb_free(L);
   nb_hess_free(out);
   return st;
 }
