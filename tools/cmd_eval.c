@@ -57,11 +57,9 @@ static size_t on_enough(void *ctx) {
   return r->stopping ? nb_stopping_enough(r->stopping) : 0;
 }
 
-/* An opened model and what runs it. */
 typedef struct loaded {
   const char *name;
   nb_opened model;
-  nb_session *session;
   nb_kv_type kv;
 } loaded;
 
@@ -71,8 +69,7 @@ static nb_status load(const options *o, const cli_common *common, const char *na
   if (!m->model.tokenizer) return nb_fail(err, NB_ERR_ARG, "%s has no tokenizer", name);
   m->kv = m->model.kv;
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &m->kv, err));
-  nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->batch, .cpu_features = common->features};
-  return nb_session_create(&m->model.model.config, &so, &m->session, err);
+  return NB_OK;
 }
 
 /* A score on text that the bits were fitted to says little. */
@@ -84,17 +81,22 @@ static nb_status warn_of_overlap(const nb_evaluation *e, const loaded *m, nb_err
   return NB_OK;
 }
 
+/* The session lives for this run only: another model's workspace is none of its memory. */
 static nb_status answer(const options *o, const cli_common *common, const nb_evaluation *e, const loaded *m,
                         nb_stopping *stopping, nb_result *out, nb_err *err) {
+  nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->batch, .cpu_features = common->features};
+  nb_session *session;
+  NB_TRY(nb_session_create(&m->model.model.config, &so, &session, err));
   cli_progress p;
   nb_progress cb = cli_progress_begin(&p, common, "evaluating", "questions");
   running r = {.progress = &p, .e = e, .stopping = stopping};
-  nb_evaluation_run run = {.name = m->name, .model = &m->model, .session = m->session, .kv = m->kv,
+  nb_evaluation_run run = {.name = m->name, .model = &m->model, .session = session, .kv = m->kv,
                            .threads = common->threads, .alone = o->alone, .journal = o->journal,
                            .max_anonymous = o->max_anonymous, .max_total = o->max_total, .progress = &cb,
                            .answered = on_answer, .enough = on_enough, .ctx = &r};
   nb_status st = nb_evaluation_answer(e, &run, out, err);
   cli_progress_end(&p);
+  nb_session_free(session);
   return st == NB_OK ? st : nb_fail_in(err, st, "%s", m->name);
 }
 
@@ -252,7 +254,6 @@ static nb_status run_all(const options *o, const cli_common *common, nb_evaluati
 fail:
   for (size_t i = 0; i < n; i++) {
     nb_result_free(&result[i]);
-    nb_session_free(model[i].session);
     nb_close(&model[i].model);
   }
   nb_result_free(&base);
