@@ -33,7 +33,7 @@ enum {
   Q8_FEW = 4,      /* up to this many tokens: weights stay in registers */
   Q8_K = 256,      /* inputs of a block of the many-token path: its unpacked weights fit the L1 cache */
   Q8_T = 264,      /* tokens of a block: their activations should stay in the L2 cache */
-  Q8_AHEAD = 2048, /* bytes that the few-token path prefetches ahead */
+  Q8_AHEAD = 4096, /* bytes that the few-token path prefetches ahead */
   Q8_ROWS = Q8_TILES * NB_TILE
 };
 
