@@ -16,7 +16,7 @@ enum {
   DEFAULT_TOKENS = 512,
   MAX_TOKENS = 1 << 16,
   SCORE_ROWS = 32,  /* rows of logits held at once */
-  QUERY_CHUNK = 32, /* queries of an attention item */
+  QUERY_CHUNK = 64, /* queries of an attention item */
   MAX_THREADS = 512
 };
 
@@ -268,13 +268,14 @@ static void attend(const attn_job *j, const nb_segment *g, size_t row0, size_t f
   s->k.attention(&a, scratch);
 }
 
-/* Items run from the last chunk to the first, since later queries see more keys: the long ones start first. */
+/* Items run head by head, whose keys and values then stay in the cache nearest to the core, and from the last chunk to
+ * the first, since later queries see more keys: the long ones start first. */
 static void attend_items(void *ctx, size_t begin, size_t end, int thread) {
   const attn_job *j = ctx;
   nb_session *s = j->s;
   void *scratch = s->scratch + (size_t)thread * s->scratch_bytes;
   for (size_t i = begin; i < end; i++) {
-    size_t chunk = j->items - 1 - i / s->c.kv_heads, head = i % s->c.kv_heads;
+    size_t chunk = j->items - 1 - i % j->items, head = i / j->items;
     for (size_t g = 0; g < s->n_segs; g++) {
       size_t chunks = (s->seg[g].n + QUERY_CHUNK - 1) / QUERY_CHUNK;
       if (chunk < chunks) {
