@@ -212,7 +212,8 @@ static nb_status descend(tuner *t, nb_err *err) {
     NB_TRY(step(t, t->out->steps, err));
     t->out->steps++;
     NB_TRY(report(t, began, err));
-    more = (!o->max_steps || t->out->steps < o->max_steps) && (!(o->max_seconds > 0) || nb_clock() - began < o->max_seconds);
+    more = (!o->max_steps || t->out->steps < o->max_steps) &&
+           (!(o->max_seconds > 0) || nb_clock() - began < o->max_seconds);
     if (more && t->out->steps % pass) continue;
     NB_TRY(judge(t, &kl, err));
     idle++;

@@ -264,7 +264,8 @@ static nb_status read_calibration(options *o, const cli_common *common, quantize
   const nb_config *c = &j->model->model.config;
   size_t tokens = text->n_seqs * text->seq, inputs = c->hidden > c->ffn ? c->hidden : c->ffn;
   if (!o->fast && tokens < inputs)
-    cli_note(common, "%zu tokens for matrices of up to %zu inputs: calibration learns so few by heart; give it more text",
+    cli_note(common,
+             "%zu tokens for matrices of up to %zu inputs: calibration learns so few by heart; give it more text",
              tokens, inputs);
   return NB_OK;
 }
@@ -350,7 +351,8 @@ fail:
 
 int cmd_quantize(int argc, char **argv) {
   options o = {
-      .codes = "table", .n = {-1, -1, -1, -1}, .bits = 4, .group = 64, .sweeps = 2, .damp = 0.01, .alpha = 0.25, .tune_rate = 5e-4};
+      .codes = "table", .n = {-1, -1, -1, -1}, .bits = 4, .group = 64, .sweeps = 2, .damp = 0.01, .alpha = 0.25,
+      .tune_rate = 5e-4};
   const cli_opt opts[] = {
       CLI_STRING("out", 'o', "FILE", &o.out, "the file to write (required)"),
       CLI_INT("bits", 'b', "N", 3, 8, &o.bits, "bits a weight of the layers' matrices (4)"),

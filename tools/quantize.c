@@ -287,7 +287,8 @@ nb_status quantize_run(quantize_job *j, nb_err *err) {
   NB_TRY(plan_make(j, &p, err));
   j->file_bytes = p.file_bytes;
   NB_GOTO(new_hashes(j, err));
-  NB_GOTO(nb_nbl_writer_open(j->tune ? j->untuned : j->out, p.dir, p.n, p.meta, strlen(p.meta), p.tokenizer.s, p.tokenizer.n, &s.w, err));
+  NB_GOTO(nb_nbl_writer_open(j->tune ? j->untuned : j->out, p.dir, p.n, p.meta, strlen(p.meta),
+                             p.tokenizer.s, p.tokenizer.n, &s.w, err));
   j->calib.put = put, j->calib.ctx = &s;
   j->calib.resume = j->resume ? resumed : NULL;
   if (j->fast) NB_GOTO(nb_quantise_fast(&m->config, &m->weights, &j->formats, 0, &j->calib, err));
