@@ -70,23 +70,25 @@ ablation() {
   fixed="--linear-bpw 4.0"
   ablate "defaults"
   fixed=$(formats "$out/defaults.nbl")
-  ablate "alpha 0" --alpha 0
+  ablate "not calibrated" --fast
+  ablate "search weighted by inputs, fitted tables" --no-gptq --sweeps 0
+  ablate "the same, scales folded (AWQ)" --no-gptq --sweeps 0 --fold
+  ablate "no GPTQ" --no-gptq
+  ablate "no sweeps" --sweeps 0
+  ablate "1 sweep" --sweeps 1
+  ablate "4 sweeps" --sweeps 4
+  ablate "no asymmetric target" --alpha 0
   ablate "alpha 0.5" --alpha 0.5
   ablate "no fitted tables" --no-tables
-  ablate "4 sweeps" --sweeps 4
-  ablate "no sweeps" --sweeps 0
-  ablate "damp 0.001" --damp 0.001
-  ablate "damp 0.1" --damp 0.1
+  ablate "damping 0.001" --damp 0.001
+  ablate "damping 0.1" --damp 0.1
   ablate "sequential in a layer" --sequential
-  ablate "input scales folded (AWQ)" --fold
+  ablate "scales folded (AWQ)" --fold
   ablate "value heads rotated" --rotate
-  ablate "no GPTQ, no sweeps" --no-gptq --sweeps 0
-  ablate "no GPTQ, no sweeps, folded" --no-gptq --sweeps 0 --fold
+  ablate "tuned, 12 steps" --tune 12steps
+  ablate "head not calibrated" --no-head
   ablate "16384 tokens" --tokens 16384
   ablate "4096 tokens" --tokens 4096
-  ablate "no GPTQ (search and sweeps)" --no-gptq
-  ablate "head not calibrated" --no-head
-  ablate "1 sweep" --sweeps 1
   uniform=$(printf %s "$fixed" | sed 's/=t/=u/g')
   all=$fixed fixed=$uniform
   ablate "uniform codes"

@@ -162,13 +162,15 @@ TEST(calibration_beats_rounding_on_new_text) {
   close_fixture(&x);
 }
 
-TEST(the_same_bytes_after_a_stop_and_for_any_threads) {
+static void stopped_and_not(bool fold) {
   fixture x;
   store whole = {0}, cut = {0};
   CHECK_OK(open_fixture(&x, "t4g64"));
   nb_calib_opts o = options(&x, &whole, 1);
+  o.fold = o.rotate = fold;
   CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
   o = options(&x, &cut, 3);
+  o.fold = o.rotate = fold;
   cut.stop_after = 1 + NB_SLOTS + 3; /* in the second layer */
   CHECK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err) == NB_ERR_INTERRUPTED);
   cut.stop_after = 0, cut.give = 1;
@@ -178,6 +180,11 @@ TEST(the_same_bytes_after_a_stop_and_for_any_threads) {
               i);
   free_store(&whole), free_store(&cut);
   close_fixture(&x);
+}
+
+TEST(the_same_bytes_after_a_stop_and_for_any_threads) {
+  stopped_and_not(false);
+  stopped_and_not(true);
 }
 
 TEST(dense_slices_stay_as_they_are) {
@@ -190,6 +197,9 @@ TEST(dense_slices_stay_as_they_are) {
   CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
   const nb_tensor *t = &x.w.layer[0].w[NB_O].dense;
   CHECK(s.bytes[NB_O] == t->n_bytes && !memcmp(s.data[NB_O], t->data, t->n_bytes));
+  o.fold = true;
+  CHECK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err) == NB_ERR_ARG);
+  CHECK_MSG(strstr(err.msg, "layer 0 o") != NULL, "%s", err.msg);
   free_store(&s);
   close_fixture(&x);
 }
