@@ -114,8 +114,8 @@ TEST(no_half_file) {
   nb_calfile f = {.n_seqs = 0};
   f.meta = cJSON_CreateObject();
   CHECK(nb_calfile_save(&f, "/no/such/dir/stats", &err) == NB_ERR_IO);
-  CHECK(nb_calfile_read("/no/such/dir/stats", &f, &err) == NB_ERR_IO && !f.meta);
   cJSON_Delete(f.meta);
+  CHECK(nb_calfile_read("/no/such/dir/stats", &f, &err) == NB_ERR_IO && !f.meta);
 }
 
 int main(void) {
