@@ -137,12 +137,14 @@ $(B)/gen/task_builtin.c: $(TASKS) Makefile
 	  for f in $(TASKS); do n=$$(basename $$f .json); echo "{\"$$n\", task_$$n, sizeof task_$$n},"; done; \
 	  echo "};"; echo "const size_t nb_n_builtin_tasks = sizeof nb_builtin_tasks / sizeof *nb_builtin_tasks;"; } > $@
 
+# The pages likewise, with what they share in place of the lines @page.css@ and @page.js@.
 PAGES := $(sort $(wildcard data/report/*.html))
-$(B)/gen/pages.c: $(PAGES) Makefile
+PAGE_PARTS := $(foreach p,page.css page.js,-e '/^@$p@$$/{' -e 'r data/report/$p' -e d -e '}')
+$(B)/gen/pages.c: $(PAGES) $(wildcard data/report/page.*) Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "page.h"'; \
 	  for f in $(PAGES); do n=$$(basename $$f .html); echo "static const unsigned char page_$$n[] = {"; \
-	    od -An -v -tx1 $$f | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; done; \
+	    sed $(PAGE_PARTS) $$f | od -An -v -tx1 | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; done; \
 	  echo "const nb_page nb_pages[] = {"; \
 	  for f in $(PAGES); do n=$$(basename $$f .html); echo "{\"$$n\", page_$$n, sizeof page_$$n},"; done; \
 	  echo "};"; echo "const size_t nb_n_pages = sizeof nb_pages / sizeof *nb_pages;"; } > $@

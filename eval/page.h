@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages that need nothing but themselves: data/report/NAME.html with numbers in it. pages.c is made by the Makefile. */
+/* Pages that need nothing but themselves: data/report/NAME.html with what they share (page.css, page.js) and numbers in
+ * it. pages.c is made by the Makefile. */
 #ifndef NB_PAGE_H
 #define NB_PAGE_H
 
