@@ -161,55 +161,46 @@ typedef struct run {
   size_t done;
 } run;
 
-/* Ends a row: *limit again, which was measured before it as well, and the memory held. */
-static nb_status end_row(run *r, bool prompt, double *limit, nb_err *err) {
+/* Raises the row's limit to what the machine reaches now. */
+static nb_status look_at_limit(run *r, bool prompt, nb_bench_row *row, nb_err *err) {
   const nb_kernels *k = nb_session_kernels(r->s);
-  nb_bench *out = r->out;
-  nb_memory now;
   int threads = nb_session_threads(r->s);
+  nb_limits *all = &r->out->limits;
+  double *most = !prompt ? &all->read_bytes_per_s : r->int8 ? &all->int8_macs_per_s : &all->f32_macs_per_s;
+  if (prompt) mac_limit(k, threads, r->int8, &row->limit);
+  else NB_TRY(read_limit(k, threads, &row->limit, err));
+  *most = fmax(*most, row->limit);
+  return NB_OK;
+}
+
+static nb_status end_row(run *r, bool prompt, nb_bench_row *row, nb_err *err) {
+  nb_memory now, *most = &r->out->memory;
   if (nb_memory_read(&now)) {
-    out->memory.file_bytes = nb_max(out->memory.file_bytes, now.file_bytes);
-    out->memory.anon_bytes = nb_max(out->memory.anon_bytes, now.anon_bytes);
-    out->memory.peak_bytes = nb_max(out->memory.peak_bytes, now.file_bytes + now.anon_bytes);
+    most->file_bytes = nb_max(most->file_bytes, now.file_bytes);
+    most->anon_bytes = nb_max(most->anon_bytes, now.anon_bytes);
+    most->peak_bytes = nb_max(most->peak_bytes, now.file_bytes + now.anon_bytes);
   }
-  double *all = !prompt ? &out->limits.read_bytes_per_s : r->int8 ? &out->limits.int8_macs_per_s
-                                                                  : &out->limits.f32_macs_per_s;
-  if (prompt) mac_limit(k, threads, r->int8, limit);
-  else NB_TRY(read_limit(k, threads, limit, err));
-  *all = fmax(*all, *limit);
+  NB_TRY(look_at_limit(r, prompt, row, err));
   return nb_progress_step(r->o->progress, ++r->done, r->o->n_prefill + r->o->n_context, err);
 }
 
-static nb_status prefill_rows(run *r, nb_err *err) {
-  double before = r->int8 ? r->out->limits.int8_macs_per_s : r->out->limits.f32_macs_per_s;
-  for (size_t i = 0; i < r->o->n_prefill; i++) {
-    nb_bench_row *row = &r->out->prefill[i];
-    size_t n = r->o->prefill[i];
-    *row = (nb_bench_row){n, 0, before, attention_macs(&r->m->config, n)};
-    NB_TRY(bench_prefill(r->s, r->m, r->ids, n, r->o, &row->per_s, err));
-    before = 0;
-    NB_TRY(end_row(r, true, &before, err));
-    row->limit = fmax(row->limit, before);
-  }
-  return NB_OK;
+static nb_status prefill_row(run *r, size_t n, nb_bench_row *row, nb_err *err) {
+  *row = (nb_bench_row){.tokens = n, .work = r->out->macs_per_token, .attention = attention_macs(&r->m->config, n)};
+  NB_TRY(look_at_limit(r, true, row, err));
+  NB_TRY(bench_prefill(r->s, r->m, r->ids, n, r->o, &row->per_s, err));
+  return end_row(r, true, row, err);
 }
 
-static nb_status decode_rows(run *r, nb_err *err) {
-  double before = 0;
-  for (size_t i = 0; i < r->o->n_context; i++) {
-    nb_bench_row *row = &r->out->decode[i];
-    size_t have = nb_kv_length(r->kv), context = r->o->context[i];
-    if (context < have) nb_kv_truncate(r->kv, context);
-    else NB_TRY(nb_prefill(r->s, r->m, r->kv, r->ids + have, context - have, err));
-    NB_TRY(read_limit(nb_session_kernels(r->s), nb_session_threads(r->s), &before, err));
-    *row = (nb_bench_row){context, 0, before, 0};
-    NB_TRY(bench_decode(r->s, r->m, r->kv, r->ids, r->o, r->logits, &row->per_s, err));
-    r->out->kv_bytes = nb_max(r->out->kv_bytes, nb_kv_bytes(r->kv));
-    before = 0;
-    NB_TRY(end_row(r, false, &before, err));
-    row->limit = fmax(row->limit, before);
-  }
-  return NB_OK;
+static nb_status decode_row(run *r, size_t context, nb_bench_row *row, nb_err *err) {
+  size_t have = nb_kv_length(r->kv);
+  *row = (nb_bench_row){.tokens = context, .work = r->out->bytes_per_token,
+                        .attention = r->out->kv_bytes_per_position * (double)context};
+  if (context < have) nb_kv_truncate(r->kv, context);
+  else NB_TRY(nb_prefill(r->s, r->m, r->kv, r->ids + have, context - have, err));
+  NB_TRY(look_at_limit(r, false, row, err));
+  NB_TRY(bench_decode(r->s, r->m, r->kv, r->ids, r->o, r->logits, &row->per_s, err));
+  r->out->kv_bytes = nb_max(r->out->kv_bytes, nb_kv_bytes(r->kv));
+  return end_row(r, false, row, err);
 }
 
 nb_status nb_bench_run(nb_session *s, const nb_model *m, const nb_bench_opts *o, nb_bench *out, nb_err *err) {
@@ -232,8 +223,8 @@ nb_status nb_bench_run(nb_session *s, const nb_model *m, const nb_bench_opts *o,
   NB_GOTO(nb_prefill(s, m, r.kv, r.ids, 1, err)); /* touches every page of the weights once */
   nb_kv_truncate(r.kv, 0);
   NB_GOTO(nb_bench_limits(nb_session_kernels(s), nb_session_threads(s), &out->limits, err));
-  NB_GOTO(prefill_rows(&r, err));
-  NB_GOTO(decode_rows(&r, err));
+  for (size_t i = 0; i < o->n_prefill; i++) NB_GOTO(prefill_row(&r, o->prefill[i], &out->prefill[i], err));
+  for (size_t i = 0; i < o->n_context; i++) NB_GOTO(decode_row(&r, o->context[i], &out->decode[i], err));
 fail:
   nb_kv_free(r.kv);
   nb_free(r.ids), nb_free(r.logits);

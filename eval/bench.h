@@ -28,13 +28,15 @@ typedef struct nb_bench_opts {
   const nb_progress *progress;             /* counts measurements */
 } nb_bench_opts;
 
-/* One prompt, or decoding after one context. */
+/* One prompt, or decoding after one context. Work is multiply-adds (prompt) or bytes read (decoding), a token on
+ * average. */
 typedef struct nb_bench_row {
-  size_t tokens;         /* of the prompt, or in the cache before decoding */
-  double per_s;          /* tokens a second */
-  double limit;          /* multiply-adds (prompt) or bytes read (decoding) a second: the better of what the machine
-                          * reached right before and right after, since neighbours on it come and go */
-  double attention_macs; /* prompts: multiply-adds of attention, a token on average */
+  size_t tokens;    /* of the prompt, or in the cache before decoding */
+  double per_s;     /* tokens a second */
+  double work;      /* of the weights: the layers' matrices; for decoding the head's, too */
+  double attention; /* of attention, besides: its products, or the cache's bytes */
+  double limit;     /* work a second: the better of what the machine reached right before and right after, since
+                     * neighbours on it come and go */
 } nb_bench_row;
 
 typedef struct nb_bench {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
-#include "clock.h"
 
+#include "clock.h"
 #include "mem.h"
+#include "outfile.h"
+#include "page.h"
 
 #include <cJSON.h>
 #include <ctype.h>
@@ -136,4 +138,15 @@ int cli_print_json(cJSON *object) {
   puts(text);
   cJSON_free(text);
   return 0;
+}
+
+nb_status cli_save_page(const char *path, const char *page, const cJSON *object, nb_err *err) {
+  nb_text out = {0};
+  char *text = cJSON_PrintUnformatted(object);
+  nb_status st = text ? nb_page_fill(page, text, strlen(text), &out, err)
+                      : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
+  if (st == NB_OK) st = nb_outfile_save(path, out.s, out.n, err);
+  nb_text_free(&out);
+  cJSON_free(text);
+  return st;
 }

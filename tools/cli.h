@@ -170,5 +170,7 @@ struct cJSON;
 /* Prints the object on standard output, deletes it, and returns 0; 1 after a message when memory is out. NULL is
  * taken as out of memory, so that a builder's result can be passed on unchecked. */
 int cli_print_json(struct cJSON *object);
+/* Writes a page of data/report (page.h) that draws the object. */
+nb_status cli_save_page(const char *path, const char *page, const struct cJSON *object, nb_err *err);
 
 #endif

@@ -5,8 +5,6 @@
 #include "commands.h"
 #include "cpu.h"
 #include "open.h"
-#include "outfile.h"
-#include "page.h"
 #include "progress_cli.h"
 #include "table.h"
 
@@ -73,6 +71,18 @@ static uint64_t other_bytes(const nb_bench *b) {
 
 /* ---- text ---- */
 
+static void print_rows(cli_table *t, const char *what, int decimals, const char *unit, const nb_bench_row *row,
+                       size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const nb_bench_row *r = &row[i];
+    cli_table_cell(t, "%s %zu", what, r->tokens);
+    cli_table_cell(t, "%.*f", decimals, r->per_s);
+    cli_table_cell(t, "%.1f %s", r->per_s * r->work / 1e9, unit);
+    cli_table_cell(t, "%.1f %%", 100 * r->per_s * r->work / r->limit);
+    cli_table_cell(t, "%.1f %%", 100 * r->per_s * (r->work + r->attention) / r->limit);
+  }
+}
+
 static void print_run(size_t threads, const nb_bench_opts *o, const nb_bench *x) {
   const nb_limits *l = &x->limits;
   char a[CLI_TEXT], b[CLI_TEXT], c[CLI_TEXT], d[CLI_TEXT];
@@ -83,24 +93,8 @@ static void print_run(size_t threads, const nb_bench_opts *o, const nb_bench *x)
   const char *head[] = {"", "tokens/s", "reached", "of the limit", "with attention"};
   for (int i = 0; i < 5; i++) cli_table_cell(&t, "%s", head[i]);
   cli_table_rule(&t);
-  for (size_t i = 0; i < o->n_prefill; i++) {
-    const nb_bench_row *r = &x->prefill[i];
-    double all = r->per_s * (x->macs_per_token + r->attention_macs);
-    cli_table_cell(&t, "prompt of %zu", r->tokens);
-    cli_table_cell(&t, "%.1f", r->per_s);
-    cli_table_cell(&t, "%.1f GMAC/s", r->per_s * x->macs_per_token / 1e9);
-    cli_table_cell(&t, "%.1f %%", 100 * r->per_s * x->macs_per_token / r->limit);
-    cli_table_cell(&t, "%.1f %%", 100 * all / r->limit);
-  }
-  for (size_t i = 0; i < o->n_context; i++) {
-    const nb_bench_row *r = &x->decode[i];
-    double bytes = r->per_s * x->bytes_per_token, kv = r->per_s * x->kv_bytes_per_position * (double)r->tokens;
-    cli_table_cell(&t, "decode after %zu", r->tokens);
-    cli_table_cell(&t, "%.2f", r->per_s);
-    cli_table_cell(&t, "%.1f GB/s", bytes / 1e9);
-    cli_table_cell(&t, "%.1f %%", 100 * bytes / r->limit);
-    cli_table_cell(&t, "%.1f %%", 100 * (bytes + kv) / r->limit);
-  }
+  print_rows(&t, "prompt of", 1, "GMAC/s", x->prefill, o->n_prefill);
+  print_rows(&t, "decode after", 2, "GB/s", x->decode, o->n_context);
   cli_table_end(&t, stdout);
   printf("memory: %s of the file's pages, %s cache, %s else, %s together\n", cli_bytes_text(a, x->memory.file_bytes),
          cli_bytes_text(b, x->kv_bytes), cli_bytes_text(c, other_bytes(x)), cli_bytes_text(d, x->memory.peak_bytes));
@@ -129,16 +123,15 @@ static void add_numbers(cJSON *j, const number *x, size_t n) {
   for (size_t i = 0; i < n; i++) cJSON_AddNumberToObject(j, x[i].name, x[i].value);
 }
 
-static void add_rows(cJSON *j, const char *name, const nb_bench_row *row, size_t n, double work, double kv) {
+static void add_rows(cJSON *j, const char *name, const nb_bench_row *row, size_t n) {
   cJSON *list = cJSON_AddArrayToObject(j, name);
   for (size_t i = 0; i < n; i++) {
     const nb_bench_row *r = &row[i];
-    double all = work + r->attention_macs + kv * (double)r->tokens;
     const number x[] = {{"tokens", (double)r->tokens},
                         {"tokens_per_s", r->per_s},
                         {"limit_per_s", r->limit},
-                        {"fraction", r->per_s * work / r->limit},
-                        {"fraction_with_attention", r->per_s * all / r->limit}};
+                        {"fraction", r->per_s * r->work / r->limit},
+                        {"fraction_with_attention", r->per_s * (r->work + r->attention) / r->limit}};
     cJSON *e = cJSON_CreateObject();
     add_numbers(e, x, sizeof x / sizeof *x);
     cJSON_AddItemToArray(list, e);
@@ -156,8 +149,8 @@ static cJSON *run_json(size_t threads, const nb_bench_opts *o, const nb_bench *b
                       {"memory_other_bytes", (double)other_bytes(b)},
                       {"memory_peak_bytes", (double)b->memory.peak_bytes}};
   add_numbers(j, x, sizeof x / sizeof *x);
-  add_rows(j, "prefill", b->prefill, o->n_prefill, b->macs_per_token, 0);
-  add_rows(j, "decode", b->decode, o->n_context, b->bytes_per_token, b->kv_bytes_per_position);
+  add_rows(j, "prefill", b->prefill, o->n_prefill);
+  add_rows(j, "decode", b->decode, o->n_context);
   return j;
 }
 
@@ -184,17 +177,6 @@ static cJSON *make_json(const char *path, const nb_opened *m, const nb_kernels *
   return j;
 }
 
-static nb_status write_page(const char *path, cJSON *j, nb_err *err) {
-  nb_text page = {0};
-  char *text = cJSON_PrintUnformatted(j);
-  nb_status st = text ? nb_page_fill("bench", text, strlen(text), &page, err)
-                      : nb_fail(err, NB_ERR_MEMORY, "out of memory writing %s", path);
-  if (st == NB_OK) st = nb_outfile_save(path, page.s, page.n, err);
-  cJSON_free(text);
-  nb_text_free(&page);
-  return st;
-}
-
 static nb_status bench_model(const options *o, const cli_common *common, const char *path, nb_err *err) {
   nb_opened m = {0};
   nb_bench_opts bo = {0};
@@ -212,7 +194,7 @@ static nb_status bench_model(const options *o, const cli_common *common, const c
   if (st == NB_OK) {
     nb_kernels k = nb_kernels_select(common->features);
     cJSON *j = make_json(path, &m, &k, &bo, &r);
-    if (o->html) st = write_page(o->html, j, err);
+    if (o->html) st = cli_save_page(o->html, "bench", j, err);
     if (st == NB_OK && !common->json) print_text(&m, &k, &bo, &r);
     if (st == NB_OK && common->json) cli_print_json(j);
     else cJSON_Delete(j);

@@ -5,8 +5,6 @@
 #include "mem.h"
 #include "nbl.h"
 #include "open.h"
-#include "outfile.h"
-#include "page.h"
 #include "safetensors.h"
 #include "table.h"
 
@@ -192,17 +190,11 @@ static cJSON *as_json(const char *path, const nb_opened *m, const listing *l) {
 
 /* The page with the drawings. The calibration text's sketch, some 40 kB of hashes, draws nothing. */
 static nb_status write_page(const char *out, const char *path, const nb_opened *m, const listing *l, nb_err *err) {
-  nb_text page = {0};
   if (!nb_opened_nbl(m)) return nb_fail(err, NB_ERR_ARG, "%s: only .nbl files know what --html draws", path);
   cJSON *j = as_json(path, m, l), *meta = cJSON_GetObjectItem(j, "metadata");
   cJSON *calibration = cJSON_GetObjectItem(cJSON_GetObjectItem(meta, "provenance"), "calibration");
   cJSON_DeleteItemFromObject(calibration, "sketch");
-  char *text = cJSON_PrintUnformatted(j);
-  nb_status st = text ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", out);
-  if (st == NB_OK) st = nb_page_fill("inspect", text, strlen(text), &page, err);
-  if (st == NB_OK) st = nb_outfile_save(out, page.s, page.n, err);
-  nb_text_free(&page);
-  cJSON_free(text);
+  nb_status st = cli_save_page(out, "inspect", j, err);
   cJSON_Delete(j);
   return st;
 }
