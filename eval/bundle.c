@@ -2,7 +2,7 @@
 #include "bundle.h"
 
 #include "archive_write.h"
-#include "jsonout.h"
+#include "item.h"
 #include "stats.h"
 
 #include <stdio.h>
@@ -23,12 +23,7 @@ static void write_prediction(nb_jsonout *j, const nb_result *r, const nb_row *ro
   nb_jsonout_open(j, "probabilities", '[');
   for (size_t c = 0; c < n; c++) nb_jsonout_fixed(j, NULL, prob[c], 6);
   nb_jsonout_close(j, ']');
-  if (r->texts) {
-    nb_jsonout_string(j, "question", row->item.question);
-    nb_jsonout_open(j, "choices", '[');
-    for (size_t c = 0; c < n; c++) nb_jsonout_string(j, NULL, row->item.choice[c]);
-    nb_jsonout_close(j, ']');
-  }
+  if (r->texts) nb_item_write_texts(j, &row->item);
   nb_jsonout_close(j, '}');
 }
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* One row of a data set as an item. */
 #include "item.h"
 
 #include "template.h"
@@ -186,4 +185,11 @@ nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, co
   int n = snprintf(buf, sizeof buf, "%.250s%s%zu", item->subject, *item->subject ? ":" : "", index);
   if (!(item->id = nb_pool_copy(pool, buf, (size_t)n))) return out_of_memory(where, err);
   return NB_OK;
+}
+
+void nb_item_write_texts(nb_jsonout *j, const nb_item *item) {
+  nb_jsonout_string(j, "question", item->question);
+  nb_jsonout_open(j, "choices", '[');
+  for (size_t c = 0; c < item->n_choices; c++) nb_jsonout_string(j, NULL, item->choice[c]);
+  nb_jsonout_close(j, ']');
 }

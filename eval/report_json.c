@@ -2,7 +2,7 @@
 /* A comparison as JSON, and as the page that shows it. */
 #include "report.h"
 
-#include "jsonout.h"
+#include "item.h"
 #include "page.h"
 
 #include <math.h>
@@ -158,12 +158,7 @@ static void write_flips(nb_jsonout *j, const nb_comparison *c) {
     nb_jsonout_fixed(j, "kl", p->kl, 5);
     write_probs(j, "base", p->base);
     write_probs(j, "cand", p->cand);
-    if (text) {
-      nb_jsonout_string(j, "question", text->question);
-      nb_jsonout_open(j, "choices", '[');
-      for (size_t k = 0; k < it->n_choices; k++) nb_jsonout_string(j, NULL, text->choice[k]);
-      nb_jsonout_close(j, ']');
-    }
+    if (text) nb_item_write_texts(j, text);
     nb_jsonout_close(j, '}');
   }
   nb_jsonout_close(j, ']');

@@ -2,8 +2,8 @@
 /* The result file (formats/RESULT.md), written and read. */
 #include "result.h"
 
+#include "item.h"
 #include "json.h"
-#include "jsonout.h"
 #include "mapfile.h"
 #include "outfile.h"
 #include "stats.h"
@@ -128,12 +128,7 @@ static void write_row(nb_jsonout *j, const nb_result *r, const nb_row *row) {
   snprintf(prompt, sizeof prompt, "%016llx", (unsigned long long)a->prompt_hash);
   nb_jsonout_string(j, "prompt_xxh3", prompt);
   if (row->calibrated_on) nb_jsonout_bool(j, "calibrated_on", true);
-  if (r->texts) {
-    nb_jsonout_string(j, "question", row->item.question);
-    nb_jsonout_open(j, "choices", '[');
-    for (size_t c = 0; c < n; c++) nb_jsonout_string(j, NULL, row->item.choice[c]);
-    nb_jsonout_close(j, ']');
-  }
+  if (r->texts) nb_item_write_texts(j, &row->item);
   nb_jsonout_close(j, '}');
   j->lines = true;
 }

@@ -45,13 +45,8 @@ static void fill_rope(nb_backward *b) {
   size_t half = b->c.rotary_dim / 2;
   float inv[NB_MAX_ROPE_FACTORS];
   nb_config_inv_freq(&b->c, nb_config_long_rope(&b->c, b->T), inv);
-  for (size_t t = 0; t < b->T; t++)
-    for (size_t i = 0; i < half; i++) {
-      double angle = (float)t * inv[i];
-      b->cos[t * half + i] = (float)cos(angle) * b->c.rope_scale;
-      b->sin[t * half + i] = (float)sin(angle) * b->c.rope_scale;
-      b->minus_sin[t * half + i] = -b->sin[t * half + i];
-    }
+  for (size_t t = 0; t < b->T; t++) nb_config_rope(&b->c, inv, t, b->cos + t * half, b->sin + t * half);
+  for (size_t i = 0; i < b->T * half; i++) b->minus_sin[i] = -b->sin[i];
 }
 
 nb_status nb_backward_create(const nb_config *c, size_t T, int threads, unsigned cpu_features, nb_backward **out,
@@ -207,13 +202,10 @@ static void norm_back(nb_backward *b, const float *x, const float *g, float *inv
 static void round_rows(void *ctx, size_t begin, size_t end, int thread) {
   rows_job *j = ctx;
   nb_backward *b = j->b;
-  size_t Kp = nb_round_up(j->K, NB_K_PAD), at = (size_t)thread * b->Kp;
-  int8_t *q = b->q8 + at;
-  float *scale = b->q8_scale + at / NB_QA_GROUP;
+  size_t at = (size_t)thread * b->Kp;
   for (size_t t = begin; t < end; t++) {
     float *y = j->y + t * j->K;
-    b->k.quantize_q8(y, j->K, Kp, q, scale, b->q8_sum + at / NB_BLOCK);
-    for (size_t i = 0; i < j->K; i++) y[i] = scale[i / NB_QA_GROUP] * q[i];
+    nb_round_q8(&b->k, y, j->K, b->q8 + at, b->q8_scale + at / NB_QA_GROUP, b->q8_sum + at / NB_BLOCK, y);
   }
 }
 

@@ -110,12 +110,8 @@ enum { MAX_CROSS = 4096 };
 
 /* x (T, K) as int8 with a scale for each 64, as the kernels will see it. */
 static void round_inputs(run *r, const float *x, size_t T, size_t K, float *out) {
-  const nb_kernels *k = nb_session_kernels(r->s);
-  size_t Kp = nb_round_up(K, NB_K_PAD);
-  for (size_t t = 0; t < T; t++) {
-    k->quantize_q8(x + t * K, K, Kp, r->q8, r->q8_scale, r->q8_sum);
-    for (size_t i = 0; i < K; i++) out[t * K + i] = r->q8_scale[i / NB_QA_GROUP] * r->q8[i];
-  }
+  for (size_t t = 0; t < T; t++)
+    nb_round_q8(nb_session_kernels(r->s), x + t * K, K, r->q8, r->q8_scale, r->q8_sum, out + t * K);
 }
 
 /* Asymmetric targets cost three matrices of K x K and their products: too much for the widest sites. */

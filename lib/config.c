@@ -82,3 +82,11 @@ void nb_config_inv_freq(const nb_config *c, bool long_factors, float *inv_freq) 
     inv_freq[i] = 1.0f / (c->rope_kind == NB_ROPE_LONGROPE ? factor[i] * f : f);
   }
 }
+
+void nb_config_rope(const nb_config *c, const float *inv_freq, size_t position, float *cosines, float *sines) {
+  for (size_t i = 0; i < c->rotary_dim / 2; i++) {
+    double angle = (float)position * inv_freq[i];
+    cosines[i] = (float)cos(angle) * c->rope_scale;
+    sines[i] = (float)sin(angle) * c->rope_scale;
+  }
+}

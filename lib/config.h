@@ -77,4 +77,8 @@ nb_status nb_config_check(const nb_config *c, nb_err *err);
  * rope_kind is NB_ROPE_LONGROPE. Computed in float in the order that transformers uses. */
 void nb_config_inv_freq(const nb_config *c, bool long_factors, float *inv_freq);
 
+/* The cosines and sines (rotary_dim/2 each) of the angles at a position, times rope_scale. The angle is rounded to
+ * float, as the reference does. */
+void nb_config_rope(const nb_config *c, const float *inv_freq, size_t position, float *cosines, float *sines);
+
 #endif

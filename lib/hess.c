@@ -25,6 +25,8 @@ void nb_hess_free(nb_hess *h) {
 
 enum { PANEL = 512, TILE = 32, TRIES = 8 };
 
+static size_t panels_of(size_t K) { return (K + PANEL - 1) / PANEL; }
+
 typedef struct add_job {
   float *H, *C;
   const float *x, *d;
@@ -48,7 +50,7 @@ static void add_panels(void *ctx, size_t begin, size_t end, int thread) {
 void nb_hess_add(float *H, float *C, const float *x, const float *d, size_t T, size_t K, int threads) {
   add_job j = {H, C, x, d, T, K};
   openblas_set_num_threads(1);
-  nb_parallel_for(threads, (K + PANEL - 1) / PANEL, 1, add_panels, &j);
+  nb_parallel_for(threads, panels_of(K), 1, add_panels, &j);
 }
 
 typedef struct rank {
@@ -99,8 +101,6 @@ typedef struct factor_job {
   float *L, *X; /* (K, K) row-major, lower: the factor; its inverse */
   size_t K, b;  /* first column of the current block */
 } factor_job;
-
-static size_t panels_of(size_t K) { return (K + PANEL - 1) / PANEL; }
 
 /* Rows below the block of columns b: divided by its triangle. */
 static void divide_panels(void *ctx, size_t begin, size_t end, int thread) {

@@ -404,13 +404,8 @@ nb_status nb_session_begin(nb_session *s, const nb_segment *seg, size_t n_segs, 
     for (size_t i = 0; i < seg[g].n; i++) {
       if (seg[g].tokens[i] < 0 || (size_t)seg[g].tokens[i] >= c->vocab)
         return nb_fail(err, NB_ERR_ARG, "token id %d is out of range (0 to %zu)", seg[g].tokens[i], c->vocab - 1);
-      const float *inv = s->inv_freq[kv->long_factors];
-      float *cs = s->cos + (T + i) * half, *sn = s->sin + (T + i) * half;
-      for (size_t d = 0; d < half; d++) {
-        double angle = (float)(kv->length + i) * inv[d]; /* rounded to float, as the reference does */
-        cs[d] = (float)cos(angle) * c->rope_scale;
-        sn[d] = (float)sin(angle) * c->rope_scale;
-      }
+      nb_config_rope(c, s->inv_freq[kv->long_factors], kv->length + i, s->cos + (T + i) * half,
+                     s->sin + (T + i) * half);
       s->seg_of[T + i] = g;
     }
     s->seg_start[g] = T;

@@ -137,6 +137,10 @@ enum {
 };
 
 /* Bytes of scratch that one thread needs, for matrices of K inputs / for heads of head_dim. */
+/* out (K) = x (K) as the kernels of coded matrices see it: rounded to int8, as floats again. q (K padded to NB_K_PAD),
+ * scale and sum are workspace, as quantize_q8 has them. out may be x. */
+void nb_round_q8(const nb_kernels *k, const float *x, size_t K, int8_t *q, float *scale, int32_t *sum, float *out);
+
 size_t nb_linear_scratch_bytes(size_t K);
 size_t nb_attn_scratch_bytes(size_t head_dim);
 

@@ -5,9 +5,8 @@
 #include "calib.h"
 #include "cpu.h"
 #include "eight.h"
-#include "hf_config.h"
 #include "mem.h"
-#include "safetensors.h"
+#include "open.h"
 
 static nb_err err;
 
@@ -25,8 +24,7 @@ enum { SEQS = 12, LEN = 32 };
 
 typedef struct fixture {
   nb_config c;
-  nb_safetensors st;
-  nb_tensor_source tensors;
+  nb_opened checkpoint;
   nb_weights w;
   nb_qfmt slot[64];
   nb_formats f;
@@ -35,13 +33,8 @@ typedef struct fixture {
 
 static nb_status open_fixture(fixture *x, const char *fmt) {
   memset(x, 0, sizeof *x);
-  const char *dir = "tests/golden/model/gqa_f16";
-  NB_TRY(nb_hf_config_read(dir, &x->c, &err));
-  NB_TRY(nb_safetensors_open(dir, &x->st, &err));
-  nb_weight_source src;
-  nb_safetensors_source(&x->st, &x->tensors);
-  nb_phi3_source(&x->tensors, &src);
-  NB_TRY(nb_weights_bind(&x->c, &src, &x->w, &err));
+  NB_TRY(nb_open("tests/golden/model/gqa_f16", NB_OPEN_NO_TOKENIZER, 1, &x->checkpoint, &err));
+  x->c = x->checkpoint.model.config, x->w = x->checkpoint.model.weights;
   x->f.slot = x->slot;
   for (size_t i = 0; i < x->c.layers * NB_SLOTS; i++) NB_TRY(nb_qfmt_parse(fmt, &x->slot[i], &err));
   NB_TRY(nb_qfmt_parse("u8g32", &x->f.embed, &err));
@@ -53,8 +46,7 @@ static nb_status open_fixture(fixture *x, const char *fmt) {
 }
 
 static void close_fixture(fixture *x) {
-  nb_weights_free(&x->w);
-  nb_safetensors_close(&x->st);
+  nb_close(&x->checkpoint);
 }
 
 /* Keeps every matrix; those of complete layers can be given back. */

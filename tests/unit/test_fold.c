@@ -3,9 +3,8 @@
 
 #include "cpu.h"
 #include "fold.h"
-#include "hf_config.h"
 #include "mem.h"
-#include "safetensors.h"
+#include "open.h"
 
 static nb_err err;
 
@@ -13,8 +12,7 @@ enum { T = 48 };
 
 typedef struct fixture {
   nb_config c;
-  nb_safetensors st;
-  nb_tensor_source tensors;
+  nb_opened checkpoint;
   nb_weights w;
   nb_session *s;
   nb_kv *kv;
@@ -24,14 +22,9 @@ typedef struct fixture {
 
 static nb_status open_fixture(fixture *x) {
   memset(x, 0, sizeof *x);
-  const char *dir = "tests/golden/model/gqa_f16";
-  nb_weight_source src;
   nb_session_opts so = {.threads = 1, .max_tokens = T, .cpu_features = nb_cpu_detect()};
-  NB_TRY(nb_hf_config_read(dir, &x->c, &err));
-  NB_TRY(nb_safetensors_open(dir, &x->st, &err));
-  nb_safetensors_source(&x->st, &x->tensors);
-  nb_phi3_source(&x->tensors, &src);
-  NB_TRY(nb_weights_bind(&x->c, &src, &x->w, &err));
+  NB_TRY(nb_open("tests/golden/model/gqa_f16", NB_OPEN_NO_TOKENIZER, 1, &x->checkpoint, &err));
+  x->c = x->checkpoint.model.config, x->w = x->checkpoint.model.weights;
   NB_TRY(nb_session_create(&x->c, &so, &x->s, &err));
   NB_TRY(nb_kv_create_layers(&x->c, 1, T, NB_KV_F32, false, &x->kv, &err));
   for (int i = 0; i < T; i++) x->text[i] = (i * 37 + 11) % (int32_t)x->c.vocab;
@@ -42,8 +35,7 @@ static void close_fixture(fixture *x) {
   for (int i = 0; i < NB_TAPS; i++) nb_free(x->H[i]);
   nb_kv_free(x->kv);
   nb_session_free(x->s);
-  nb_weights_free(&x->w);
-  nb_safetensors_close(&x->st);
+  nb_close(&x->checkpoint);
 }
 
 static void see(void *ctx, nb_tap_site site, const float *v, size_t n, size_t K) {

@@ -5,9 +5,8 @@
 #include "calib.h"
 #include "cpu.h"
 #include "fold.h"
-#include "hf_config.h"
 #include "mem.h"
-#include "safetensors.h"
+#include "open.h"
 #include "tune.h"
 
 static nb_err err;
@@ -24,8 +23,7 @@ enum { T = 40, SEQS = 8 };
 
 typedef struct fixture {
   nb_model m;
-  nb_safetensors st;
-  nb_tensor_source tensors;
+  nb_opened checkpoint;
   nb_session *s;
   nb_kv *kv;
   int32_t text[T * SEQS];
@@ -37,14 +35,9 @@ static float noise(void) { return (float)((state = state * 1664525u + 1013904223
 
 static nb_status open_fixture(fixture *f) {
   memset(f, 0, sizeof *f);
-  const char *dir = "tests/golden/model/gqa_f16";
-  nb_weight_source src;
   nb_session_opts so = {.threads = 1, .max_tokens = T, .cpu_features = nb_cpu_detect()};
-  NB_TRY(nb_hf_config_read(dir, &f->m.config, &err));
-  NB_TRY(nb_safetensors_open(dir, &f->st, &err));
-  nb_safetensors_source(&f->st, &f->tensors);
-  nb_phi3_source(&f->tensors, &src);
-  NB_TRY(nb_weights_bind(&f->m.config, &src, &f->m.weights, &err));
+  NB_TRY(nb_open("tests/golden/model/gqa_f16", NB_OPEN_NO_TOKENIZER, 1, &f->checkpoint, &err));
+  f->m = f->checkpoint.model;
   NB_TRY(nb_session_create(&f->m.config, &so, &f->s, &err));
   NB_TRY(nb_kv_create_layers(&f->m.config, 1, T, NB_KV_F32, false, &f->kv, &err));
   size_t n = T * f->m.config.hidden;
@@ -58,8 +51,7 @@ static void close_fixture(fixture *f) {
   nb_free(f->x), nb_free(f->sign);
   nb_kv_free(f->kv);
   nb_session_free(f->s);
-  nb_weights_free(&f->m.weights);
-  nb_safetensors_close(&f->st);
+  nb_close(&f->checkpoint);
 }
 
 /* ---- gradients against differences of the forward pass ---- */
