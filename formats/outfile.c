@@ -7,19 +7,21 @@
 #include "mem.h"
 #include "oserror.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 /* --- the temporaries that exist, for nb_outfile_remove_all --- */
 
-enum { SLOT_FREE, SLOT_CLAIMED, SLOT_LISTED, PATH_BYTES = 4096 };
+enum { SLOT_FREE, SLOT_CLAIMED, SLOT_LISTED, PATH_BYTES = 4096, STEM = 160 /* bytes of the target's name */ };
 
 static struct {
   atomic_int state;
@@ -70,23 +72,60 @@ static nb_status resolve_target(const char *path, char **out, nb_err *err) {
   return NB_OK;
 }
 
+/* How the names of a target's temporaries begin. */
+static void prefix_of(const char *path, char prefix[STEM + 16]) {
+  snprintf(prefix, STEM + 16, ".%.*s.nibble-", STEM, path + dir_length(path));
+}
+
+/* Removes the temporaries that runs killed before left behind. A living one is locked by its process; where nothing can
+ * be locked, all stay. */
+static void remove_stale(const char *path) {
+  char prefix[STEM + 16];
+  size_t dir = dir_length(path), n;
+  char *name = dir ? strndup(path, dir) : strdup(".");
+  DIR *d = name ? opendir(name) : NULL;
+  const struct dirent *e;
+  prefix_of(path, prefix);
+  n = strlen(prefix);
+  while (d && (e = readdir(d))) {
+    size_t m = strlen(e->d_name);
+    if (m < n + 4 || memcmp(e->d_name, prefix, n) || strcmp(e->d_name + m - 4, ".tmp")) continue;
+    int fd = openat(dirfd(d), e->d_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) continue;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) unlinkat(dirfd(d), e->d_name, 0);
+    close(fd);
+  }
+  if (d) closedir(d);
+  free(name);
+}
+
+/* Whether the file still has its name: another process may have taken it for stale before it was locked. */
+static bool lock_new(int fd) {
+  struct stat st;
+  (void)flock(fd, LOCK_EX | LOCK_NB); /* fails where there are no locks: then nobody removes it either */
+  return fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
 /* Opens a new file in the target's directory; f->tmp is set once it exists. */
 static nb_status open_temporary(nb_outfile *f, nb_err *err) {
-  char tmp[PATH_BYTES];
+  char tmp[PATH_BYTES], prefix[STEM + 16];
   size_t dir = dir_length(f->path);
-  if (dir + 64 > sizeof tmp) return nb_os_fail(err, ENAMETOOLONG, f->path, "create");
+  prefix_of(f->path, prefix);
+  if (dir + sizeof prefix + 64 > sizeof tmp) return nb_os_fail(err, ENAMETOOLONG, f->path, "create");
   for (int attempt = 0; attempt < 100; attempt++) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    snprintf(tmp, sizeof tmp, "%.*s.nibble-%ld-%lx.tmp", (int)dir, f->path, (long)getpid(),
+    snprintf(tmp, sizeof tmp, "%.*s%s%ld-%lx.tmp", (int)dir, f->path, prefix, (long)getpid(),
              (unsigned long)now.tv_nsec + (unsigned long)attempt);
     f->slot = list_path(tmp); /* before it exists, so that no signal finds it unlisted */
     if (f->slot < 0)
       return nb_fail(err, NB_ERR_IO, "%s: more than %d files at once", f->path, NB_OUTFILE_MAX);
     f->fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     int errnum = errno;
-    if (f->fd >= 0 && (f->tmp = strdup(tmp))) return NB_OK;
-    if (f->fd >= 0) close(f->fd), unlink(tmp), errnum = ENOMEM;
+    bool ours = f->fd >= 0 && lock_new(f->fd);
+    if (ours && (f->tmp = strdup(tmp))) return NB_OK;
+    if (f->fd >= 0) close(f->fd), f->fd = -1, errnum = ours ? ENOMEM : EEXIST;
+    if (ours) unlink(tmp);
     unlist(f->slot);
     if (errnum != EEXIST) return nb_os_fail(err, errnum, f->path, "create a file in its directory");
   }
@@ -97,6 +136,7 @@ nb_status nb_outfile_create(const char *path, nb_outfile *out, nb_err *err) {
   *out = (nb_outfile){.fd = -1};
   if (!*path) return nb_fail(err, NB_ERR_ARG, "the name of the output file is empty");
   nb_status st = resolve_target(path, &out->path, err);
+  if (st == NB_OK) remove_stale(out->path);
   if (st == NB_OK) st = open_temporary(out, err);
   if (st != NB_OK) nb_outfile_abort(out);
   return st;
@@ -154,7 +194,7 @@ static void sync_directory(const nb_outfile *f) {
 
 nb_status nb_outfile_commit(nb_outfile *f, nb_err *err) {
   nb_status st = NB_OK;
-  int r;
+  int r, lock = dup(f->fd); /* keeps the lock until the file has its name */
   do r = fsync(f->fd);
   while (r && errno == EINTR);
   if (r) NB_GOTO(nb_os_fail(err, errno, f->path, "write"));
@@ -167,6 +207,7 @@ nb_status nb_outfile_commit(nb_outfile *f, nb_err *err) {
   f->tmp = NULL;
   sync_directory(f);
 fail:
+  if (lock >= 0) close(lock);
   nb_outfile_abort(f);
   return st;
 }

@@ -22,7 +22,9 @@ typedef struct nb_outfile {
 } nb_outfile;
 
 /* Begins a file at path. Refuses, before anything is written, a directory that is missing or may not be
- * written to, a target that is not a regular file or is write-protected. On failure *out is closed. */
+ * written to, a target that is not a regular file or is write-protected. On failure *out is closed.
+ * Temporaries of the same target that killed processes left behind are removed; those of living ones, which
+ * hold a lock (flock) on theirs, are not. */
 nb_status nb_outfile_create(const char *path, nb_outfile *out, nb_err *err);
 
 /* Reserves room for a file of `bytes`, so that a disk too full fails now and not after an hour. Does

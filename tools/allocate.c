@@ -82,31 +82,43 @@ static uint64_t linear_budget(const nb_config *c, const items *t, double bpw) {
   return (uint64_t)(weights * bpw / 8);
 }
 
-nb_status allocate_formats(quantize_job *j, const allocate_opts *o, double *predicted, nb_err *err) {
+/* Lists the free items and gives them the smallest format, `least` bytes in all. Refused when the file is too large even
+ * so. */
+static nb_status begin(quantize_job *j, const allocate_opts *o, items *t, uint64_t *least, nb_err *err) {
   const nb_config *c = &j->model->model.config;
   size_t slots = c->layers * NB_SLOTS, all = slots + 1 + !c->tie_embeddings;
-  items t = {0};
-  nb_status st;
-  NB_GOTO(nb_new(&t.index, all, sizeof *t.index, "the allocation", err));
-  NB_GOTO(nb_new(&t.option, all * NB_ALLOC_FORMATS, sizeof *t.option, "the allocation", err));
-  NB_GOTO(nb_new(&t.pick, all, 1, "the allocation", err));
-  uint64_t free_bytes = 0, least = 0;
+  NB_TRY(nb_new(&t->index, all, sizeof *t->index, "the allocation", err));
+  NB_TRY(nb_new(&t->option, all * NB_ALLOC_FORMATS, sizeof *t->option, "the allocation", err));
+  NB_TRY(nb_new(&t->pick, all, 1, "the allocation", err));
   for (size_t i = 0; i < all; i++) {
     if (i < slots ? o->fixed_slot[i] : i == slots ? o->fixed_embed : o->fixed_head) continue;
-    t.index[t.n++] = i;
+    t->index[t->n++] = i;
     *item_format(&j->formats, c, i) = nb_alloc_formats[0];
-    least += item_bytes(c, i, nb_alloc_formats[0]);
+    *least += item_bytes(c, i, nb_alloc_formats[0]);
   }
-  NB_GOTO(quantize_size(j, err)); /* with the free items at their smallest */
-  uint64_t budget = o->budget - j->file_bytes + least;
-  if (o->linear_bpw > 0) budget = linear_budget(c, &t, o->linear_bpw);
-  else if (j->file_bytes > o->budget) {
-    st = nb_fail(err, NB_ERR_ARG, "%s cannot have %llu bytes: the smallest possible is %llu", j->out,
+  NB_TRY(quantize_size(j, err));
+  if (o->linear_bpw > 0 || j->file_bytes <= o->budget) return NB_OK;
+  return nb_fail(err, NB_ERR_ARG, "%s cannot have %llu bytes: the smallest possible is %llu", j->out,
                  (unsigned long long)o->budget, (unsigned long long)j->file_bytes);
-    goto fail;
-  }
+}
+
+nb_status allocate_check(quantize_job *j, const allocate_opts *o, nb_err *err) {
+  items t = {0};
+  uint64_t least = 0;
+  nb_status st = begin(j, o, &t, &least, err);
+  items_free(&t);
+  return st;
+}
+
+nb_status allocate_formats(quantize_job *j, const allocate_opts *o, double *predicted, nb_err *err) {
+  const nb_config *c = &j->model->model.config;
+  items t = {0};
+  nb_status st;
+  uint64_t free_bytes = 0, least = 0;
+  NB_GOTO(begin(j, o, &t, &least, err));
+  uint64_t budget = o->linear_bpw > 0 ? linear_budget(c, &t, o->linear_bpw) : o->budget - j->file_bytes + least;
   if (!o->measured) NB_GOTO(allocate_measure(j, o, err));
-  for (size_t i = 0; i < slots + 2; i++) j->choice->predicted[i] = -1;
+  for (size_t i = 0; i < c->layers * NB_SLOTS + 2; i++) j->choice->predicted[i] = -1;
   for (size_t k = 0; k < t.n; k++) NB_GOTO(fill_options(j, &t, k, err));
   NB_GOTO(nb_alloc_pick(t.option, t.n, NB_ALLOC_FORMATS, budget, t.pick, &free_bytes, predicted, err));
   for (size_t k = 0; k < t.n; k++) {

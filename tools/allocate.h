@@ -10,7 +10,7 @@ typedef struct allocate_opts {
   double linear_bpw;            /* instead, when not 0: stored bits a weight of the layers' free slices; the embedding
                                  * and the head are then fixed */
   bool fixed_embed, fixed_head; /* j->formats says what these are */
-  const bool *fixed_slot;       /* (layers, NB_SLOTS) likewise */
+  bool *fixed_slot;             /* (layers, NB_SLOTS) likewise */
   size_t probe_tokens, probe_layers;
   bool measured;               /* j->choice has its probe_kl and probe_error already */
   const nb_progress *progress; /* in probes */
@@ -18,6 +18,9 @@ typedef struct allocate_opts {
 
 /* Fills the probe_kl and probe_error of j->choice. Of o, the numbers of probes and progress count. */
 nb_status allocate_measure(quantize_job *j, const allocate_opts *o, nb_err *err);
+
+/* Whether the budget can be met at all, before any work; changes the formats that are free. */
+nb_status allocate_check(quantize_job *j, const allocate_opts *o, nb_err *err);
 
 /* Fills j->formats and j->choice. NB_ERR_ARG names the smallest possible size when the budget is below it. *predicted:
  * the sum of the predicted KL divergences. */

@@ -123,15 +123,20 @@ fail:
   return st;
 }
 
-static nb_status describe(calib_text *t, const nb_tokenizer *tokenizer, const char *kind, uint64_t seed, nb_err *err) {
+static void describe(cJSON *origin, const char *kind, uint64_t seed, size_t tokens, size_t seq, const char hex[33]) {
+  cJSON_AddStringToObject(origin, "kind", kind);
+  if (!strcmp(kind, "self")) cJSON_AddNumberToObject(origin, "seed", (double)seed);
+  cJSON_AddNumberToObject(origin, "tokens", (double)tokens);
+  cJSON_AddNumberToObject(origin, "seq", (double)seq);
+  cJSON_AddStringToObject(origin, "tokens_xxh3", hex);
+}
+
+cJSON *calib_text_expect(size_t tokens, size_t seq, uint64_t seed) {
   char hex[33];
-  cJSON_AddStringToObject(t->origin, "kind", kind);
-  if (!strcmp(kind, "self")) cJSON_AddNumberToObject(t->origin, "seed", (double)seed);
-  cJSON_AddNumberToObject(t->origin, "tokens", (double)t->ids.n);
-  cJSON_AddNumberToObject(t->origin, "seq", (double)t->seq);
-  hash_hex(t->ids.id, t->ids.n * sizeof *t->ids.id, hex);
-  cJSON_AddStringToObject(t->origin, "tokens_xxh3", hex);
-  return add_sketch(t, tokenizer, err);
+  cJSON *origin = cJSON_CreateObject();
+  memset(hex, '0', 32), hex[32] = 0;
+  describe(origin, "self", seed, tokens / seq * seq, seq, hex);
+  return origin;
 }
 
 static nb_status read_source(const char *source, const nb_opened *m, size_t tokens, calib_text *out, const char **kind,
@@ -166,7 +171,10 @@ nb_status calib_text_read(const char *source, const nb_opened *m, size_t tokens,
                     "--seq",
                     source, nb_min(out->ids.n, tokens), seq));
   out->ids.n = out->n_seqs * seq;
-  NB_GOTO(describe(out, m->tokenizer, kind, seed, err));
+  char hex[33];
+  hash_hex(out->ids.id, out->ids.n * sizeof *out->ids.id, hex);
+  describe(out->origin, kind, seed, out->ids.n, seq, hex);
+  if (strcmp(kind, "self")) NB_GOTO(add_sketch(out, m->tokenizer, err));
   return NB_OK;
 fail:
   calib_text_free(out);

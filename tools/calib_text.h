@@ -21,6 +21,9 @@ typedef struct calib_text {
  * long as generating them does. NB_ERR_ARG: not even one sequence. */
 nb_status calib_text_read(const char *source, const nb_opened *m, size_t tokens, size_t seq, uint64_t seed,
                           const cli_common *common, calib_text *out, nb_err *err);
+/* What the origin of "self" will be, but for the hash, which has the same length: to plan a file before the text is
+ * written. The caller deletes it. */
+cJSON *calib_text_expect(size_t tokens, size_t seq, uint64_t seed);
 void calib_text_free(calib_text *t);
 
 #endif

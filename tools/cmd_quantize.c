@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "mem.h"
+#include "outfile.h"
 #include "progress_cli.h"
 #include "quantize.h"
 #include "table.h"
@@ -73,33 +74,41 @@ static nb_status choose_formats(const options *o, const nb_config *c, nb_formats
   return NB_OK;
 }
 
-/* Spends the budget on what the options leave open. */
-static nb_status spend_budget(const options *o, const cli_common *common, quantize_job *j, nb_err *err) {
+/* What the budget may be spent on: what the options leave open. ao->fixed_slot is released with nb_free. */
+static nb_status read_budget(const options *o, const quantize_job *j, allocate_opts *ao, nb_err *err) {
   const nb_config *c = &j->model->model.config;
-  allocate_opts ao = {.fixed_embed = o->embed,
-                      .fixed_head = o->head,
-                      .probe_tokens = (size_t)o->n.probe_tokens,
-                      .probe_layers = (size_t)o->n.probe_layers,
-                      .measured = o->stats};
+  size_t n = c->layers * NB_SLOTS;
+  nb_formats probe = {.slot = NULL};
+  *ao = (allocate_opts){.fixed_embed = o->embed,
+                        .fixed_head = o->head,
+                        .probe_tokens = (size_t)o->n.probe_tokens,
+                        .probe_layers = (size_t)o->n.probe_layers,
+                        .measured = o->stats};
   const char *text = o->budget;
   if (o->preset) text = !strcmp(o->preset, "phone") ? "1932735283" : "1800000000";
-  if (o->linear_bpw > 0) ao.linear_bpw = o->linear_bpw, ao.fixed_embed = ao.fixed_head = true;
-  else NB_TRY(allocate_parse(text, c, &ao.budget, err));
-  bool *fixed;
-  NB_TRY(nb_new(&fixed, c->layers * NB_SLOTS, sizeof *fixed, "the formats", err));
-  nb_formats probe = {.slot = j->formats.slot};
-  for (size_t i = 0; i < c->layers * NB_SLOTS; i++) probe.slot[i].bits = 255;
+  if (o->linear_bpw > 0) ao->linear_bpw = o->linear_bpw, ao->fixed_embed = ao->fixed_head = true;
+  else NB_TRY(allocate_parse(text, c, &ao->budget, err));
+  NB_TRY(nb_new(&ao->fixed_slot, n, sizeof *ao->fixed_slot, "the formats", err));
+  NB_TRY(nb_new(&probe.slot, n, sizeof *probe.slot, "the formats", err));
+  for (size_t i = 0; i < n; i++) probe.slot[i].bits = 255;
   nb_status st = NB_OK;
   for (size_t i = 0; i < o->set.n && st == NB_OK; i++) st = apply_set(o->set.items[i], o, c, &probe, err);
-  for (size_t i = 0; i < c->layers * NB_SLOTS; i++) fixed[i] = probe.slot[i].bits != 255;
-  ao.fixed_slot = fixed;
+  for (size_t i = 0; i < n; i++) ao->fixed_slot[i] = probe.slot[i].bits != 255;
+  nb_free(probe.slot);
+  return st;
+}
+
+/* Spends it. */
+static nb_status spend_budget(const options *o, const cli_common *common, quantize_job *j, nb_err *err) {
+  allocate_opts ao = {.fixed_slot = NULL};
   cli_progress p;
+  double predicted = 0;
+  nb_status st = read_budget(o, j, &ao, err);
   nb_progress cb = cli_progress_begin(&p, common, "measuring sensitivities", "layer passes");
   ao.progress = &cb;
-  double predicted = 0;
   if (st == NB_OK) st = allocate_formats(j, &ao, &predicted, err);
   cli_progress_end(&p);
-  nb_free(fixed);
+  nb_free(ao.fixed_slot);
   if (st == NB_OK) cli_note(common, "predicted KL divergence of the rounding: %.4f", predicted);
   return st;
 }
@@ -253,6 +262,25 @@ fail:
   return st;
 }
 
+/* A place that cannot be written to and a budget that is too small are refused before the model writes its text. */
+static nb_status check_before_work(options *o, quantize_job *j, nb_err *err) {
+  nb_outfile out;
+  allocate_opts ao = {.fixed_slot = NULL};
+  if (o->fast) return NB_OK;
+  NB_TRY(nb_outfile_create(o->out, &out, err));
+  nb_outfile_abort(&out);
+  if (o->stats || strcmp(o->calib, "self") || !has_budget(o)) return NB_OK;
+  calib_numbers_default(&o->n);
+  cJSON *origin = calib_text_expect((size_t)o->n.tokens, (size_t)o->n.seq, o->seed);
+  j->origin = origin, j->recipe = make_recipe(o);
+  nb_status st = read_budget(o, j, &ao, err);
+  if (st == NB_OK) st = allocate_check(j, &ao, err);
+  nb_free(ao.fixed_slot);
+  cJSON_Delete(j->recipe), cJSON_Delete(origin);
+  j->origin = NULL, j->recipe = NULL;
+  return st;
+}
+
 /* What the statistics come from. */
 static nb_status read_calibration(options *o, const cli_common *common, quantize_job *j, calib_text *text,
                                   nb_err *err) {
@@ -323,6 +351,7 @@ static nb_status quantize(options *o, const cli_common *common, const nb_opened 
   }
   NB_GOTO(new_job(o, &j, &choice, err));
   NB_GOTO(choose_formats(o, &m->model.config, &j.formats, err));
+  NB_GOTO(check_before_work(o, &j, err));
   NB_GOTO(read_calibration(o, common, &j, &text, err));
   j.recipe = make_recipe(o);
   NB_GOTO(settle_formats(o, common, &j, err));

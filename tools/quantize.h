@@ -50,7 +50,8 @@ nb_status quantize_sources(const quantize_job *j, cJSON **out, nb_err *err);
 
 /* The exact size of the file. */
 nb_status quantize_size(quantize_job *j, nb_err *err);
-/* What the result depends on, but for the formats: the recipe, the sources' sizes and times, the calibration tokens. */
+/* What the result depends on, but for the formats: the recipe, the calibration tokens, the sources by their sizes, times
+ * and pages of every tensor. */
 void quantize_signature(const quantize_job *j, uint8_t out[16]);
 /* Does it, but for tuning. */
 nb_status quantize_run(quantize_job *j, nb_err *err);

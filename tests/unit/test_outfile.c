@@ -65,6 +65,53 @@ TEST(refuses_bad_targets) {
   free(dir), free(missing), free(under), free(file);
 }
 
+/* A child begins a file and ends with it open, as if killed; or waits until it is killed. */
+static pid_t begin_in_child(const char *path, bool wait_there) {
+  int ready[2];
+  char c;
+  if (pipe(ready)) return -1;
+  pid_t child = fork();
+  if (child == 0) {
+    nb_outfile f;
+    if (nb_outfile_create(path, &f, &err) != NB_OK || write(ready[1], "x", 1) != 1) _exit(1);
+    while (wait_there) pause();
+    _exit(0);
+  }
+  close(ready[1]);
+  if (read(ready[0], &c, 1) != 1) child = -1;
+  close(ready[0]);
+  return child;
+}
+
+TEST(removes_what_killed_runs_left) {
+  char *path = temp_path("left"), *other = temp_path("left2");
+  pid_t dead = begin_in_child(path, false), alive, another;
+  CHECK(dead > 0 && waitpid(dead, NULL, 0) == dead);
+  CHECK(temp_count(temp_dir(), ".tmp") == 1);
+  another = begin_in_child(other, true);
+  CHECK(another > 0 && temp_count(temp_dir(), ".tmp") == 2); /* another target's is nobody else's business */
+  alive = begin_in_child(path, true);
+  CHECK(alive > 0 && temp_count(temp_dir(), ".tmp") == 2); /* the dead one's is gone */
+  CHECK_OK(nb_outfile_save(path, "x", 1, &err));
+  CHECK(temp_count(temp_dir(), ".tmp") == 2); /* the living ones' stay */
+  kill(alive, SIGKILL), kill(another, SIGKILL);
+  CHECK(waitpid(alive, NULL, 0) == alive && waitpid(another, NULL, 0) == another);
+  CHECK_OK(nb_outfile_save(path, "y", 1, &err));
+  CHECK_OK(nb_outfile_save(other, "z", 1, &err));
+  CHECK(temp_count(temp_dir(), ".tmp") == 0 && holds(path, "y") && holds(other, "z"));
+  free(path), free(other);
+}
+
+TEST(long_names) {
+  char name[240];
+  memset(name, 'n', sizeof name);
+  name[sizeof name - 1] = 0;
+  char *path = temp_path(name);
+  CHECK_OK(nb_outfile_save(path, "x", 1, &err));
+  CHECK(holds(path, "x") && temp_count(temp_dir(), ".tmp") == 0);
+  free(path);
+}
+
 /* In a child that is not root. */
 TEST(needs_permission) {
   char *dir = temp_subdir("locked"), *in = temp_path("locked/out"), *file = temp_text("readonly", "x");
@@ -199,6 +246,8 @@ int main(void) {
   RUN(appears_whole);
   RUN(abort_leaves_nothing);
   RUN(refuses_bad_targets);
+  RUN(removes_what_killed_runs_left);
+  RUN(long_names);
   RUN(needs_permission);
   RUN(keeps_a_symbolic_link);
   RUN(same_file);

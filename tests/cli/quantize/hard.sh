@@ -33,5 +33,13 @@ opts="--calib constant --tokens 512 --seq 32 -b 3 --codes uniform"
   fails '[12]' "*smallest possible is $least" nibble quantize "$TOY" -o small.nbl $budget --budget $((least - 1))
   nibble quantize "$TOY" -o small.nbl -q $budget --budget "$least" >/dev/null
   [ "$(size_of small.nbl)" = "$least" ]
+  # The model's own text is not even begun then: so much of it would take minutes.
+  own="--calib self --seq 32 --probe-tokens 32"
+  fails '[12]' '*small.nbl*1000 bytes*the smallest possible is [0-9]*' nibble quantize "$TOY" -o small.nbl $own --tokens 16000000 --budget 1000
+  fails 1 '*no/such*' nibble quantize "$TOY" -o no/such/x.nbl $own --tokens 16000000
+  nibble quantize "$TOY" -o x.nbl $own --tokens 256 --budget 1000 2>err >out && exit 1
+  least=$(sed -n 's/.*smallest possible is //p' err)
+  nibble quantize "$TOY" -o x.nbl -q $own --tokens 256 --budget "$least" >/dev/null
+  [ "$(size_of x.nbl)" = "$least" ]
   fails '[12]' '*bpw*not a size*' nibble quantize "$TOY" -o x.nbl $budget --budget 4.05bpws
 }

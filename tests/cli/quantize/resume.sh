@@ -29,6 +29,7 @@ grep -q '^nibble: note: going on after layer [1-4] of 4' err
 cmp a.nbl c.nbl
 grep -v '"seconds"\|"file"' c.json | cmp a - # with the losses of the layers that the killed runs did
 [ ! -e c.nbl.part ]
+[ "$(ls -A | grep -c nibble-)" = 0 ] # nor any temporary file of the killed runs
 
 # Other settings, another text, another checkpoint.
 cp kept.1 c.nbl.part
@@ -39,6 +40,10 @@ fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q
 cp m/calibrate.txt text
 cp -p m/model.safetensors m/kept
 touch -t 200001010000 m/model.safetensors
+fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q
+touch -r m/kept m/model.safetensors
+poke m/model.safetensors $(($(od -An -t u8 -N 8 m/model.safetensors) + 40)) '\125' # one byte of a weight, the time kept
+touch -r m/kept m/model.safetensors
 fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q
 cmp kept.1 c.nbl.part # nothing was lost
 
