@@ -196,7 +196,8 @@ static void judge_mass(nb_comparison *c, const nb_compare_opts *o) {
   c->test.verdict = c->test.p_pass <= o->alpha ? NB_VERDICT_PASS : c->test.p_fail <= o->alpha ? NB_VERDICT_FAIL
                                                                                              : NB_VERDICT_UNDECIDED;
   double need = n * (za + zb) * (za + zb) * se * se, gap = o->margin + c->diff;
-  c->test.needed = ceil(need / (o->margin * o->margin)), c->test.needed_observed = ceil(need / (gap * gap));
+  c->test.needed = o->margin > 0 ? ceil(need / (o->margin * o->margin)) : INFINITY;
+  c->test.needed_observed = gap != 0 ? ceil(need / (gap * gap)) : INFINITY;
   c->test.power = se > 0 ? nb_normal_cdf(o->margin / se - za) : 1;
 }
 

@@ -69,22 +69,26 @@ static void add(nb_gate_report *r, const char *name, nb_verdict v, const char *f
   if (v == NB_VERDICT_FAIL || r->verdict == NB_VERDICT_PASS) r->verdict = v;
 }
 
+/* For points computed from counts: 29 of 100 are 29 points, which 100 * 0.29 is not. */
+static nb_verdict at_most(double have, double limit) {
+  return have <= limit + 1e-9 ? NB_VERDICT_PASS : NB_VERDICT_FAIL;
+}
+
 static void judge_margin(const nb_gates *g, const nb_comparison *c, nb_gate_report *r) {
   const nb_noninferiority *t = &c->test;
-  char range[120];
+  char range[120], enough[80] = "no number would if there is no true drop";
   const char *what = "";
   snprintf(range, sizeof range, "change %+.2f points, %g %% interval %+.2f to %+.2f", 100 * c->diff,
            100 * (1 - 2 * g->alpha), 100 * c->low, 100 * c->high);
   if (t->verdict == NB_VERDICT_PASS) what = "the drop is shown to be below";
   if (t->verdict == NB_VERDICT_FAIL) what = "the drop is shown to be above";
   const char *how = c->sequential ? "; by the sequential test" : "";
+  if (isfinite(t->needed)) snprintf(enough, sizeof enough, "about %.0f would if there is no true drop", t->needed);
   if (t->verdict != NB_VERDICT_UNDECIDED)
     add(r, "margin", t->verdict, "%s %g points (%s%s)", what, g->margin, range, how);
   else
-    add(r, "margin", t->verdict,
-        "%zu questions do not show on which side of %g points the drop is (%s%s); about %.0f would "
-        "if there is no true drop",
-        c->n, g->margin, range, how, t->needed);
+    add(r, "margin", t->verdict, "%zu questions do not show on which side of %g points the drop is (%s%s); %s", c->n,
+        g->margin, range, how, enough);
 }
 
 static void judge_kld(const nb_gates *g, const nb_comparison *c, nb_gate_report *r) {
@@ -107,11 +111,11 @@ void nb_gates_judge(const nb_gates *g, const nb_comparison *c, nb_gate_report *o
   *out = (nb_gate_report){.verdict = NB_VERDICT_PASS};
   if (!isnan(g->margin)) judge_margin(g, c, out);
   if (!isnan(g->max_drop))
-    add(out, "max_drop", -100 * c->diff <= g->max_drop ? NB_VERDICT_PASS : NB_VERDICT_FAIL,
-        "observed drop %.2f points, limit %g", -100 * c->diff, g->max_drop);
+    add(out, "max_drop", at_most(-100 * c->diff, g->max_drop), "observed drop %.2f points, limit %g", -100 * c->diff,
+        g->max_drop);
   if (!isnan(g->max_kld)) judge_kld(g, c, out);
   if (!isnan(g->min_accuracy))
-    add(out, "min_accuracy", 100 * c->cand_score >= g->min_accuracy ? NB_VERDICT_PASS : NB_VERDICT_FAIL,
+    add(out, "min_accuracy", at_most(g->min_accuracy, 100 * c->cand_score),
         "candidate's %s %.2f %%, at least %g asked for", nb_metric_name(c->cand->protocol.metric), 100 * c->cand_score,
         g->min_accuracy);
   const nb_memory *m = &c->cand->measured.memory.most;

@@ -94,11 +94,11 @@ void nb_noninferiority_test(size_t gained, size_t lost, size_t n, double margin,
   out->z = nb_tango_z(gained, lost, n, margin);
   out->p_pass = nb_normal_cdf(-out->z), out->p_fail = nb_normal_cdf(out->z);
   out->verdict = out->p_pass <= alpha ? NB_VERDICT_PASS : out->p_fail <= alpha ? NB_VERDICT_FAIL : NB_VERDICT_UNDECIDED;
-  double k = (za + zb) * (za + zb);
-  out->needed = margin > 0 ? ceil(k * flips / (margin * margin)) : INFINITY;
+  double k = (za + zb) * (za + zb), least = za * za * (1 - margin) / margin; /* what passes when no answer flips */
+  out->needed = margin > 0 ? ceil(fmax(k * flips / (margin * margin), least)) : INFINITY;
   double gap = margin + d;
   out->needed_observed = gap != 0 ? ceil(k * (flips - d * d) / (gap * gap)) : INFINITY;
-  out->power = flips > 0 ? nb_normal_cdf(margin * sqrt(N / flips) - za) : margin > 0;
+  out->power = !(N >= least) ? 0 : flips > 0 ? nb_normal_cdf(margin * sqrt(N / flips) - za) : 1;
 }
 
 /* ---- bootstrap ---- */

@@ -36,7 +36,8 @@ typedef struct nb_noninferiority {
   nb_verdict verdict;      /* pass: the drop is below the margin; fail: it is above; each with error at most alpha */
   double z;                /* nb_tango_z at the margin */
   double p_pass, p_fail;   /* one-sided p-values of the two claims */
-  double needed;           /* questions that show it with power 80 % when there is no true difference */
+  double needed;           /* questions that show it with power 80 % when there is no true difference; never fewer than
+                            * pass when no answer flips; infinite for a margin of 0 */
   double needed_observed;  /* and when the observed difference is the true one; infinite at the margin */
   double power;            /* of n questions, when there is no true difference */
 } nb_noninferiority;

@@ -89,7 +89,7 @@ typedef struct cli_opt {
 /* A string that may be given several times. */
 #define CLI_LIST(name, letter, arg, dest, help) \
   { CLI_TYPE_LIST, name, letter, arg, 0, 0, NULL, {.list = dest}, help }
-/* An int, or a double, min <= value <= max. */
+/* An int (min and max are ints), or a double, min <= value <= max. */
 #define CLI_INT(name, letter, arg, min, max, dest, help) \
   { CLI_TYPE_INT, name, letter, arg, min, max, NULL, {.integer = dest}, help }
 #define CLI_DOUBLE(name, letter, arg, min, max, dest, help) \
@@ -97,7 +97,7 @@ typedef struct cli_opt {
 /* Any unsigned 64-bit number, for seeds. */
 #define CLI_U64(name, letter, arg, dest, help) \
   { CLI_TYPE_U64, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help }
-/* A number of bytes: 1000, 2.5GB, 1.8GiB, 512K (see cli_parse_bytes). */
+/* A number of bytes above 0: 1000, 2.5GB, 1.8GiB, 512K (see cli_parse_bytes). */
 #define CLI_BYTES(name, letter, arg, dest, help) \
   { CLI_TYPE_BYTES, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help }
 #define CLI_END \

@@ -322,6 +322,8 @@ int cmd_eval(int argc, char **argv) {
   if (o.sequential && (!o.against || args.n > 1 || o.shard))
     return cli_usage(&cmd, "--sequential needs --against and one model, and has no --shard");
   if (o.html && !o.against && args.n < 2) return cli_usage(&cmd, "--html needs --against or a second model");
+  if (judge_asked(&o.limits) && !o.against && args.n < 2)
+    return cli_usage(&cmd, "limits on a comparison need --against or a second model");
   if (o.journal && args.n > 1) return cli_usage(&cmd, "--journal is for one model");
   nb_evaluation_opts eo = {.task = o.task, .preset = o.preset, .data = o.data, .split = o.split, .shots = o.shots,
                            .plain = o.bos[0] == 'n', .texts = o.texts,

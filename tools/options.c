@@ -115,7 +115,7 @@ static int store(const cli_command *c, const cli_opt *o, const char *value) {
     *o->to.string = value;
     return 0;
   case CLI_TYPE_INT:
-    if (!parse_double(value, &d) || d != (double)(long)d || d < o->min || d > o->max)
+    if (!parse_double(value, &d) || d < o->min || d > o->max || d != (double)(int)d)
       return cli_usage(c, "--%s takes a whole number from %.0f to %.0f, not '%s'", o->name, o->min, o->max, value);
     *o->to.integer = (int)d;
     return 0;
@@ -129,7 +129,7 @@ static int store(const cli_command *c, const cli_opt *o, const char *value) {
       return cli_usage(c, "--%s takes a whole number from 0 to 18446744073709551615, not '%s'", o->name, value);
     return 0;
   case CLI_TYPE_BYTES:
-    if (!cli_parse_bytes(value, o->to.u64))
+    if (!cli_parse_bytes(value, o->to.u64) || !*o->to.u64)
       return cli_usage(c, "--%s takes a size such as 1800000000, 1.8GB or 1.8GiB, not '%s'", o->name, value);
     return 0;
   case CLI_TYPE_END: break;

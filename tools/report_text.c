@@ -5,6 +5,8 @@
 #include "stats.h"
 #include "table.h"
 
+#include <math.h>
+
 static void score_line(cli_table *t, const char *name, const char *what, const nb_scores *s, const nb_result *r) {
   double n = (double)s->n, k = nb_scores_sum(s, r->protocol.metric), low, high;
   nb_wilson(k, n, 0.95, &low, &high);
@@ -105,8 +107,9 @@ void report_comparison(const nb_comparison *c, const nb_gates *g, const nb_gate_
   fprintf(
       f, "answers    KL divergence mean %.5f (%.5f to %.5f), median %.5f, 99 %% %.4f, max %.3f; total variation %.4f\n",
       c->kl.mean, c->kl.low, c->kl.high, c->kl_median, c->kl_p99, c->kl_max, c->tv_mean);
-  fprintf(f, "power      %.1f %% to show a drop below %g points if there is none; 80 %% takes %.0f questions\n\n",
-         100 * c->test.power, g->margin, c->test.needed);
+  fprintf(f, "power      %.1f %% to show a drop below %g points if there is none", 100 * c->test.power, g->margin);
+  if (isfinite(c->test.needed)) fprintf(f, "; 80 %% takes %.0f questions", c->test.needed);
+  fputs("\n\n", f);
   const size_t stopped[2] = {p->stopped_at, c->cand->protocol.stopped_at};
   for (size_t i = 0; i < 2; i++)
     if (stopped[i])

@@ -157,6 +157,27 @@ TEST(gates) {
   nb_result_free(&a), nb_result_free(&b);
 }
 
+/* A limit that is met exactly is met, whatever floating point makes of it; a margin of 0 has no number that would do. */
+TEST(gates_at_their_limit) {
+  nb_result a = make_run(100, 4, 0, 0, 1);
+  nb_comparison c;
+  nb_gate_report r;
+  CHECK_OK(nb_compare(&a, &a, &defaults, &c, &err));
+  nb_gates g = nb_gates_default();
+  c.cand_score = 0.29, c.diff = 0.29 - 0.31;
+  g.margin = NAN, g.min_accuracy = 29, g.max_drop = 2;
+  nb_gates_judge(&g, &c, &r);
+  CHECK(r.n == 2 && r.verdict == NB_VERDICT_PASS);
+  g.min_accuracy = 29.001, g.max_drop = 1.999;
+  nb_gates_judge(&g, &c, &r);
+  CHECK(r.gate[0].verdict == NB_VERDICT_FAIL && r.gate[1].verdict == NB_VERDICT_FAIL);
+  g = nb_gates_default(), g.margin = 0, c.test.verdict = NB_VERDICT_UNDECIDED, c.test.needed = INFINITY;
+  nb_gates_judge(&g, &c, &r);
+  CHECK(strstr(r.gate[0].text, "no number would"));
+  nb_comparison_free(&c);
+  nb_result_free(&a);
+}
+
 /* ---- reports ---- */
 
 static size_t count(const char *s, const char *what) {
@@ -275,6 +296,7 @@ int main(void) {
   RUN(numbers_of_a_comparison);
   RUN(kl_sees_what_accuracy_does_not);
   RUN(gates);
+  RUN(gates_at_their_limit);
   RUN(reports);
   RUN(merging);
   RUN(shards_from_the_environment);

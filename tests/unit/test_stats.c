@@ -119,6 +119,19 @@ TEST(the_gate_errs_as_seldom_as_it_says) {
   CHECK_MSG(fail > 0.95 && pass < 0.005, "much worse: pass %.3f, fail %.3f", pass, fail);
 }
 
+/* That no answer has flipped does not make few questions enough. */
+TEST(needed_without_flips) {
+  nb_noninferiority t;
+  nb_noninferiority_test(0, 0, 3, 0.01, 0.05, &t);
+  CHECK(t.verdict == NB_VERDICT_UNDECIDED && t.power == 0 && t.needed == 268);
+  nb_noninferiority_test(0, 0, 267, 0.01, 0.05, &t);
+  CHECK(t.verdict == NB_VERDICT_UNDECIDED && t.power == 0);
+  nb_noninferiority_test(0, 0, 268, 0.01, 0.05, &t);
+  CHECK(t.verdict == NB_VERDICT_PASS && t.power == 1);
+  nb_noninferiority_test(0, 0, 268, 0, 0.05, &t);
+  CHECK(t.verdict == NB_VERDICT_UNDECIDED && t.power == 0 && isinf(t.needed));
+}
+
 TEST(needed_numbers) {
   nb_noninferiority t;
   nb_noninferiority_test(560, 560, 14042, 0.01, 0.05, &t); /* f = 8 %: the 4,900 of the textbook formula */
@@ -146,6 +159,7 @@ int main(void) {
   RUN(divergences_and_quantiles);
   RUN(bootstrap);
   RUN(the_gate_errs_as_seldom_as_it_says);
+  RUN(needed_without_flips);
   RUN(needed_numbers);
   cJSON_Delete(golden);
   return test_end();
