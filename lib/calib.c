@@ -23,6 +23,7 @@ typedef struct run {
   float *seen[NB_TAPS]; /* (T, K): the float stream's inputs of one batch */
   float *H[NB_TAPS], *C[NB_TAPS];
   unsigned sites; /* bit set: statistics wanted */
+  bool cross;     /* with the float stream */
   bool keep;      /* the tap fills `seen` instead */
   float *fake;    /* (T, K) int8-rounded inputs, and their distance to the float stream's */
   int8_t *q8;
@@ -115,7 +116,7 @@ static void round_inputs(run *r, const float *x, size_t T, size_t K, float *out)
 }
 
 /* Asymmetric targets cost three matrices of K x K and their products: too much for the widest sites. */
-static bool wants_cross(const run *r, int site) { return r->xf && site_inputs(r->c, site) <= MAX_CROSS; }
+static bool wants_cross(const run *r, int site) { return r->cross && site_inputs(r->c, site) <= MAX_CROSS; }
 
 static void see(void *ctx, nb_tap_site site, const float *x, size_t T, size_t K) {
   run *r = ctx;
@@ -140,12 +141,12 @@ static nb_status run_sequence(run *r, const nb_layer *l, size_t seq, int stream,
   return nb_session_layer(r->s, l, 0, x, tap, err);
 }
 
-/* Collects the statistics of some sites with the layer as it is now. The float stream goes through `full` and stays
- * behind it when `move` is set. */
+/* Collects the statistics of some sites with the layer as it is now. The float stream goes through `full`, unless that is
+ * NULL, and stays behind it when `move` is set. */
 static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsigned sites, bool move, nb_err *err) {
   const nb_tap tap = {see, r};
   size_t D = r->c->hidden;
-  r->sites = sites;
+  r->sites = sites, r->cross = full && r->xf;
   for (int i = 0; i < NB_TAPS; i++)
     if (sites >> i & 1) {
       size_t K = site_inputs(r->c, i);
@@ -153,7 +154,7 @@ static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsi
       if (wants_cross(r, i)) NB_TRY(nb_new(&r->C[i], K * K, sizeof(float), "statistics", err));
     }
   for (size_t i = 0; i < r->o->n_seqs; i++) {
-    if (r->xf) {
+    if (r->cross) {
       r->keep = true;
       float *x = r->xf + i * r->T * D;
       if (!move) memcpy(r->x, x, r->T * D * sizeof *r->x), x = r->x;
@@ -300,27 +301,37 @@ static nb_status solve_layer(run *r, size_t layer, const nb_layer *full, nb_err 
   return st;
 }
 
+/* Chooses the scales by the inputs of the layer at 8 bits. */
+static nb_status fold_scales(run *r, size_t layer, nb_fold *fold, nb_err *err) {
+  const nb_calib_opts *o = r->o;
+  const nb_fold_opts fo = {o->damp, {o->gptq, o->sweeps}, o->fit_tables, o->threads};
+  nb_eight eight;
+  nb_status st = nb_eight_layer(&fold->layer, layer, o->threads, &eight, err);
+  for (int s = 0; s < NB_SLOTS; s++) eight.layer.w[s].fine = false;
+  if (st == NB_OK) st = collect(r, &eight.layer, NULL, (1u << NB_TAPS) - 1, false, err);
+  if (st == NB_OK) st = nb_fold_scale(r->c, fold, r->H, r->f->slot + layer * NB_SLOTS, &fo, err);
+  for (int i = 0; i < NB_TAPS; i++) nb_free(r->H[i]), r->H[i] = NULL;
+  nb_eight_free(&eight);
+  return st;
+}
+
 /* Changes the layer's inner basis first. A resumed run does this again, to go on with the same bits. */
 static nb_status fold_and_solve_layer(run *r, size_t layer, nb_err *err) {
   const nb_calib_opts *o = r->o;
-  const nb_qfmt *fmt = r->f->slot + layer * NB_SLOTS;
   const nb_layer *full = &r->w->layer[layer];
   if (!o->fold && !o->rotate) return solve_layer(r, layer, full, err);
-  const nb_fold_opts fo = {o->damp, {o->gptq, o->sweeps}, o->fit_tables, o->threads};
   nb_fold fold = {0};
   nb_status st = NB_OK;
   for (int s = 0; s < NB_SLOTS; s++)
-    if (fmt[s].bits == 0)
+    if (r->f->slot[layer * NB_SLOTS + (size_t)s].bits == 0)
       return nb_fail(err, NB_ERR_ARG, "layer %zu %s is left unquantised, which folding does not allow", layer,
                      nb_slot_name((nb_slot)s));
   NB_GOTO(nb_fold_create(r->c, full, &fold, err));
   if (o->rotate) NB_GOTO(nb_fold_rotate(r->c, &fold, err));
   if (o->fold) {
-    NB_GOTO(collect(r, &fold.layer, &fold.layer, (1u << NB_TAPS) - 1, false, err));
-    NB_GOTO(nb_fold_scale(r->c, &fold, r->H, fmt, &fo, err));
-    for (int i = 0; i < NB_TAPS; i++) nb_free(r->H[i]), nb_free(r->C[i]), r->H[i] = r->C[i] = NULL;
+    NB_GOTO(fold_scales(r, layer, &fold, err));
+    r->norms = &fold.layer;
   }
-  if (o->fold) r->norms = &fold.layer;
   st = solve_layer(r, layer, &fold.layer, err);
   r->norms = NULL;
 fail:
