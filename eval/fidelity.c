@@ -45,7 +45,7 @@ static void compare_rows(void *ctx, size_t begin, size_t end, int thread) {
       kl += exp(p) * (p - (b[v] - lb));
     }
     size_t t = (size_t)j->target[i];
-    j->out[i] = (row){la - a[t], lb - b[t], fmax(kl, 0), nb_largest(a, j->V) == nb_largest(b, j->V)};
+    j->out[i] = (row){la - a[t], lb - b[t], kl < 0 ? 0 : kl, nb_largest(a, j->V) == nb_largest(b, j->V)};
   }
 }
 
@@ -80,6 +80,14 @@ static nb_status score_window(side *ref, side *cand, const int32_t *window, size
                      out + (first - ctx / 2)};
     nb_parallel_for(nb_session_threads(ref->s), n, 1, compare_rows, &j);
   }
+  return NB_OK;
+}
+
+static nb_status check_finite(const row *r, size_t n, nb_err *err) {
+  for (size_t i = 0; i < n; i++)
+    if (!isfinite(r[i].ref_nll) || !isfinite(r[i].cand_nll) || !isfinite(r[i].kl))
+      return nb_fail(err, NB_ERR_NUMERIC, "%s: the head's logits are not finite (NaN or infinity)",
+                     isfinite(r[i].ref_nll) ? "the candidate" : "the reference");
   return NB_OK;
 }
 
@@ -147,6 +155,7 @@ nb_status nb_fidelity_measure(nb_session *ref_s, const nb_model *ref, nb_session
     memcpy(window, tokens + c * ctx, ctx * sizeof *window);
     if (o->bos >= 0) window[0] = o->bos;
     NB_GOTO(score_window(&a, &b, window, ctx, rows + c * half, err));
+    NB_GOTO(check_finite(rows + c * half, half, err));
     NB_GOTO(nb_progress_step(o->progress, c + 1, chunks, err));
   }
   for (size_t i = 0; o->window_kl && i < chunks * half; i++) {

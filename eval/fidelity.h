@@ -20,14 +20,14 @@ typedef struct nb_fidelity_opts {
 typedef struct nb_fidelity {
   size_t chunks, scored;            /* windows and predictions */
   double ref_ppl, cand_ppl;         /* exp of the mean negative log-likelihood */
-  double kl_mean, kl_mean_se;       /* KL(reference || candidate); standard error over windows */
+  double kl_mean, kl_mean_se;       /* KL(reference || candidate); standard error over windows, NaN for one */
   double kl_median, kl_p90, kl_p99, kl_max;
   double top1, top1_se;             /* fraction of predictions with the same most likely token; by windows */
   double ref_seconds, cand_seconds; /* in the forward passes and heads */
 } nb_fidelity;
 
 /* Compares candidate with reference over n tokens. Both sessions need max_tokens >= ctx; the vocabularies must have
- * one size. NB_ERR_ARG when the text is shorter than a window. */
+ * one size. NB_ERR_ARG when the text is shorter than a window; NB_ERR_NUMERIC: a state or a logit is not finite. */
 nb_status nb_fidelity_measure(nb_session *ref_s, const nb_model *ref, nb_session *cand_s, const nb_model *cand,
                               const int32_t *tokens, size_t n, const nb_fidelity_opts *o, nb_fidelity *out,
                               nb_err *err);

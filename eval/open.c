@@ -39,7 +39,8 @@ static nb_status open_nbl(const char *path, unsigned flags, int threads, nb_open
   }
   nb_weight_source src;
   nb_nbl_source(f, &src);
-  return nb_weights_bind(&o->model.config, &src, &o->model.weights, err);
+  nb_status st = nb_weights_bind(&o->model.config, &src, &o->model.weights, err);
+  return st == NB_OK ? st : nb_fail_in(err, st, "%s", path);
 }
 
 static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o, nb_err *err) {
@@ -56,7 +57,17 @@ static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o,
   nb_weight_source src;
   nb_safetensors_source(&f->checkpoint, &f->tensors);
   nb_phi3_source(&f->tensors, &src);
-  return nb_weights_bind(&o->model.config, &src, &o->model.weights, err);
+  nb_status st = nb_weights_bind(&o->model.config, &src, &o->model.weights, err);
+  if (st == NB_ERR_NUMERIC) return nb_fail_in(err, st, "%s", path);
+  NB_TRY(st);
+  for (size_t i = 0; i < f->checkpoint.n_tensors; i++) {
+    const nb_st_tensor *t = &f->checkpoint.tensors[i];
+    if (!nb_phi3_knows(&o->model.config, t->name))
+      return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: tensor \"%.100s\" has no place in the model that config.json "
+                     "describes (%zu layers, no biases): without it results would be wrong",
+                     f->checkpoint.shards[t->shard].path, t->name, o->model.config.layers);
+  }
+  return NB_OK;
 }
 
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err) {

@@ -70,7 +70,8 @@ nb_status nb_backward_create(const nb_config *c, size_t T, int threads, unsigned
             {&b->dn, T * D},     {&b->dx2, T * D},    {&b->dqkv, T * b->ld},     {&b->dgate, T * F},
             {&b->dup, T * F},    {&b->dh, T * F},     {&b->inv1, T},             {&b->inv2, T},
             {&b->p, (size_t)threads * 2 * T * T}};
-  for (size_t i = 0; i < sizeof of / sizeof *of; i++) NB_GOTO(nb_new(of[i].p, of[i].n, sizeof(float), "gradients", err));
+  for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+    NB_GOTO(nb_new(of[i].p, of[i].n, sizeof(float), "gradients", err));
   NB_GOTO(nb_new(&b->q8, (size_t)threads * b->Kp, 1, "gradients", err));
   NB_GOTO(nb_new(&b->q8_scale, (size_t)threads * b->Kp / NB_QA_GROUP, sizeof(float), "gradients", err));
   NB_GOTO(nb_new(&b->q8_sum, (size_t)threads * b->Kp / NB_BLOCK, sizeof(int32_t), "gradients", err));

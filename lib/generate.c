@@ -67,6 +67,12 @@ int32_t nb_sample(float *logits, size_t V, const nb_sampling *s, nb_rng *rng, ui
   return (int32_t)order[n]; /* rounding: the last of those kept */
 }
 
+static bool all_finite(const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (!isfinite(x[i])) return false;
+  return true;
+}
+
 static bool is_end(const nb_config *c, int32_t id) {
   for (size_t i = 0; i < c->n_eos; i++)
     if (c->eos_ids[i] == id) return true;
@@ -112,6 +118,8 @@ nb_status nb_generate(nb_session *s, const nb_model *m, const int32_t *prompt, s
     size_t last;
     NB_GOTO(extend(s, m, &kv, g->kv_type, ids, n, capacity, &last, err));
     nb_logits(s, m, &last, 1, logits);
+    if (!all_finite(logits, V))
+      NB_GOTO(nb_fail(err, NB_ERR_NUMERIC, "the head's logits are not finite (NaN or infinity)"));
     if (n == n_prompt) out->prompt_s = nb_clock() - start, start = nb_clock();
     ids[n] = nb_sample(logits, V, &g->sampling, &rng, order);
     if (!g->ignore_eos && is_end(&m->config, ids[n])) {

@@ -44,7 +44,8 @@ typedef struct nb_generation_stats {
 } nb_generation_stats;
 
 /* Continues a prompt. A LongRoPE model's cache is made again when the text passes the switch, as in the reference.
- * NB_ERR_ARG when prompt and max_new do not fit the model's positions. stats may be NULL. */
+ * NB_ERR_ARG when prompt and max_new do not fit the model's positions; NB_ERR_NUMERIC: a state or a logit is not
+ * finite. stats may be NULL. */
 nb_status nb_generate(nb_session *s, const nb_model *m, const int32_t *prompt, size_t n_prompt, const nb_generation *g,
                       nb_generation_stats *stats, nb_err *err);
 

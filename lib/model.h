@@ -51,8 +51,8 @@ typedef struct nb_session_opts {
   int threads;            /* 0: all processors */
   size_t max_tokens;      /* tokens of the largest batch; 0: 512 */
   unsigned cpu_features;  /* from cpu.h */
-  bool fine;              /* matrices marked fine see inputs of some 15 bits: what the rounding to int8 leaves is rounded
-                           * and multiplied as well, at twice the time */
+  bool fine;              /* matrices marked fine see inputs of some 15 bits: what the rounding to int8 leaves is
+                           * rounded and multiplied as well, at twice the time */
 } nb_session_opts;
 
 /* Workspace for forward passes over models with this configuration. One thread may use it at a time. */

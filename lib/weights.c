@@ -4,6 +4,7 @@
 #include "f16.h"
 #include "mem.h"
 
+#include <math.h>
 #include <string.h>
 
 const char *nb_slot_name(nb_slot s) {
@@ -61,6 +62,12 @@ static nb_status bind_norm(const nb_config *c, const nb_weight_source *src, size
     return nb_fail(err, NB_ERR_FORMAT, "layer %zu: a norm weight has %zu elements, but hidden_size is %zu", layer,
                    t.shape[0], c->hidden);
   nb_tensor_floats(&t, 0, c->hidden, out);
+  for (size_t i = 0; i < c->hidden; i++)
+    if (!isfinite(out[i])) {
+      static const char *const name[] = {"input norm", "post-attention norm"};
+      if (which == 2) return nb_fail(err, NB_ERR_NUMERIC, "the final norm is NaN or infinite at element %zu", i);
+      return nb_fail(err, NB_ERR_NUMERIC, "layer %zu: the %s is NaN or infinite at element %zu", layer, name[which], i);
+    }
   return NB_OK;
 }
 

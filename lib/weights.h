@@ -52,7 +52,8 @@ typedef struct nb_weight_source {
 } nb_weight_source;
 
 /* Finds every weight and checks its shape against the configuration. Nothing of the matrices is copied; the
- * norms are (as float). On failure *out is empty. nb_weights_free releases. */
+ * norms are (as float). NB_ERR_NUMERIC names a norm that is NaN or infinite. On failure *out is empty.
+ * nb_weights_free releases. */
 nb_status nb_weights_bind(const nb_config *c, const nb_weight_source *src, nb_weights *out, nb_err *err);
 void nb_weights_free(nb_weights *w);
 
@@ -62,6 +63,8 @@ nb_status nb_weights_bind_layer(const nb_config *c, const nb_weight_source *src,
 
 /* The role-based source over a checkpoint's named tensors (phi3.c holds the names). *src borrows *tensors. */
 void nb_phi3_source(const nb_tensor_source *tensors, nb_weight_source *src);
+/* Whether that source uses a tensor of this name, or may leave it out: a head that is tied, rotary frequencies. */
+bool nb_phi3_knows(const nb_config *c, const char *name);
 
 /* A dense matrix's rows [row0, row0 + n) as another view. */
 nb_linear nb_linear_dense(const nb_tensor *t);

@@ -82,8 +82,8 @@ static uint64_t linear_budget(const nb_config *c, const items *t, double bpw) {
   return (uint64_t)(weights * bpw / 8);
 }
 
-/* Lists the free items and gives them the smallest format, `least` bytes in all. Refused when the file is too large even
- * so. */
+/* Lists the free items and gives them the smallest format, `least` bytes in all. Refused when the file is too large
+ * even so. */
 static nb_status begin(quantize_job *j, const allocate_opts *o, items *t, uint64_t *least, nb_err *err) {
   const nb_config *c = &j->model->model.config;
   size_t slots = c->layers * NB_SLOTS, all = slots + 1 + !c->tie_embeddings;

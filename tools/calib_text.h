@@ -15,8 +15,8 @@ typedef struct calib_text {
   cJSON *origin; /* the provenance's "calibration" (FORMAT.md) */
 } calib_text;
 
-/* Reads up to `tokens` ids as whole sequences of `seq`. source: a text file; a .jsonl or .json file of chats ("messages"
- * or "conversations": role and content), rendered by the model's own template; or "self": sequences that the model
+/* Reads up to `tokens` ids as whole sequences of `seq`. source: a text file; a .jsonl or .json file of chats
+ * ("messages" or "conversations": role and content), rendered by the model's own template; or "self": sequences that the model
  * writes itself, from its begin token or a random one, at temperature 1 (LLM-QAT, arXiv 2305.17888), which takes as
  * long as generating them does. NB_ERR_ARG: not even one sequence. */
 nb_status calib_text_read(const char *source, const nb_opened *m, size_t tokens, size_t seq, uint64_t seed,

@@ -86,8 +86,9 @@ static void print_rows(cli_table *t, const char *what, int decimals, const char 
 static void print_run(size_t threads, const nb_bench_opts *o, const nb_bench *x) {
   const nb_limits *l = &x->limits;
   char a[CLI_TEXT], b[CLI_TEXT], c[CLI_TEXT], d[CLI_TEXT];
-  printf("\n%zu thread%s: this machine reads %.1f GB/s and does %.1f G int8 and %.1f G float multiply-adds/s\n", threads,
-         threads > 1 ? "s" : "", l->read_bytes_per_s / 1e9, l->int8_macs_per_s / 1e9, l->f32_macs_per_s / 1e9);
+  printf("\n%zu thread%s: this machine reads %.1f GB/s and does %.1f G int8 and %.1f G float multiply-adds/s\n",
+         threads, threads > 1 ? "s" : "", l->read_bytes_per_s / 1e9, l->int8_macs_per_s / 1e9,
+         l->f32_macs_per_s / 1e9);
   cli_table t;
   cli_table_begin(&t, "lrrrr");
   const char *head[] = {"", "tokens/s", "reached", "of the limit", "with attention"};

@@ -10,6 +10,7 @@
 #include "progress_cli.h"
 
 #include <cJSON.h>
+#include <math.h>
 #include <stdlib.h>
 
 enum { MAX_TEXT = 1 << 30 };
@@ -51,13 +52,22 @@ static nb_status count_overlap(const nb_opened *m, const char *name, const nb_to
   return st;
 }
 
+/* A standard error, where there is one. */
+static void print_error(int decimals, double se) {
+  if (isfinite(se)) printf(" +- %.*f", decimals, se);
+}
+
 static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o) {
-  printf("%zu windows of %zu tokens, %zu predictions scored\n\n", f->chunks, o->ctx, f->scored);
+  printf("%zu window%s of %zu tokens, %zu predictions scored\n\n", f->chunks, f->chunks > 1 ? "s" : "", o->ctx,
+         f->scored);
   printf("perplexity     reference %.4f   candidate %.4f   (ratio %.4f)\n", f->ref_ppl, f->cand_ppl,
          f->cand_ppl / f->ref_ppl);
-  printf("KL divergence  mean %.5f +- %.5f   median %.5f   90 %% %.4f   99 %% %.4f   max %.3f\n", f->kl_mean,
-         f->kl_mean_se, f->kl_median, f->kl_p90, f->kl_p99, f->kl_max);
-  printf("same top token %.3f %% +- %.3f\n", 100 * f->top1, 100 * f->top1_se);
+  printf("KL divergence  mean %.5f", f->kl_mean);
+  print_error(5, f->kl_mean_se);
+  printf("   median %.5f   90 %% %.4f   99 %% %.4f   max %.3f\n", f->kl_median, f->kl_p90, f->kl_p99, f->kl_max);
+  printf("same top token %.3f %%", 100 * f->top1);
+  print_error(3, 100 * f->top1_se);
+  printf("\n");
   printf("tokens/s       reference %.1f   candidate %.1f\n", (double)(f->chunks * o->ctx) / f->ref_seconds,
          (double)(f->chunks * o->ctx) / f->cand_seconds);
 }

@@ -157,7 +157,7 @@ TEST(gates) {
   nb_result_free(&a), nb_result_free(&b);
 }
 
-/* A limit that is met exactly is met, whatever floating point makes of it; a margin of 0 has no number that would do. */
+/* A limit met exactly is met, whatever floating point makes of it; with a margin of 0 no number would do. */
 TEST(gates_at_their_limit) {
   nb_result a = make_run(100, 4, 0, 0, 1);
   nb_comparison c;

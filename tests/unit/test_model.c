@@ -232,6 +232,22 @@ TEST(forks_equal_whole_runs) {
   close_fixture(&f);
 }
 
+/* What a checkpoint may hold: a tensor that is not used would change the model. */
+TEST(names_of_tensors) {
+  nb_config c = {.layers = 12};
+  const char *const known[] = {"model.embed_tokens.weight", "lm_head.weight", "model.norm.weight",
+                               "model.layers.0.input_layernorm.weight", "model.layers.11.mlp.down_proj.weight",
+                               "model.layers.3.self_attn.rotary_emb.inv_freq"};
+  const char *const unknown[] = {"", "weight", "model.norm.bias", "model.norm.weight2",
+                                 "model.layers.12.mlp.down_proj.weight", "model.layers.01.mlp.down_proj.weight",
+                                 "model.layers.0.mlp.down_proj.bias", "model.layers.0.mlp.down_proj",
+                                 "model.layers.99999999999999999999.input_layernorm.weight",
+                                 "x.model.layers.0.mlp.down_proj.weight", "model.layers.0.self_attn.q_norm.weight"};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) CHECK_MSG(nb_phi3_knows(&c, known[i]), "%s", known[i]);
+  for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+    CHECK_MSG(!nb_phi3_knows(&c, unknown[i]), "%s", unknown[i]);
+}
+
 TEST(arguments_are_checked) {
   fixture f;
   CHECK_MSG(open_fixture("longrope_su", "config.json", &f), "%s", err.msg);
@@ -258,6 +274,7 @@ int main(void) {
   RUN(greedy_equals_transformers);
   RUN(bits_do_not_depend_on_the_split);
   RUN(forks_equal_whole_runs);
+  RUN(names_of_tensors);
   RUN(arguments_are_checked);
   return test_end();
 }

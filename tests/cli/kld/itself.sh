@@ -13,3 +13,12 @@ fails 1 '*nowhere*' nibble kld "$TOY" "$NBL" --text nowhere
 fails 2 '*--text*' nibble kld "$TOY" "$NBL"
 echo short >short
 fails '[12]' '*' nibble kld "$TOY" "$NBL" --text short
+# One window has no error; a NaN in the candidate's head (the first tensor) is no divergence of 0.
+nibble kld "$TOY" "$NBL" --text text --ctx 32 --chunks 1 2>/dev/null >one
+grep -q '^1 window of' one
+grep -q nan one && exit 1
+toy bad
+poke bad/model.safetensors $((8 + $(od -An -tu4 -N4 bad/model.safetensors))) '\000\176'
+fails 1 "*the candidate: the head's logits are not finite*" nibble kld "$TOY" bad --text text --ctx 32
+fails 1 "*the reference: the head's logits are not finite*" nibble kld bad "$NBL" --text text --ctx 32
+fails 1 "*the head's logits are not finite*" nibble generate bad -p the -n 2

@@ -23,4 +23,10 @@ toy i; edit i/tokenizer.json 's/^"~": *[0-9]*/"~": 77777777/'
 fails 1 '*' nibble quantize i -o x.nbl
 toy j; rm j/tokenizer.json
 fails 1 '*tokenizer.json*' nibble quantize j -o x.nbl
-only a b c d e empty f g h i j
+# Tensors that would be left out: config.json has too few layers.
+toy k; edit k/config.json 's/"num_hidden_layers": 2/"num_hidden_layers": 1/'
+fails 1 '*k/model.safetensors*model.layers.1.*has no place*' nibble quantize k -o x.nbl
+# Its last tensor is the final norm: a NaN there.
+toy l; poke l/model.safetensors $(($(size_of l/model.safetensors) - 2)) '\000\176'
+fails 1 'nibble: l: the final norm is NaN*' nibble quantize l -o x.nbl
+only a b c d e empty f g h i j k l
