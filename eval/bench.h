@@ -68,7 +68,9 @@ typedef struct nb_kernel_timing {
 enum { NB_KERNEL_TIMINGS = 64 };
 
 /* Times every kernel of table k on matrices of the given size, on one thread: each weight format with one token (bytes)
- * and with 512 (multiply-adds), dense weights, and attention. Fills out[*n], at most NB_KERNEL_TIMINGS. */
-nb_status nb_bench_kernels(const nb_kernels *k, size_t N, size_t K, nb_kernel_timing *out, size_t *n, nb_err *err);
+ * and with 512 (multiply-adds), dense weights, and attention. Fills out[*n], at most NB_KERNEL_TIMINGS. progress (may be
+ * NULL) counts timings. */
+nb_status nb_bench_kernels(const nb_kernels *k, size_t N, size_t K, const nb_progress *progress, nb_kernel_timing *out,
+                           size_t *n, nb_err *err);
 
 #endif

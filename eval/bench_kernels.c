@@ -21,6 +21,7 @@ typedef struct bench_data {
   void *scratch;
   uint8_t *weights;
   size_t weight_bytes;
+  const nb_progress *progress;
 } bench_data;
 
 /* Seconds a call: the best of batches that together take MIN_SECONDS. */
@@ -36,10 +37,11 @@ static double time_calls(void (*call)(bench_data *, void *), bench_data *d, void
   return best;
 }
 
-static nb_status make_data(const nb_kernels *k, size_t N, size_t K, bench_data *d, nb_err *err) {
+static nb_status make_data(const nb_kernels *k, size_t N, size_t K, const nb_progress *progress, bench_data *d,
+                           nb_err *err) {
   size_t Kp = nb_round_up(K, NB_K_PAD), scratch = nb_max(nb_linear_scratch_bytes(Kp), nb_attn_scratch_bytes(HEAD_DIM));
   nb_rng rng = {7};
-  *d = (bench_data){.k = k, .N = N, .K = K, .Kp = Kp, .weight_bytes = nb_max(N * K * 4, 64)};
+  *d = (bench_data){.k = k, .N = N, .K = K, .Kp = Kp, .weight_bytes = nb_max(N * K * 4, 64), .progress = progress};
   NB_TRY(nb_bench_limits(k, 1, &d->limits, err));
   NB_TRY(nb_new(&d->x, TOKENS * K, sizeof(float), "the benchmark", err));
   NB_TRY(nb_new(&d->y, TOKENS * N, sizeof(float), "the benchmark", err));
@@ -102,18 +104,21 @@ static nb_status bench_format(bench_data *d, nb_qfmt fmt, nb_kernel_timing *out,
     nb_kernel_timing *t = row(out, n, "linear_q8", name, d->q.T);
     t->seconds = time_calls(call_q8, d, &m);
     finish(d, t, (double)l.total, (double)d->N * (double)d->K * (double)d->q.T, d->limits.int8_macs_per_s);
+    NB_TRY(nb_progress_step(d->progress, *n, 0, err));
   }
   return NB_OK;
 }
 
-static void bench_dense(bench_data *d, nb_dtype dtype, nb_kernel_timing *out, size_t *n) {
+static nb_status bench_dense(bench_data *d, nb_dtype dtype, nb_kernel_timing *out, size_t *n, nb_err *err) {
   nb_tensor w = {.dtype = dtype, .n_dims = 2, .shape = {d->N, d->K, 1, 1}, .data = d->weights,
                  .n_bytes = d->N * d->K * nb_dtype_bytes(dtype)};
   for (d->q.T = 1; d->q.T <= TOKENS; d->q.T *= TOKENS) {
     nb_kernel_timing *t = row(out, n, "linear_float", nb_dtype_name(dtype), d->q.T);
     t->seconds = time_calls(call_float, d, &w);
     finish(d, t, (double)w.n_bytes, (double)d->N * (double)d->K * (double)d->q.T, d->limits.f32_macs_per_s);
+    NB_TRY(nb_progress_step(d->progress, *n, 0, err));
   }
+  return NB_OK;
 }
 
 static nb_status bench_attention(bench_data *d, nb_kv_type type, nb_kernel_timing *out, size_t *n, nb_err *err) {
@@ -132,18 +137,20 @@ static nb_status bench_attention(bench_data *d, nb_kv_type type, nb_kernel_timin
     finish(d, t, (double)(blocks * block), 2.0 * KEYS * HEAD_DIM * (double)q, d->limits.f32_macs_per_s);
   }
   nb_free(kv);
-  return NB_OK;
+  return nb_progress_step(d->progress, *n, 0, err);
 }
 
-nb_status nb_bench_kernels(const nb_kernels *k, size_t N, size_t K, nb_kernel_timing *out, size_t *n, nb_err *err) {
+nb_status nb_bench_kernels(const nb_kernels *k, size_t N, size_t K, const nb_progress *progress, nb_kernel_timing *out,
+                           size_t *n, nb_err *err) {
   static const nb_qfmt formats[] = {{3, 1, 64},  {4, 1, 64}, {4, 1, 128}, {4, 0, 32},
                                     {5, 1, 128}, {6, 0, 64}, {7, 0, 64},  {8, 0, 64}};
   bench_data d;
   *n = 0;
-  nb_status st = make_data(k, N, K, &d, err);
+  nb_status st = make_data(k, N, K, progress, &d, err);
   for (size_t i = 0; st == NB_OK && i < sizeof formats / sizeof *formats; i++)
     st = bench_format(&d, formats[i], out, n, err);
-  if (st == NB_OK) bench_dense(&d, NB_BF16, out, n), bench_dense(&d, NB_F32, out, n);
+  if (st == NB_OK) st = bench_dense(&d, NB_BF16, out, n, err);
+  if (st == NB_OK) st = bench_dense(&d, NB_F32, out, n, err);
   for (int t = NB_KV_F32; st == NB_OK && t <= NB_KV_Q8; t++) st = bench_attention(&d, (nb_kv_type)t, out, n, err);
   free_data(&d);
   return st;

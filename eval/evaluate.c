@@ -50,7 +50,7 @@ nb_status nb_evaluation_prepare(const nb_evaluation_opts *opts, nb_evaluation *o
                               .shard = s->shard, .shards = s->shards};
   NB_GOTO(hash_whole(e, err));
   NB_GOTO(nb_select(&e->set, s, &e->item, &e->n, err));
-  if (!e->n) NB_GOTO(nb_fail(err, NB_ERR_ARG, "shard %zu of %zu has no question", s->shard, s->shards));
+  if (!e->n) NB_GOTO(nb_fail(err, NB_ERR_ARG, "shard %zu of %zu has no question", s->shard + 1, s->shards));
   return NB_OK;
 fail:
   nb_evaluation_free(e);
@@ -79,10 +79,10 @@ static nb_status check_memory(const answering *a, nb_err *err) {
   const nb_memory *m = &a->memory.last;
   uint64_t anonymous = a->run->max_anonymous, total = a->run->max_total;
   if (anonymous && m->anon_bytes > anonymous)
-    return nb_fail(err, NB_ERR_GATE, "memory of the process's own is %.1f MB, over the ceiling of %.1f MB",
+    return nb_fail(err, NB_ERR_GATE, "memory of the process's own is %.4g MB, over the ceiling of %.4g MB",
                    (double)m->anon_bytes / 1e6, (double)anonymous / 1e6);
   if (total && m->file_bytes + m->anon_bytes > total)
-    return nb_fail(err, NB_ERR_GATE, "memory is %.1f MB (%.1f of files, %.1f of its own), over the ceiling of %.1f MB",
+    return nb_fail(err, NB_ERR_GATE, "memory is %.4g MB (%.4g of files, %.4g of its own), over the ceiling of %.4g MB",
                    (double)(m->file_bytes + m->anon_bytes) / 1e6, (double)m->file_bytes / 1e6,
                    (double)m->anon_bytes / 1e6, (double)total / 1e6);
   return NB_OK;

@@ -37,14 +37,15 @@ static void add_measured(nb_measured *to, const nb_measured *m) {
   to->kv_bytes = nb_larger(to->kv_bytes, m->kv_bytes);
 }
 
-nb_status nb_merge(const nb_result *shard, size_t n, nb_result *out, nb_err *err) {
+nb_status nb_merge(const nb_result *shard, const char *const *name, size_t n, nb_result *out, nb_err *err) {
   *out = (nb_result){0};
   size_t shards = shard[0].protocol.shards, total = 0;
-  if (!shards) return nb_fail(err, NB_ERR_ARG, "%s: this run is no shard", shard[0].model.name);
+  for (size_t i = 0; i < n; i++)
+    if (!shard[i].protocol.shards) return nb_fail(err, NB_ERR_ARG, "%s: this run is no shard", name[i]);
   for (size_t i = 1; i < n; i++)
     if (!same_run(&shard[0], &shard[i]))
-      return nb_fail(err, NB_ERR_ARG, "file %zu is a shard of another run (task, settings, data or model differ)",
-                     i + 1);
+      return nb_fail(err, NB_ERR_ARG, "%s is of another run than %s (task, settings, data or model differ)", name[i],
+                     name[0]);
   for (size_t i = 0; i < n; i++) total += shard[i].n;
   nb_row *row = calloc(total + 1, sizeof *row);
   if (!row) return nb_fail(err, NB_ERR_MEMORY, "out of memory: %zu answers", total);

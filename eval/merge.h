@@ -5,9 +5,9 @@
 
 #include "result.h"
 
-/* Joins n shards, in any order, into *out, which borrows their rows' contents: they must outlive it. NB_ERR_ARG: shards
- * of different runs or models, one twice, one missing (named). */
-nb_status nb_merge(const nb_result *shard, size_t n, nb_result *out, nb_err *err);
+/* Joins n shards, in any order, into *out, which borrows their rows' contents: they must outlive it. name[i] (the file of
+ * shard[i]) goes into messages. NB_ERR_ARG: shards of different runs or models, one twice, one missing (named). */
+nb_status nb_merge(const nb_result *shard, const char *const *name, size_t n, nb_result *out, nb_err *err);
 
 /* Which shard this process is, from the environment: a Slurm array (SLURM_ARRAY_TASK_ID, _MIN, _MAX, _STEP) or job step
  * (SLURM_PROCID, SLURM_STEP_NUM_TASKS), an MPI rank (OMPI_COMM_WORLD_RANK/_SIZE, PMI_RANK/_SIZE), or a CI matrix

@@ -9,6 +9,7 @@
 #include "table.h"
 
 #include <cJSON.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,19 +25,21 @@ typedef struct result {
   double load_s;
 } result;
 
-/* "128,512,2048" */
-static nb_status parse_lengths(const char *text, size_t *out, size_t *n, bool zero, nb_err *err) {
+/* "128,512,2048", the value of an option. */
+static nb_status parse_list(const char *option, const char *text, size_t least, size_t most, size_t *out, size_t *n,
+                            nb_err *err) {
   const char *p = text;
   for (*n = 0; *n < NB_BENCH_MAX; p++) {
     char *end;
     long v = strtol(p, &end, 10);
-    if (end == p || v < (zero ? 0 : 1) || v > NB_MAX_POSITION) break;
+    if (!isdigit((unsigned char)*p) || v < (long)least || v > (long)most) break;
     out[(*n)++] = (size_t)v;
     p = end;
     if (!*p) return NB_OK;
     if (*p != ',') break;
   }
-  return nb_fail(err, NB_ERR_ARG, "'%s' is not a list of at most %d lengths, like 128,512", text, NB_BENCH_MAX);
+  return nb_fail(err, NB_ERR_ARG, "--%s takes at most %d numbers from %zu to %zu with commas between, not '%s'", option,
+                 NB_BENCH_MAX, least, most, text);
 }
 
 static int by_length(const void *a, const void *b) {
@@ -182,9 +185,9 @@ static nb_status bench_model(const options *o, const cli_common *common, const c
   nb_opened m = {0};
   nb_bench_opts bo = {0};
   result r = {.threads = {(size_t)common->threads}, .n = 1};
-  NB_TRY(parse_lengths(o->prefill, bo.prefill, &bo.n_prefill, false, err));
-  NB_TRY(parse_lengths(o->decode, bo.context, &bo.n_context, true, err));
-  if (o->by_threads) NB_TRY(parse_lengths(o->by_threads, r.threads, &r.n, false, err));
+  NB_TRY(parse_list("prefill", o->prefill, 1, NB_MAX_POSITION, bo.prefill, &bo.n_prefill, err));
+  NB_TRY(parse_list("decode", o->decode, 0, NB_MAX_POSITION, bo.context, &bo.n_context, err));
+  if (o->by_threads) NB_TRY(parse_list("by-threads", o->by_threads, 1, CLI_MAX_THREADS, r.threads, &r.n, err));
   qsort(bo.context, bo.n_context, sizeof *bo.context, by_length);
   double start = cli_clock();
   nb_status st = nb_open(path, 0, common->threads, &m, err);
@@ -206,47 +209,48 @@ static nb_status bench_model(const options *o, const cli_common *common, const c
 
 /* ---- kernels ---- */
 
+static void add_timing(const char *table, const nb_kernel_timing *x, cli_table *t, cJSON *list) {
+  double per_s = x->work / x->seconds;
+  cJSON *e = cJSON_CreateObject();
+  cJSON_AddStringToObject(e, "kernels", table);
+  cJSON_AddStringToObject(e, "kernel", x->kernel);
+  cJSON_AddNumberToObject(e, "tokens", (double)x->tokens);
+  cJSON_AddNumberToObject(e, "seconds", x->seconds);
+  cJSON_AddNumberToObject(e, x->bytes ? "bytes_per_s" : "macs_per_s", per_s);
+  cJSON_AddNumberToObject(e, "fraction", per_s / x->limit);
+  cJSON_AddItemToArray(list, e);
+  cli_table_cell(t, "%s", table);
+  cli_table_cell(t, "%s", x->kernel);
+  cli_table_cell(t, "%zu", x->tokens);
+  cli_table_cell(t, "%.1f", 1e6 * x->seconds);
+  cli_table_cell(t, "%.1f %s", per_s / 1e9, x->bytes ? "GB/s" : "GMAC/s");
+  cli_table_cell(t, "%.1f %%", 100 * per_s / x->limit);
+}
+
 /* Every table that the processor allows, one after another. */
 static nb_status bench_kernels(const options *o, const cli_common *common, nb_err *err) {
   nb_kernels tables[8];
   size_t n_tables = nb_kernels_all(common->features, tables), n;
   nb_kernel_timing timing[NB_KERNEL_TIMINGS];
-  cJSON *list = cJSON_CreateArray();
+  cJSON *j = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(j, "timings");
+  cli_progress p;
+  nb_progress cb = cli_progress_begin(&p, common, "measuring", "kernels");
+  nb_status st = NB_OK;
   cli_table t;
   cli_table_begin(&t, "llrrrr");
   const char *head[] = {"kernels", "kernel", "tokens", "us a call", "reached", "of the limit"};
   for (int i = 0; i < 6; i++) cli_table_cell(&t, "%s", head[i]);
   cli_table_rule(&t);
-  for (size_t i = n_tables > 1; i < n_tables; i++) { /* the plain C ones are only for comparing bits */
-    NB_TRY(nb_bench_kernels(&tables[i], (size_t)o->rows, (size_t)o->inputs, timing, &n, err));
-    for (size_t j = 0; j < n; j++) {
-      const nb_kernel_timing *x = &timing[j];
-      double per_s = x->work / x->seconds;
-      cJSON *e = cJSON_CreateObject();
-      cJSON_AddStringToObject(e, "kernels", tables[i].name);
-      cJSON_AddStringToObject(e, "kernel", x->kernel);
-      cJSON_AddNumberToObject(e, "tokens", (double)x->tokens);
-      cJSON_AddNumberToObject(e, "seconds", x->seconds);
-      cJSON_AddNumberToObject(e, x->bytes ? "bytes_per_s" : "macs_per_s", per_s);
-      cJSON_AddNumberToObject(e, "fraction", per_s / x->limit);
-      cJSON_AddItemToArray(list, e);
-      cli_table_cell(&t, "%s", tables[i].name);
-      cli_table_cell(&t, "%s", x->kernel);
-      cli_table_cell(&t, "%zu", x->tokens);
-      cli_table_cell(&t, "%.1f", 1e6 * x->seconds);
-      cli_table_cell(&t, "%.1f %s", per_s / 1e9, x->bytes ? "GB/s" : "GMAC/s");
-      cli_table_cell(&t, "%.1f %%", 100 * per_s / x->limit);
-    }
+  for (size_t i = n_tables > 1; i < n_tables && st == NB_OK; i++) { /* the plain C ones are only for comparing bits */
+    cli_progress_detail(&p, "%s", tables[i].name);
+    st = nb_bench_kernels(&tables[i], (size_t)o->rows, (size_t)o->inputs, &cb, timing, &n, err);
+    for (size_t k = 0; k < n && st == NB_OK; k++) add_timing(tables[i].name, &timing[k], &t, list);
   }
-  cli_table_end(&t, common->json ? stderr : stdout);
-  if (!common->json) {
-    cJSON_Delete(list);
-    return NB_OK;
-  }
-  cJSON *j = cJSON_CreateObject();
-  cJSON_AddItemToObject(j, "timings", list);
-  cli_print_json(j);
-  return NB_OK;
+  cli_progress_end(&p);
+  cli_table_end(&t, st == NB_OK && !common->json ? stdout : NULL);
+  if (st == NB_OK && common->json) cli_print_json(j);
+  else cJSON_Delete(j);
+  return st;
 }
 
 int cmd_bench(int argc, char **argv) {
@@ -276,6 +280,7 @@ int cmd_bench(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  if (o.html && !strcmp(args.items[0], "kernels")) return cli_usage(&cmd, "--html draws a model's speeds, not kernels'");
   nb_err err;
   nb_status st = strcmp(args.items[0], "kernels") ? bench_model(&o, &common, args.items[0], &err)
                                                   : bench_kernels(&o, &common, &err);

@@ -7,6 +7,7 @@
 #include "mem.h"
 #include "open.h"
 #include "parallel.h"
+#include "progress_cli.h"
 #include "table.h"
 
 #include <cJSON.h>
@@ -64,6 +65,22 @@ static int falling(double x, double y) { return x < y ? 1 : x > y ? -1 : 0; }
 static int by_falling_error(const void *a, const void *b) { return falling(weighted(a), weighted(b)); }
 static int by_falling_layer(const void *a, const void *b) {
   return falling(((const sums *)a)->weighted, ((const sums *)b)->weighted);
+}
+
+/* Some matrices at a time, so that progress is shown and Ctrl-C is heard. */
+static nb_status compare_pairs(const job *all, size_t n, const cli_common *common, nb_err *err) {
+  const size_t at_once = 16 * (size_t)common->threads;
+  cli_progress p;
+  nb_progress cb = cli_progress_begin(&p, common, "comparing", "matrices");
+  nb_status st = NB_OK;
+  for (size_t i = 0; i < n && st == NB_OK; i += at_once) {
+    job j = *all;
+    j.pair += i;
+    nb_parallel_for(common->threads, nb_min(at_once, n - i), 1, compare_range, &j);
+    st = nb_progress_step(&cb, nb_min(i + at_once, n), n, err);
+  }
+  cli_progress_end(&p);
+  return st;
 }
 
 /* Every matrix of both; NB_ERR_ARG when the models differ in shape. */
@@ -213,7 +230,7 @@ static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *
   NB_GOTO(list_pairs(a, b, stats.importance, j.pair, &n, err));
   for (size_t i = 0; i < n; i++) j.longest = nb_max(j.longest, j.pair[i].a->K);
   NB_GOTO(nb_new(&j.row, (size_t)common->threads * 2 * j.longest, sizeof(float), "the comparison", err));
-  nb_parallel_for(common->threads, n, 1, compare_range, &j);
+  NB_GOTO(compare_pairs(&j, n, common, err));
   for (size_t i = 0; i < n; i++)
     if (j.pair[i].not_finite) NB_GOTO(not_finite(&j.pair[i], err));
   sum_layers(j.pair, n, layer);

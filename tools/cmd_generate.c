@@ -10,6 +10,7 @@
 #include "progress_cli.h"
 
 #include <cJSON.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,7 @@ static bool take_token(void *ctx, int32_t id) {
   s->st = nb_decoder_step(s->decoder, id, &s->text, s->err);
   if (s->st == NB_OK && s->stream && s->text.n > before) {
     fwrite(s->text.s + before, 1, s->text.n - before, stdout);
-    fflush(stdout);
+    if (fflush(stdout)) s->st = nb_fail(s->err, NB_ERR_IO, "standard output: cannot write: %s", strerror(errno));
   }
   if (s->st == NB_OK && cli_interrupted()) s->st = nb_fail(s->err, NB_ERR_INTERRUPTED, "interrupted");
   return s->st == NB_OK;
@@ -51,6 +52,8 @@ static nb_status read_prompt(const options *o, nb_text *text, nb_err *err) {
   NB_TRY(nb_read_file(o->file, MAX_PROMPT, &bytes, &n, err));
   nb_status st = nb_text_append(text, bytes, n, err);
   free(bytes);
+  if (st == NB_OK && text->n && memchr(text->s, 0, text->n))
+    return nb_fail(err, NB_ERR_ARG, "%s: holds a zero byte, which no prompt has", o->file);
   return st;
 }
 
@@ -160,6 +163,7 @@ int cmd_generate(int argc, char **argv) {
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   if (!o.prompt == !o.file) return cli_usage(&cmd, "give the prompt by either -p or --file");
+  if (o.raw && o.system) return cli_usage(&cmd, "--system is for the chat template, which --raw leaves out");
   nb_err err;
   nb_opened m = {0};
   nb_status st = nb_open(args.items[0], o.verify ? NB_OPEN_VERIFY : 0, common.threads, &m, &err);

@@ -14,7 +14,7 @@ static nb_status merge(const cli_args *args, const char *out, bool json, nb_err 
   nb_text text = {0};
   nb_status st = shard ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory: %zu shards", n);
   for (size_t i = 0; i < n && st == NB_OK; i++) st = nb_result_load(args->items[i], &shard[i], err);
-  if (st == NB_OK) st = nb_merge(shard, n, &whole, err);
+  if (st == NB_OK) st = nb_merge(shard, args->items, n, &whole, err);
   if (st == NB_OK && out) st = nb_result_save(&whole, out, err);
   if (st == NB_OK && json) {
     st = nb_result_write(&whole, &text, err);
@@ -34,7 +34,7 @@ int cmd_merge(int argc, char **argv) {
   const cli_opt opts[] = {CLI_STRING("out", 'o', "FILE", &out, "write the joined result file"), CLI_END};
   const cli_command cmd = {
       .name = "merge",
-      .args = "SHARD... -o FILE",
+      .args = "SHARD... [-o FILE]",
       .opts = opts,
       .common = CLI_JSON,
       .about = "Joins the result files of `nibble eval --shard I/N` into the one that an unsharded run\n"

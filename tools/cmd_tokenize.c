@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "mapfile.h"
 #include "open.h"
+#include "progress_cli.h"
 
 #include <cJSON.h>
 #include <errno.h>
@@ -33,6 +34,8 @@ static nb_status read_input(const options *o, nb_text *text, nb_err *err) {
     NB_TRY(nb_text_append(text, buf, n, err));
     if (text->n > MAX_TEXT) return nb_fail(err, NB_ERR_ARG, "standard input is longer than %d bytes", MAX_TEXT);
   }
+  if (cli_interrupted()) return nb_fail(err, NB_ERR_INTERRUPTED, "interrupted");
+  if (ferror(stdin)) return nb_fail(err, NB_ERR_IO, "standard input: cannot read: %s", strerror(errno));
   return NB_OK;
 }
 
@@ -109,6 +112,7 @@ int cmd_tokenize(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  if (o.prompt && o.file) return cli_usage(&cmd, "give the text by either -p or --file");
   nb_err err;
   nb_text text = {0};
   nb_tokenizer *t = NULL;

@@ -15,7 +15,7 @@ typedef struct command {
 
 static int cmd_help(int argc, char **argv);
 
-/* In the order of use. A command is listed once its file has landed. */
+/* In the order of use. */
 static const command commands[] = {
     {"quantize", cmd_quantize, "convert a checkpoint to one 4-bit file"},
     {"calibrate", cmd_calibrate, "measure once what quantising to several budgets needs"},
@@ -78,10 +78,11 @@ int main(int argc, char **argv) {
     code = run(argc - 1, argv + 1);
   }
   errno = 0;
-  if ((fflush(stdout) || ferror(stdout)) && code == 0) {
+  bool failed = code == 1 || code == 2; /* which was said */
+  if ((fflush(stdout) || ferror(stdout)) && !failed) {
     fprintf(stderr, "nibble: cannot write to standard output: %s\n",
             errno ? strerror(errno) : "an earlier write failed");
-    code = 1;
+    if (code == 0) code = 1;
   }
   return code;
 }

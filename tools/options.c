@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_OPTS = 64, MAX_THREADS = 1024 };
+enum { MAX_OPTS = 64 };
 
 /* The command's options and the shared ones, in one table. */
 typedef struct option_set {
@@ -21,7 +21,7 @@ typedef struct option_set {
 static void collect(option_set *set, const cli_command *c, cli_common *common) {
   const cli_opt shared[] = {
       CLI_FLAG("json", 0, &common->json, "print one JSON object on standard output"),
-      CLI_INT("threads", 't', "N", 1, MAX_THREADS, &common->threads, "threads (default: this machine's processors)"),
+      CLI_INT("threads", 't', "N", 1, CLI_MAX_THREADS, &common->threads, "threads (default: this machine's processors)"),
       CLI_STRING("cpu", 0, "SET", &common->cpu, "use no instruction set above SET: ref, avx2, avx512vnni, neon, ..."),
       CLI_FLAG("quiet", 'q', &common->quiet, "no progress and no notes"),
       CLI_FLAG("help", 'h', &set->help, "print this help"),

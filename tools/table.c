@@ -69,7 +69,7 @@ static void print_row(const cli_table *t, char **row, const size_t *width, FILE 
 
 void cli_table_end(cli_table *t, FILE *f) {
   size_t *width = t->columns ? calloc(t->columns, sizeof *width) : NULL;
-  if (!t->failed && width) {
+  if (f && !t->failed && width) {
     for (size_t i = 0; i < t->n; i++) {
       size_t w = t->cells[i] == RULE ? 0 : width_of(t->cells[i]);
       width[i % t->columns] = nb_max(width[i % t->columns], w);

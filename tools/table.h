@@ -20,7 +20,7 @@ void cli_table_begin(cli_table *t, const char *align);
 void cli_table_cell(cli_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A line across, between rows. */
 void cli_table_rule(cli_table *t);
-/* Prints the table, two spaces between columns, and frees it. */
+/* Prints the table (f is NULL: nothing), two spaces between columns, and frees it. */
 void cli_table_end(cli_table *t, FILE *f);
 
 #endif

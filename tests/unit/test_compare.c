@@ -235,17 +235,18 @@ TEST(merging) {
     shard[s].protocol.shard = s, shard[s].protocol.shards = 3;
   }
   nb_result mixed[3] = {shard[2], shard[0], shard[1]};
-  CHECK_OK(nb_merge(mixed, 3, &merged, &err));
+  const char *const name[3] = {"c.json", "a.json", "b.json"};
+  CHECK_OK(nb_merge(mixed, name, 3, &merged, &err));
   CHECK_OK(nb_result_write(&whole, &a, &err));
   CHECK_OK(nb_result_write(&merged, &b, &err));
   CHECK(a.n == b.n && !memcmp(a.s, b.s, a.n));
   nb_result_free(&merged);
-  CHECK(nb_merge(mixed, 2, &merged, &err) == NB_ERR_ARG && strstr(err.msg, "shard 2 of 3 is missing"));
+  CHECK(nb_merge(mixed, name, 2, &merged, &err) == NB_ERR_ARG && strstr(err.msg, "shard 2 of 3 is missing"));
   mixed[0] = shard[1];
-  CHECK(nb_merge(mixed, 3, &merged, &err) == NB_ERR_ARG && strstr(err.msg, "is given twice"));
+  CHECK(nb_merge(mixed, name, 3, &merged, &err) == NB_ERR_ARG && strstr(err.msg, "is given twice"));
   mixed[0] = shard[2], mixed[0].protocol.shots = 1;
-  CHECK(nb_merge(mixed, 3, &merged, &err) == NB_ERR_ARG && strstr(err.msg, "another run"));
-  CHECK(nb_merge(&whole, 1, &merged, &err) == NB_ERR_ARG && strstr(err.msg, "no shard"));
+  CHECK(nb_merge(mixed, name, 3, &merged, &err) == NB_ERR_ARG && strstr(err.msg, "a.json is of another run than c.json"));
+  CHECK(nb_merge(&whole, name, 1, &merged, &err) == NB_ERR_ARG && strstr(err.msg, "c.json: this run is no shard"));
   nb_text_free(&a), nb_text_free(&b);
   nb_result_free(&whole);
 }

@@ -11,3 +11,10 @@ nibble bench "$NBL" -q --prefill 16 --decode 0 -n 4 --seconds 0.02 >table
 nibble bench kernels -q --rows 32 --inputs 64 --seconds 0.001 --json | jsonq
 fails 1 '*nowhere*' nibble bench nowhere
 fails 2 '*many*' nibble bench "$NBL" --decode many
+fails 2 '*--by-threads takes*from 1 to 1024*0*' nibble bench "$NBL" --by-threads 0
+fails 2 '*--html*' nibble bench kernels --html x.html
+# Ctrl-C is heard between kernels.
+command -v timeout >/dev/null || exit 0
+code=0
+timeout --preserve-status -s INT 1 nibble bench kernels >out 2>err || code=$?
+[ "$code" = 1 ] && [ ! -s out ] && grep -q '^nibble: interrupted' err

@@ -9,3 +9,6 @@ fails '[12]' '*64*' nibble generate "$NBL" -p x -n 1000
 cp "$NBL" bad.nbl
 poke bad.nbl $(($(size_of bad.nbl) - 200)) '\001\002\003\004\005\006'
 fails 1 '*bad.nbl*' nibble generate bad.nbl -p x --verify
+printf 'the\0ant' >zero
+fails 2 '*zero: holds a zero byte*' nibble generate "$NBL" -f zero
+fails 2 '*--system*--raw*' nibble generate "$NBL" -p x --raw --system y

@@ -10,3 +10,5 @@ nibble compare whole.json joined.json --margin 60 --max-kld 0 >/dev/null
 fails '[12]' '*' nibble merge 1.json 2.json -o no.json
 fails '[12]' '*' nibble merge 1.json 2.json 2.json -o no.json
 [ ! -e no.json ]
+fails 2 '*whole.json: this run is no shard' nibble merge whole.json
+fails 2 'nibble: shard 1 of 99 has no question' nibble eval "$NBL" --task custom --data q.jsonl --shard 1/99

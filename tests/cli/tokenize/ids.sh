@@ -7,3 +7,8 @@ printf 'the' | nibble tokenize "$NBL" | grep -qx 108
 nibble tokenize "$NBL" -p the --json | jsonq
 fails 1 '*nowhere*' nibble tokenize nowhere -p x
 fails 1 '*nofile*' nibble tokenize "$NBL" -f nofile
+fails 2 '*either -p or --file*' nibble tokenize "$NBL" -p the -f ids
+# What cannot be read is not taken for an empty text.
+code=0
+nibble tokenize "$NBL" <. >out 2>err || code=$?
+[ "$code" = 1 ] && [ ! -s out ] && grep -q '^nibble: standard input: cannot read' err
