@@ -107,7 +107,7 @@ nb_status nb_quantise_fast(const nb_config *c, const nb_weights *w, const nb_for
 
 /* ---- statistics ---- */
 
-enum { MAX_CROSS = 4096 };
+enum { WIDE = 4096 };
 
 /* x (T, K) as int8 with a scale for each 64, as the kernels will see it. */
 static void round_inputs(run *r, const float *x, size_t T, size_t K, float *out) {
@@ -115,23 +115,30 @@ static void round_inputs(run *r, const float *x, size_t T, size_t K, float *out)
     nb_round_q8(nb_session_kernels(r->s), x + t * K, K, r->q8, r->q8_scale, r->q8_sum, out + t * K);
 }
 
-/* Asymmetric targets cost three matrices of K x K and their products: too much for the widest sites. */
-static bool wants_cross(const run *r, int site) { return r->cross && site_inputs(r->c, site) <= MAX_CROSS; }
+/* Whether the asymmetric target of a site is summed as its matrix's outputs: with so many inputs their own K x K sum
+ * costs twice as much. */
+static bool by_outputs(const run *r, int site) { return site == NB_TAP_DOWN && site_inputs(r->c, site) > WIDE; }
 
 static void see(void *ctx, nb_tap_site site, const float *x, size_t T, size_t K) {
   run *r = ctx;
   if (!(r->sites >> site & 1)) return;
   if (r->keep) {
-    if (wants_cross(r, site)) memcpy(r->seen[site], x, T * K * sizeof *x);
+    memcpy(r->seen[site], x, T * K * sizeof *x);
     return;
   }
-  float *d = NULL;
+  float *d = r->fake + T * K;
   round_inputs(r, x, T, K, r->fake);
-  if (wants_cross(r, site)) {
-    d = r->fake + T * K;
-    for (size_t i = 0; i < T * K; i++) d[i] = r->seen[site][i] - r->fake[i];
-  }
-  nb_hess_add(r->H[site], d ? r->C[site] : NULL, r->fake, d, T, K, r->o->threads);
+  nb_hess_add(r->H[site], r->fake, T, K, r->o->threads);
+  if (!r->cross) return;
+  for (size_t i = 0; i < T * K; i++) d[i] = r->seen[site][i] - r->fake[i];
+  if (!by_outputs(r, site)) nb_hess_add_cross(r->C[site], d, K, r->fake, T, K, r->o->threads);
+}
+
+/* After a batch of the quantised stream: what `see` left of down, the last site, through down's matrix. */
+static void add_outputs(run *r, const nb_linear *down) {
+  float *d = r->fake + r->T * down->K;
+  nb_session_linear(r->s, down, d, r->T, down->K, r->x, down->N);
+  nb_hess_add_cross(r->C[NB_TAP_DOWN], r->x, down->N, r->fake, r->T, down->K, r->o->threads);
 }
 
 static nb_status run_sequence(run *r, const nb_layer *l, size_t seq, int stream, float *x, const nb_tap *tap,
@@ -151,7 +158,8 @@ static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsi
     if (sites >> i & 1) {
       size_t K = site_inputs(r->c, i);
       NB_TRY(nb_new(&r->H[i], K * K, sizeof(float), "statistics", err));
-      if (wants_cross(r, i)) NB_TRY(nb_new(&r->C[i], K * K, sizeof(float), "statistics", err));
+      size_t M = by_outputs(r, i) ? r->c->hidden : K;
+      if (r->cross) NB_TRY(nb_new(&r->C[i], M * K, sizeof(float), "statistics", err));
     }
   for (size_t i = 0; i < r->o->n_seqs; i++) {
     if (r->cross) {
@@ -163,6 +171,7 @@ static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsi
     }
     memcpy(r->x, r->xq + i * r->T * D, r->T * D * sizeof *r->x);
     NB_TRY(run_sequence(r, now, i, 0, r->x, &tap, err));
+    if (r->cross && (sites >> NB_TAP_DOWN & 1) && by_outputs(r, NB_TAP_DOWN)) add_outputs(r, &full->w[NB_DOWN]);
     NB_TRY(nb_progress_step(r->o->progress, r->done, r->total, err));
   }
   return NB_OK;
@@ -187,7 +196,7 @@ static nb_status solve_matrix(run *r, const nb_hess *h, const nb_linear *m, nb_q
   for (size_t row0 = 0; row0 < m->N; row0 += rows) {
     size_t n = nb_min(rows, m->N - row0);
     for (size_t i = 0; i < n; i++) nb_linear_row(m, row0 + i, w + i * m->K);
-    NB_GOTO(nb_gptq_target(h, w, n, r->o->threads, err));
+    NB_GOTO(nb_gptq_target(h, w, row0, n, r->o->threads, err));
     if (row0 == 0) {
       if (r->o->fit_tables && fmt.table) NB_GOTO(nb_quant_fit_table(&g, w, n, m->K, h->diag, err));
       NB_GOTO(nb_qout_init(&g, m->N, m->K, data, n_bytes, &out, err));
@@ -262,7 +271,9 @@ static nb_status solve_site(run *r, int site, size_t layer, const nb_layer *full
   if (!resumed) {
     float *H = r->H[site], *C = r->C[site];
     r->H[site] = r->C[site] = NULL;
-    NB_TRY(nb_hess_prepare(H, C, site_inputs(r->c, site), r->o->damp, r->o->alpha, r->o->threads, what, &h, err));
+    size_t outputs = C && by_outputs(r, site) ? r->c->hidden : 0;
+    NB_TRY(nb_hess_prepare(H, C, outputs, site_inputs(r->c, site), r->o->damp, r->o->alpha, r->o->threads, what, &h,
+                           err));
   }
   for (int s = 0; s < NB_SLOTS && st == NB_OK; s++)
     if ((int)site_of[s] == site) st = solve_slot(r, &h, layer, (nb_slot)s, &full->w[s], &now->w[s], err);
@@ -393,9 +404,10 @@ static nb_status head_statistics(run *r, nb_hess *h, nb_err *err) {
       nb_session_norm(r->s, r->w->norm, r->xf + i * r->T * D, r->x);
       for (size_t k = 0; k < r->T * D; k++) d[k] = r->x[k] - r->fake[k];
     }
-    nb_hess_add(H, C, r->fake, d, r->T, D, r->o->threads);
+    nb_hess_add(H, r->fake, r->T, D, r->o->threads);
+    if (d) nb_hess_add_cross(C, d, D, r->fake, r->T, D, r->o->threads);
   }
-  return nb_hess_prepare(H, C, D, r->o->damp, r->o->alpha, r->o->threads, "the head", h, err);
+  return nb_hess_prepare(H, C, 0, D, r->o->damp, r->o->alpha, r->o->threads, "the head", h, err);
 }
 
 static nb_status solve_head(run *r, nb_err *err) {

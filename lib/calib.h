@@ -34,8 +34,7 @@ typedef struct nb_calib_opts {
   const int32_t *tokens; /* (n_seqs, seq_len) */
   size_t n_seqs, seq_len;
   double damp;     /* of the statistics' diagonal: 0.01 */
-  double alpha;    /* how much of the distortion by earlier layers is made good, 0 to 1; for
-                    * linears of at most 4096 inputs: beyond that it costs too much */
+  double alpha;    /* how much of the distortion by earlier layers is made good, 0 to 1 */
   int sweeps;      /* of coordinate descent after GPTQ */
   bool gptq;       /* false: importance-weighted rounding and sweeps only */
   bool fit_tables; /* a table of its own for each matrix */

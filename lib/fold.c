@@ -151,7 +151,7 @@ static nb_status try_site(const nb_fold *f, int site, const float *H, const floa
   for (size_t i = 0; i < K; i++)
     for (size_t k = 0; k <= i; k++) scaled[i * K + k] = H[i * K + k] / (s[i] * s[k]);
   for (size_t k = 0; k < K; k++) mean += scaled[k * K + k] / (double)K;
-  NB_TRY(nb_hess_prepare(scaled, NULL, K, o->damp, 0, o->threads, "a trial", &h, err));
+  NB_TRY(nb_hess_prepare(scaled, NULL, 0, K, o->damp, 0, o->threads, "a trial", &h, err));
   *loss = 0;
   nb_status st = NB_OK;
   for (int i = 0; i < NB_SLOTS && st == NB_OK; i++)

@@ -296,8 +296,12 @@ static void shift_range(void *ctx, size_t begin, size_t end, int thread) {
   }
 }
 
-nb_status nb_gptq_target(const nb_hess *h, float *w, size_t N, int threads, nb_err *err) {
+nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int threads, nb_err *err) {
   if (!h->shift) return NB_OK;
+  if (h->outputs) {
+    for (size_t i = 0; i < N * h->K; i++) w[i] += h->shift[row0 * h->K + i];
+    return NB_OK;
+  }
   shift_job j = {h, w, NULL, N};
   NB_TRY(nb_new(&j.scratch, (size_t)threads * ROWS * h->K, sizeof(float), "the shifted weights", err));
   nb_parallel_for(threads, (N + ROWS - 1) / ROWS, 1, shift_range, &j);
@@ -305,8 +309,8 @@ nb_status nb_gptq_target(const nb_hess *h, float *w, size_t N, int threads, nb_e
   return NB_OK;
 }
 #else
-nb_status nb_gptq_target(const nb_hess *h, float *w, size_t N, int threads, nb_err *err) {
-  (void)h, (void)w, (void)N, (void)threads;
+nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int threads, nb_err *err) {
+  (void)h, (void)w, (void)row0, (void)N, (void)threads;
   return nb_fail(err, NB_ERR_UNSUPPORTED, "this nibble was built without LAPACK");
 }
 #endif

@@ -9,7 +9,8 @@
  *    with the codes as they are, then each code likewise. No step can increase the loss.
  *  - An asymmetric target (GPTAQ, arXiv 2504.02692): the float model's inputs x' differ from x, which earlier layers
  *    have already distorted. W (x' - x) can partly be made good: W is replaced by W + alpha W C H^-1, C = sum of
- *    (x' - x) x^T, the least-squares solution for alpha = 1.
+ *    (x' - x) x^T, the least-squares solution for alpha = 1. Where a matrix has fewer outputs than inputs and many of
+ *    these, W C = sum of W (x' - x) x^T is summed instead, which costs less than C.
  * Needs LAPACK and BLAS: without NB_HAVE_LAPACK, nb_hess_prepare returns NB_ERR_UNSUPPORTED. */
 #ifndef NB_GPTQ_H
 #define NB_GPTQ_H
@@ -22,16 +23,17 @@ typedef struct nb_hess {
   float *H;        /* (K, K) symmetric, damped */
   float *U;        /* (K, K) upper: H^-1 = U^T U, rows and columns in the order of visiting */
   float *shift;    /* (K, K): alpha C H^-1, or NULL */
+  size_t outputs;  /* not 0: shift is (outputs, K), W's share of it included: alpha W C H^-1 */
   float *diag;     /* (K) the importance of the inputs: the diagonal, hardly damped */
   uint32_t *order; /* (K) the input that is visited i-th */
   double damp;     /* the damping that was enough */
   size_t dead;     /* inputs that were always 0 */
 } nb_hess;
 
-/* Takes over H (K, K), a sum of outer products (the lower triangle counts; released with nb_free), and C (K, K) or
- * NULL. damp: what is added to the diagonal, as a part of its mean; it is raised tenfold as long as the Cholesky
+/* Takes over H (K, K), a sum of outer products (the lower triangle counts; released with nb_free), and C (K, K), or W C
+ * (outputs, K) when outputs is not 0, or NULL. damp: what is added to the diagonal, as a part of its mean; it is raised tenfold as long as the Cholesky
  * factorisation fails. NB_ERR_NUMERIC: H is not finite, `what` names it. */
-nb_status nb_hess_prepare(float *H, float *C, size_t K, double damp, double alpha, int threads, const char *what,
+nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double damp, double alpha, int threads, const char *what,
                           nb_hess *out, nb_err *err);
 void nb_hess_free(nb_hess *h);
 
@@ -47,17 +49,18 @@ typedef struct nb_gptq_report {
   size_t fell_back;     /* rows for which plain rounding was better and was kept */
 } nb_gptq_report;
 
-/* Replaces w (N, K) by its shifted target; does nothing when h has no shift. */
-nb_status nb_gptq_target(const nb_hess *h, float *w, size_t N, int threads, nb_err *err);
+/* Replaces w (N, K), rows row0 and on of the matrix, by its shifted target; does nothing when h has no shift. */
+nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int threads, nb_err *err);
 
 /* Rounds the target w (N, K), row-major, to rows row0 .. row0 + N - 1 of out; row0 is a multiple of 16. *report is
  * added to. `what` names the matrix in messages. */
 nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o,
                         int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err);
 
-/* H (K, K) += x^T x over the T rows of x (T, K), the lower triangle; C (K, K) += d^T x when it is not NULL, d (T, K)
- * being the float model's inputs minus x. The sums do not depend on the number of threads. */
-void nb_hess_add(float *H, float *C, const float *x, const float *d, size_t T, size_t K, int threads);
+/* H (K, K) += x^T x over the T rows of x (T, K), the lower triangle. The sums do not depend on the number of threads. */
+void nb_hess_add(float *H, const float *x, size_t T, size_t K, int threads);
+/* C (M, K) += d^T x, d (T, M) being the float model's inputs minus x (M = K), or a matrix's outputs for these. */
+void nb_hess_add_cross(float *C, const float *d, size_t M, const float *x, size_t T, size_t K, int threads);
 
 /* Fits a table to a matrix: Lloyd-Max on the weights in units of their groups' steps, weighted by what an error costs.
  * Starts from g's table and replaces it. */

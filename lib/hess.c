@@ -28,9 +28,9 @@ enum { PANEL = 512, TILE = 32, TRIES = 8 };
 static size_t panels_of(size_t K) { return (K + PANEL - 1) / PANEL; }
 
 typedef struct add_job {
-  float *H, *C;
-  const float *x, *d;
-  size_t T, K;
+  float *out;
+  const float *d, *x;
+  size_t M, T, K;
 } add_job;
 
 static void add_panels(void *ctx, size_t begin, size_t end, int thread) {
@@ -40,17 +40,31 @@ static void add_panels(void *ctx, size_t begin, size_t end, int thread) {
   for (size_t i = begin; i < end; i++) {
     size_t k = i * PANEL, n = nb_min(PANEL, j->K - k);
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)(k + n), T, 1, j->x + k, K, j->x, K, 1,
-                j->H + k * j->K, K);
-    if (j->C)
-      cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, K, T, 1, j->d + k, K, j->x, K, 1, j->C + k * j->K,
-                  K);
+                j->out + k * j->K, K);
   }
 }
 
-void nb_hess_add(float *H, float *C, const float *x, const float *d, size_t T, size_t K, int threads) {
-  add_job j = {H, C, x, d, T, K};
+static void add_cross_panels(void *ctx, size_t begin, size_t end, int thread) {
+  (void)thread;
+  add_job *j = ctx;
+  int T = (int)j->T, K = (int)j->K;
+  for (size_t i = begin; i < end; i++) {
+    size_t m = i * PANEL, n = nb_min(PANEL, j->M - m);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, K, T, 1, j->d + m, (int)j->M, j->x, K, 1,
+                j->out + m * j->K, K);
+  }
+}
+
+void nb_hess_add(float *H, const float *x, size_t T, size_t K, int threads) {
+  add_job j = {H, NULL, x, K, T, K};
   openblas_set_num_threads(1);
   nb_parallel_for(threads, panels_of(K), 1, add_panels, &j);
+}
+
+void nb_hess_add_cross(float *C, const float *d, size_t M, const float *x, size_t T, size_t K, int threads) {
+  add_job j = {C, d, x, M, T, K};
+  openblas_set_num_threads(1);
+  nb_parallel_for(threads, panels_of(M), 1, add_cross_panels, &j);
 }
 
 typedef struct rank {
@@ -179,7 +193,8 @@ static bool factor(nb_hess *h, float *L, float lambda, int threads) {
 
 typedef struct shift_job {
   nb_hess *h;
-  float *C;
+  float *C; /* (M, K) */
+  size_t M;
   float alpha;
 } shift_job;
 
@@ -189,7 +204,7 @@ static void shift_panels(void *ctx, size_t begin, size_t end, int thread) {
   shift_job *j = ctx;
   size_t K = j->h->K;
   for (size_t i = begin; i < end; i++) {
-    size_t r = i * PANEL, n = nb_min(PANEL, K - r);
+    size_t r = i * PANEL, n = nb_min(PANEL, j->M - r);
     float *c = j->C + r * K, *out = j->h->shift + r * K;
     for (size_t a = 0; a < n; a++)
       for (size_t k = 0; k < K; k++) out[a * K + k] = c[a * K + j->h->order[k]];
@@ -204,11 +219,11 @@ static void shift_panels(void *ctx, size_t begin, size_t end, int thread) {
   }
 }
 
-nb_status nb_hess_prepare(float *H, float *C, size_t K, double damp, double alpha, int threads, const char *what,
-                          nb_hess *out, nb_err *err) {
+nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double damp, double alpha, int threads,
+                          const char *what, nb_hess *out, nb_err *err) {
   nb_status st;
   memset(out, 0, sizeof *out);
-  out->K = K, out->H = H;
+  out->K = K, out->H = H, out->outputs = outputs;
   double mean = 1;
   openblas_set_num_threads(1);
   float *L = NULL;
@@ -229,9 +244,9 @@ nb_status nb_hess_prepare(float *H, float *C, size_t K, double damp, double alph
   nb_free(L);
   L = NULL;
   if (C && alpha != 0) {
-    shift_job j = {out, C, (float)alpha};
-    NB_GOTO(nb_new(&out->shift, K * K, sizeof(float), "the target", err));
-    nb_parallel_for(threads, panels_of(K), 1, shift_panels, &j);
+    shift_job j = {out, C, outputs ? outputs : K, (float)alpha};
+    NB_GOTO(nb_new(&out->shift, j.M * K, sizeof(float), "the target", err));
+    nb_parallel_for(threads, panels_of(j.M), 1, shift_panels, &j);
   }
   for (size_t k = 0; k < K; k++) out->H[k * K + k] += (float)(out->damp * mean);
   nb_free(C), nb_free(L);
@@ -242,13 +257,17 @@ fail:
   return st;
 }
 #else
-void nb_hess_add(float *H, float *C, const float *x, const float *d, size_t T, size_t K, int threads) {
-  (void)H, (void)C, (void)x, (void)d, (void)T, (void)K, (void)threads;
+void nb_hess_add(float *H, const float *x, size_t T, size_t K, int threads) {
+  (void)H, (void)x, (void)T, (void)K, (void)threads;
 }
 
-nb_status nb_hess_prepare(float *H, float *C, size_t K, double damp, double alpha, int threads, const char *what,
-                          nb_hess *out, nb_err *err) {
-  (void)K, (void)damp, (void)alpha, (void)threads, (void)what;
+void nb_hess_add_cross(float *C, const float *d, size_t M, const float *x, size_t T, size_t K, int threads) {
+  (void)C, (void)d, (void)M, (void)x, (void)T, (void)K, (void)threads;
+}
+
+nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double damp, double alpha, int threads,
+                          const char *what, nb_hess *out, nb_err *err) {
+  (void)outputs, (void)K, (void)damp, (void)alpha, (void)threads, (void)what;
   memset(out, 0, sizeof *out);
   nb_free(H), nb_free(C);
   return nb_fail(err, NB_ERR_UNSUPPORTED,

@@ -57,7 +57,7 @@ static void free_layer(layer *l) { nb_free(l->w), nb_free(l->x); }
 static float *gram(const layer *l, int threads) {
   float *H = nb_alloc(l->K * l->K, 4);
   for (size_t t = 0; t < l->T; t += 50)
-    nb_hess_add(H, NULL, l->x + t * l->K, NULL, nb_min(50, l->T - t), l->K, threads);
+    nb_hess_add(H, l->x + t * l->K, nb_min(50, l->T - t), l->K, threads);
   return H;
 }
 
@@ -75,7 +75,7 @@ static nb_status solve(const layer *l, const char *fmt, nb_gptq_opts o, double d
   nb_qmat_layout lay;
   NB_TRY(nb_qfmt_parse(fmt, &f, &err));
   nb_grid_make(f, NULL, &g);
-  NB_TRY(nb_hess_prepare(gram(l, threads), NULL, l->K, damp, 0, threads, "test", &h, &err));
+  NB_TRY(nb_hess_prepare(gram(l, threads), NULL, 0, l->K, damp, 0, threads, "test", &h, &err));
   NB_TRY(nb_qmat_plan(l->N, l->K, f, &s->m, &lay, &err));
   s->n_bytes = lay.total;
   s->data = nb_alloc(lay.total, 1);
@@ -240,7 +240,7 @@ static void check_golden(const golden *g) {
   for (size_t i = 0; i < g->N * g->K; i++) l.w[i] = (float)g->w[i];
   for (size_t i = 0; i < g->T * g->K; i++) l.x[i] = (float)g->x[i];
   nb_hess h;
-  CHECK_OK(nb_hess_prepare(gram(&l, 1), NULL, l.K, g->damp, 0, 1, "test", &h, &err));
+  CHECK_OK(nb_hess_prepare(gram(&l, 1), NULL, 0, l.K, g->damp, 0, 1, "test", &h, &err));
   for (size_t i = 0; i < l.K; i++) CHECK(h.order[i] == (uint32_t)g->order[i]);
   nb_hess_free(&h);
   snprintf(fmt, sizeof fmt, "u%zug%zu", g->bits, g->group);
@@ -382,16 +382,31 @@ TEST(an_asymmetric_target_undoes_a_known_distortion) {
   layer l = make_layer(16, 64, 500, 100, 21);
   float *d = nb_alloc(l.T * l.K, 4), *H = nb_alloc(64 * 64, 4), *C = nb_alloc(64 * 64, 4);
   for (size_t i = 0; i < l.T * l.K; i++) d[i] = 0.1f * (float)(i % 64) / 64 * l.x[i];
-  nb_hess_add(H, C, l.x, d, l.T, l.K, 2);
+  nb_hess_add(H, l.x, l.T, l.K, 2);
+  nb_hess_add_cross(C, d, l.K, l.x, l.T, l.K, 2);
   nb_hess h;
-  CHECK_OK(nb_hess_prepare(H, C, 64, 1e-6, 1, 2, "test", &h, &err));
+  CHECK_OK(nb_hess_prepare(H, C, 0, 64, 1e-6, 1, 2, "test", &h, &err));
   for (size_t m = 0; m < 64; m++)
     for (size_t k = 0; k < 64; k++) {
       double want = m == k ? 0.1 * (double)k / 64 : 0;
       CHECK_MSG(fabs(h.shift[m * 64 + k] - want) < 2e-3, "%zu, %zu: %g, not %g", m, k, h.shift[m * 64 + k], want);
     }
+  /* The same target from the matrix's outputs for d instead, in two parts. */
+  float *y = nb_alloc(l.T * l.N, 4), *w = nb_alloc(2 * l.N * 64, 4), *Y = nb_alloc(l.N * 64, 4);
+  for (size_t t = 0; t < l.T; t++)
+    for (size_t n = 0; n < l.N; n++)
+      for (size_t k = 0; k < 64; k++) y[t * l.N + n] += l.w[n * 64 + k] * d[t * 64 + k];
+  nb_hess_add_cross(Y, y, l.N, l.x, l.T, l.K, 2);
+  for (size_t i = 0; i < 2 * l.N * 64; i++) w[i] = l.w[i % (l.N * 64)];
+  CHECK_OK(nb_gptq_target(&h, w, 0, l.N, 2, &err));
   nb_hess_free(&h);
-  nb_free(d);
+  CHECK_OK(nb_hess_prepare(gram(&l, 2), Y, l.N, 64, 1e-6, 1, 2, "test", &h, &err));
+  CHECK_OK(nb_gptq_target(&h, w + l.N * 64, 0, 6, 2, &err));
+  CHECK_OK(nb_gptq_target(&h, w + (l.N + 6) * 64, 6, l.N - 6, 2, &err));
+  for (size_t i = 0; i < l.N * 64; i++)
+    CHECK_MSG(fabsf(w[i] - w[i + l.N * 64]) < 1e-4f, "%zu: %g, %g", i, w[i], w[i + l.N * 64]);
+  nb_hess_free(&h);
+  nb_free(d), nb_free(y), nb_free(w);
   free_layer(&l);
 }
 
