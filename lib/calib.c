@@ -148,8 +148,8 @@ static nb_status run_sequence(run *r, const nb_layer *l, size_t seq, int stream,
   return nb_session_layer(r->s, l, 0, x, tap, err);
 }
 
-/* Collects the statistics of some sites with the layer as it is now. The float stream goes through `full`, unless that is
- * NULL, and stays behind it when `move` is set. */
+/* Collects the statistics of some sites with the layer as it is now. The float stream goes through `full`, unless that
+ * is NULL, and stays behind it when `move` is set. */
 static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsigned sites, bool move, nb_err *err) {
   const nb_tap tap = {see, r};
   size_t D = r->c->hidden;
@@ -281,8 +281,8 @@ static nb_status solve_site(run *r, int site, size_t layer, const nb_layer *full
   return st;
 }
 
-/* Solves a layer, which is `full` in full precision. eight: the same at 8 bits, through which both streams pass where it
- * is not quantised yet. */
+/* Solves a layer, which is `full` in full precision. eight: the same at 8 bits, through which both streams pass where
+ * it is not quantised yet. */
 static nb_status solve_with(run *r, size_t layer, const nb_layer *full, const nb_layer *eight, nb_err *err) {
   nb_layer now = *eight; /* with int8 inputs, as at run time, instead of fine ones */
   for (int s = 0; s < NB_SLOTS; s++) now.w[s].fine = false;

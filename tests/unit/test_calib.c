@@ -179,6 +179,35 @@ TEST(the_same_bytes_after_a_stop_and_for_any_threads) {
   stopped_and_not(true);
 }
 
+/* One layer whose down has more inputs than the sums of asymmetric targets are made over: it gets one all the same. */
+TEST(wide_matrices_have_asymmetric_targets) {
+  enum { WIDE = 4160 };
+  fixture x;
+  store with = {0}, without = {0};
+  CHECK_OK(open_fixture(&x, "t4g64"));
+  size_t D = x.c.hidden, n = WIDE * D;
+  nb_layer layer = x.w.layer[0];
+  float *w = nb_alloc(3 * n, sizeof *w);
+  uint32_t r = 3;
+  for (size_t i = 0; i < 3 * n; i++) w[i] = (float)((r = r * 1664525u + 1013904223u) >> 8) * 0x1p-24f - 0.5f;
+  for (int i = 0; i < 3; i++) {
+    nb_tensor t = {NB_F32, 2, {i == 2 ? D : WIDE, i == 2 ? WIDE : D, 1, 1}, w + (size_t)i * n, n * sizeof *w};
+    layer.w[NB_GATE + i] = nb_linear_dense(&t);
+  }
+  x.c.ffn = WIDE, x.c.layers = 1, x.w.layer = &layer;
+  CHECK_OK(nb_qfmt_parse("u3g32", &x.f.embed, &err)); /* distorts what the layer sees */
+  nb_calib_opts o = options(&x, &with, 2);
+  o.n_seqs = 2, o.sweeps = 0, o.fit_tables = false;
+  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  o.alpha = 0, o.ctx = &without, without.x = &x;
+  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  CHECK(with.bytes[NB_DOWN] && with.bytes[NB_DOWN] == without.bytes[NB_DOWN]);
+  CHECK(memcmp(with.data[NB_DOWN], without.data[NB_DOWN], with.bytes[NB_DOWN]));
+  free_store(&with), free_store(&without);
+  nb_free(w);
+  close_fixture(&x);
+}
+
 TEST(dense_slices_stay_as_they_are) {
   fixture x;
   store s = {0};
@@ -317,6 +346,7 @@ TEST(sensitivities_are_positive_and_repeat) {
 int main(void) {
   RUN(calibration_beats_rounding_on_new_text);
   RUN(the_same_bytes_after_a_stop_and_for_any_threads);
+  RUN(wide_matrices_have_asymmetric_targets);
   RUN(dense_slices_stay_as_they_are);
   RUN(hard_texts);
   RUN(fine_products_are_much_nearer);
