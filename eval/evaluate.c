@@ -206,11 +206,11 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
                                 .tokens = stats.tokens, .tokens_alone = stats.tokens_alone, .memory = a.memory,
                                 .kv_bytes = stats.kv_bytes};
   NB_GOTO(describe_machine(out, run, err));
-  nb_journal_close(a.journal, false);
+  nb_journal_close(a.journal);
   nb_free(answer), nb_free(done), nb_free(seen);
   return NB_OK;
 fail:
-  nb_journal_close(a.journal, false);
+  nb_journal_close(a.journal);
   nb_free(answer), nb_free(done), nb_free(seen);
   nb_result_free(out);
   return st;

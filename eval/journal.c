@@ -3,14 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-/* The header is MAGIC, XXH3-128 of the key, n (8 bytes), and XXH3-64 of those; a record is its index (4), the number
- * of choices kept (4), the answer's numbers, and XXH3-64 of all that. Little endian, doubles as their bits. */
+/* The header is MAGIC, XXH3-128 of the key, n (8 bytes), and XXH3-64 of those; a record is its index (4), the
+ * answer's numbers, and XXH3-64 of all that. Little endian, doubles as their bits. */
 enum {
   MAGIC_BYTES = 8,
   HEADER_BYTES = MAGIC_BYTES + 16 + 8 + 8,
@@ -49,7 +50,7 @@ static void encode(size_t index, const nb_answer *a, unsigned char out[RECORD_BY
   put(p, XXH3_64bits(out, RECORD_BYTES - 8), 8);
 }
 
-/* False when the checksum does not fit. */
+/* False when the checksum does not fit or a log-prob is not finite. */
 static bool decode(const unsigned char in[RECORD_BYTES], size_t *index, nb_answer *a) {
   uint64_t v, sum;
   const unsigned char *p = get(in, &v, 4);
@@ -63,6 +64,8 @@ static bool decode(const unsigned char in[RECORD_BYTES], size_t *index, nb_answe
   p = get(p, &v, 4), a->shots = (uint32_t)v;
   p = get(p, &v, 4), a->n_tokens = (uint32_t)v;
   get(p, &sum, 8);
+  for (size_t c = 0; c < NB_MAX_CHOICES; c++)
+    if (!isfinite(a->logprob[c])) return false;
   return sum == XXH3_64bits(in, RECORD_BYTES - 8);
 }
 
@@ -166,7 +169,7 @@ nb_status nb_journal_open(const char *path, const char *key, size_t n, nb_answer
   *out = j;
   return NB_OK;
 fail:
-  nb_journal_close(j, false);
+  nb_journal_close(j);
   return st;
 }
 
@@ -182,9 +185,8 @@ nb_status nb_journal_add(nb_journal *j, size_t i, const nb_answer *a, nb_err *er
   return NB_OK;
 }
 
-void nb_journal_close(nb_journal *j, bool finished) {
+void nb_journal_close(nb_journal *j) {
   if (!j) return;
-  if (finished) unlink(j->path);
   if (j->fd >= 0) close(j->fd);
   free(j->path);
   free(j);

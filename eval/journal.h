@@ -18,7 +18,7 @@ nb_status nb_journal_open(const char *path, const char *key, size_t n, nb_answer
  * few seconds' worth. */
 nb_status nb_journal_add(nb_journal *j, size_t i, const nb_answer *a, nb_err *err);
 
-/* Closes; removes the file when `finished`. NULL is accepted. */
-void nb_journal_close(nb_journal *j, bool finished);
+/* Closes; the file stays. NULL is accepted. */
+void nb_journal_close(nb_journal *j);
 
 #endif

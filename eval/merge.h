@@ -5,8 +5,8 @@
 
 #include "result.h"
 
-/* Joins n shards, in any order, into *out, which borrows their rows' contents: they must outlive it. name[i] (the file of
- * shard[i]) goes into messages. NB_ERR_ARG: shards of different runs or models, one twice, one missing (named). */
+/* Joins n shards, in any order, into *out, which borrows their rows' contents: they must outlive it. name[i], the file
+ * of shard[i], goes into messages. NB_ERR_ARG: shards of different runs or models, one twice, one missing (named). */
 nb_status nb_merge(const nb_result *shard, const char *const *name, size_t n, nb_result *out, nb_err *err);
 
 /* Which shard this process is, from the environment: a Slurm array (SLURM_ARRAY_TASK_ID, _MIN, _MAX, _STEP) or job step

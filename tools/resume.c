@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-static const char magic[8] = "NBLPART2";
+static const char magic[8] = "NBLPART3";
 
 enum { SLICE_HEAD = 24 }; /* losses of plain rounding and of the result; rows kept plain */
 
@@ -28,7 +28,10 @@ struct resume {
   nb_text record;
 };
 
-static size_t header_bytes(const resume *r) { return sizeof magic + 16 + (3 + 24) * r->n_formats; }
+/* The magic, the signature, formats, numbers of the choice, and XXH3-64 of all that. */
+static size_t header_bytes(const resume *r) { return sizeof magic + 16 + (3 + 24) * r->n_formats + 8; }
+
+static uint64_t header_hash(const resume *r, const char *head) { return XXH3_64bits(head, header_bytes(r) - 8); }
 
 static nb_status new_resume(const char *path, const nb_config *c, resume **out, nb_err *err) {
   resume *r = calloc(1, sizeof *r);
@@ -43,6 +46,10 @@ static nb_status new_resume(const char *path, const nb_config *c, resume **out, 
   if (!r || !r->path || !r->at || !r->size) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
   sprintf(r->path, "%s.part", path);
   return NB_OK;
+}
+
+static void put_u64(char *p, uint64_t v) {
+  for (int i = 0; i < 8; i++) p[i] = (char)(v >> 8 * i);
 }
 
 static void get_format(const char *p, nb_qfmt *f) {
@@ -99,6 +106,11 @@ nb_status resume_open(const char *path, const uint8_t signature[16], const nb_co
                  "%s is of a run with other settings or inputs: give those again, or remove it to start anew", r->path);
     goto fail;
   }
+  nb_cursor hash = {(const uint8_t *)r->bytes, r->n, header_bytes(r) - 8, false};
+  if (nb_cursor_u64(&hash) != header_hash(r, r->bytes)) { /* damaged: nothing after it can be used */
+    r->n = 0;
+    return NB_OK;
+  }
   for (size_t i = 0; i < r->n_formats; i++)
     get_format(r->bytes + 24 + 3 * i, i < c->layers * NB_SLOTS    ? &formats->slot[i]
                                       : i == c->layers * NB_SLOTS ? &formats->embed
@@ -128,6 +140,7 @@ nb_status resume_begin(resume *r, const nb_formats *formats, const quantize_choi
                                   : i == r->n_formats - 2 ? formats->embed
                                                           : formats->head);
   if (choice) put_choice(head + 24 + 3 * r->n_formats, r->n_formats, choice);
+  put_u64(head + header_bytes(r) - 8, header_hash(r, head));
   r->f = fopen(r->path, "wb");
   bool ok = r->f && fwrite(head, header_bytes(r), 1, r->f) == 1 && fflush(r->f) == 0;
   free(head);
@@ -143,7 +156,7 @@ const void *resume_slot(const resume *r, size_t layer, nb_slot slot, size_t n_by
 
 static nb_status append_u64(nb_text *t, uint64_t v, nb_err *err) {
   char b[8];
-  for (int i = 0; i < 8; i++) b[i] = (char)(v >> 8 * i);
+  put_u64(b, v);
   return nb_text_append(t, b, 8, err);
 }
 

@@ -245,7 +245,8 @@ TEST(merging) {
   mixed[0] = shard[1];
   CHECK(nb_merge(mixed, name, 3, &merged, &err) == NB_ERR_ARG && strstr(err.msg, "is given twice"));
   mixed[0] = shard[2], mixed[0].protocol.shots = 1;
-  CHECK(nb_merge(mixed, name, 3, &merged, &err) == NB_ERR_ARG && strstr(err.msg, "a.json is of another run than c.json"));
+  CHECK(nb_merge(mixed, name, 3, &merged, &err) == NB_ERR_ARG &&
+        strstr(err.msg, "a.json is of another run than c.json"));
   CHECK(nb_merge(&whole, name, 1, &merged, &err) == NB_ERR_ARG && strstr(err.msg, "c.json: this run is no shard"));
   nb_text_free(&a), nb_text_free(&b);
   nb_result_free(&whole);

@@ -5,6 +5,7 @@
 
 #include "cpu.h"
 #include "evaluate.h"
+#include "journal.h"
 #include "tempdir.h"
 #include "tokenizer_json.h"
 
@@ -134,6 +135,22 @@ TEST(examples_are_dropped_to_fit) {
   close_fixture(&f);
 }
 
+/* Whoever made it, with checksums that are right: log-probs are numbers. */
+TEST(a_journal_has_no_nan) {
+  char *path = temp_path("nan");
+  nb_answer a[3] = {{.logprob = {-1}}, {.logprob = {NAN}}, {.logprob = {-1}}};
+  bool done[3] = {false};
+  size_t resumed;
+  nb_journal *j;
+  unlink(path);
+  CHECK_OK(nb_journal_open(path, "key", 3, a, done, &resumed, &j, &err));
+  for (size_t i = 0; i < 3; i++) CHECK_OK(nb_journal_add(j, i, &a[i], &err));
+  nb_journal_close(j);
+  CHECK(nb_journal_open(path, "key", 3, a, done, &resumed, &j, &err) == NB_ERR_FORMAT && strstr(err.msg, "damaged"));
+  unlink(path);
+  free(path);
+}
+
 TEST(a_journal_goes_on) {
   fixture f;
   nb_result whole, r;
@@ -221,6 +238,7 @@ int main(void) {
   RUN(texts_share_without_examples);
   RUN(some_beyond_the_rope_switch);
   RUN(examples_are_dropped_to_fit);
+  RUN(a_journal_has_no_nan);
   RUN(a_journal_goes_on);
   RUN(result_files);
   temp_remove();

@@ -49,12 +49,13 @@ cmp kept.1 c.nbl.part # nothing was lost
 
 # A record that is damaged or cut short is done again; a beginning that is no such file is not used.
 mv m/kept m/model.safetensors
-for how in cut damaged torn; do
+for how in cut damaged torn formats; do
   rm c.nbl
   cp kept.1 c.nbl.part
   case $how in
   cut) head -c $(($(size_of c.nbl.part) - 5)) c.nbl.part >p && mv p c.nbl.part ;;
   damaged) poke c.nbl.part $(($(size_of c.nbl.part) / 2)) '\125\252' ;;
+  formats) poke c.nbl.part 24 '\005' ;; # those chosen, at the beginning
   torn) head -c 30 c.nbl.part >p && mv p c.nbl.part ;;
   esac
   q c.nbl -q >/dev/null 2>&1

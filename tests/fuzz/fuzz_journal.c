@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What may stand behind a journal's header. What is taken up of it is taken up again the same way. */
+#include "journal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+enum { QUESTIONS = 4 };
+
+static size_t count(const nb_answer *a, const bool *done) {
+  size_t n = 0;
+  for (size_t i = 0; i < QUESTIONS; i++) {
+    n += done[i];
+    if (!isfinite(a[i].logprob[0])) abort();
+  }
+  return n;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+  char path[] = "/tmp/nibble-fuzz-journal.XXXXXX";
+  nb_err err;
+  int fd = mkstemp(path);
+  if (fd < 0) return 0;
+  for (int pass = 0; pass < 3; pass++) { /* the first makes the header */
+    nb_answer answer[QUESTIONS] = {0};
+    bool done[QUESTIONS] = {false};
+    size_t resumed;
+    nb_journal *j;
+    if (nb_journal_open(path, "fuzz", QUESTIONS, answer, done, &resumed, &j, &err) != NB_OK) break;
+    if (resumed != count(answer, done)) abort();
+    if (pass == 1)
+      for (size_t i = 0; i < QUESTIONS; i++)
+        if (!done[i] && nb_journal_add(j, i, &answer[i], &err) != NB_OK) abort();
+    if (pass == 2 && resumed != QUESTIONS) abort();
+    nb_journal_close(j);
+    if (pass == 0 && (lseek(fd, 0, SEEK_END) < 0 || write(fd, data, n) != (ssize_t)n)) break;
+  }
+  close(fd);
+  unlink(path);
+  return 0;
+}
