@@ -122,7 +122,7 @@ static nb_status bench_dense(bench_data *d, nb_dtype dtype, nb_kernel_timing *ou
 }
 
 static nb_status bench_attention(bench_data *d, nb_kv_type type, nb_kernel_timing *out, size_t *n, nb_err *err) {
-  static const char *const names[] = {"f32", "f16", "q8"};
+  static const char *const names[] = {"f32", "f16", "q16", "q8"};
   size_t block = nb_kv_block_bytes(type, HEAD_DIM), blocks = KEYS / NB_KV_BLOCK;
   uint8_t *kv;
   NB_TRY(nb_new(&kv, blocks, block, "the benchmark", err));
@@ -151,7 +151,7 @@ nb_status nb_bench_kernels(const nb_kernels *k, size_t N, size_t K, const nb_pro
     st = bench_format(&d, formats[i], out, n, err);
   if (st == NB_OK) st = bench_dense(&d, NB_BF16, out, n, err);
   if (st == NB_OK) st = bench_dense(&d, NB_F32, out, n, err);
-  for (int t = NB_KV_F32; st == NB_OK && t <= NB_KV_Q8; t++) st = bench_attention(&d, (nb_kv_type)t, out, n, err);
+  for (int t = NB_KV_F32; st == NB_OK && t < NB_KV_TYPES; t++) st = bench_attention(&d, (nb_kv_type)t, out, n, err);
   free_data(&d);
   return st;
 }

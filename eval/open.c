@@ -27,7 +27,7 @@ static nb_status open_nbl(const char *path, unsigned flags, int threads, nb_open
   NB_TRY(nb_nbl_open(path, flags & NB_OPEN_VERIFY, threads, &o->files->nbl, err));
   const nb_nbl *f = o->files->nbl;
   o->coded = true;
-  o->kv = NB_KV_F16;
+  o->kv = NB_KV_Q16;
   o->model.config = *nb_nbl_config(f);
   o->file_bytes = nb_nbl_file_bytes(f);
   o->weight_bytes = o->file_bytes - nb_nbl_data_offset(f);
@@ -134,15 +134,15 @@ const nb_safetensors *nb_opened_checkpoint(const nb_opened *o) {
   return o->files && o->files->is_checkpoint ? &o->files->checkpoint : NULL;
 }
 
-static const char *const kv_names[] = {"f32", "f16", "q8"};
+static const char *const kv_names[NB_KV_TYPES] = {"f32", "f16", "q16", "q8"};
 
 const char *nb_kv_type_name(nb_kv_type t) { return kv_names[t]; }
 
 nb_status nb_kv_type_parse(const char *name, nb_kv_type *out, nb_err *err) {
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < NB_KV_TYPES; i++)
     if (!strcmp(name, kv_names[i])) {
       *out = (nb_kv_type)i;
       return NB_OK;
     }
-  return nb_fail(err, NB_ERR_ARG, "'%s' is not a cache type: f32, f16 or q8", name);
+  return nb_fail(err, NB_ERR_ARG, "'%s' is not a cache type: f32, f16, q16 or q8", name);
 }

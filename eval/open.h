@@ -12,7 +12,7 @@ typedef struct nb_opened {
   nb_model model;          /* borrows the mapped files */
   nb_tokenizer *tokenizer; /* NULL when opened without */
   bool coded;              /* a .nbl file: int8 activations; otherwise dense weights in float arithmetic */
-  nb_kv_type kv;           /* the cache that fits: f16 for .nbl files, f32 for checkpoints */
+  nb_kv_type kv;           /* the cache that fits: q16 for .nbl files, f32 for checkpoints */
   uint64_t weight_bytes;   /* of the tensors: what a forward pass may touch */
   uint64_t file_bytes;     /* of the .nbl file, or of all weight files */
   struct nb_opened_files *files; /* what is mapped, for nb_opened_checkpoint and nb_opened_nbl */

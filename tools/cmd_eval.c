@@ -289,7 +289,7 @@ int cmd_eval(int argc, char **argv) {
       CLI_BYTES("max-memory", 0, "BYTES", &o.max_anonymous, "end the run with 3 when its own memory is above"),
       CLI_BYTES("max-total-memory", 0, "BYTES", &o.max_total, "the same with the files' pages"),
       CLI_CHOICE("bos", 0, "auto|no", &o.bos, "begin prompts as the tokenizer's template says (auto), or with nothing"),
-      CLI_CHOICE("kv", 0, "f32|f16|q8", &o.kv, "type of the cache (f16 for .nbl files, f32 for checkpoints)"),
+      CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_INT("batch", 0, "N", 16, 8192, &o.batch, "tokens run at a time (512); results do not depend on it"),
       CLI_FLAG("alone", 0, &o.alone, "share no prompt beginnings and batch nothing (the same results, slowly)"),
       CLI_END,

@@ -139,8 +139,8 @@ int cmd_kld(int argc, char **argv) {
       CLI_INT("chunks", 0, "N", 0, 1e9, &o.chunks, "windows at most (0: all)"),
       CLI_CHOICE("bos", 0, "auto|yes|no", &o.bos,
                  "start each window with the begin token (auto: as the tokenizer says)"),
-      CLI_CHOICE("kv", 0, "f32|f16|q8", &o.kv, "the candidate's cache (f16 for .nbl files, f32 for checkpoints)"),
-      CLI_CHOICE("ref-kv", 0, "f32|f16|q8", &o.ref_kv, "the reference's cache"),
+      CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "the candidate's cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_CHOICE("ref-kv", 0, "f32|f16|q16|q8", &o.ref_kv, "the reference's cache"),
       CLI_END,
   };
   const cli_command cmd = {

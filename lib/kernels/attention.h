@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* Attention of one key/value head on the 16-lane machine: blocks of query rows (a row is a query and a head) walk
  * the cache blocks that they see, with the softmax computed online (Milakov and Gimelshein 2018; Dao et al. 2022).
- * Many rows read a float copy of each cache block; few rows (decoding) convert it as they read it. */
+ * Caches of integers meet queries and probabilities rounded to integers. Few rows (decoding) convert a block as they
+ * read it, where that is needed at all; many rows read a copy. */
 #ifndef NB_ATTENTION_H
 #define NB_ATTENTION_H
 
+#include "elementwise.h"
 #include "tile16.h"
 
-enum { ATTN_ROWS = 64 }; /* rows of a block; a multiple of every V16_ROWS up to 8 is not needed */
+enum {
+  ATTN_ROWS = 64, /* rows of a block; a multiple of every V16_ROWS up to 8 is not needed */
+  KV_VECS = NB_KV_BLOCK / 16
+};
 
 typedef struct attn_state {
-  size_t hd, ld;        /* head_dim, and rounded up to 16 */
-  float *q, *acc;       /* (ATTN_ROWS + V16_ROWS, ld) */
-  float *m, *l;         /* (ATTN_ROWS + V16_ROWS) */
-  float *keys, *values; /* (hd, 32), (32, ld): a block as floats */
+  size_t hd, ld;     /* head_dim, and rounded up to 16 */
+  float *q, *acc;    /* (ATTN_ROWS + V16_ROWS, ld) */
+  float *m, *l;      /* (ATTN_ROWS + V16_ROWS) */
+  float *q_unit;     /* (ATTN_ROWS + V16_ROWS) integer caches: what one of qi is worth, times a->scale */
+  int16_t *qi;       /* (ATTN_ROWS + V16_ROWS, ld) */
+  void *keys, *values; /* a block, converted: floats (hd, 64), (64, ld) or int16 (hd / 2, 64, 2), (32, ld, 2) */
 } attn_state;
 
 /* One cache block as a tile reads it. */
@@ -21,7 +28,7 @@ typedef struct attn_block {
   nb_kv_type type;
   const void *keys, *values;
   size_t ldv;
-  const float *scale; /* q8: of the 32 keys, then of the 32 values; else NULL */
+  const float *scale; /* integers: of the 64 keys, then of the 64 values; else NULL */
 } attn_block;
 
 /* Positions of a block, [from, to), that row r sees. */
@@ -39,45 +46,92 @@ INLINE v16 attn_mask(v16 x, size_t base, size_t from, size_t to, float fill) {
   return v_select_lt(lane, v_set((float)to), x, v_set(fill));
 }
 
-/* Rows r0 .. r0 + R of the state meet one block; row0 is the first row's number in a. */
-INLINE void attn_tile(const int R, const nb_kv_type type, const nb_attn *a, attn_state *st, const attn_block *b,
-                      size_t block, size_t row0, size_t r0, size_t n_rows) {
-  float s[V16_ROWS * NB_KV_BLOCK], change[16] = {0};
-  tile(R, 2, st->q + r0 * st->ld, st->ld, type, b->keys, NB_KV_BLOCK, st->hd, NULL, false, s, NB_KV_BLOCK);
+/* s (R, 64): the products of rows r0 .. r0 + R and the block's keys. */
+INLINE void attn_products(const int R, const nb_kv_type type, const attn_state *st, const attn_block *b, size_t r0,
+                          float *s) {
+  for (size_t j = 0; j < NB_KV_BLOCK; j += 32) {
+    if (nb_kv_integer(type))
+      tile_pairs(R, 2, st->qi + r0 * st->ld, st->ld, type, (const uint8_t *)b->keys + 2 * j * nb_kv_elem_bytes(type),
+                 NB_KV_BLOCK, st->hd / 2, NULL, NULL, s + j, NB_KV_BLOCK);
+    else
+      tile(R, 2, st->q + r0 * st->ld, st->ld, type, (const uint8_t *)b->keys + j * nb_kv_elem_bytes(type), NB_KV_BLOCK,
+           st->hd, NULL, false, s + j, NB_KV_BLOCK);
+  }
+}
+
+/* s becomes exp(scores - the row's largest so far), 0 where nothing is seen; change: what the sums so far are
+ * multiplied by. */
+INLINE void attn_softmax(const int R, const nb_attn *a, attn_state *st, const attn_block *b, size_t block, size_t row0,
+                         size_t r0, size_t n_rows, float *s, float change[16]) {
   for (int r = 0; r < R; r++) {
     float *sr = s + r * NB_KV_BLOCK, *m = st->m + r0 + (size_t)r;
     size_t from = 0, to = 0;
     if ((size_t)r < n_rows) attn_visible(a, row0 + r0 + (size_t)r, block, &from, &to);
-    v16 x[2];
-    for (size_t v = 0; v < 2; v++) {
-      x[v] = v_load(sr + 16 * v);
-      if (b->scale) x[v] = v_mul(x[v], v_load(b->scale + 16 * v));
-      x[v] = v_mul(x[v], v_set(a->scale));
+    v16 unit = v_set(b->scale ? st->q_unit[r0 + (size_t)r] : a->scale), x[KV_VECS];
+    UNROLL for (size_t v = 0; v < KV_VECS; v++) {
+      x[v] = v_mul(v_load(sr + 16 * v), b->scale ? v_mul(v_load(b->scale + 16 * v), unit) : unit);
       if (from > 0 || to < NB_KV_BLOCK) x[v] = attn_mask(x[v], 16 * v, from, to, -INFINITY);
       v_store(sr + 16 * v, x[v]);
     }
-    float top = v_hmax(v_max(x[0], x[1])), next = *m > top ? *m : top;
+    float top = v_hmax(v_max(v_max(x[0], x[1]), v_max(x[2], x[3]))), next = *m > top ? *m : top;
     change[r] = *m - next;
     *m = next;
   }
   v_store(change, v_exp(v_load(change)));
   for (int r = 0; r < R; r++) {
     float *sr = s + r * NB_KV_BLOCK, *l = st->l + r0 + (size_t)r;
-    v16 m = v_set(st->m[r0 + (size_t)r]), p[2];
-    for (size_t v = 0; v < 2; v++) {
+    v16 m = v_set(st->m[r0 + (size_t)r]), p[KV_VECS];
+    UNROLL for (size_t v = 0; v < KV_VECS; v++) {
       p[v] = v_exp(v_sub(v_load(sr + 16 * v), m));
-      v_store(sr + 16 * v, b->scale ? v_mul(p[v], v_load(b->scale + NB_KV_BLOCK + 16 * v)) : p[v]);
+      v_store(sr + 16 * v, p[v]);
     }
-    *l = fmaf(*l, change[r], v_sum(v_add(p[0], p[1])));
+    *l = fmaf(*l, change[r], v_sum(v_add(v_add(p[0], p[1]), v_add(p[2], p[3]))));
   }
+}
+
+/* p (R, 64), times the values' scales, as integers pi, and what one of those is worth. */
+INLINE void attn_round(const int R, const float *value_scale, float *p, int16_t *pi, float unit[16]) {
+  float inv[16], top[16] = {0};
+  for (int r = 0; r < R; r++) {
+    v16 most = v_set(0);
+    UNROLL for (size_t v = 0; v < KV_VECS; v++) {
+      float *at = p + (size_t)r * NB_KV_BLOCK + 16 * v;
+      v16 x = v_mul(v_load(at), v_load(value_scale + 16 * v));
+      most = v_absmax(most, x);
+      v_store(at, x);
+    }
+    top[r] = v_habsmax(most);
+  }
+  v16 most = v_load(top), none = v_set(0), least = v_set(0x1p-100f);
+  v_store(unit, v_select_lt(most, least, none, v_div(most, v_set(NB_ATTN_P_TOP))));
+  v_store(inv, v_select_lt(most, least, none, v_div(v_set(NB_ATTN_P_TOP), most)));
+  for (int r = 0; r < R; r++)
+    UNROLL for (size_t v = 0; v < KV_VECS; v++) {
+      size_t i = (size_t)r * NB_KV_BLOCK + 16 * v;
+      v_store_low16(pi + i, v_add(v_mul(v_load(p + i), v_set(inv[r])), v_set(ROUND_MAGIC)));
+    }
+}
+
+/* Rows r0 .. r0 + R of the state meet one block; row0 is the first row's number in a. */
+INLINE void attn_tile(const int R, const nb_kv_type type, const nb_attn *a, attn_state *st, const attn_block *b,
+                      size_t block, size_t row0, size_t r0, size_t n_rows) {
+  float s[V16_ROWS * NB_KV_BLOCK], change[16] = {0}, unit[16];
+  int16_t pi[V16_ROWS * NB_KV_BLOCK];
+  attn_products(R, type, st, b, r0, s);
+  attn_softmax(R, a, st, b, block, row0, r0, n_rows, s, change);
+  if (nb_kv_integer(type)) attn_round(R, b->scale + NB_KV_BLOCK, s, pi, unit);
   float *acc = st->acc + r0 * st->ld;
-  size_t elem = type == NB_KV_F32 ? 4 : type == NB_KV_F16 ? 2 : 1, d = 0;
-  for (; d + 32 <= st->ld; d += 32)
-    tile(R, 2, s, NB_KV_BLOCK, type, (const uint8_t *)b->values + d * elem, b->ldv, NB_KV_BLOCK, change, true, acc + d,
-         st->ld);
-  if (d < st->ld)
-    tile(R, 1, s, NB_KV_BLOCK, type, (const uint8_t *)b->values + d * elem, b->ldv, NB_KV_BLOCK, change, true, acc + d,
-         st->ld);
+  for (size_t d = 0; d < st->ld; d += 32) {
+    const bool two = d + 32 <= st->ld;
+    const uint8_t *values = (const uint8_t *)b->values + d * nb_kv_elem_bytes(type) * (nb_kv_integer(type) ? 2 : 1);
+    if (nb_kv_integer(type)) {
+      if (two) tile_pairs(R, 2, pi, NB_KV_BLOCK, type, values, b->ldv, NB_KV_BLOCK / 2, change, unit, acc + d, st->ld);
+      else tile_pairs(R, 1, pi, NB_KV_BLOCK, type, values, b->ldv, NB_KV_BLOCK / 2, change, unit, acc + d, st->ld);
+    } else {
+      if (two) tile(R, 2, s, NB_KV_BLOCK, type, values, b->ldv, NB_KV_BLOCK, change, true, acc + d, st->ld);
+      else tile(R, 1, s, NB_KV_BLOCK, type, values, b->ldv, NB_KV_BLOCK, change, true, acc + d, st->ld);
+    }
+  }
 }
 
 /* The smallest tile that holds the rows left. */
@@ -89,51 +143,77 @@ INLINE size_t attn_tile_any(const nb_kv_type type, const nb_attn *a, attn_state 
   return nb_min(n_rows, V16_ROWS);
 }
 
-/* Finds the block's parts; with `copy`, as floats in the state's buffers. */
-INLINE attn_block attn_read(const nb_attn *a, attn_state *st, size_t block, bool copy) {
-  size_t bytes = nb_kv_block_bytes(a->type, st->hd), half = NB_KV_BLOCK * st->hd;
-  size_t elem = a->type == NB_KV_F32 ? 4 : a->type == NB_KV_F16 ? 2 : 1;
-  const uint8_t *p = block < a->n_shared ? a->shared + block * bytes : a->own + (block - a->n_shared) * bytes;
-  attn_block b = {a->type, p, p + half * elem, st->hd, NULL};
-  if (a->type == NB_KV_Q8) b.scale = (const float *)(const void *)(p + 2 * half);
-  if (!copy) return b;
-  for (size_t i = 0; i < half; i += 16) v_store(st->keys + i, v_load_kv(a->type, p, i));
+/* A block of floats, as float in the state's buffers, the values' rows padded to ld. */
+INLINE void attn_copy_floats(const attn_state *st, attn_block *b) {
+  const size_t elem = nb_kv_elem_bytes(b->type);
+  float *keys = st->keys, *values = st->values;
+  for (size_t i = 0; i < NB_KV_BLOCK * st->hd; i += 16) v_store(keys + i, v_load_kv(b->type, b->keys, i));
   for (size_t j = 0; j < NB_KV_BLOCK; j++)
     for (size_t d = 0; d < st->ld; d += 16) {
       size_t n = nb_min(st->hd - d, 16);
       if (n == 16) {
-        v_store(st->values + j * st->ld + d, v_load_kv(a->type, b.values, j * st->hd + d));
+        v_store(values + j * st->ld + d, v_load_kv(b->type, b->values, j * st->hd + d));
         continue;
       }
       uint8_t part[64] = {0};
-      memcpy(part, (const uint8_t *)b.values + (j * st->hd + d) * elem, n * elem);
-      v_store(st->values + j * st->ld + d, v_load_kv(a->type, part, 0));
+      memcpy(part, (const uint8_t *)b->values + (j * st->hd + d) * elem, n * elem);
+      v_store(values + j * st->ld + d, v_load_kv(b->type, part, 0));
     }
-  b.type = NB_KV_F32, b.keys = st->keys, b.values = st->values, b.ldv = st->ld;
+  b->type = NB_KV_F32, b->keys = keys, b->values = values, b->ldv = st->ld;
+}
+
+/* A block of 8-bit integers, as 16-bit ones in the state's buffers. */
+INLINE void attn_copy_bytes(const attn_state *st, attn_block *b) {
+  const int8_t *k = b->keys, *v = b->values;
+  int16_t *keys = st->keys, *values = st->values;
+  for (size_t i = 0; i < NB_KV_BLOCK * st->hd; i++) keys[i] = k[i];
+  for (size_t i = 0; i < NB_KV_BLOCK * st->ld; i++) values[i] = v[i];
+  b->type = NB_KV_Q16, b->keys = keys, b->values = values;
+}
+
+/* Finds the block's parts; with `many` rows, in the form that is read fastest. */
+INLINE attn_block attn_read(const nb_attn *a, const attn_state *st, size_t block, bool many) {
+  size_t bytes = nb_kv_block_bytes(a->type, st->hd);
+  const uint8_t *p = block < a->n_shared ? a->shared + block * bytes : a->own + (block - a->n_shared) * bytes;
+  attn_block b = {a->type, p, p + nb_kv_values_at(a->type, st->hd), nb_kv_ldv(a->type, st->hd), NULL};
+  if (nb_kv_integer(a->type)) {
+    b.scale = (const float *)(const void *)(p + nb_kv_scales_at(a->type, st->hd));
+    if (many && a->type == NB_KV_Q8) attn_copy_bytes(st, &b);
+  } else if (many || st->hd % 16 != 0) attn_copy_floats(st, &b);
   return b;
 }
 
-static void attn_rows(const nb_attn *a, attn_state *st, size_t row0, size_t n_rows) {
+/* The rows row0 .. row0 + n_rows of a, and some rows of zeros after them, as they are before the first block. */
+INLINE void attn_begin(const nb_attn *a, attn_state *st, size_t row0, size_t n_rows) {
+  memset(st->acc, 0, (n_rows + V16_ROWS - 1) * st->ld * sizeof *st->acc);
   for (size_t r = 0; r < n_rows + V16_ROWS - 1; r++) {
-    float *q = st->q + r * st->ld, *acc = st->acc + r * st->ld;
-    memset(q, 0, st->ld * sizeof *q);
-    memset(acc, 0, st->ld * sizeof *acc);
-    size_t t = (row0 + r) / a->group, g = (row0 + r) % a->group;
-    if (r < n_rows) memcpy(q, a->q + t * a->ldq + g * st->hd, st->hd * sizeof *q);
-    st->m[r] = -1e30f, st->l[r] = 0;
+    const float *q = a->q + (row0 + r) / a->group * a->ldq + (row0 + r) % a->group * st->hd;
+    st->m[r] = -1e30f, st->l[r] = st->q_unit[r] = 0;
+    memset(st->q + r * st->ld, 0, st->ld * sizeof *st->q);
+    memset(st->qi + r * st->ld, 0, st->ld * sizeof *st->qi);
+    if (r >= n_rows) continue;
+    if (nb_kv_integer(a->type))
+      st->q_unit[r] = a->scale * quantize_run(q, st->hd, st->ld / 16, nb_kv_top(st->hd), 2, st->qi + r * st->ld);
+    else memcpy(st->q + r * st->ld, q, st->hd * sizeof *q);
   }
+}
+
+static void attn_rows(const nb_attn *a, attn_state *st, size_t row0, size_t n_rows) {
+  attn_begin(a, st, row0, n_rows);
   size_t from, to, last = (a->pos0 + (row0 + n_rows - 1) / a->group) / NB_KV_BLOCK;
   size_t p0 = a->pos0 + row0 / a->group;
-  bool copy = n_rows > V16_ROWS || st->hd % 16 != 0;
   for (size_t block = a->window && p0 >= a->window ? (p0 + 1 - a->window) / NB_KV_BLOCK : 0; block <= last; block++) {
-    attn_block b = attn_read(a, st, block, copy);
+    attn_block b = attn_read(a, st, block, n_rows > V16_ROWS);
     for (size_t r = 0, n; r < n_rows; r += n) {
       n = nb_min(n_rows - r, V16_ROWS);
       attn_visible(a, row0 + r + n - 1, block, &from, &to);
       if (to == 0) continue; /* later than every row of the tile */
-      if (b.type == NB_KV_F32) n = attn_tile_any(NB_KV_F32, a, st, &b, block, row0, r, n_rows - r);
-      else if (b.type == NB_KV_F16) n = attn_tile_any(NB_KV_F16, a, st, &b, block, row0, r, n_rows - r);
-      else n = attn_tile_any(NB_KV_Q8, a, st, &b, block, row0, r, n_rows - r);
+      switch (b.type) {
+      case NB_KV_F32: n = attn_tile_any(NB_KV_F32, a, st, &b, block, row0, r, n_rows - r); break;
+      case NB_KV_F16: n = attn_tile_any(NB_KV_F16, a, st, &b, block, row0, r, n_rows - r); break;
+      case NB_KV_Q16: n = attn_tile_any(NB_KV_Q16, a, st, &b, block, row0, r, n_rows - r); break;
+      default: n = attn_tile_any(NB_KV_Q8, a, st, &b, block, row0, r, n_rows - r); break;
+      }
     }
   }
   for (size_t r = 0; r < n_rows; r++) {
@@ -147,12 +227,14 @@ static void attn_rows(const nb_attn *a, attn_state *st, size_t row0, size_t n_ro
 static void attention(const nb_attn *a, void *scratch) {
   attn_state st = {.hd = a->head_dim, .ld = nb_round_up(a->head_dim, 16)};
   size_t n = ATTN_ROWS + V16_ROWS;
-  st.q = scratch;
+  float *values = (float *)scratch + NB_KV_BLOCK * st.ld;
+  st.keys = scratch, st.values = values;
+  st.q = values + NB_KV_BLOCK * st.ld;
   st.acc = st.q + n * st.ld;
-  st.keys = st.acc + n * st.ld;
-  st.values = st.keys + NB_KV_BLOCK * st.ld;
-  st.m = st.values + NB_KV_BLOCK * st.ld;
+  st.m = st.acc + n * st.ld;
   st.l = st.m + n;
+  st.q_unit = st.l + n;
+  st.qi = (int16_t *)(void *)(st.q_unit + n);
   size_t rows = a->n_q * a->group;
   for (size_t r = 0; r < rows; r += ATTN_ROWS) attn_rows(a, &st, r, nb_min(rows - r, ATTN_ROWS));
 }

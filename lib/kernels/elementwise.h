@@ -8,19 +8,22 @@
 /* How many lanes of the vector at i there are. */
 INLINE size_t lanes(size_t n, size_t i) { return n - i < 16 ? n - i : 16; }
 
-/* Quantises n <= 16 * n_vec values to q (all 16 * n_vec written) and returns their scale. */
-INLINE float quantize_run(const float *x, size_t n, size_t n_vec, int8_t *q) {
+/* Quantises n <= 16 * n_vec values to integers of -top to top (int8_t or int16_t by `bytes`, all 16 * n_vec written)
+ * and returns what one is worth. */
+INLINE float quantize_run(const float *x, size_t n, size_t n_vec, float top, const size_t bytes, void *q) {
   v16 m = v_set(0);
   for (size_t i = 0; i < n; i += 16) m = v_absmax(m, v_load_n(x + i, lanes(n, i)));
-  float amax = v_habsmax(m), scale = amax / 127.0f;
+  float amax = v_habsmax(m), scale = amax / top;
   if (!(amax >= 0x1p-100f && amax < INFINITY)) { /* too small to invert, infinite or NaN */
-    memset(q, 0, 16 * n_vec);
+    memset(q, 0, 16 * n_vec * bytes);
     return amax < 1 ? 0 : scale;
   }
-  v16 inv = v_set(127.0f / amax);
+  v16 inv = v_set(top / amax);
   for (size_t i = 0; i < n_vec; i++) {
     v16 v = 16 * i < n ? v_load_n(x + 16 * i, lanes(n, 16 * i)) : v_set(0);
-    v_store_low8(q + 16 * i, v_add(v_mul(v, inv), v_set(ROUND_MAGIC)));
+    v = v_add(v_mul(v, inv), v_set(ROUND_MAGIC));
+    if (bytes == 1) v_store_low8((int8_t *)q + 16 * i, v);
+    else v_store_low16((int16_t *)q + 16 * i, v);
   }
   return scale;
 }
@@ -28,7 +31,7 @@ INLINE float quantize_run(const float *x, size_t n, size_t n_vec, int8_t *q) {
 static void quantize_q8(const float *x, size_t K, size_t Kp, int8_t *q, float *scale, int32_t *sum) {
   for (size_t k = 0; k < Kp; k += NB_QA_GROUP) {
     size_t n = k < K ? nb_min(K - k, NB_QA_GROUP) : 0;
-    scale[k / NB_QA_GROUP] = quantize_run(x + (n ? k : 0), n, NB_QA_GROUP / 16, q + k);
+    scale[k / NB_QA_GROUP] = quantize_run(x + (n ? k : 0), n, NB_QA_GROUP / 16, 127, 1, q + k);
     for (size_t b = k; b < k + NB_QA_GROUP; b += NB_BLOCK) {
       int32_t s = 0;
       for (size_t i = 0; i < NB_BLOCK; i++) s += q[b + i];
@@ -88,28 +91,41 @@ static double logsumexp(const float *x, size_t n) {
   return log((double)v_sum(s)) + (double)max;
 }
 
-/* One vector of a cache block: element d at p[d * step]. */
-INLINE void kv_put(void *p, nb_kv_type type, size_t head_dim, size_t step, const float *x, float *scale) {
-  if (type == NB_KV_F32) {
-    for (size_t d = 0; d < head_dim; d++) ((float *)p)[d * step] = x[d];
-  } else if (type == NB_KV_F16) {
-    for (size_t d = 0; d < head_dim; d += 16) {
-      uint16_t h[16];
-      v_store_f16(h, v_load_n(x + d, lanes(head_dim, d)));
-      for (size_t i = 0; i < lanes(head_dim, d); i++) ((uint16_t *)p)[(d + i) * step] = h[i];
-    }
-  } else {
-    int8_t q[512];
-    *scale = quantize_run(x, head_dim, (head_dim + 15) / 16, q);
-    for (size_t d = 0; d < head_dim; d++) ((int8_t *)p)[d * step] = q[d];
-  }
+INLINE void kv_put(const size_t bytes, void *to, size_t i, const void *q, size_t d) {
+  if (bytes == 1) ((int8_t *)to)[i] = ((const int8_t *)q)[d];
+  else ((int16_t *)to)[i] = ((const int16_t *)q)[d];
+}
+
+/* One key and value among the integers of a block. */
+INLINE void kv_store_integers(const size_t bytes, float top, size_t head_dim, size_t ldv, size_t slot, const float *k,
+                              const float *v, void *keys, void *values, float *scales) {
+  int16_t q[512];
+  size_t n_vec = (head_dim + 15) / 16;
+  scales[slot] = quantize_run(k, head_dim, n_vec, top, bytes, q);
+  for (size_t d = 0; d < head_dim; d++) kv_put(bytes, keys, (d / 2 * NB_KV_BLOCK + slot) * 2 + d % 2, q, d);
+  scales[NB_KV_BLOCK + slot] = quantize_run(v, head_dim, n_vec, top, bytes, q);
+  for (size_t d = 0; d < head_dim; d++) kv_put(bytes, values, (slot / 2 * ldv + d) * 2 + slot % 2, q, d);
 }
 
 static void kv_store(uint8_t *block, nb_kv_type type, size_t head_dim, size_t slot, const float *k, const float *v) {
-  size_t elem = type == NB_KV_F32 ? 4 : type == NB_KV_F16 ? 2 : 1, half = NB_KV_BLOCK * head_dim * elem;
-  float *scales = (float *)(void *)(block + 2 * half);
-  kv_put(block + slot * elem, type, head_dim, NB_KV_BLOCK, k, scales + slot);
-  kv_put(block + half + slot * head_dim * elem, type, head_dim, 1, v, scales + NB_KV_BLOCK + slot);
+  const size_t ldv = nb_kv_ldv(type, head_dim);
+  void *keys = block, *values = block + nb_kv_values_at(type, head_dim);
+  float *scales = (float *)(void *)(block + nb_kv_scales_at(type, head_dim));
+  if (type == NB_KV_Q16)
+    kv_store_integers(2, nb_kv_top(head_dim), head_dim, ldv, slot, k, v, keys, values, scales);
+  else if (type == NB_KV_Q8) kv_store_integers(1, 127, head_dim, ldv, slot, k, v, keys, values, scales);
+  else if (type == NB_KV_F32) {
+    for (size_t d = 0; d < head_dim; d++) ((float *)keys)[d * NB_KV_BLOCK + slot] = k[d];
+    memcpy((float *)values + slot * head_dim, v, head_dim * sizeof *v);
+  } else {
+    for (size_t d = 0; d < head_dim; d += 16) {
+      uint16_t h[16];
+      v_store_f16(h, v_load_n(k + d, lanes(head_dim, d)));
+      for (size_t i = 0; i < lanes(head_dim, d); i++) ((uint16_t *)keys)[(d + i) * NB_KV_BLOCK + slot] = h[i];
+      v_store_f16(h, v_load_n(v + d, lanes(head_dim, d)));
+      memcpy((uint16_t *)values + slot * head_dim + d, h, lanes(head_dim, d) * sizeof *h);
+    }
+  }
 }
 
 #endif

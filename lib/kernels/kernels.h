@@ -27,18 +27,37 @@ typedef struct nb_q8 {
   int32_t *sum;    /* (T, Kp / 32): sums of q over each block of 32 */
 } nb_q8;
 
-enum { NB_KV_BLOCK = 32 }; /* positions of a cache block */
+enum { NB_KV_BLOCK = 64 }; /* positions of a cache block */
 
-typedef enum nb_kv_type { NB_KV_F32 = 0, NB_KV_F16 = 1, NB_KV_Q8 = 2 } nb_kv_type;
+typedef enum nb_kv_type { NB_KV_F32, NB_KV_F16, NB_KV_Q16, NB_KV_Q8, NB_KV_TYPES } nb_kv_type;
 
-/* The keys and values of 32 positions of one key/value head of one layer, as stored:
- *     f32, f16:  K (head_dim, 32), V (32, head_dim)
- *     q8:        the same as int8, then float k_scale[32], float v_scale[32], one a position
- * Blocks of a head follow one another; each takes nb_kv_block_bytes. */
-static inline size_t nb_kv_block_bytes(nb_kv_type t, size_t head_dim) {
-  size_t elem = t == NB_KV_F32 ? 4 : t == NB_KV_F16 ? 2 : 1;
-  return 2 * NB_KV_BLOCK * head_dim * elem + (t == NB_KV_Q8 ? 2 * NB_KV_BLOCK * sizeof(float) : 0);
+static inline bool nb_kv_integer(nb_kv_type t) { return t >= NB_KV_Q16; }
+static inline size_t nb_kv_elem_bytes(nb_kv_type t) { return t == NB_KV_F32 ? 4 : t == NB_KV_Q8 ? 1 : 2; }
+
+/* The keys and values of NB_KV_BLOCK positions of one key/value head of one layer, as stored. Floats:
+ *     K (head_dim, 64), V (64, head_dim)
+ * Integers of 16 or 8 bits, two at a time as their dot products take them, then what a unit is worth:
+ *     K (head_dim / 2, 64, 2), V (32, ldv, 2), float k_scale[64], float v_scale[64], one a position
+ * with pairs of channels in K, pairs of positions in V, and ldv = head_dim rounded up to 16 (the rest is 0). */
+static inline size_t nb_kv_values_at(nb_kv_type t, size_t head_dim) {
+  return NB_KV_BLOCK * head_dim * nb_kv_elem_bytes(t);
 }
+static inline size_t nb_kv_ldv(nb_kv_type t, size_t head_dim) {
+  return nb_kv_integer(t) ? (head_dim + 15) / 16 * 16 : head_dim;
+}
+static inline size_t nb_kv_scales_at(nb_kv_type t, size_t head_dim) {
+  return nb_kv_values_at(t, head_dim) + NB_KV_BLOCK * nb_kv_ldv(t, head_dim) * nb_kv_elem_bytes(t);
+}
+/* Bytes of a block; the blocks of a head follow one another. */
+static inline size_t nb_kv_block_bytes(nb_kv_type t, size_t head_dim) {
+  return nb_kv_scales_at(t, head_dim) + (nb_kv_integer(t) ? 2 * NB_KV_BLOCK * sizeof(float) : 0);
+}
+
+/* The largest integer of a q16 cache, and of a query that meets an integer cache: head_dim products of two of them
+ * fit 31 bits (128 * 4095^2 and 512 * 2047^2 are below 2^31). And that of a probability: NB_KV_BLOCK products of one
+ * with an element of the cache fit as well. */
+static inline float nb_kv_top(size_t head_dim) { return head_dim <= 128 ? 4095 : 2047; }
+#define NB_ATTN_P_TOP 8191.0f
 
 /* Attention of one key/value head: n_q consecutive query positions, `group` query heads each.
  * Query at position p sees the keys at positions max(0, p - window + 1) .. p (window 0: all up to p). */
@@ -99,15 +118,22 @@ typedef struct nb_kernels {
   /* x += y */
   void (*add)(float *x, const float *y, size_t n);
 
-  /* Stores one position's key and value (head_dim floats each) in slot pos % 32 of its block.
-   * f16: rounded to nearest even. q8: as quantize_q8, one scale a position. */
+  /* Stores one position's key and value (head_dim floats each) in slot pos % 64 of its block.
+   * f16: rounded to nearest even. q16, q8: as quantize_q8, one scale a position, amax / nb_kv_top or amax / 127. */
   void (*kv_store)(uint8_t *block, nb_kv_type type, size_t head_dim, size_t slot, const float *k, const float *v);
 
   /* For each query and head, over the cache blocks that hold a visible key, ascending, m = -1e30, l = 0, acc = 0:
-   *     s[j]  = (sum over d ascending of fma(q[d], k[d][j])) [* k_scale[j]] * scale   for the block's 32 positions
+   *     s[j]  = the score of the block's position j, below
    *     m'    = max(m, visible s[j]);  c = exp(m - m');  p[j] = visible ? exp(s[j] - m') : 0
-   *     l     = fma(l, c, sum of p: 16 partials p[i] + p[i + 16], then the tree)
-   *     acc[d] = acc[d] * c; then for j ascending fma(p[j] [* v_scale[j]], v[j][d], acc[d]);   m = m'
+   *     l     = fma(l, c, sum of p: 16 partials (p[i] + p[i + 16]) + (p[i + 32] + p[i + 48]), then the tree)
+   *     acc[d] = acc[d] * c, and the block's values, below;   m = m'
+   * Float caches: s[j] = (sum over d ascending of fma(q[d], k[d][j])) * scale; for j ascending
+   *     acc[d] = fma(p[j], v[j][d], acc[d]).
+   * Integer caches, where only the rounding of q and of p is new and all sums are exact: q becomes integers qi as
+   * quantize_q8 does it, one scale qs = amax / nb_kv_top for all of q, and
+   *     s[j]   = (float)(sum over d of qi[d] * k[d][j]) * (k_scale[j] * (qs * scale))
+   *     r[j]   = p[j] * v_scale[j];  t = max r[j];  pi[j] = round(r[j] * (8191 / t));  (t < 2^-100: all 0)
+   *     acc[d] = fma((float)(sum over j of pi[j] * v[j][d]), t / 8191, acc[d]).
    * out[d] = acc[d] / l + 0. A block without a visible key may be run or skipped (the + 0 hides -0, the only
    * trace of it). Every slot of a visible block is read: slots not stored yet must hold finite numbers (0). scratch:
    * nb_attn_scratch_bytes. */

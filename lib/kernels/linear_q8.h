@@ -31,8 +31,9 @@
 
 enum {
   Q8_FEW = 4,      /* up to this many tokens: weights stay in registers */
-  Q8_K = 256,      /* inputs of a block of the many-token path: its unpacked weights fit the L1 cache */
+  Q8_K = 512,      /* inputs of a block of the many-token path: its unpacked weights fit the L1 cache */
   Q8_T = 264,      /* tokens of a block: their activations should stay in the L2 cache */
+  Q8_CLAIM = 12,   /* tokens ahead of which the many-token path claims the lines of its outputs */
   Q8_AHEAD = 4096, /* bytes that the few-token path prefetches ahead */
   Q8_ROWS = Q8_TILES * NB_TILE
 };
@@ -67,12 +68,12 @@ INLINE q8_tables q8_load_tables(q8_fmt f, const nb_qmat *w) {
 INLINE void q8_unpack(q8_fmt f, q8_tables tables, const uint8_t *p, b64 out[8]) {
   int low = 0;
   if (f.bits == 8)
-    for (int i = 0; i < 8; i++) {
+    UNROLL for (int i = 0; i < 8; i++) {
       out[i] = b_load(p + 64 * i);
       if (!Q8_FULL_U8) out[i] = b_flip_top(out[i]);
     }
   if (f.bits & 4) {
-    for (int j = 0; j < 4; j++) {
+    UNROLL for (int j = 0; j < 4; j++) {
       b64 line = b_load(p + 64 * j);
       out[2 * j] = b_part(line, 0, 15);
       out[2 * j + 1] = b_part(line, 4, 15);
@@ -80,22 +81,22 @@ INLINE void q8_unpack(q8_fmt f, q8_tables tables, const uint8_t *p, b64 out[8]) 
     p += 4 * 64, low = 4;
   }
   if (f.bits & 2) {
-    for (int j = 0; j < 2; j++) {
+    UNROLL for (int j = 0; j < 2; j++) {
       b64 line = b_load(p + 64 * j);
-      for (int m = 0; m < 4; m++)
+      UNROLL for (int m = 0; m < 4; m++)
         out[4 * j + m] = low ? b_part_or(line, 2 * m - low, 3 << low, out[4 * j + m]) : b_part(line, 2 * m, 3);
     }
     p += 2 * 64, low += 2;
   }
   if (f.bits & 1) {
     b64 line = b_load(p);
-    for (int m = 0; m < 8; m++) {
+    UNROLL for (int m = 0; m < 8; m++) {
       if (f.table && f.bits == 5) out[m] = b_lookup2(tables.low, tables.high, out[m], line, m);
       else out[m] = b_part_or(line, m - low, 1 << low, out[m]);
     }
   }
   if (f.table && f.bits <= 4)
-    for (int i = 0; i < 8; i++) out[i] = b_lookup(tables.low, out[i]);
+    UNROLL for (int i = 0; i < 8; i++) out[i] = b_lookup(tables.low, out[i]);
 }
 
 /* The sums of q over `blocks` blocks of 32, starting at block b of token t. */
@@ -206,6 +207,19 @@ INLINE void q8_fetch(const uint8_t *codes, size_t stride, size_t tile_lines, siz
   for (size_t i = from; i < to; i++) __builtin_prefetch(codes + i / tile_lines * stride + i % tile_lines * 64);
 }
 
+/* The outputs of tokens [t, t + n) of the block, whose sums are complete. */
+INLINE void q8_finish_rows(const nb_qmat *w, size_t tile_no, size_t n_tiles, const q8_scratch *s, size_t t, size_t n,
+                           float *y, size_t ldy) {
+  for (size_t end = t + n; t < end; t++)
+    for (size_t v = 0; v < n_tiles; v++) q8_finish(w, tile_no + v, v_load(s->acc[t][v]), y + t * ldy);
+}
+
+/* Claims the lines that Q8_TOKENS tokens from t will be written to: rows of y lie far apart. */
+INLINE void q8_claim(const float *y, size_t ldy, size_t t, size_t end, size_t n_tiles) {
+  for (size_t i = t; i < nb_min(t + Q8_TOKENS, end); i++)
+    for (size_t v = 0; v < n_tiles; v++) __builtin_prefetch(y + i * ldy + v * NB_TILE, 1);
+}
+
 /* Q8_TILES tiles (or the last n_tiles: the others' sums are not used) and a block of tokens. While one block of
  * inputs is used, the codes of the next are fetched. */
 INLINE void q8_many(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, const nb_q8 *x, size_t t0, size_t n_t,
@@ -226,12 +240,15 @@ INLINE void q8_many(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, 
     const size_t lines = next < w->n_tiles * w->n_blocks ? Q8_TILES * tile_lines : 0;
     for (; t + Q8_TOKENS <= n_t; t += Q8_TOKENS) {
       q8_fetch(w->codes + next * block, w->n_blocks * block, tile_lines, lines * t / n_t, lines * (t + Q8_TOKENS) / n_t);
+      if (k + n_k == K) q8_claim(y + tile_no * NB_TILE, ldy, t0 + t + Q8_CLAIM, t0 + n_t, n_tiles);
       full(s, x, t0 + t, k, n_steps, q8_zero(f), s->acc + t);
+      if (k + n_k == K) q8_finish_rows(w, tile_no, n_tiles, s, t, Q8_TOKENS, y + t0 * ldy, ldy);
     }
-    for (; t < n_t; t++) one(s, x, t0 + t, k, n_steps, q8_zero(f), s->acc + t);
+    for (; t < n_t; t++) {
+      one(s, x, t0 + t, k, n_steps, q8_zero(f), s->acc + t);
+      if (k + n_k == K) q8_finish_rows(w, tile_no, n_tiles, s, t, 1, y + t0 * ldy, ldy);
+    }
   }
-  for (size_t t = 0; t < n_t; t++)
-    for (size_t v = 0; v < n_tiles; v++) q8_finish(w, tile_no + v, v_load(s->acc[t][v]), y + (t0 + t) * ldy);
 }
 
 INLINE void q8_few_any(q8_fmt f, const int T, const nb_qmat *w, size_t i, const nb_q8 *x, float *y, size_t ldy) {

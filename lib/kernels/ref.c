@@ -70,5 +70,6 @@ size_t nb_linear_scratch_bytes(size_t K) {
 
 size_t nb_attn_scratch_bytes(size_t head_dim) {
   size_t rows = ATTN_ROWS + NB_V16_MAX_ROWS;
-  return (2 * (rows + NB_KV_BLOCK) * nb_round_up(head_dim, 16) + 2 * rows) * sizeof(float);
+  return (2 * (rows + NB_KV_BLOCK) * nb_round_up(head_dim, 16) + 3 * rows) * sizeof(float) +
+         rows * nb_round_up(head_dim, 16) * sizeof(int16_t);
 }

@@ -112,6 +112,45 @@ static inline void v_store_low8(void *p, v16 a) {
   _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(u));
 }
 
+static inline void v_store_low16(int16_t *p, v16 a) {
+  const __m256i low = _mm256_set1_epi32(0xffff);
+  __m256i u = _mm256_packus_epi32(_mm256_and_si256(_mm256_castps_si256(a.a), low),
+                                  _mm256_and_si256(_mm256_castps_si256(a.b), low));
+  _mm256_storeu_si256((__m256i *)(void *)p, _mm256_permute4x64_epi64(u, 0xd8));
+}
+
+typedef struct p16 {
+  __m256i a, b; /* lanes 0..7, 8..15 */
+} p16;
+typedef __m256i x16;
+typedef p16 s16;
+
+static inline p16 p_load(const int16_t *p) {
+  p16 r = {_mm256_loadu_si256((const __m256i *)(const void *)p),
+           _mm256_loadu_si256((const __m256i *)(const void *)(p + 16))};
+  return r;
+}
+static inline p16 p_load_i8(const int8_t *p) {
+  const __m128i *q = (const __m128i *)(const void *)p;
+  p16 r = {_mm256_cvtepi8_epi16(_mm_loadu_si128(q)), _mm256_cvtepi8_epi16(_mm_loadu_si128(q + 1))};
+  return r;
+}
+static inline x16 x_load(const int16_t *p) {
+  int32_t x;
+  memcpy(&x, p, sizeof x);
+  return _mm256_set1_epi32(x);
+}
+static inline s16 s_zero(void) {
+  s16 r = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+  return r;
+}
+static inline s16 s_dot(s16 sum, p16 a, x16 x) {
+  sum.a = _mm256_add_epi32(sum.a, _mm256_madd_epi16(a.a, x));
+  sum.b = _mm256_add_epi32(sum.b, _mm256_madd_epi16(a.b, x));
+  return sum;
+}
+static inline v16 s_float(s16 sum) { return v_pair(_mm256_cvtepi32_ps(sum.a), _mm256_cvtepi32_ps(sum.b)); }
+
 /* The 8 x 8 transpose of x[0], x[step], ... */
 static inline void v_transpose8(__m256 *x) {
   __m256 t[8], u[8];

@@ -75,6 +75,33 @@ static inline void v_store_low8(void *p, v16 a) {
   _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_castps_si512(a)));
 }
 
+static inline void v_store_low16(int16_t *p, v16 a) {
+  _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(_mm512_castps_si512(a)));
+}
+
+typedef __v16si p16;
+typedef __v16si x16;
+typedef __v16si s16;
+
+static inline p16 p_load(const int16_t *p) {
+  p16 r = (p16)_mm512_loadu_si512(p);
+  __asm__("" : "+v"(r)); /* as v_hold */
+  return r;
+}
+static inline p16 p_load_i8(const int8_t *p) {
+  return (p16)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+static inline x16 x_load(const int16_t *p) {
+  int32_t x;
+  memcpy(&x, p, sizeof x);
+  return (x16)_mm512_set1_epi32(x);
+}
+static inline s16 s_zero(void) { return (s16)_mm512_setzero_si512(); }
+static inline s16 s_dot(s16 sum, p16 a, x16 x) {
+  return (s16)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)x);
+}
+static inline v16 s_float(s16 sum) { return _mm512_cvtepi32_ps((__m512i)sum); }
+
 static inline void v_transpose(v16 r[16]) {
   v16 t[16];
   for (int i = 0; i < 16; i += 2) {

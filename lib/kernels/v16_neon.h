@@ -135,6 +135,53 @@ static inline void v_store_low8(void *p, v16 x) {
   vst1q_u8(p, vcombine_u8(vmovn_u16(v_low16(x.a, x.b)), vmovn_u16(v_low16(x.c, x.d))));
 }
 
+static inline void v_store_low16(int16_t *p, v16 x) {
+  vst1q_s16(p, vreinterpretq_s16_u16(v_low16(x.a, x.b)));
+  vst1q_s16(p + 8, vreinterpretq_s16_u16(v_low16(x.c, x.d)));
+}
+
+typedef struct p16 {
+  int16x8x2_t a, b; /* val[0], val[1]: the first and second of lanes 0..7, 8..15 */
+} p16;
+typedef int16x4_t x16; /* the first, the second, and again */
+typedef struct s16 {
+  int32x4_t a, b, c, d;
+} s16;
+
+static inline p16 p_load(const int16_t *p) {
+  p16 r = {vld2q_s16(p), vld2q_s16(p + 16)};
+  return r;
+}
+static inline p16 p_load_i8(const int8_t *p) {
+  int8x16x2_t q = vld2q_s8(p);
+  p16 r;
+  for (int i = 0; i < 2; i++) {
+    r.a.val[i] = vmovl_s8(vget_low_s8(q.val[i]));
+    r.b.val[i] = vmovl_s8(vget_high_s8(q.val[i]));
+  }
+  return r;
+}
+static inline x16 x_load(const int16_t *p) {
+  int32_t x;
+  memcpy(&x, p, sizeof x);
+  return vreinterpret_s16_s32(vdup_n_s32(x));
+}
+static inline s16 s_zero(void) {
+  int32x4_t z = vdupq_n_s32(0);
+  s16 r = {z, z, z, z};
+  return r;
+}
+static inline s16 s_dot(s16 s, p16 p, x16 x) {
+  s.a = vmlal_lane_s16(vmlal_lane_s16(s.a, vget_low_s16(p.a.val[0]), x, 0), vget_low_s16(p.a.val[1]), x, 1);
+  s.b = vmlal_high_lane_s16(vmlal_high_lane_s16(s.b, p.a.val[0], x, 0), p.a.val[1], x, 1);
+  s.c = vmlal_lane_s16(vmlal_lane_s16(s.c, vget_low_s16(p.b.val[0]), x, 0), vget_low_s16(p.b.val[1]), x, 1);
+  s.d = vmlal_high_lane_s16(vmlal_high_lane_s16(s.d, p.b.val[0], x, 0), p.b.val[1], x, 1);
+  return s;
+}
+static inline v16 s_float(s16 s) {
+  return v_quad(vcvtq_f32_s32(s.a), vcvtq_f32_s32(s.b), vcvtq_f32_s32(s.c), vcvtq_f32_s32(s.d));
+}
+
 /* The 4 x 4 transpose. */
 static inline void v_transpose4(float32x4_t *p, float32x4_t *q, float32x4_t *r, float32x4_t *s) {
   float64x2_t a = vreinterpretq_f64_f32(vtrn1q_f32(*p, *q)), b = vreinterpretq_f64_f32(vtrn2q_f32(*p, *q));

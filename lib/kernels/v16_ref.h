@@ -134,6 +134,48 @@ static inline void v_store_low8(void *p, v16 a) {
   EACH out[i] = (uint8_t)nb_f32_bits(a.f[i]);
 }
 
+static inline void v_store_low16(int16_t *p, v16 a) { EACH p[i] = (int16_t)(uint16_t)nb_f32_bits(a.f[i]); }
+
+/* 16 lanes of two int16 each (stored side by side), two int16 for every lane, 16 exact sums. */
+typedef struct p16 {
+  int16_t i[16][2];
+} p16;
+typedef struct x16 {
+  int16_t i[2];
+} x16;
+typedef struct s16 {
+  int32_t i[16];
+} s16;
+
+static inline p16 p_load(const int16_t *p) {
+  p16 r;
+  memcpy(r.i, p, sizeof r.i);
+  return r;
+}
+static inline p16 p_load_i8(const int8_t *p) {
+  p16 r;
+  EACH r.i[i][0] = p[2 * i], r.i[i][1] = p[2 * i + 1];
+  return r;
+}
+static inline x16 x_load(const int16_t *p) {
+  x16 r = {{p[0], p[1]}};
+  return r;
+}
+static inline s16 s_zero(void) {
+  s16 r = {{0}};
+  return r;
+}
+/* Each lane's sum and a[0] * x[0] + a[1] * x[1]. */
+static inline s16 s_dot(s16 sum, p16 a, x16 x) {
+  EACH sum.i[i] += a.i[i][0] * x.i[0] + a.i[i][1] * x.i[1];
+  return sum;
+}
+static inline v16 s_float(s16 sum) {
+  v16 r;
+  EACH r.f[i] = (float)sum.i[i];
+  return r;
+}
+
 /* r[i].lane[j] becomes r[j].lane[i]. */
 static inline void v_transpose(v16 r[16]) {
   for (int i = 0; i < 16; i++)

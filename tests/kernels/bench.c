@@ -95,7 +95,7 @@ static void bench_linear_float(arena *a, nb_dtype type, size_t T) {
 
 /* One head of phi-3-mini's shape at 2048 positions. */
 static void bench_attention(arena *a, nb_kv_type type, size_t n_q, size_t group) {
-  static const char *const types[] = {"f32", "f16", "q8"};
+  static const char *const types[] = {"f32", "f16", "q16", "q8"};
   size_t hd = 96, P = 2048, bytes = nb_kv_block_bytes(type, hd);
   uint8_t *kv = buffer(&a->c, P / NB_KV_BLOCK * bytes);
   float *q = floats(&a->c, P * hd * group), *out = floats(&a->c, P * hd * group);
@@ -161,7 +161,7 @@ void bench(const nb_kernels *k) {
   static const size_t few[] = {5, 8, 13, 32, 128};
   for (int i = 0; i < 5; i++) bench_linear_q8(&a, 1024, 3072, "t4g64", few[i]);
   for (int t = 0; t < 3; t++) bench_linear_float(&a, (nb_dtype)t, 1), bench_linear_float(&a, (nb_dtype)t, 512);
-  for (int t = 0; t < 3; t++) {
+  for (int t = 0; t < NB_KV_TYPES; t++) {
     bench_attention(&a, (nb_kv_type)t, 2048, 1);
     bench_attention(&a, (nb_kv_type)t, 1, 1);
     bench_attention(&a, (nb_kv_type)t, 1, 4);

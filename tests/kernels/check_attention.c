@@ -18,11 +18,11 @@ typedef struct scene {
 
 static scene random_scene(check *c, int kind) {
   static const size_t dims[] = {64, 80, 96, 128, 2, 6, 40, 48, 256}, groups[] = {1, 1, 2, 3, 4, 8};
-  static const char *const types[] = {"f32", "f16", "q8"};
+  static const char *const types[] = {"f32", "f16", "q16", "q8"};
   scene s = {.a = {.scale = 0.3f}};
   nb_attn *a = &s.a;
   a->head_dim = rnd_of(c, dims, 9), a->group = rnd_of(c, groups, 6);
-  a->type = (nb_kv_type)rnd_below(c, 3);
+  a->type = (nb_kv_type)rnd_below(c, NB_KV_TYPES);
   a->n_q = rnd_below(c, 2) ? 1 + rnd_below(c, 3) : 1 + rnd_below(c, 90);
   a->pos0 = rnd_below(c, 2) ? rnd_below(c, 150) : 0;
   a->window = rnd_below(c, 2) ? 0 : 1 + rnd_below(c, 100);
@@ -52,46 +52,73 @@ static scene random_scene(check *c, int kind) {
   return s;
 }
 
-/* Element d of the key (or value) of position p as the cache holds it. */
-static double stored(const nb_attn *a, size_t p, bool value, size_t d) {
-  size_t bytes = nb_kv_block_bytes(a->type, a->head_dim), b = p / NB_KV_BLOCK, slot = p % NB_KV_BLOCK, hd = a->head_dim;
-  const uint8_t *block = b < a->n_shared ? a->shared + b * bytes : a->own + (b - a->n_shared) * bytes;
-  size_t i = value ? NB_KV_BLOCK * hd + slot * hd + d : d * NB_KV_BLOCK + slot;
-  if (a->type == NB_KV_F32) return ((const float *)(const void *)block)[i];
-  if (a->type == NB_KV_F16) return nb_f16_f32(((const uint16_t *)(const void *)block)[i]);
-  const float *scale = (const float *)(const void *)(block + 2 * NB_KV_BLOCK * hd);
-  return (double)((const int8_t *)block)[i] * scale[(value ? NB_KV_BLOCK : 0) + slot];
+/* Where the block has element d of the key (or value) of a slot, in elements. */
+static size_t place(const nb_attn *a, size_t slot, bool value, size_t d) {
+  size_t hd = a->head_dim, ldv = nb_kv_ldv(a->type, hd);
+  if (!nb_kv_integer(a->type)) return value ? NB_KV_BLOCK * hd + slot * hd + d : d * NB_KV_BLOCK + slot;
+  if (value) return NB_KV_BLOCK * hd + (slot / 2 * ldv + d) * 2 + slot % 2;
+  return (d / 2 * NB_KV_BLOCK + slot) * 2 + d % 2;
 }
 
-/* Softmax attention in double. The scores' errors (head_dim + 3 roundings of a sum of that size) change each weight by
- * twice as much; each weight, sum and output takes some roundings for every block. */
+static const uint8_t *block_of(const nb_attn *a, size_t p) {
+  size_t bytes = nb_kv_block_bytes(a->type, a->head_dim), b = p / NB_KV_BLOCK;
+  return b < a->n_shared ? a->shared + b * bytes : a->own + (b - a->n_shared) * bytes;
+}
+
+/* What an integer of the key (or value) of position p is worth; 0 in caches of floats. */
+static double unit_of(const nb_attn *a, size_t p, bool value) {
+  if (!nb_kv_integer(a->type)) return 0;
+  const float *scale = (const float *)(const void *)(block_of(a, p) + nb_kv_scales_at(a->type, a->head_dim));
+  return scale[(value ? NB_KV_BLOCK : 0) + p % NB_KV_BLOCK];
+}
+
+/* Element d of the key (or value) of position p as the cache holds it. */
+static double stored(const nb_attn *a, size_t p, bool value, size_t d) {
+  const void *block = block_of(a, p);
+  size_t i = place(a, p % NB_KV_BLOCK, value, d);
+  if (a->type == NB_KV_F32) return ((const float *)block)[i];
+  if (a->type == NB_KV_F16) return nb_f16_f32(((const uint16_t *)block)[i]);
+  return unit_of(a, p, value) * (a->type == NB_KV_Q16 ? ((const int16_t *)block)[i] : ((const int8_t *)block)[i]);
+}
+
+/* Softmax attention in double. The scores' errors (head_dim + 3 roundings of a sum of that size; with integers, half a
+ * unit of each element of the query) change each weight by twice as much; each weight, sum and output takes some
+ * roundings for every block; with integers, half a unit of each weight, a 8191th of the block's largest. */
 static void attention_double(check *c, const scene *s, const float *out) {
   const nb_attn *a = &s->a;
   for (size_t t = 0; t < a->n_q; t++)
     for (size_t g = 0; g < a->group; g++) {
       size_t p = a->pos0 + t, first = a->window && p >= a->window ? p + 1 - a->window : 0;
       const float *q = a->q + t * a->ldq + g * a->head_dim;
-      double score[256], top = -1e300, worst = 0, sum = 0;
+      double score[256], top = -1e300, worst = 0, sum = 0, q_half = 0;
+      for (size_t d = 0; d < a->head_dim; d++) q_half = fmax(q_half, fabs((double)q[d]) / nb_kv_top(a->head_dim) / 2);
+      if (!nb_kv_integer(a->type)) q_half = 0;
+      double rounded = 0; /* how far a score may be off by that */
       for (size_t j = first; j <= p; j++) {
-        double dot = 0, size = 0;
+        double dot = 0, size = 0, off = 0;
         for (size_t d = 0; d < a->head_dim; d++) {
-          double x = q[d] * stored(a, j, false, d);
-          dot += x, size += fabs(x);
+          double k = stored(a, j, false, d), x = q[d] * k;
+          dot += x, size += fabs(x), off += fabs(k) * q_half;
         }
+        rounded = fmax(rounded, off * a->scale);
         score[j - first] = dot * a->scale;
         top = fmax(top, dot * a->scale);
         worst = fmax(worst, size * a->scale);
       }
       for (size_t j = first; j <= p; j++) sum += score[j - first] = exp(score[j - first] - top);
       double blocks = (double)((p - first) / NB_KV_BLOCK + 2);
-      double e = 2 * (double)(a->head_dim + 8) * U * worst + (6 * blocks + 64) * U;
+      double e = 2 * (double)(a->head_dim + 8) * U * worst + 2 * rounded + (6 * blocks + 64) * U;
       for (size_t d = 0; d < a->head_dim; d++) {
-        double want = 0, size = 0;
+        double want = 0, size = 0, off = 0, block_top = 0, block_ints = 0;
         for (size_t j = first; j <= p; j++) {
-          double x = score[j - first] / sum * stored(a, j, true, d);
-          want += x, size += fabs(x);
+          double w = score[j - first] / sum, v = stored(a, j, true, d), unit = unit_of(a, j, true);
+          want += w * v, size += fabs(w * v);
+          if (j % NB_KV_BLOCK == 0) block_top = block_ints = 0;
+          else off -= block_top / NB_ATTN_P_TOP * block_ints;
+          block_top = fmax(block_top, w * unit), block_ints += unit > 0 ? fabs(v / unit) : 0;
+          off += block_top / NB_ATTN_P_TOP * block_ints; /* the block's part so far */
         }
-        near(c, want, out[t * a->ldo + g * a->head_dim + d], 2 * e * size + 0x1p-120);
+        near(c, want, out[t * a->ldo + g * a->head_dim + d], 2 * e * size + 0.51 * (1 + 2 * e) * off + 0x1p-95);
       }
     }
 }
@@ -141,34 +168,36 @@ void test_attention_nan(check *c) {
 void test_kv_store(check *c) {
   static const size_t dims[] = {64, 80, 96, 128, 2, 6, 40, 256, 512};
   size_t hd = rnd_of(c, dims, 9), slot = rnd_below(c, NB_KV_BLOCK);
-  for (int type = 0; type < 3; type++) {
-    size_t bytes = nb_kv_block_bytes((nb_kv_type)type, hd), elem = type == 0 ? 4 : type == 1 ? 2 : 1;
-    snprintf(c->what, sizeof c->what, "kv_store type %d head_dim=%zu slot %zu", type, hd, slot);
+  for (nb_kv_type type = NB_KV_F32; type < NB_KV_TYPES; type++) {
+    size_t bytes = nb_kv_block_bytes(type, hd), elem = nb_kv_elem_bytes(type), scales = nb_kv_scales_at(type, hd);
+    snprintf(c->what, sizeof c->what, "kv_store type %d head_dim=%zu slot %zu", (int)type, hd, slot);
     float *k = floats(c, hd), *v = floats(c, hd);
     rnd_floats(c, k, hd, (int)rnd_below(c, F_KINDS));
     rnd_floats(c, v, hd, (int)rnd_below(c, F_KINDS));
     uint8_t *want = buffer(c, bytes), *got = buffer(c, bytes);
-    c->ref->kv_store(want, (nb_kv_type)type, hd, slot, k, v);
-    c->k->kv_store(got, (nb_kv_type)type, hd, slot, k, v);
+    c->ref->kv_store(want, type, hd, slot, k, v);
+    c->k->kv_store(got, type, hd, slot, k, v);
     same_bytes(c, want, got, bytes);
-    nb_attn a = {.type = (nb_kv_type)type, .head_dim = hd, .own = got};
-    for (size_t d = 0; d < hd; d++) {
-      double bound = type == 0 ? 0 : type == 1 ? 0x1p-25 : 0x1p-99;
-      for (int value = 0; value < 2; value++) {
-        const float *x = value ? v : k;
-        double amax = 0;
-        for (size_t i = 0; i < hd; i++) amax = fmax(amax, fabs((double)x[i]));
-        double e = type == 1 ? fabs((double)x[d]) * 0x1p-11 : type == 2 ? amax / 127 * 0.50001 : 0;
-        if (type == 1 && fabs((double)x[d]) > 65504) continue; /* infinity in f16 */
+    nb_attn a = {.type = type, .head_dim = hd, .own = got};
+    double top = type == NB_KV_Q8 ? 127 : nb_kv_top(hd);
+    double bound = type == NB_KV_F32 ? 0 : type == NB_KV_F16 ? 0x1p-25 : 0x1p-99;
+    uint8_t *written = buffer(c, bytes); /* 1 where a byte belongs to the slot */
+    memset(written, 0, bytes);
+    for (int value = 0; value < 2; value++) {
+      const float *x = value ? v : k;
+      double amax = 0;
+      for (size_t d = 0; d < hd; d++) amax = fmax(amax, fabs((double)x[d]));
+      if (nb_kv_integer(type)) memset(written + scales + 4 * (value ? NB_KV_BLOCK + slot : slot), 1, 4);
+      for (size_t d = 0; d < hd; d++) {
+        memset(written + place(&a, slot, value, d) * elem, 1, elem);
+        double e = type == NB_KV_F16 ? fabs((double)x[d]) * 0x1p-11 : nb_kv_integer(type) ? amax / top * 0.501 : 0;
+        if (type == NB_KV_F16 && fabs((double)x[d]) > 65504) continue; /* infinity in f16 */
         near(c, x[d], stored(&a, slot, value, d), e + bound);
       }
     }
-    /* nothing else was written */
     size_t others = 0;
-    for (size_t i = 0; i < NB_KV_BLOCK * hd; i++)
-      if (i % NB_KV_BLOCK != slot) others += !untouched(got + i * elem, elem);
-    for (size_t i = 0; i < NB_KV_BLOCK * hd; i++)
-      if (i / hd != slot) others += !untouched(got + (NB_KV_BLOCK * hd + i) * elem, elem);
+    for (size_t i = 0; i < bytes; i++)
+      if (!written[i]) others += !untouched(got + i, 1);
     that(c, others == 0, "wrote outside its slot");
   }
 }

@@ -200,9 +200,9 @@ TEST(forks_equal_whole_runs) {
   fixture f;
   CHECK_MSG(open_fixture("mha_window", "config.json", &f), "%s", err.msg);
   nb_session *s = session(&f, 2, 128, nb_cpu_detect());
-  enum { P = 41, N = 9 };
+  enum { P = NB_KV_BLOCK + 9, N = 9 };
   size_t D = f.model.config.hidden;
-  for (int type = NB_KV_F32; type <= NB_KV_Q8; type++) {
+  for (int type = NB_KV_F32; type < NB_KV_TYPES; type++) {
     int32_t ids[2][P + N];
     for (int q = 0; q < 2; q++)
       for (int i = 0; i < P + N; i++) ids[q][i] = (i * 37 + (i >= P) * q * 11 + 5) % 131;
