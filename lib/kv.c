@@ -69,6 +69,11 @@ void nb_kv_free(nb_kv *kv) {
   nb_free(kv);
 }
 
+void nb_kv_clear(nb_kv *kv) {
+  kv->length = kv->fork_length;
+  memset(kv->data, 0, kv->layers * kv->kv_heads * kv->n_own * kv->block_bytes);
+}
+
 size_t nb_kv_length(const nb_kv *kv) { return kv->length; }
 size_t nb_kv_capacity(const nb_kv *kv) { return kv->capacity; }
 

@@ -3,7 +3,7 @@
 
 #include "parallel.h"
 
-enum { MAX_GRAIN = 8, FEW_TOKENS = 4 }; /* tiles a thread takes at once; fewer tokens than that stream the weights */
+enum { MAX_GRAIN = 4, FEW_TOKENS = 4 }; /* tiles a thread takes at once; fewer tokens than that stream the weights */
 
 typedef struct job {
   const nb_kernels *k;

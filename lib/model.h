@@ -36,6 +36,8 @@ size_t nb_kv_length(const nb_kv *kv);     /* tokens held */
 size_t nb_kv_capacity(const nb_kv *kv);
 /* Forgets the tokens from `length` on (not below what is shared). */
 void nb_kv_truncate(nb_kv *kv, size_t length);
+/* Forgets all tokens (of its own) and writes zeros everywhere: the system has then given the memory. */
+void nb_kv_clear(nb_kv *kv);
 /* Bytes that the tokens held take (without what is shared). */
 size_t nb_kv_bytes(const nb_kv *kv);
 
