@@ -31,10 +31,10 @@ typedef struct nb_hess {
 } nb_hess;
 
 /* Takes over H (K, K), a sum of outer products (the lower triangle counts; released with nb_free), and C (K, K), or W C
- * (outputs, K) when outputs is not 0, or NULL. damp: what is added to the diagonal, as a part of its mean; it is raised tenfold as long as the Cholesky
- * factorisation fails. NB_ERR_NUMERIC: H is not finite, `what` names it. */
-nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double damp, double alpha, int threads, const char *what,
-                          nb_hess *out, nb_err *err);
+ * (outputs, K) when outputs is not 0, or NULL. damp: what is added to the diagonal, as a part of its mean; it is raised
+ * tenfold as long as the Cholesky factorisation fails. NB_ERR_NUMERIC: H is not finite, `what` names it. */
+nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double damp, double alpha, int threads,
+                          const char *what, nb_hess *out, nb_err *err);
 void nb_hess_free(nb_hess *h);
 
 typedef struct nb_gptq_opts {

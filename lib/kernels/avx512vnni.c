@@ -6,8 +6,8 @@
 
 #define Q8_FULL_U8 1
 #define Q8_SIGNS 0
-#define Q8_TILES 2
-#define Q8_TOKENS 6
+#define Q8_TILES 4
+#define Q8_TOKENS 3
 
 typedef __v16si b64;
 typedef __v16si q8_in;

@@ -31,7 +31,7 @@
 
 enum {
   Q8_FEW = 4,      /* up to this many tokens: weights stay in registers */
-  Q8_K = 512,      /* inputs of a block of the many-token path: its unpacked weights fit the L1 cache */
+  Q8_K = 256,      /* inputs of a block of the many-token path: its unpacked weights fit the L1 cache */
   Q8_T = 264,      /* tokens of a block: their activations should stay in the L2 cache */
   Q8_CLAIM = 12,   /* tokens ahead of which the many-token path claims the lines of its outputs */
   Q8_AHEAD = 4096, /* bytes that the few-token path prefetches ahead */
