@@ -14,7 +14,7 @@ from lm_eval.models.huggingface import HFLM
 
 import make_prompt_goldens as m
 
-HERE, SMALL, FIRST = m.HERE, m.HERE / "mcq", {"fewshot_config": {"sampler": "first_n"}}
+HERE, SMALL, FIRST, SUBJECT = m.HERE, m.HERE / "mcq", {"fewshot_config": {"sampler": "first_n"}}, "global_facts"
 
 
 def sets(shared):
@@ -30,6 +30,10 @@ def sets(shared):
         m.TASKS / "leaderboard/mmlu_pro/mmlu_pro.yaml", {"validation": pro[0], "test": pro[1]}, **FIRST)
     if not shared:
         return
+    data = Path(shared) / "mmlu"
+    for preset, folder in (("lm-eval", "default"), ("cloze", "continuation")):
+        docs = {s: m.mmlu_docs(m.read_csv(data / f"{s}/{SUBJECT}_{s}.csv"), SUBJECT) for s in ("test", "dev")}
+        yield "mmlu", preset, 2, data, m.LocalTask(m.TASKS / f"mmlu/{folder}/mmlu_{SUBJECT}.yaml", {**docs, "validation": []})
     mcq = Path(shared) / "mcq"
     for name, path in (("arc_easy", "arc_easy/ARC-Easy"), ("arc_challenge", "arc_challenge/ARC-Challenge")):
         docs = arc(mcq / f"{path}-Test.jsonl")
@@ -63,7 +67,8 @@ def ours(nibble, model, task, preset, shots, data, n):
     with tempfile.TemporaryDirectory() as tmp:
         out = Path(tmp) / "out.json"
         subprocess.run([nibble, "eval", model, "--task", task, "--data", str(data), "--shots", str(shots), "--limit", str(n),
-                        "-q", "--kv", "f32", "--out", str(out)] + (["--preset", preset] if preset else []),
+                        "-q", "--kv", "f32", "--out", str(out)] + (["--preset", preset] if preset else []) +
+                       (["--subjects", SUBJECT] if task == "mmlu" else []),
                        check=True, stdout=subprocess.DEVNULL)
         return json.load(open(out))
 
@@ -98,7 +103,7 @@ def main():
                 mine = [right(a, name, metric) for a in run["answers"]]
             differ = sum(x != y for x, y in zip(scores, mine)) if mine[0] is not None else 0
             total = run["total"]["mass" if name == "truthfulqa_mc2" else metric]
-            print(f"{name:<18} {len(scores):>9} {metric:<9} {sum(scores) / len(scores):>8.4f} {total:>8.4f} {differ:>7} {far:>9.2g}", flush=True)
+            print(f"{name + ' ' * bool(preset) + preset:<18} {len(scores):>9} {metric:<9} {sum(scores) / len(scores):>8.4f} {total:>8.4f} {differ:>7} {far:>9.2g}", flush=True)
 
 
 if __name__ == "__main__":

@@ -47,13 +47,15 @@ def main():
         out.append({"choices": texts, "right": [doc["choices"]["label"].index(doc["answerKey"])], "logprobs": lls,
                     **{k: float(v) for k, v in r.items()}})
     rows = json.load(open(data / "truthfulqa/mc_task.json"))[:20]
-    docs = [{"question": r["question"], "mc2_targets": {"choices": list(r["mc2_targets"]), "labels": list(r["mc2_targets"].values())}} for r in rows]
-    task = LocalTask(TASKS / "truthfulqa/truthfulqa_mc2.yaml", docs)
-    for doc in docs:
-        lls = rng.uniform(-30, -1, size=len(doc["mc2_targets"]["choices"])).tolist()
-        r = task.process_results(doc, [(x, False) for x in lls])
-        out.append({"choices": doc["mc2_targets"]["choices"], "right": [i for i, l in enumerate(doc["mc2_targets"]["labels"]) if l],
-                    "logprobs": lls, "mass": float(r["acc"])})
+    for kind, metric in (("mc2", "mass"), ("mc1", "acc")):
+        key = f"{kind}_targets"
+        docs = [{"question": r["question"], key: {"choices": list(r[key]), "labels": list(r[key].values())}} for r in rows]
+        task = LocalTask(TASKS / f"truthfulqa/truthfulqa_{kind}.yaml", docs)
+        for doc in docs:
+            lls = rng.uniform(-30, -1, size=len(doc[key]["choices"])).tolist()
+            r = task.process_results(doc, [(x, False) for x in lls])
+            out.append({"choices": doc[key]["choices"], "right": [i for i, l in enumerate(doc[key]["labels"]) if l],
+                        "logprobs": lls, metric: float(r["acc"])})
     Path(__file__).with_name("grades.json").write_text(json.dumps(out, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
