@@ -3,7 +3,6 @@
 
 #include "archive_write.h"
 #include "item.h"
-#include "stats.h"
 
 #include <stdio.h>
 
@@ -44,23 +43,31 @@ static nb_status put_field(const char *s, nb_text *out, nb_err *err) {
   return nb_text_append_str(out, "\",", err);
 }
 
+static nb_status put_number(const char *format, double v, nb_text *out, nb_err *err) {
+  char text[400];
+  snprintf(text, sizeof text, format, v);
+  return nb_text_append_str(out, text, err);
+}
+
 static nb_status write_subjects(const nb_result *r, nb_text *out, nb_err *err) {
   nb_summary s;
-  char line[200];
   nb_status st;
   NB_TRY(nb_summary_make(r, &s, err));
-  NB_GOTO(nb_text_append_str(out, "subject,category,questions,score,low,high,acc,acc_norm,acc_bytes,mass,brier,ece\n",
-                             err));
+  NB_GOTO(nb_text_append_str(out, "subject,category,questions", err));
+  for (size_t k = 0; k < NB_MEANS; k++) {
+    NB_GOTO(nb_text_append_str(out, ",", err));
+    NB_GOTO(nb_text_append_str(out, nb_mean_names[k], err));
+  }
   for (size_t i = 0; i < s.n_subjects; i++) {
-    const nb_scores *v = &s.subject[i].scores;
-    double n = (double)v->n, score = nb_scores_sum(v, r->protocol.metric), low, high;
-    nb_wilson(score, n, 0.95, &low, &high);
+    double mean[NB_MEANS];
+    nb_scores_means(&s.subject[i].scores, r->protocol.metric, mean);
+    NB_GOTO(nb_text_append_str(out, "\n", err));
     NB_GOTO(put_field(s.subject[i].name, out, err));
     NB_GOTO(put_field(s.subject[i].category, out, err));
-    snprintf(line, sizeof line, "%zu,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f\n", v->n, score / n, low, high,
-             v->acc / n, v->acc_norm / n, v->acc_bytes / n, v->mass / n, v->brier / n, nb_scores_ece(v));
-    NB_GOTO(nb_text_append_str(out, line, err));
+    NB_GOTO(put_number("%.0f", (double)s.subject[i].scores.n, out, err));
+    for (size_t k = 0; k < NB_MEANS; k++) NB_GOTO(put_number(",%.6f", mean[k], out, err));
   }
+  NB_GOTO(nb_text_append_str(out, "\n", err));
 fail:
   nb_summary_free(&s);
   return st;

@@ -56,10 +56,10 @@ nb_status nb_gates_load(const char *path, nb_gates *out, nb_err *err) {
 
 /* ---- judging ---- */
 
-static void add(nb_gate_report *r, const char *name, nb_verdict v, const char *fmt, ...)
+static void add(nb_judgement *r, const char *name, nb_verdict v, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-static void add(nb_gate_report *r, const char *name, nb_verdict v, const char *fmt, ...) {
+static void add(nb_judgement *r, const char *name, nb_verdict v, const char *fmt, ...) {
   nb_gate_result *g = &r->gate[r->n++];
   va_list ap;
   g->name = name, g->verdict = v;
@@ -74,7 +74,7 @@ static nb_verdict at_most(double have, double limit) {
   return have <= limit + 1e-9 ? NB_VERDICT_PASS : NB_VERDICT_FAIL;
 }
 
-static void judge_margin(const nb_gates *g, const nb_comparison *c, nb_gate_report *r) {
+static void judge_margin(const nb_gates *g, const nb_comparison *c, nb_judgement *r) {
   const nb_noninferiority *t = &c->test;
   char range[120], enough[80] = "no number would if there is no true drop";
   const char *what = "";
@@ -91,7 +91,7 @@ static void judge_margin(const nb_gates *g, const nb_comparison *c, nb_gate_repo
         g->margin, range, how, enough);
 }
 
-static void judge_kld(const nb_gates *g, const nb_comparison *c, nb_gate_report *r) {
+static void judge_kld(const nb_gates *g, const nb_comparison *c, nb_judgement *r) {
   nb_verdict v = c->kl.high <= g->max_kld ? NB_VERDICT_PASS : c->kl.low > g->max_kld ? NB_VERDICT_FAIL
                                                                                       : NB_VERDICT_UNDECIDED;
   add(r, "max_kld", v, "mean KL divergence of the answers %.5f (%g %% interval %.5f to %.5f), limit %g", c->kl.mean,
@@ -99,29 +99,34 @@ static void judge_kld(const nb_gates *g, const nb_comparison *c, nb_gate_report 
 }
 
 static void judge_memory(const char *name, const char *what, uint64_t have, uint64_t limit, bool measured,
-                         nb_gate_report *r) {
+                         nb_judgement *r) {
   if (!measured || !have)
-    add(r, name, NB_VERDICT_UNDECIDED, "the candidate's run says nothing about memory");
+    add(r, name, NB_VERDICT_UNDECIDED, "the run says nothing about memory");
   else
     add(r, name, have <= limit ? NB_VERDICT_PASS : NB_VERDICT_FAIL, "%s %.1f MB, limit %.1f MB", what,
         (double)have / 1e6, (double)limit / 1e6);
 }
 
-void nb_gates_judge(const nb_gates *g, const nb_comparison *c, nb_gate_report *out) {
-  *out = (nb_gate_report){.verdict = NB_VERDICT_PASS};
-  if (!isnan(g->margin)) judge_margin(g, c, out);
+static void judge_change(const nb_gates *g, const nb_comparison *c, nb_judgement *r) {
+  if (!isnan(g->margin)) judge_margin(g, c, r);
   if (!isnan(g->max_drop))
-    add(out, "max_drop", at_most(-100 * c->diff, g->max_drop), "observed drop %.2f points, limit %g", -100 * c->diff,
+    add(r, "max_drop", at_most(-100 * c->diff, g->max_drop), "observed drop %.2f points, limit %g", -100 * c->diff,
         g->max_drop);
-  if (!isnan(g->max_kld)) judge_kld(g, c, out);
-  if (!isnan(g->min_accuracy))
-    add(out, "min_accuracy", at_most(g->min_accuracy, 100 * c->cand_score),
-        "candidate's %s %.2f %%, at least %g asked for", nb_metric_name(c->cand->protocol.metric), 100 * c->cand_score,
-        g->min_accuracy);
-  const nb_memory *m = &c->cand->measured.memory.most;
+  if (!isnan(g->max_kld)) judge_kld(g, c, r);
+}
+
+void nb_gates_judge(const nb_gates *g, const nb_result *run, const nb_comparison *c, nb_judgement *out) {
+  *out = (nb_judgement){.run = run, .against = c, .verdict = NB_VERDICT_PASS};
+  if (c) judge_change(g, c, out);
+  if (!isnan(g->min_accuracy)) {
+    double score = 100 * (c ? c->cand_score : nb_result_score(run));
+    add(out, "min_accuracy", at_most(g->min_accuracy, score), "%s %.2f %%, at least %g asked for",
+        nb_metric_name(run->protocol.metric), score, g->min_accuracy);
+  }
+  const nb_memory *m = &run->measured.memory.most;
   if (g->max_memory)
-    judge_memory("max_memory", "memory of the process's own", m->anon_bytes, g->max_memory, c->cand->has_measured, out);
+    judge_memory("max_memory", "memory of the process's own", m->anon_bytes, g->max_memory, run->has_measured, out);
   if (g->max_total_memory)
-    judge_memory("max_total_memory", "memory with files' pages", m->peak_bytes, g->max_total_memory,
-                 c->cand->has_measured, out);
+    judge_memory("max_total_memory", "memory with files' pages", m->peak_bytes, g->max_total_memory, run->has_measured,
+                 out);
 }

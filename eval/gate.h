@@ -31,12 +31,17 @@ typedef struct nb_gate_result {
   char text[NB_GATE_TEXT]; /* one sentence with the numbers */
 } nb_gate_result;
 
-typedef struct nb_gate_report {
+/* What is said about one run, against a baseline or alone. */
+typedef struct nb_judgement {
+  const nb_result *run;         /* the candidate */
+  const nb_comparison *against; /* with the baseline; NULL: there is none */
   nb_gate_result gate[NB_MAX_GATES];
   size_t n;
-  nb_verdict verdict; /* fail if any failed, else undecided if any is, else pass */
-} nb_gate_report;
+  nb_verdict verdict; /* fail if any gate failed, else undecided if any is, else pass */
+} nb_judgement;
 
-void nb_gates_judge(const nb_gates *g, const nb_comparison *c, nb_gate_report *out);
+/* Holds a run to its limits. c: its comparison; NULL when there is no baseline, and then the limits on a drop and on the
+ * divergence are not asked. Both must outlive *out. */
+void nb_gates_judge(const nb_gates *g, const nb_result *run, const nb_comparison *c, nb_judgement *out);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "grade.h"
 
+#include "stats.h"
+
 #include <math.h>
 
 void nb_choice_probs(const double *logprob, size_t n, double *prob) {
@@ -79,4 +81,14 @@ double nb_scores_ece(const nb_scores *s) {
   double e = 0;
   for (size_t b = 0; b < NB_CALIBRATION_BINS; b++) e += fabs(s->bin[b].confidence - s->bin[b].right);
   return s->n ? e / (double)s->n : 0;
+}
+
+const char *const nb_mean_names[NB_MEANS] = {"score", "low", "high", "acc", "acc_norm", "acc_bytes", "mass", "brier", "ece"};
+
+void nb_scores_means(const nb_scores *s, nb_metric m, double out[NB_MEANS]) {
+  double n = (double)s->n, sum = nb_scores_sum(s, m);
+  const double mean[] = {sum / n, 0, 0, s->acc / n, s->acc_norm / n, s->acc_bytes / n, s->mass / n, s->brier / n,
+                         nb_scores_ece(s)};
+  memcpy(out, mean, sizeof mean);
+  nb_wilson(sum, n, 0.95, &out[NB_MEAN_LOW], &out[NB_MEAN_HIGH]);
 }

@@ -30,6 +30,13 @@ typedef struct nb_scores {
   struct { size_t n; double confidence, right; } bin[NB_CALIBRATION_BINS]; /* by confidence, equal widths: sums */
 } nb_scores;
 
+/* What reports say about questions, in this order: the mean of the metric with Wilson's 95 % interval, the means of all
+ * metrics and of the Brier score, and the calibration error. */
+enum { NB_MEAN_SCORE, NB_MEAN_LOW, NB_MEAN_HIGH, NB_MEAN_ACC, NB_MEAN_ACC_NORM, NB_MEAN_ACC_BYTES, NB_MEAN_MASS,
+       NB_MEAN_BRIER, NB_MEAN_ECE, NB_MEANS };
+extern const char *const nb_mean_names[NB_MEANS]; /* "score", "low", "high", "acc", ... */
+void nb_scores_means(const nb_scores *s, nb_metric m, double out[NB_MEANS]);
+
 void nb_scores_add(nb_scores *s, const nb_grade *g);
 double nb_scores_sum(const nb_scores *s, nb_metric m);
 /* Expected calibration error: mean over questions of |confidence - accuracy| of their bins (Guo et al. 2017). */

@@ -48,99 +48,166 @@ static void put_cell(writer *w, const char *s) {
   put_escaped(w, s, "|<&`*_[", with);
 }
 
-static const char *const signs[] = {"PASS", "FAIL", "UNDECIDED"};
-
 /* ---- Markdown ---- */
 
-static int by_change(const void *a, const void *b) {
-  const nb_subject_change *x = *(const nb_subject_change *const *)a, *y = *(const nb_subject_change *const *)b;
-  double dx = fabs(x->cand - x->base), dy = fabs(y->cand - y->base);
-  return dx != dy ? (dx < dy) - (dx > dy) : strcmp(x->name, y->name);
+/* One line of the list of subjects. */
+typedef struct subject_line {
+  const char *name;
+  double key; /* the smallest first */
+  const nb_subject_change *change; /* or */
+  const nb_scores *scores;
+} subject_line;
+
+static int by_key(const void *a, const void *b) {
+  const subject_line *x = a, *y = b;
+  return x->key != y->key ? (x->key > y->key) - (x->key < y->key) : strcmp(x->name, y->name);
 }
 
-static void put_subjects(writer *w, const nb_comparison *c) {
+static void put_subject(writer *w, const subject_line *l, nb_metric metric) {
+  const nb_subject_change *s = l->change;
+  double mean[NB_MEANS];
+  put(w, "| ");
+  put_cell(w, l->name);
+  if (s) {
+    put(w, " | %zu | %.2f | %.2f | %+.2f | %zu | %zu | %.3g | %.3g |\n", s->n, 100 * s->base, 100 * s->cand,
+        100 * (s->cand - s->base), s->gained, s->lost, s->p, s->holm);
+    return;
+  }
+  nb_scores_means(l->scores, metric, mean);
+  put(w, " | %zu | %.2f | %.2f to %.2f |\n", l->scores->n, 100 * mean[NB_MEAN_SCORE], 100 * mean[NB_MEAN_LOW],
+      100 * mean[NB_MEAN_HIGH]);
+}
+
+static void put_subjects(writer *w, const nb_judgement *j, const nb_summary *sum) {
   enum { SHOWN = 10 };
-  if (c->n_subjects < 2) return;
-  const nb_subject_change **s = calloc(c->n_subjects, sizeof *s);
+  const nb_comparison *c = j->against;
+  nb_metric metric = j->run->protocol.metric;
+  size_t n = c ? c->n_subjects : sum->n_subjects;
+  if (n < 2) return;
+  subject_line *s = calloc(n, sizeof *s);
   if (!s) {
     w->st = nb_fail(w->err, NB_ERR_MEMORY, "out of memory: a report");
     return;
   }
-  for (size_t i = 0; i < c->n_subjects; i++) s[i] = &c->subject[i];
-  qsort(s, c->n_subjects, sizeof *s, by_change);
-  put(w, "\nSubjects that changed most (p: exact McNemar; Holm: adjusted for %zu subjects):\n\n"
-         "| subject | questions | baseline | candidate | change | gained | lost | p | Holm |\n"
-         "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n", c->n_subjects);
-  for (size_t i = 0; i < c->n_subjects && i < SHOWN; i++) {
-    put(w, "| ");
-    put_cell(w, s[i]->name);
-    put(w, " | %zu | %.2f | %.2f | %+.2f | %zu | %zu | %.3g | %.3g |\n", s[i]->n, 100 * s[i]->base, 100 * s[i]->cand,
-        100 * (s[i]->cand - s[i]->base), s[i]->gained, s[i]->lost, s[i]->p, s[i]->holm);
-  }
+  for (size_t i = 0; i < n; i++)
+    if (c) s[i] = (subject_line){c->subject[i].name, -fabs(c->subject[i].cand - c->subject[i].base), &c->subject[i], NULL};
+    else s[i] = (subject_line){sum->subject[i].name,
+                               nb_scores_sum(&sum->subject[i].scores, metric) / (double)sum->subject[i].scores.n, NULL,
+                               &sum->subject[i].scores};
+  qsort(s, n, sizeof *s, by_key);
+  if (c)
+    put(w, "\nSubjects that changed most (p: exact McNemar; Holm: adjusted for %zu subjects):\n\n"
+           "| subject | questions | baseline | candidate | change | gained | lost | p | Holm |\n"
+           "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n", n);
+  else
+    put(w, "\nSubjects with the lowest scores, of %zu:\n\n| subject | questions | %s | 95 %% interval |\n|---|--:|--:|--:|\n",
+        n, nb_metric_name(metric));
+  for (size_t i = 0; i < n && i < SHOWN; i++) put_subject(w, &s[i], metric);
   free(s);
 }
 
-nb_status nb_report_markdown(const nb_comparison *c, const nb_gate_report *g, nb_text *out, nb_err *err) {
-  writer w = {.out = out, .err = err};
-  const nb_protocol *p = &c->base->protocol;
-  put(&w, "## nibble: %s\n\n", signs[g->verdict]);
-  put_cell(&w, c->cand->model.name);
-  put(&w, " against ");
-  put_cell(&w, c->base->model.name);
-  put(&w, ": ");
-  put_cell(&w, p->task);
-  put(&w, "%s%s, %zu shots, %zu questions.\n\n| gate | verdict | |\n|---|---|---|\n", *p->preset ? " " : "", p->preset,
-      p->shots, c->n);
-  for (size_t i = 0; i < g->n; i++) {
-    put(&w, "| %s | %s | ", g->gate[i].name, signs[g->gate[i].verdict]);
-    put_cell(&w, g->gate[i].text);
-    put(&w, " |\n");
+/* A row of the table of facts: the baseline's value, where there is one, and the run's. */
+static void put_fact(writer *w, const char *name, const char *format, const nb_comparison *c, double base, double run) {
+  put(w, "| %s | ", name);
+  if (c) put(w, format, base), put(w, " | ");
+  put(w, format, run);
+  put(w, " |\n");
+}
+
+static void put_facts(writer *w, const nb_judgement *j) {
+  const nb_comparison *c = j->against;
+  const nb_result *r = j->run, *b = c ? c->base : r;
+  double score = c ? c->cand_score : nb_result_score(r);
+  put(w, c ? "\n| | baseline | candidate |\n|---|--:|--:|\n" : "\n| | |\n|---|--:|\n");
+  put_fact(w, nb_metric_name(r->protocol.metric), "%.2f %%", c, c ? 100 * c->base_score : 0, 100 * score);
+  put_fact(w, "file", "%.2f MB", c, (double)b->model.file_bytes / 1e6, (double)r->model.file_bytes / 1e6);
+  put_fact(w, "bits a weight", "%.2f", c, b->model.bits, r->model.bits);
+  if (!b->has_measured || !r->has_measured) return;
+  const nb_memory *m = &b->measured.memory.most, *k = &r->measured.memory.most;
+  put_fact(w, "memory, own", "%.1f MB", c, (double)m->anon_bytes / 1e6, (double)k->anon_bytes / 1e6);
+  put_fact(w, "memory, files", "%.1f MB", c, (double)m->file_bytes / 1e6, (double)k->file_bytes / 1e6);
+}
+
+static void put_markdown(writer *w, const nb_judgement *j, const nb_summary *sum) {
+  static const char *const signs[] = {"PASS", "FAIL", "UNDECIDED"};
+  const nb_comparison *c = j->against;
+  const nb_protocol *p = &j->run->protocol;
+  put(w, "## nibble: %s\n\n", j->n ? signs[j->verdict] : "a run");
+  put_cell(w, j->run->model.name);
+  if (c) put(w, " against "), put_cell(w, c->base->model.name);
+  put(w, ": ");
+  put_cell(w, p->task);
+  put(w, "%s%s, %zu shots, %zu questions.\n", *p->preset ? " " : "", p->preset, p->shots, c ? c->n : j->run->n);
+  if (j->n) put(w, "\n| gate | verdict | |\n|---|---|---|\n");
+  for (size_t i = 0; i < j->n; i++) {
+    put(w, "| %s | %s | ", j->gate[i].name, signs[j->gate[i].verdict]);
+    put_cell(w, j->gate[i].text);
+    put(w, " |\n");
   }
-  put(&w, "\n| | baseline | candidate |\n|---|--:|--:|\n| %s | %.2f %% | %.2f %% |\n", nb_metric_name(p->metric),
-      100 * c->base_score, 100 * c->cand_score);
-  put(&w, "| file | %.2f MB | %.2f MB |\n| bits a weight | %.2f | %.2f |\n", (double)c->base->model.file_bytes / 1e6,
-      (double)c->cand->model.file_bytes / 1e6, c->base->model.bits, c->cand->model.bits);
-  if (c->base->has_measured && c->cand->has_measured)
-    put(&w, "| memory, own | %.1f MB | %.1f MB |\n| memory, files | %.1f MB | %.1f MB |\n",
-        (double)c->base->measured.memory.most.anon_bytes / 1e6, (double)c->cand->measured.memory.most.anon_bytes / 1e6,
-        (double)c->base->measured.memory.most.file_bytes / 1e6, (double)c->cand->measured.memory.most.file_bytes / 1e6);
-  put(&w,
-      "\nFlips: %zu gained, %zu lost (exact McNemar p = %.3g). Same pick: %.2f %%. KL divergence of the answers: mean "
-      "%.5f, 99 %% below %.4f. Total variation: mean %.4f.\n",
-      c->gained, c->lost, c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n, c->kl.mean, c->kl_p99, c->tv_mean);
-  put_subjects(&w, c);
+  put_facts(w, j);
+  if (c)
+    put(w,
+        "\nFlips: %zu gained, %zu lost (exact McNemar p = %.3g). Same pick: %.2f %%. KL divergence of the answers: mean "
+        "%.5f, 99 %% below %.4f. Total variation: mean %.4f.\n",
+        c->gained, c->lost, c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n, c->kl.mean, c->kl_p99, c->tv_mean);
+  put_subjects(w, j, sum);
+}
+
+nb_status nb_report_markdown(const nb_judgement *j, size_t n, nb_text *out, nb_err *err) {
+  writer w = {.out = out, .err = err};
+  for (size_t i = 0; i < n; i++) {
+    nb_summary sum;
+    NB_TRY(nb_summary_make(j[i].run, &sum, err));
+    if (i) put(&w, "\n");
+    put_markdown(&w, &j[i], &sum);
+    nb_summary_free(&sum);
+  }
   return w.st;
 }
 
 /* ---- JUnit ---- */
 
-nb_status nb_report_junit(const nb_comparison *c, const nb_gate_report *g, nb_text *out, nb_err *err) {
-  writer w = {.out = out, .err = err};
-  size_t failures = 0, errors = 0;
-  for (size_t i = 0; i < g->n; i++)
-    failures += g->gate[i].verdict == NB_VERDICT_FAIL, errors += g->gate[i].verdict == NB_VERDICT_UNDECIDED;
-  put(&w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"%zu\" failures=\"%zu\" errors=\"%zu\">\n",
-      g->n, failures, errors);
-  put(&w, "  <testsuite name=\"nibble compare\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\">\n", g->n,
-      failures, errors, c->cand->measured.seconds);
-  for (size_t i = 0; i < g->n; i++) {
-    const nb_gate_result *r = &g->gate[i];
-    put(&w, "    <testcase classname=\"nibble.");
-    put_xml(&w, c->base->protocol.task);
-    put(&w, "\" name=\"%s\">\n", r->name);
-    if (r->verdict == NB_VERDICT_PASS) {
-      put(&w, "      <system-out>");
-      put_xml(&w, r->text);
-      put(&w, "</system-out>\n");
+static void count(const nb_judgement *j, size_t n, size_t total[3]) {
+  total[0] = total[1] = total[2] = 0;
+  for (size_t i = 0; i < n; i++)
+    for (size_t k = 0; k < j[i].n; k++) total[j[i].gate[k].verdict]++;
+  total[0] += total[1] + total[2];
+}
+
+static void put_suite(writer *w, const nb_judgement *j) {
+  size_t total[3];
+  count(j, 1, total);
+  put(w, "  <testsuite name=\"");
+  put_xml(w, j->run->model.name);
+  put(w, "\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\">\n", total[0], total[NB_VERDICT_FAIL],
+      total[NB_VERDICT_UNDECIDED], j->run->measured.seconds);
+  for (size_t i = 0; i < j->n; i++) {
+    const nb_gate_result *g = &j->gate[i];
+    put(w, "    <testcase classname=\"nibble.");
+    put_xml(w, j->run->protocol.task);
+    put(w, "\" name=\"%s\">\n", g->name);
+    if (g->verdict == NB_VERDICT_PASS) {
+      put(w, "      <system-out>");
+      put_xml(w, g->text);
+      put(w, "</system-out>\n");
     } else {
-      const char *tag = r->verdict == NB_VERDICT_FAIL ? "failure" : "error";
-      put(&w, "      <%s message=\"", tag);
-      put_xml(&w, r->text);
-      put(&w, "\" type=\"%s\"/>\n", nb_verdict_name(r->verdict));
+      put(w, "      <%s message=\"", g->verdict == NB_VERDICT_FAIL ? "failure" : "error");
+      put_xml(w, g->text);
+      put(w, "\" type=\"%s\"/>\n", nb_verdict_name(g->verdict));
     }
-    put(&w, "    </testcase>\n");
+    put(w, "    </testcase>\n");
   }
-  put(&w, "  </testsuite>\n</testsuites>\n");
+  put(w, "  </testsuite>\n");
+}
+
+nb_status nb_report_junit(const nb_judgement *j, size_t n, nb_text *out, nb_err *err) {
+  writer w = {.out = out, .err = err};
+  size_t total[3];
+  count(j, n, total);
+  put(&w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"%zu\" failures=\"%zu\" errors=\"%zu\">\n",
+      total[0], total[NB_VERDICT_FAIL], total[NB_VERDICT_UNDECIDED]);
+  for (size_t i = 0; i < n; i++) put_suite(&w, &j[i]);
+  put(&w, "</testsuites>\n");
   return w.st;
 }
 
@@ -151,18 +218,29 @@ static void put_command(writer *w, const char *s) {
   put_escaped(w, s, "%", with);
 }
 
-nb_status nb_report_github(const nb_comparison *c, const nb_gate_report *g, nb_text *out, nb_err *err) {
-  writer w = {.out = out, .err = err};
-  for (size_t i = 0; i < g->n; i++) {
-    const nb_gate_result *r = &g->gate[i];
-    if (r->verdict == NB_VERDICT_PASS) continue;
-    put(&w, "::%s title=nibble %s %s::", r->verdict == NB_VERDICT_FAIL ? "error" : "warning", r->name,
-        nb_verdict_name(r->verdict));
-    put_command(&w, r->text);
-    put(&w, "\n");
+static void put_annotations(writer *w, const nb_judgement *j) {
+  const nb_comparison *c = j->against;
+  const nb_result *r = j->run;
+  for (size_t i = 0; i < j->n; i++) {
+    const nb_gate_result *g = &j->gate[i];
+    if (g->verdict == NB_VERDICT_PASS) continue;
+    put(w, "::%s title=nibble %s %s::", g->verdict == NB_VERDICT_FAIL ? "error" : "warning", g->name,
+        nb_verdict_name(g->verdict));
+    put_command(w, g->text);
+    put(w, "\n");
   }
-  put(&w, "::notice title=nibble %s::%s %.2f %%25 to %.2f %%25 on %zu questions, %zu gained, %zu lost, KL %.5f\n",
-      nb_verdict_name(g->verdict), nb_metric_name(c->base->protocol.metric), 100 * c->base_score, 100 * c->cand_score,
-      c->n, c->gained, c->lost, c->kl.mean);
+  put(w, "::notice title=nibble %s::", j->n ? nb_verdict_name(j->verdict) : "run");
+  put_command(w, r->model.name);
+  if (c)
+    put(w, ": %s %.2f %%25 to %.2f %%25 on %zu questions, %zu gained, %zu lost, KL %.5f\n",
+        nb_metric_name(r->protocol.metric), 100 * c->base_score, 100 * c->cand_score, c->n, c->gained, c->lost,
+        c->kl.mean);
+  else
+    put(w, ": %s %.2f %%25 on %zu questions\n", nb_metric_name(r->protocol.metric), 100 * nb_result_score(r), r->n);
+}
+
+nb_status nb_report_github(const nb_judgement *j, size_t n, nb_text *out, nb_err *err) {
+  writer w = {.out = out, .err = err};
+  for (size_t i = 0; i < n; i++) put_annotations(&w, &j[i]);
   return w.st;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A comparison as JSON, and as the page that shows it. */
+/* What was judged as JSON, and as the page that shows it. */
 #include "report.h"
 
 #include "item.h"
 #include "page.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 /* ---- runs ---- */
 
@@ -22,53 +24,21 @@ static void write_bins(nb_jsonout *j, const char *key, const nb_scores *s) {
   nb_jsonout_close(j, ']');
 }
 
+/* The parts of its result file that are about the whole. */
 static nb_status write_run(nb_jsonout *j, const char *key, const nb_result *r) {
   nb_summary s;
-  double low, high;
   NB_TRY(nb_summary_make(r, &s, j->err));
-  double n = (double)s.total.n, k = nb_scores_sum(&s.total, r->protocol.metric);
-  nb_wilson(k, n, 0.95, &low, &high);
   nb_jsonout_open(j, key, '{');
-  nb_jsonout_string(j, "name", r->model.name);
-  nb_jsonout_string(j, "weights_xxh3", r->model.hash);
-  nb_jsonout_u64(j, "file_bytes", r->model.file_bytes);
-  nb_jsonout_fixed(j, "bits_a_weight", r->model.bits, 4);
-  nb_jsonout_u64(j, "n", s.total.n);
-  nb_jsonout_fixed(j, "score", k / n, 6);
-  nb_jsonout_fixed(j, "low", low, 6);
-  nb_jsonout_fixed(j, "high", high, 6);
-  nb_jsonout_fixed(j, "brier", s.total.brier / n, 6);
-  nb_jsonout_fixed(j, "ece", nb_scores_ece(&s.total), 6);
+  nb_result_write_model(j, &r->model);
+  nb_result_write_scores(j, "total", NULL, &s.total, r->protocol.metric);
   write_bins(j, "calibration", &s.total);
-  if (r->has_measured) {
-    const nb_measured *m = &r->measured;
-    nb_jsonout_string(j, "cpu", m->cpu);
-    nb_jsonout_u64(j, "threads", (uint64_t)m->threads);
-    nb_jsonout_fixed(j, "seconds", m->seconds, 3);
-    nb_jsonout_u64(j, "tokens", m->tokens);
-    nb_jsonout_u64(j, "file_backed_bytes", m->memory.most.file_bytes);
-    nb_jsonout_u64(j, "anonymous_bytes", m->memory.most.anon_bytes);
-    nb_jsonout_u64(j, "kv_bytes", m->kv_bytes);
-    nb_jsonout_u64(j, "session_bytes", m->session_bytes);
-    nb_jsonout_u64(j, "peak_bytes", m->memory.most.peak_bytes);
-    nb_jsonout_open(j, "memory_series", '[');
-    for (size_t i = 0; i < m->memory.n_series; i++) {
-      nb_jsonout_open(j, NULL, '[');
-      nb_jsonout_u64(j, NULL, m->memory.series[i].done);
-      nb_jsonout_u64(j, NULL, m->memory.series[i].file_bytes);
-      nb_jsonout_u64(j, NULL, m->memory.series[i].anon_bytes);
-      nb_jsonout_close(j, ']');
-    }
-    nb_jsonout_close(j, ']');
-  }
+  if (r->has_measured) nb_result_write_measured(j, &r->measured);
   nb_jsonout_close(j, '}');
   nb_summary_free(&s);
   return NB_OK;
 }
 
-/* ---- the comparison ---- */
-
-static void write_gates(nb_jsonout *j, const nb_gate_report *g) {
+static void write_gates(nb_jsonout *j, const nb_judgement *g) {
   nb_jsonout_string(j, "verdict", nb_verdict_name(g->verdict));
   nb_jsonout_open(j, "gates", '[');
   for (size_t i = 0; i < g->n; i++) {
@@ -80,6 +50,8 @@ static void write_gates(nb_jsonout *j, const nb_gate_report *g) {
   }
   nb_jsonout_close(j, ']');
 }
+
+/* ---- a comparison ---- */
 
 static void write_statistics(nb_jsonout *j, const nb_comparison *c) {
   const nb_noninferiority *t = &c->test;
@@ -104,23 +76,32 @@ static void write_statistics(nb_jsonout *j, const nb_comparison *c) {
   nb_jsonout_close(j, '}');
 }
 
-static void write_subjects(nb_jsonout *j, const nb_comparison *c) {
+/* A score with its interval as PREFIX, PREFIX_low, PREFIX_high. */
+static void write_score(nb_jsonout *j, const char *prefix, double score, double n) {
+  char key[32];
+  double low, high;
+  nb_wilson(score * n, n, 0.95, &low, &high);
+  nb_jsonout_fixed(j, prefix, score, 6);
+  snprintf(key, sizeof key, "%s_low", prefix);
+  nb_jsonout_fixed(j, key, low, 6);
+  snprintf(key, sizeof key, "%s_high", prefix);
+  nb_jsonout_fixed(j, key, high, 6);
+}
+
+static void open_subject(nb_jsonout *j, const char *name, const char *category, size_t n) {
+  nb_jsonout_open(j, NULL, '{');
+  nb_jsonout_string(j, "name", name);
+  nb_jsonout_string(j, "category", category);
+  nb_jsonout_u64(j, "n", n);
+}
+
+static void write_changes(nb_jsonout *j, const nb_comparison *c) {
   nb_jsonout_open(j, "subjects", '[');
   for (size_t i = 0; i < c->n_subjects; i++) {
     const nb_subject_change *s = &c->subject[i];
-    double n = (double)s->n, low[2], high[2];
-    nb_wilson(s->base * n, n, 0.95, &low[0], &high[0]);
-    nb_wilson(s->cand * n, n, 0.95, &low[1], &high[1]);
-    nb_jsonout_open(j, NULL, '{');
-    nb_jsonout_string(j, "name", s->name);
-    nb_jsonout_string(j, "category", s->category);
-    nb_jsonout_u64(j, "n", s->n);
-    nb_jsonout_fixed(j, "base", s->base, 6);
-    nb_jsonout_fixed(j, "base_low", low[0], 6);
-    nb_jsonout_fixed(j, "base_high", high[0], 6);
-    nb_jsonout_fixed(j, "cand", s->cand, 6);
-    nb_jsonout_fixed(j, "cand_low", low[1], 6);
-    nb_jsonout_fixed(j, "cand_high", high[1], 6);
+    open_subject(j, s->name, s->category, s->n);
+    write_score(j, "base", s->base, (double)s->n);
+    write_score(j, "cand", s->cand, (double)s->n);
     nb_jsonout_u64(j, "gained", s->gained);
     nb_jsonout_u64(j, "lost", s->lost);
     nb_jsonout_fixed(j, "kl", s->kl, 6);
@@ -140,19 +121,22 @@ static void write_probs(nb_jsonout *j, const char *key, const nb_row *r) {
   nb_jsonout_close(j, ']');
 }
 
+static void open_question(nb_jsonout *j, const nb_item *it) {
+  nb_jsonout_open(j, NULL, '{');
+  nb_jsonout_string(j, "id", it->id);
+  nb_jsonout_string(j, "subject", it->subject);
+  nb_jsonout_u64(j, "right", it->answer);
+}
+
 static void write_flips(nb_jsonout *j, const nb_comparison *c) {
   nb_jsonout_open(j, "flips", '[');
   for (size_t i = 0; i < c->n; i++) {
     const nb_pair *p = &c->pair[i];
     bool was = p->base_score >= 0.5, is = p->cand_score >= 0.5;
     if (was == is) continue;
-    const nb_item *it = &p->base->item;
     const nb_item *text = c->base->texts ? &p->base->item : c->cand->texts ? &p->cand->item : NULL;
-    nb_jsonout_open(j, NULL, '{');
-    nb_jsonout_string(j, "id", it->id);
-    nb_jsonout_string(j, "subject", it->subject);
+    open_question(j, &p->base->item);
     nb_jsonout_string(j, "flip", is ? "gained" : "lost");
-    nb_jsonout_u64(j, "right", it->answer);
     nb_jsonout_u64(j, "base_pick", p->base_grade.pick);
     nb_jsonout_u64(j, "cand_pick", p->cand_grade.pick);
     nb_jsonout_fixed(j, "kl", p->kl, 5);
@@ -177,10 +161,73 @@ static void write_histogram(nb_jsonout *j, const nb_comparison *c) {
   nb_jsonout_close(j, ']');
 }
 
-static nb_status write_all(const nb_comparison *c, const nb_gate_report *g, const nb_result *const *others, size_t n,
-                           nb_text *out, nb_err *err) {
+static void write_comparison(nb_jsonout *j, const nb_comparison *c) {
+  write_statistics(j, c);
+  write_changes(j, c);
+  write_histogram(j, c);
+  write_flips(j, c);
+}
+
+/* ---- a run alone ---- */
+
+typedef struct wrong_answer {
+  const nb_row *row;
+  nb_grade grade;
+} wrong_answer;
+
+static int by_confidence(const void *a, const void *b) {
+  const wrong_answer *x = a, *y = b;
+  if (x->grade.confidence != y->grade.confidence) return x->grade.confidence < y->grade.confidence ? 1 : -1;
+  return (x->row > y->row) - (x->row < y->row);
+}
+
+/* Those of which the model was surest: a page of all of a large set's would be too large. */
+static nb_status write_wrong(nb_jsonout *j, const nb_result *r) {
+  enum { MOST = 500 };
+  wrong_answer *w;
+  size_t n = 0;
+  NB_TRY(nb_new(&w, r->n, sizeof *w, "wrong answers", j->err));
+  for (size_t i = 0; i < r->n; i++) {
+    w[n].row = &r->row[i];
+    nb_grade_answer(&r->row[i].item, &r->row[i].answer, r->protocol.ties_wrong, &w[n].grade);
+    n += nb_grade_value(&w[n].grade, r->protocol.metric) < 0.5;
+  }
+  qsort(w, n, sizeof *w, by_confidence);
+  nb_jsonout_u64(j, "wrong_in_all", n);
+  nb_jsonout_open(j, "wrong", '[');
+  for (size_t i = 0; i < n && i < MOST; i++) {
+    open_question(j, &w[i].row->item);
+    nb_jsonout_u64(j, "cand_pick", w[i].grade.pick);
+    write_probs(j, "cand", w[i].row);
+    if (r->texts) nb_item_write_texts(j, &w[i].row->item);
+    nb_jsonout_close(j, '}');
+  }
+  nb_jsonout_close(j, ']');
+  nb_free(w);
+  return NB_OK;
+}
+
+static nb_status write_alone(nb_jsonout *j, const nb_result *r) {
+  nb_summary s;
+  NB_TRY(nb_summary_make(r, &s, j->err));
+  nb_jsonout_open(j, "subjects", '[');
+  for (size_t i = 0; i < s.n_subjects; i++) {
+    const nb_scores *v = &s.subject[i].scores;
+    open_subject(j, s.subject[i].name, s.subject[i].category, v->n);
+    write_score(j, "cand", nb_scores_sum(v, r->protocol.metric) / (double)v->n, (double)v->n);
+    nb_jsonout_close(j, '}');
+  }
+  nb_jsonout_close(j, ']');
+  nb_summary_free(&s);
+  return write_wrong(j, r);
+}
+
+/* ---- both ---- */
+
+static nb_status write_judgement(const nb_judgement *g, const nb_result *const *others, size_t n, nb_text *out,
+                                 nb_err *err) {
   nb_jsonout j = {.out = out, .err = err};
-  const nb_protocol *p = &c->base->protocol;
+  const nb_protocol *p = &g->run->protocol;
   nb_jsonout_open(&j, NULL, '{');
   nb_jsonout_string(&j, "format", "nibble-comparison");
   nb_jsonout_u64(&j, "format_version", 1);
@@ -189,30 +236,29 @@ static nb_status write_all(const nb_comparison *c, const nb_gate_report *g, cons
   nb_jsonout_string(&j, "preset", p->preset);
   nb_jsonout_u64(&j, "shots", p->shots);
   nb_jsonout_string(&j, "metric", nb_metric_name(p->metric));
-  NB_TRY(write_run(&j, "baseline", c->base));
-  NB_TRY(write_run(&j, "candidate", c->cand));
+  if (g->against) NB_TRY(write_run(&j, "baseline", g->against->base));
+  NB_TRY(write_run(&j, "candidate", g->run));
   nb_jsonout_open(&j, "others", '[');
   for (size_t i = 0; i < n; i++) NB_TRY(write_run(&j, NULL, others[i]));
   nb_jsonout_close(&j, ']');
-  write_statistics(&j, c);
-  write_subjects(&j, c);
-  write_histogram(&j, c);
-  write_flips(&j, c);
+  if (g->against) write_comparison(&j, g->against);
+  else NB_TRY(write_alone(&j, g->run));
   nb_jsonout_close(&j, '}');
   return j.st;
 }
 
-nb_status nb_report_json(const nb_comparison *c, const nb_gate_report *g, nb_text *out, nb_err *err) {
-  NB_TRY(write_all(c, g, NULL, 0, out, err));
+nb_status nb_report_json(const nb_judgement *j, size_t n, nb_text *out, nb_err *err) {
+  for (size_t i = 0; i < n; i++) {
+    if (i) NB_TRY(nb_text_append_str(out, ",\n", err));
+    NB_TRY(write_judgement(&j[i], NULL, 0, out, err));
+  }
   return nb_text_append_str(out, "\n", err);
 }
 
-/* ---- the page ---- */
-
-nb_status nb_report_html(const nb_comparison *c, const nb_gate_report *g, const nb_result *const *others,
-                         size_t n_others, nb_text *out, nb_err *err) {
+nb_status nb_report_html(const nb_judgement *j, const nb_result *const *others, size_t n_others, nb_text *out,
+                         nb_err *err) {
   nb_text json = {0};
-  nb_status st = write_all(c, g, others, n_others, &json, err);
+  nb_status st = write_judgement(j, others, n_others, &json, err);
   if (st == NB_OK) st = nb_page_fill("report", json.s, json.n, out, err);
   nb_text_free(&json);
   return st;

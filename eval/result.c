@@ -23,6 +23,16 @@ size_t nb_result_calibrated_on(const nb_result *r) {
   return n;
 }
 
+double nb_result_score(const nb_result *r) {
+  nb_scores s = {0};
+  for (size_t i = 0; i < r->n; i++) {
+    nb_grade g;
+    nb_grade_answer(&r->row[i].item, &r->row[i].answer, r->protocol.ties_wrong, &g);
+    nb_scores_add(&s, &g);
+  }
+  return nb_scores_sum(&s, r->protocol.metric) / (double)s.n;
+}
+
 void nb_result_prompts_hash(const nb_result *r, char out[NB_HASH_TEXT]) {
   XXH128_hash_t h = {0, 0};
   for (size_t i = 0; i < r->n; i++) { /* a chain: each row's hash with what came before */

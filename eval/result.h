@@ -4,6 +4,7 @@
 #define NB_RESULT_H
 
 #include "grade.h"
+#include "jsonout.h"
 #include "memwatch.h"
 
 enum { NB_RESULT_VERSION = 1, NB_HASH_TEXT = 33 };
@@ -66,6 +67,8 @@ typedef struct nb_result {
 
 void nb_result_free(nb_result *r);
 
+/* The mean of the metric. */
+double nb_result_score(const nb_result *r);
 /* Rows that the model was calibrated on. */
 size_t nb_result_calibrated_on(const nb_result *r);
 /* XXH3-128 of the rows' prompts, as hex. */
@@ -76,6 +79,11 @@ nb_status nb_items_hash(const nb_item *const *items, size_t n, char out[NB_HASH_
 /* Appends the JSON. Everything in front of "measured" is the same bytes for the same questions and answers. */
 nb_status nb_result_write(const nb_result *r, nb_text *out, nb_err *err);
 nb_status nb_result_save(const nb_result *r, const char *path, nb_err *err);
+
+/* Members of it, for other files: "model", "measured", and sums under any key (category: NULL or "": none). */
+void nb_result_write_model(nb_jsonout *j, const nb_model_facts *m);
+void nb_result_write_measured(nb_jsonout *j, const nb_measured *m);
+void nb_result_write_scores(nb_jsonout *j, const char *key, const char *category, const nb_scores *s, nb_metric metric);
 
 /* Reads and checks: NB_ERR_FORMAT names what is wrong (a log-prob that is no number, an id that comes twice, an answer
  * outside the choices, hashes that do not fit the rows). */

@@ -6,15 +6,62 @@
 #include "json.h"
 #include "mapfile.h"
 #include "outfile.h"
-#include "stats.h"
 
-#include <math.h>
+#include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const score_names[] = {"letter", "continuation", "partial"};
+/* ---- the members of an object: one list for writing and for reading ---- */
+
+typedef enum kind { TEXT, HASH, COUNT, BIG, SMALL, REAL } kind; /* size_t, uint64_t, int, double */
+typedef struct field {
+  const char *key;
+  kind kind;
+  size_t at;  /* offset in its struct */
+  int digits; /* REAL: after the point */
+} field;
+
+#define AT(member) offsetof(nb_protocol, member)
+static const field protocol_fields[] = {
+    {"task", TEXT, AT(task), 0}, {"task_version", COUNT, AT(task_version), 0}, {"preset", TEXT, AT(preset), 0},
+    {"split", TEXT, AT(split), 0}, {"shots", COUNT, AT(shots), 0}, {"subjects", TEXT, AT(subjects), 0},
+    {"limit", COUNT, AT(limit), 0}, {"sample", COUNT, AT(sample), 0}, {"seed", BIG, AT(seed), 0},
+    {"shard", COUNT, AT(shard), 0}, {"shards", COUNT, AT(shards), 0}, {"questions", COUNT, AT(questions), 0},
+    {"data_xxh3", HASH, AT(data_hash), 0}};
+#undef AT
+#define AT(member) offsetof(nb_model_facts, member)
+static const field model_fields[] = {
+    {"name", TEXT, AT(name), 0}, {"architecture", TEXT, AT(architecture), 0}, {"weights_xxh3", HASH, AT(hash), 0},
+    {"lineage_xxh3", HASH, AT(lineage), 0}, {"file_bytes", BIG, AT(file_bytes), 0},
+    {"weight_bytes", BIG, AT(weight_bytes), 0}, {"bits_a_weight", REAL, AT(bits), 4}, {"kv", TEXT, AT(kv), 0}};
+#undef AT
+#define AT(member) offsetof(nb_measured, member)
+static const field measured_fields[] = {
+    {"nibble", TEXT, AT(version), 0}, {"system", TEXT, AT(system), 0}, {"cpu", TEXT, AT(cpu), 0},
+    {"kernels", TEXT, AT(kernels), 0}, {"threads", SMALL, AT(threads), 0}, {"seconds", REAL, AT(seconds), 3},
+    {"prompt_seconds", REAL, AT(prompt_seconds), 3}, {"tokens", BIG, AT(tokens), 0},
+    {"tokens_unshared", BIG, AT(tokens_alone), 0}, {"file_backed_bytes", BIG, AT(memory.most.file_bytes), 0},
+    {"anonymous_bytes", BIG, AT(memory.most.anon_bytes), 0}, {"peak_bytes", BIG, AT(memory.most.peak_bytes), 0},
+    {"kv_bytes", BIG, AT(kv_bytes), 0}, {"session_bytes", BIG, AT(session_bytes), 0}};
+#undef AT
+#define WITH(fields) fields, sizeof fields / sizeof *fields
 
 /* ---- writing ---- */
+
+static void write_fields(nb_jsonout *j, const field *f, size_t n, const void *object) {
+  for (; n--; f++) {
+    const void *p = (const char *)object + f->at;
+    switch (f->kind) {
+    case TEXT: nb_jsonout_string(j, f->key, *(const char *const *)p); break;
+    case HASH: nb_jsonout_string(j, f->key, p); break;
+    case COUNT: nb_jsonout_u64(j, f->key, *(const size_t *)p); break;
+    case BIG: nb_jsonout_u64(j, f->key, *(const uint64_t *)p); break;
+    case SMALL: nb_jsonout_u64(j, f->key, (uint64_t) * (const int *)p); break;
+    case REAL: nb_jsonout_fixed(j, f->key, *(const double *)p, f->digits); break;
+    }
+  }
+}
 
 static void write_protocol(nb_jsonout *j, const nb_result *r) {
   const nb_protocol *p = &r->protocol;
@@ -22,61 +69,36 @@ static void write_protocol(nb_jsonout *j, const nb_result *r) {
   nb_result_prompts_hash(r, prompts);
   nb_jsonout_open(j, "protocol", '{');
   j->lines = false;
-  nb_jsonout_string(j, "task", p->task);
-  nb_jsonout_u64(j, "task_version", p->task_version);
-  nb_jsonout_string(j, "preset", p->preset);
-  nb_jsonout_string(j, "split", p->split);
-  nb_jsonout_u64(j, "shots", p->shots);
-  nb_jsonout_string(j, "score", score_names[p->score]);
-  nb_jsonout_string(j, "metric", nb_metric_name(p->metric));
-  nb_jsonout_string(j, "ties", p->ties_wrong ? "wrong" : "first");
+  write_fields(j, WITH(protocol_fields), p);
+  nb_jsonout_string(j, "score", nb_score_words[p->score]);
+  nb_jsonout_string(j, "metric", nb_metric_words[p->metric]);
+  nb_jsonout_string(j, "ties", nb_tie_words[p->ties_wrong]);
   nb_jsonout_bool(j, "special_tokens", !p->plain);
-  nb_jsonout_string(j, "subjects", p->subjects);
-  nb_jsonout_u64(j, "limit", p->limit);
-  nb_jsonout_u64(j, "sample", p->sample);
-  nb_jsonout_u64(j, "seed", p->seed);
-  nb_jsonout_u64(j, "shard", p->shard);
-  nb_jsonout_u64(j, "shards", p->shards);
-  nb_jsonout_u64(j, "questions", p->questions);
   if (p->stopped_at) nb_jsonout_u64(j, "stopped_at", p->stopped_at);
-  nb_jsonout_string(j, "data_xxh3", p->data_hash);
   nb_jsonout_string(j, "prompts_xxh3", prompts);
   nb_jsonout_close(j, '}');
   j->lines = true;
 }
 
-static void write_model(nb_jsonout *j, const nb_model_facts *m) {
+void nb_result_write_model(nb_jsonout *j, const nb_model_facts *m) {
+  bool lines = j->lines;
   nb_jsonout_open(j, "model", '{');
   j->lines = false;
-  nb_jsonout_string(j, "name", m->name);
-  nb_jsonout_string(j, "architecture", m->architecture);
-  nb_jsonout_string(j, "weights_xxh3", m->hash);
-  nb_jsonout_string(j, "lineage_xxh3", m->lineage);
-  nb_jsonout_u64(j, "file_bytes", m->file_bytes);
-  nb_jsonout_u64(j, "weight_bytes", m->weight_bytes);
-  nb_jsonout_fixed(j, "bits_a_weight", m->bits, 4);
-  nb_jsonout_string(j, "kv", m->kv);
+  write_fields(j, WITH(model_fields), m);
   nb_jsonout_close(j, '}');
-  j->lines = true;
+  j->lines = lines;
 }
 
-static void write_scores(nb_jsonout *j, const char *key, const char *category, const nb_scores *s, nb_metric metric) {
-  double n = (double)s->n, low, high;
-  nb_wilson(nb_scores_sum(s, metric), n, 0.95, &low, &high);
-  nb_jsonout_open(j, key, '{');
+void nb_result_write_scores(nb_jsonout *j, const char *key, const char *category, const nb_scores *s,
+                            nb_metric metric) {
+  double mean[NB_MEANS];
   bool lines = j->lines;
+  nb_scores_means(s, metric, mean);
+  nb_jsonout_open(j, key, '{');
   j->lines = false;
   if (category && *category) nb_jsonout_string(j, "category", category);
   nb_jsonout_u64(j, "n", s->n);
-  nb_jsonout_fixed(j, "score", nb_scores_sum(s, metric) / n, 6);
-  nb_jsonout_fixed(j, "low", low, 6);
-  nb_jsonout_fixed(j, "high", high, 6);
-  nb_jsonout_fixed(j, "acc", s->acc / n, 6);
-  nb_jsonout_fixed(j, "acc_norm", s->acc_norm / n, 6);
-  nb_jsonout_fixed(j, "acc_bytes", s->acc_bytes / n, 6);
-  nb_jsonout_fixed(j, "mass", s->mass / n, 6);
-  nb_jsonout_fixed(j, "brier", s->brier / n, 6);
-  nb_jsonout_fixed(j, "ece", nb_scores_ece(s), 6);
+  for (size_t i = 0; i < NB_MEANS; i++) nb_jsonout_fixed(j, nb_mean_names[i], mean[i], 6);
   nb_jsonout_close(j, '}');
   j->lines = lines;
 }
@@ -85,15 +107,16 @@ static nb_status write_summary(nb_jsonout *j, const nb_result *r) {
   nb_summary s;
   NB_TRY(nb_summary_make(r, &s, j->err));
   nb_metric m = r->protocol.metric;
-  write_scores(j, "total", NULL, &s.total, m);
+  nb_result_write_scores(j, "total", NULL, &s.total, m);
   nb_jsonout_fixed(j, "macro", s.macro, 6);
   nb_jsonout_open(j, "categories", '{');
-  for (size_t i = 0; i < s.n_categories; i++) write_scores(j, s.category[i].name, NULL, &s.category[i].scores, m);
+  for (size_t i = 0; i < s.n_categories; i++) 
+    nb_result_write_scores(j, s.category[i].name, NULL, &s.category[i].scores, m);
   nb_jsonout_close(j, '}');
   nb_jsonout_open(j, "subjects", '{');
   for (size_t i = 0; i < s.n_subjects; i++)
     if (*s.subject[i].name || s.n_subjects > 1)
-      write_scores(j, s.subject[i].name, s.subject[i].category, &s.subject[i].scores, m);
+      nb_result_write_scores(j, s.subject[i].name, s.subject[i].category, &s.subject[i].scores, m);
   nb_jsonout_close(j, '}');
   nb_summary_free(&s);
   return NB_OK;
@@ -133,24 +156,12 @@ static void write_row(nb_jsonout *j, const nb_result *r, const nb_row *row) {
   j->lines = true;
 }
 
-static void write_measured(nb_jsonout *j, const nb_measured *m) {
+void nb_result_write_measured(nb_jsonout *j, const nb_measured *m) {
   const nb_memory_watch *w = &m->memory;
+  bool lines = j->lines;
   nb_jsonout_open(j, "measured", '{');
   j->lines = false;
-  nb_jsonout_string(j, "nibble", m->version);
-  nb_jsonout_string(j, "system", m->system);
-  nb_jsonout_string(j, "cpu", m->cpu);
-  nb_jsonout_string(j, "kernels", m->kernels);
-  nb_jsonout_u64(j, "threads", (uint64_t)m->threads);
-  nb_jsonout_fixed(j, "seconds", m->seconds, 3);
-  nb_jsonout_fixed(j, "prompt_seconds", m->prompt_seconds, 3);
-  nb_jsonout_u64(j, "tokens", m->tokens);
-  nb_jsonout_u64(j, "tokens_unshared", m->tokens_alone);
-  nb_jsonout_u64(j, "file_backed_bytes", w->most.file_bytes);
-  nb_jsonout_u64(j, "anonymous_bytes", w->most.anon_bytes);
-  nb_jsonout_u64(j, "peak_bytes", w->most.peak_bytes);
-  nb_jsonout_u64(j, "kv_bytes", m->kv_bytes);
-  nb_jsonout_u64(j, "session_bytes", m->session_bytes);
+  write_fields(j, WITH(measured_fields), m);
   nb_jsonout_open(j, "memory_series", '[');
   for (size_t i = 0; i < w->n_series; i++) {
     nb_jsonout_open(j, NULL, '[');
@@ -161,7 +172,7 @@ static void write_measured(nb_jsonout *j, const nb_measured *m) {
   }
   nb_jsonout_close(j, ']');
   nb_jsonout_close(j, '}');
-  j->lines = true;
+  j->lines = lines;
 }
 
 nb_status nb_result_write(const nb_result *r, nb_text *out, nb_err *err) {
@@ -171,13 +182,13 @@ nb_status nb_result_write(const nb_result *r, nb_text *out, nb_err *err) {
   nb_jsonout_string(&j, "format", "nibble-result");
   nb_jsonout_u64(&j, "format_version", NB_RESULT_VERSION);
   write_protocol(&j, r);
-  write_model(&j, &r->model);
+  nb_result_write_model(&j, &r->model);
   nb_jsonout_u64(&j, "calibrated_on", nb_result_calibrated_on(r));
   NB_TRY(write_summary(&j, r));
   nb_jsonout_open(&j, "answers", '[');
   for (size_t i = 0; i < r->n; i++) write_row(&j, r, &r->row[i]);
   nb_jsonout_close(&j, ']');
-  if (r->has_measured) write_measured(&j, &r->measured);
+  if (r->has_measured) nb_result_write_measured(&j, &r->measured);
   nb_jsonout_close(&j, '}');
   NB_TRY(j.st);
   return nb_text_append(out, "\n", 1, err);
@@ -222,61 +233,44 @@ static nb_status number(reader *rd, const cJSON *obj, const char *key, size_t *o
   return nb_json_optional_size(obj, rd->where, key, 0, (size_t)1 << 53, out, rd->err);
 }
 
-static nb_status word(reader *rd, const cJSON *obj, const char *key, const char *const *words, size_t n,
-                      unsigned *out) {
-  const char *s;
-  NB_TRY(nb_json_string(obj, rd->where, key, &s, rd->err));
-  for (unsigned i = 0; i < n; i++)
-    if (!strcmp(words[i], s)) return *out = i, NB_OK;
-  return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"%s\" is \"%s\"", rd->where, key, s);
+static nb_status read_fields(reader *rd, const cJSON *obj, const field *f, size_t n, void *object) {
+  for (; n--; f++) {
+    void *p = (char *)object + f->at;
+    size_t v = 0;
+    if (f->kind == COUNT || f->kind == BIG || f->kind == SMALL) NB_TRY(number(rd, obj, f->key, &v));
+    switch (f->kind) {
+    case TEXT: NB_TRY(copied(rd, obj, f->key, p)); break;
+    case HASH: NB_TRY(hash_text(rd, obj, f->key, p)); break;
+    case COUNT: *(size_t *)p = v; break;
+    case BIG: *(uint64_t *)p = v; break;
+    case SMALL: *(int *)p = (int)nb_min(v, INT_MAX); break;
+    case REAL: NB_TRY(nb_json_optional_f64(obj, rd->where, f->key, p, rd->err)); break;
+    }
+  }
+  return NB_OK;
 }
 
 static nb_status read_protocol(reader *rd, const cJSON *root, char prompts[NB_HASH_TEXT]) {
-  static const char *const metrics[] = {"acc", "acc_norm", "acc_bytes", "mass"}, *const ties[] = {"first", "wrong"};
   nb_protocol *p = &rd->r->protocol;
   const cJSON *o;
   unsigned score, metric, tie;
-  size_t seed;
   bool special = true;
   NB_TRY(nb_json_object(root, rd->where, "protocol", &o, rd->err));
-  NB_TRY(copied(rd, o, "task", &p->task));
-  NB_TRY(copied(rd, o, "preset", &p->preset));
-  NB_TRY(copied(rd, o, "split", &p->split));
-  NB_TRY(copied(rd, o, "subjects", &p->subjects));
-  NB_TRY(number(rd, o, "task_version", &p->task_version));
-  NB_TRY(number(rd, o, "shots", &p->shots));
-  NB_TRY(word(rd, o, "score", score_names, 3, &score));
-  NB_TRY(word(rd, o, "metric", metrics, 4, &metric));
-  NB_TRY(word(rd, o, "ties", ties, 2, &tie));
+  NB_TRY(read_fields(rd, o, WITH(protocol_fields), p));
+  NB_TRY(nb_json_word(o, rd->where, "score", nb_score_words, &score, rd->err));
+  NB_TRY(nb_json_word(o, rd->where, "metric", nb_metric_words, &metric, rd->err));
+  NB_TRY(nb_json_word(o, rd->where, "ties", nb_tie_words, &tie, rd->err));
   NB_TRY(nb_json_optional_bool(o, rd->where, "special_tokens", &special, rd->err));
-  NB_TRY(number(rd, o, "limit", &p->limit));
-  NB_TRY(number(rd, o, "sample", &p->sample));
-  NB_TRY(number(rd, o, "seed", &seed));
-  NB_TRY(number(rd, o, "shard", &p->shard));
-  NB_TRY(number(rd, o, "shards", &p->shards));
-  NB_TRY(number(rd, o, "questions", &p->questions));
   NB_TRY(number(rd, o, "stopped_at", &p->stopped_at));
-  NB_TRY(hash_text(rd, o, "data_xxh3", p->data_hash));
   NB_TRY(hash_text(rd, o, "prompts_xxh3", prompts));
-  p->score = (nb_score_by)score, p->metric = (nb_metric)metric, p->ties_wrong = tie, p->plain = !special,
-  p->seed = seed;
+  p->score = (nb_score_by)score, p->metric = (nb_metric)metric, p->ties_wrong = tie, p->plain = !special;
   return NB_OK;
 }
 
 static nb_status read_model(reader *rd, const cJSON *root) {
-  nb_model_facts *m = &rd->r->model;
   const cJSON *o;
-  size_t file, weights;
   NB_TRY(nb_json_object(root, rd->where, "model", &o, rd->err));
-  NB_TRY(copied(rd, o, "name", &m->name));
-  NB_TRY(copied(rd, o, "architecture", &m->architecture));
-  NB_TRY(copied(rd, o, "kv", &m->kv));
-  NB_TRY(hash_text(rd, o, "weights_xxh3", m->hash));
-  NB_TRY(hash_text(rd, o, "lineage_xxh3", m->lineage));
-  NB_TRY(number(rd, o, "file_bytes", &file));
-  NB_TRY(number(rd, o, "weight_bytes", &weights));
-  m->file_bytes = file, m->weight_bytes = weights;
-  return nb_json_optional_f64(o, rd->where, "bits_a_weight", &m->bits, rd->err);
+  return read_fields(rd, o, WITH(model_fields), &rd->r->model);
 }
 
 static nb_status read_right(reader *rd, const cJSON *o, nb_item *it) {
@@ -372,24 +366,12 @@ static nb_status read_series(reader *rd, const cJSON *o, nb_memory_watch *w) {
 }
 
 static nb_status read_measured(reader *rd, const cJSON *root) {
-  nb_measured *m = &rd->r->measured;
   const cJSON *o = NULL;
-  size_t v[7];
-  static const char *const keys[7] = {"tokens", "file_backed_bytes", "anonymous_bytes", "peak_bytes", "kv_bytes",
-                                      "session_bytes", "threads"};
   NB_TRY(nb_json_optional_object(root, rd->where, "measured", &o, rd->err));
   if (!o) return NB_OK;
-  NB_TRY(copied(rd, o, "cpu", &m->cpu));
-  NB_TRY(copied(rd, o, "kernels", &m->kernels));
-  NB_TRY(copied(rd, o, "nibble", &m->version));
-  NB_TRY(copied(rd, o, "system", &m->system));
-  for (size_t i = 0; i < 7; i++) NB_TRY(number(rd, o, keys[i], &v[i]));
-  NB_TRY(nb_json_optional_f64(o, rd->where, "seconds", &m->seconds, rd->err));
-  NB_TRY(read_series(rd, o, &m->memory));
-  m->tokens = v[0], m->memory.most.file_bytes = v[1], m->memory.most.anon_bytes = v[2],
-  m->memory.most.peak_bytes = v[3];
-  m->kv_bytes = v[4], m->session_bytes = v[5], m->threads = (int)v[6], rd->r->has_measured = true;
-  return NB_OK;
+  NB_TRY(read_fields(rd, o, WITH(measured_fields), &rd->r->measured));
+  NB_TRY(read_series(rd, o, &rd->r->measured.memory));
+  return rd->r->has_measured = true, NB_OK;
 }
 
 static int by_id(const void *a, const void *b) {

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const metric_names[] = {"acc", "acc_norm", "acc_bytes", "mass"};
-const char *nb_metric_name(nb_metric m) { return metric_names[m]; }
+const char *const nb_score_words[] = {"letter", "continuation", "partial", NULL};
+const char *const nb_metric_words[] = {"acc", "acc_norm", "acc_bytes", "mass", NULL};
+const char *const nb_tie_words[] = {"first", "wrong", NULL};
+const char *nb_metric_name(nb_metric m) { return nb_metric_words[m]; }
 
 /* ---- unknown keys ---- */
 
@@ -33,20 +35,6 @@ static nb_status check_keys(const cJSON *obj, const char *where, const char *con
 }
 
 /* ---- reading ---- */
-
-/* One of the words in a NULL-ended list; *out stays when the key is absent. */
-static nb_status word(const cJSON *obj, const char *where, const char *key, const char *const *words, unsigned *out,
-                      nb_err *err) {
-  const char *s = NULL;
-  NB_TRY(nb_json_optional_string(obj, where, key, &s, err));
-  if (!s) return NB_OK;
-  char list[120] = "";
-  for (unsigned i = 0; words[i]; i++) {
-    if (!strcmp(words[i], s)) return *out = i, NB_OK;
-    snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", words[i]);
-  }
-  return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is \"%s\"; want one of %s", where, key, s, list);
-}
 
 /* A path or a list of paths, each spelt right. */
 static nb_status paths(const cJSON *data, const char *where, const char *key, const cJSON **out, nb_err *err) {
@@ -126,7 +114,7 @@ static nb_status read_prompt(nb_task *t, const char *where, nb_err *err) {
     NB_TRY(check_keys(shots, where, shots_keys, err));
     NB_TRY(nb_json_optional_size(shots, where, "count", 0, NB_MAX_SHOTS, &t->shots, err));
     NB_TRY(nb_json_optional_string(shots, where, "from", &t->shots_from, err));
-    NB_TRY(word(shots, where, "select", select_words, &select, err));
+    NB_TRY(nb_json_optional_word(shots, where, "select", select_words, &select, err));
     NB_TRY(nb_json_optional_bool(shots, where, "drop_to_fit", &t->drop_shots, err));
     t->shots_select = (nb_shots_select)select;
     if (t->shots_from && !nb_json_get(t->splits, t->shots_from))
@@ -147,13 +135,10 @@ static nb_status read_prompt(nb_task *t, const char *where, nb_err *err) {
 }
 
 static nb_status read_score(nb_task *t, const char *where, nb_err *err) {
-  static const char *const score_words[] = {"letter", "continuation", "partial", NULL};
-  static const char *const metric_words[] = {"acc", "acc_norm", "acc_bytes", "mass", NULL};
-  static const char *const tie_words[] = {"first", "wrong", NULL};
   unsigned score = NB_SCORE_LETTER, metric = NB_METRIC_ACC, ties = 0;
-  NB_TRY(word(t->json, where, "score", score_words, &score, err));
-  NB_TRY(word(t->json, where, "metric", metric_words, &metric, err));
-  NB_TRY(word(t->json, where, "ties", tie_words, &ties, err));
+  NB_TRY(nb_json_optional_word(t->json, where, "score", nb_score_words, &score, err));
+  NB_TRY(nb_json_optional_word(t->json, where, "metric", nb_metric_words, &metric, err));
+  NB_TRY(nb_json_optional_word(t->json, where, "ties", nb_tie_words, &ties, err));
   t->score = (nb_score_by)score, t->metric = (nb_metric)metric, t->ties_wrong = ties == 1;
   if (t->score == NB_SCORE_PARTIAL && !t->target)
     return nb_fail(err, NB_ERR_FORMAT, "%s: score \"partial\" needs a \"target\" template", where);

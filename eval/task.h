@@ -25,6 +25,9 @@ typedef enum nb_metric {
 } nb_metric;
 const char *nb_metric_name(nb_metric m); /* "acc", "acc_norm", "acc_bytes", "mass" */
 
+/* What files call the values of nb_score_by, of nb_metric, and of ties_wrong; each list ends with NULL. */
+extern const char *const nb_score_words[], *const nb_metric_words[], *const nb_tie_words[];
+
 typedef enum nb_shots_select {
   NB_SHOTS_SUBJECT, /* the first rows of the question's own subject */
   NB_SHOTS_SPREAD,  /* the first row of each of so many subjects, evenly spread: one prompt head for all */

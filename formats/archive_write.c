@@ -5,6 +5,8 @@
 
 #ifndef NB_HAVE_LIBZIP
 
+bool nb_archive_writes(void) { return false; }
+
 nb_status nb_archive_save(const char *path, const nb_archive_file *file, size_t n, nb_err *err) {
   (void)file, (void)n;
   return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: this nibble was built without libzip and writes no archives", path);
@@ -16,6 +18,8 @@ nb_status nb_archive_save(const char *path, const nb_archive_file *file, size_t 
 
 #include <stdlib.h>
 #include <zip.h>
+
+bool nb_archive_writes(void) { return true; }
 
 static nb_status add_file(zip_t *zip, const char *path, const nb_archive_file *f, nb_err *err) {
   zip_source_t *s = zip_source_buffer(zip, f->data, f->n, 0);

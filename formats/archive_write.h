@@ -5,6 +5,7 @@
 
 #include "status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct nb_archive_file {
@@ -12,6 +13,9 @@ typedef struct nb_archive_file {
   const void *data; /* (n) bytes, borrowed until the call returns */
   size_t n;
 } nb_archive_file;
+
+/* False: built without libzip. */
+bool nb_archive_writes(void);
 
 /* Writes n files into a new archive that replaces path when it is complete. The same files give the same bytes (their
  * date is 1 January 1980). NB_ERR_UNSUPPORTED: built without libzip; NB_ERR_IO: the archive cannot be written. */

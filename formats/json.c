@@ -393,6 +393,19 @@ static bool present(const cJSON *obj, const char *key) {
   return !cJSON_IsObject(obj) || nb_json_get(obj, key);
 }
 
+nb_status nb_json_word(const cJSON *obj, const char *where, const char *key, const char *const *words, unsigned *out,
+                       nb_err *err) {
+  const char *s;
+  char list[120] = "";
+  NB_TRY(nb_json_string(obj, where, key, &s, err));
+  for (unsigned i = 0; words[i]; i++) {
+    if (!strcmp(words[i], s)) return *out = i, NB_OK;
+    size_t n = strlen(list);
+    snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", words[i]);
+  }
+  return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is \"%s\"; want one of %s", where, key, s, list);
+}
+
 nb_status nb_json_optional_size(const cJSON *obj, const char *where, const char *key, size_t min, size_t max,
                                 size_t *out, nb_err *err) {
   return present(obj, key) ? nb_json_size(obj, where, key, min, max, out, err) : NB_OK;
@@ -421,4 +434,9 @@ nb_status nb_json_optional_object(const cJSON *obj, const char *where, const cha
 nb_status nb_json_optional_array(const cJSON *obj, const char *where, const char *key, const cJSON **out,
                                  nb_err *err) {
   return present(obj, key) ? nb_json_array(obj, where, key, out, err) : NB_OK;
+}
+
+nb_status nb_json_optional_word(const cJSON *obj, const char *where, const char *key, const char *const *words,
+                                unsigned *out, nb_err *err) {
+  return present(obj, key) ? nb_json_word(obj, where, key, words, out, err) : NB_OK;
 }

@@ -46,6 +46,10 @@ nb_status nb_json_object(const cJSON *obj, const char *where, const char *key, c
                          nb_err *err);
 nb_status nb_json_array(const cJSON *obj, const char *where, const char *key, const cJSON **out, nb_err *err);
 
+/* One of the words of a list that ends with NULL: its place. */
+nb_status nb_json_word(const cJSON *obj, const char *where, const char *key, const char *const *words, unsigned *out,
+                       nb_err *err);
+
 /* As above, but *out is left alone when the key is absent or null. */
 nb_status nb_json_optional_size(const cJSON *obj, const char *where, const char *key, size_t min, size_t max,
                                 size_t *out, nb_err *err);
@@ -58,6 +62,9 @@ nb_status nb_json_optional_object(const cJSON *obj, const char *where, const cha
                                   nb_err *err);
 nb_status nb_json_optional_array(const cJSON *obj, const char *where, const char *key, const cJSON **out,
                                  nb_err *err);
+
+nb_status nb_json_optional_word(const cJSON *obj, const char *where, const char *key, const char *const *words,
+                                unsigned *out, nb_err *err);
 
 /* The value of an item, for elements of arrays and for members met in iteration: as nb_json_size and
  * nb_json_f64, `what` naming the item in the message. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble eval: accuracy on multiple-choice sets. */
+#include "archive_write.h"
 #include "bundle.h"
 #include "commands.h"
 #include "judge.h"
@@ -9,18 +10,18 @@
 #include "report_text.h"
 #include "stopping.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_MODELS = 16 };
 
 typedef struct options {
-  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against, *html;
+  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against;
   cli_list out, bundle;
-  judge_limits limits;
+  judge_options judge;
   int shots, limit, sample, batch;
-  uint64_t seed, max_anonymous, max_total;
-  double min_accuracy;
+  uint64_t seed;
   bool texts, alone, sequential;
 } options;
 
@@ -81,9 +82,9 @@ static nb_status warn_of_overlap(const nb_evaluation *e, const loaded *m, nb_err
   return NB_OK;
 }
 
-/* The session lives for this run only: another model's workspace is none of its memory. */
+/* The session lives for this run only: another model's workspace is none of its memory. limited: the ceilings hold. */
 static nb_status answer(const options *o, const cli_common *common, const nb_evaluation *e, const loaded *m,
-                        nb_stopping *stopping, nb_result *out, nb_err *err) {
+                        bool limited, nb_stopping *stopping, nb_result *out, nb_err *err) {
   nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->batch, .cpu_features = common->features};
   nb_session *session;
   NB_TRY(nb_session_create(&m->model.model.config, &so, &session, err));
@@ -92,7 +93,8 @@ static nb_status answer(const options *o, const cli_common *common, const nb_eva
   running r = {.progress = &p, .e = e, .stopping = stopping};
   nb_evaluation_run run = {.name = m->name, .model = &m->model, .session = session, .kv = m->kv,
                            .threads = common->threads, .alone = o->alone, .journal = o->journal,
-                           .max_anonymous = o->max_anonymous, .max_total = o->max_total, .progress = &cb,
+                           .max_anonymous = limited ? o->judge.max_memory : 0,
+                           .max_total = limited ? o->judge.max_total : 0, .progress = &cb,
                            .answered = on_answer, .enough = on_enough, .ctx = &r};
   nb_status st = nb_evaluation_answer(e, &run, out, err);
   cli_progress_end(&p);
@@ -100,79 +102,24 @@ static nb_status answer(const options *o, const cli_common *common, const nb_eva
   return st == NB_OK ? st : nb_fail_in(err, st, "%s", m->name);
 }
 
-static nb_status check_accuracy(const options *o, const nb_result *r, nb_err *err) {
-  nb_summary s;
-  if (o->min_accuracy <= 0) return NB_OK;
-  NB_TRY(nb_summary_make(r, &s, err));
-  double got = 100 * nb_scores_sum(&s.total, r->protocol.metric) / (double)s.total.n;
-  nb_summary_free(&s);
-  if (got >= o->min_accuracy) return NB_OK;
-  return nb_fail(err, NB_ERR_GATE, "%s: %s is %.2f %%, below the %.2f %% asked for", r->model.name,
-                 nb_metric_name(r->protocol.metric), got, o->min_accuracy);
-}
+/* ---- all models ---- */
 
-/* ---- against a baseline ---- */
+typedef struct one_run {
+  nb_result result;
+  nb_comparison comparison; /* n 0: none */
+} one_run;
 
-/* The runs of a command and what is said about them. */
-typedef struct judging {
+/* The runs of a command, and what is said about those that are judged: all but a baseline among them. */
+typedef struct runs {
   const options *o;
   const cli_common *common;
   nb_gates gates;
-  const nb_result *base;  /* NULL: there is nothing to compare with */
-  const nb_result *result;
+  const nb_result *base; /* NULL: there is nothing to compare with */
+  one_run *run;
   size_t n;
-  nb_text json;           /* the comparisons, with commas between them */
-  nb_verdict verdict;     /* the worst */
-} judging;
-
-/* The page about a comparison; the command's other runs go into its chart. */
-static nb_status write_page(const judging *j, const nb_comparison *c, const nb_gate_report *report, nb_text *out,
-                            nb_err *err) {
-  const nb_result *others[MAX_MODELS];
-  size_t n = 0;
-  for (size_t i = 0; i < j->n; i++)
-    if (&j->result[i] != c->base && &j->result[i] != c->cand) others[n++] = &j->result[i];
-  return nb_report_html(c, report, others, n, out, err);
-}
-
-static nb_status write_comparison(judging *j, size_t i, const nb_comparison *c, const nb_gate_report *report,
-                                  nb_text *page, nb_err *err) {
-  const options *o = j->o;
-  bool first = i == 0 || (i == 1 && j->base == &j->result[0]);
-  if (!j->common->json) {
-    fputs("\n", stdout);
-    report_comparison(c, &j->gates, report, stdout);
-  } else {
-    if (j->json.n) NB_TRY(nb_text_append_str(&j->json, ",\n", err));
-    NB_TRY(nb_report_json(c, report, &j->json, err));
-  }
-  if (!(o->html && first) && !o->bundle.n) return NB_OK;
-  NB_TRY(write_page(j, c, report, page, err));
-  return o->html && first ? nb_outfile_save(o->html, page->s, page->n, err) : NB_OK;
-}
-
-/* Compares run i with the baseline, if there is another, and writes what was asked for. */
-static nb_status judge(judging *j, size_t i, nb_err *err) {
-  const options *o = j->o;
-  const nb_result *cand = &j->result[i];
-  nb_comparison c = {.n = 0};
-  nb_gate_report report;
-  nb_text page = {0};
-  nb_status st = NB_OK;
-  if (j->base && j->base != cand) {
-    nb_compare_opts co = {.alpha = j->gates.alpha, .margin = j->gates.margin >= 0 ? j->gates.margin / 100 : 0.01,
-                          .common = o->against != NULL, .any_model = true, .sequential = o->sequential, .seed = 1};
-    NB_GOTO(nb_compare(j->base, cand, &co, &c, err));
-    nb_gates_judge(&j->gates, &c, &report);
-    if (j->verdict != NB_VERDICT_FAIL && report.verdict != NB_VERDICT_PASS) j->verdict = report.verdict;
-    NB_GOTO(write_comparison(j, i, &c, &report, &page, err));
-  }
-  if (o->bundle.n) NB_GOTO(nb_bundle_save(o->bundle.items[i], cand, page.n ? &page : NULL, err));
-fail:
-  nb_text_free(&page);
-  nb_comparison_free(&c);
-  return st;
-}
+  nb_judgement judged[MAX_MODELS];
+  size_t n_judged;
+} runs;
 
 /* The run that the others are compared with: the only checkpoint among .nbl files, else the first. */
 static size_t choose_base(const loaded *m, size_t n) {
@@ -182,19 +129,57 @@ static size_t choose_base(const loaded *m, size_t n) {
   return dense == 1 ? base : 0;
 }
 
-/* One run alone is its result file; several, or a comparison, are an object with both. */
-static nb_status print_json(const judging *j, nb_err *err) {
+static nb_status judge(runs *r, one_run *cand, nb_err *err) {
+  const nb_gates *g = &r->gates;
+  if (r->base) {
+    nb_compare_opts co = {.alpha = g->alpha, .margin = isnan(g->margin) ? 0.01 : g->margin / 100,
+                          .common = r->o->against != NULL, .any_model = true, .sequential = r->o->sequential, .seed = 1};
+    NB_TRY(nb_compare(r->base, &cand->result, &co, &cand->comparison, err));
+  }
+  nb_gates_judge(g, &cand->result, r->base ? &cand->comparison : NULL, &r->judged[r->n_judged++]);
+  return NB_OK;
+}
+
+/* The page about one run; the command's other runs go into its chart. */
+static nb_status save_page(const runs *r, const nb_judgement *j, nb_err *err) {
+  const nb_result *others[MAX_MODELS];
+  size_t n = 0;
+  for (size_t i = 0; i < r->n; i++)
+    if (&r->run[i].result != j->run && &r->run[i].result != r->base) others[n++] = &r->run[i].result;
+  return judge_save_html(&r->o->judge, j, others, n, err);
+}
+
+static nb_status save_bundle(const char *path, const nb_result *result, const nb_judgement *j, nb_err *err) {
+  nb_text page = {0};
+  nb_status st = nb_report_html(j, NULL, 0, &page, err);
+  if (st == NB_OK) st = nb_bundle_save(path, result, &page, err);
+  nb_text_free(&page);
+  return st;
+}
+
+static nb_status save_bundles(const runs *r, nb_err *err) {
+  for (size_t i = 0, k = 0; i < r->o->bundle.n; i++) {
+    const nb_result *result = &r->run[i].result;
+    nb_judgement alone = {.run = result};
+    const nb_judgement *j = result == r->base ? &alone : &r->judged[k++];
+    NB_TRY(save_bundle(r->o->bundle.items[i], result, j, err));
+  }
+  return NB_OK;
+}
+
+/* One run alone is its result file; several, or judged ones, are an object with results and verdicts. */
+static nb_status print_json(const runs *r, nb_err *err) {
   nb_text text = {0};
   nb_status st = NB_OK;
-  bool many = j->n > 1 || j->base;
+  bool many = r->n > 1 || r->base || r->judged[0].n;
   if (many) NB_GOTO(nb_text_append_str(&text, "{\"runs\": [\n", err));
-  for (size_t i = 0; i < j->n; i++) {
+  for (size_t i = 0; i < r->n; i++) {
     if (i) NB_GOTO(nb_text_append_str(&text, ",\n", err));
-    NB_GOTO(nb_result_write(&j->result[i], &text, err));
+    NB_GOTO(nb_result_write(&r->run[i].result, &text, err));
   }
   if (many) {
-    NB_GOTO(nb_text_append_str(&text, "],\n\"comparisons\": [\n", err));
-    NB_GOTO(nb_text_append(&text, j->json.s, j->json.n, err));
+    NB_GOTO(nb_text_append_str(&text, "],\n\"verdicts\": [\n", err));
+    NB_GOTO(nb_report_json(r->judged, r->n_judged, &text, err));
     NB_GOTO(nb_text_append_str(&text, "]}\n", err));
   }
   fwrite(text.s, 1, text.n, stdout);
@@ -204,7 +189,16 @@ fail:
   return st;
 }
 
-/* ---- all ---- */
+/* Everything that was asked for beside the result files and the tables of scores. */
+static nb_status report(const runs *r, nb_err *err) {
+  const judge_options *o = &r->o->judge;
+  NB_TRY(judge_save(o, r->judged, r->n_judged, err));
+  NB_TRY(save_page(r, &r->judged[0], err));
+  NB_TRY(save_bundles(r, err));
+  if (r->common->json) return print_json(r, err);
+  if (r->base || r->judged[0].n) fputs("\n", stdout);
+  return judge_print(o, &r->gates, r->judged, r->n_judged, err);
+}
 
 static void print_stopping(const nb_stopping *s, const nb_evaluation *e) {
   printf("\n%s after %zu of %zu questions: margin %g points, evidence for pass %.3g, for fail %.3g (%g decides)\n",
@@ -213,18 +207,19 @@ static void print_stopping(const nb_stopping *s, const nb_evaluation *e) {
 }
 
 /* Runs every model and saves its result at once: what was computed is not lost when something fails later. */
-static nb_status answer_all(const judging *j, nb_evaluation *e, const loaded *model, nb_result *result, nb_err *err) {
-  const options *o = j->o;
+static nb_status answer_all(const runs *r, nb_evaluation *e, const loaded *model, nb_err *err) {
+  const options *o = r->o;
   nb_stopping stopping = {.e = NULL};
   nb_status st = NB_OK;
   if (o->sequential)
-    NB_GOTO(nb_stopping_begin(e, j->base, j->gates.margin / 100, j->gates.alpha, o->seed, &stopping, err));
-  for (size_t i = 0; i < j->n; i++) {
-    NB_GOTO(answer(o, j->common, e, &model[i], o->sequential ? &stopping : NULL, &result[i], err));
-    if (i < o->out.n) NB_GOTO(nb_result_save(&result[i], o->out.items[i], err));
-    if (j->common->json) continue;
+    NB_GOTO(nb_stopping_begin(e, r->base, r->gates.margin / 100, r->gates.alpha, o->seed, &stopping, err));
+  for (size_t i = 0; i < r->n; i++) {
+    nb_result *result = &r->run[i].result;
+    NB_GOTO(answer(o, r->common, e, &model[i], result != r->base, o->sequential ? &stopping : NULL, result, err));
+    if (i < o->out.n) NB_GOTO(nb_result_save(result, o->out.items[i], err));
+    if (r->common->json) continue;
     if (i) fputs("\n", stdout);
-    NB_GOTO(report_text(&result[i], stdout, err));
+    NB_GOTO(report_text(result, stdout, err));
     if (o->sequential) print_stopping(&stopping, e);
   }
 fail:
@@ -232,37 +227,38 @@ fail:
   return st;
 }
 
-static nb_status run_all(const options *o, const cli_common *common, nb_evaluation *e, const cli_args *args,
-                         nb_verdict *verdict, nb_err *err) {
+static nb_status run_all(const options *o, const cli_common *common, nb_evaluation *e, const cli_args *args, int *code,
+                         nb_err *err) {
   loaded model[MAX_MODELS] = {{.name = NULL}};
-  nb_result result[MAX_MODELS] = {{.n = 0}}, base = {.n = 0};
+  one_run run[MAX_MODELS] = {{.result.n = 0}};
+  nb_result against = {.n = 0};
   size_t n = (size_t)args->n;
-  judging j = {.o = o, .common = common, .result = result, .n = n, .verdict = NB_VERDICT_PASS};
+  runs r = {.o = o, .common = common, .run = run, .n = n};
   nb_status st = NB_OK;
-  NB_GOTO(judge_gates(&o->limits, &j.gates, err));
-  if (o->against) NB_GOTO(nb_result_load(o->against, &base, err));
-  if (o->against) NB_GOTO(nb_compare_protocols(&base.protocol, &e->protocol, err));
+  NB_GOTO(judge_gates(&o->judge, &r.gates, err));
+  if (o->against) NB_GOTO(nb_result_load(o->against, &against, err));
+  if (o->against) NB_GOTO(nb_compare_protocols(&against.protocol, &e->protocol, err));
   for (size_t i = 0; i < n; i++) NB_GOTO(load(o, common, args->items[i], &model[i], err));
   for (size_t i = 0; i < n; i++) NB_GOTO(warn_of_overlap(e, &model[i], err));
-  j.base = o->against ? &base : n > 1 ? &result[choose_base(model, n)] : NULL;
-  NB_GOTO(answer_all(&j, e, model, result, err));
-  for (size_t i = 0; i < n; i++) NB_GOTO(judge(&j, i, err));
-  if (common->json) NB_GOTO(print_json(&j, err));
+  r.base = o->against ? &against : n > 1 ? &run[choose_base(model, n)].result : NULL;
+  NB_GOTO(answer_all(&r, e, model, err));
+  for (size_t i = 0; i < n; i++)
+    if (&run[i].result != r.base) NB_GOTO(judge(&r, &run[i], err));
+  NB_GOTO(report(&r, err));
   if (o->journal) remove(o->journal);
-  for (size_t i = 0; i < n; i++) NB_GOTO(check_accuracy(o, &result[i], err));
-  *verdict = j.verdict;
+  *code = judge_exit(r.judged, r.n_judged);
 fail:
   for (size_t i = 0; i < n; i++) {
-    nb_result_free(&result[i]);
+    nb_comparison_free(&run[i].comparison);
+    nb_result_free(&run[i].result);
     nb_close(&model[i].model);
   }
-  nb_result_free(&base);
-  nb_text_free(&j.json);
+  nb_result_free(&against);
   return st;
 }
 
 int cmd_eval(int argc, char **argv) {
-  options o = {.task = "mmlu", .bos = "auto", .shots = -1, .batch = 512, .seed = 1, .limits = JUDGE_NO_LIMITS};
+  options o = {.task = "mmlu", .bos = "auto", .shots = -1, .batch = 512, .seed = 1, .judge = JUDGE_NOTHING};
   const cli_opt opts[] = {
       CLI_STRING("task", 0, "NAME|FILE", &o.task, "a built-in task or a task file (mmlu)"),
       CLI_STRING("preset", 0, "NAME", &o.preset, "the task's variant; mmlu: hendrycks, lm-eval, phi, cloze"),
@@ -278,16 +274,12 @@ int cmd_eval(int argc, char **argv) {
       CLI_LIST("out", 'o', "FILE", &o.out, "write the result file, for `nibble compare` (once for each model)"),
       CLI_FLAG("texts", 0, &o.texts, "put the questions' texts into results"),
       CLI_STRING("journal", 0, "FILE", &o.journal, "keep answers here; a run that was killed goes on from it"),
-      CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &o.min_accuracy, "exit 3 when the score is below"),
       CLI_STRING("against", 0, "RUN", &o.against, "compare with this result file, on the questions that both have"),
       CLI_FLAG("sequential", 0, &o.sequential,
                "with --against: questions in random order, until the verdict is certain"),
-      JUDGE_OPTIONS(o.limits),
-      CLI_STRING("html", 0, "FILE", &o.html, "write the first comparison for the browser, one file"),
+      JUDGE_OPTIONS(o.judge),
       CLI_LIST("bundle", 0, "FILE", &o.bundle,
                "write a .zip of result, report and predictions (once for each model)"),
-      CLI_BYTES("max-memory", 0, "BYTES", &o.max_anonymous, "end the run with 3 when its own memory is above"),
-      CLI_BYTES("max-total-memory", 0, "BYTES", &o.max_total, "the same with the files' pages"),
       CLI_CHOICE("bos", 0, "auto|no", &o.bos, "begin prompts as the tokenizer's template says (auto), or with nothing"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_INT("batch", 0, "N", 16, 8192, &o.batch, "tokens run at a time (512); results do not depend on it"),
@@ -302,8 +294,9 @@ int cmd_eval(int argc, char **argv) {
       .about =
           "Measures accuracy on a multiple-choice set such as MMLU. MODEL is a .nbl file or a checkpoint's directory;\n"
           "several are run one after another over the same questions and compared with the only checkpoint\n"
-          "among them, else the first. With a limit (--margin, --max-drop, --max-kld, --gate) the comparison is judged\n"
-          "as by `nibble compare`: exit 3 is a fail, 4 undecided. Every question counts: one that cannot be read or\n"
+          "among them, else the first. With a limit (--gate, --margin, --min-accuracy, --max-memory, ...) every run but\n"
+          "the baseline's is judged as by `nibble compare`: exit 3 is a fail, 4 undecided. A run whose memory goes above\n"
+          "--max-memory or --max-total-memory ends there, with 3. Every question counts: one that cannot be read or\n"
           "does not fit is named, and the run fails.",
       .min_args = 1,
       .max_args = MAX_MODELS,
@@ -321,9 +314,9 @@ int cmd_eval(int argc, char **argv) {
     return cli_usage(&cmd, "%zu times --bundle for %d models: give one for each", o.bundle.n, args.n);
   if (o.sequential && (!o.against || args.n > 1 || o.shard))
     return cli_usage(&cmd, "--sequential needs --against and one model, and has no --shard");
-  if (o.html && !o.against && args.n < 2) return cli_usage(&cmd, "--html needs --against or a second model");
-  if (judge_asked(&o.limits) && !o.against && args.n < 2)
+  if (judge_compares(&o.judge) && !o.against && args.n < 2)
     return cli_usage(&cmd, "limits on a comparison need --against or a second model");
+  if (o.bundle.n && !nb_archive_writes()) return cli_usage(&cmd, "--bundle: this nibble was built without libzip");
   if (o.journal && args.n > 1) return cli_usage(&cmd, "--journal is for one model");
   nb_evaluation_opts eo = {.task = o.task, .preset = o.preset, .data = o.data, .split = o.split, .shots = o.shots,
                            .plain = o.bos[0] == 'n', .texts = o.texts,
@@ -339,9 +332,9 @@ int cmd_eval(int argc, char **argv) {
     return cli_usage(&cmd, "--shard '%s': want I/N, 1 <= I <= N", o.shard);
   nb_evaluation e = {.n = 0};
   nb_status st = nb_evaluation_prepare(&eo, &e, &err);
-  nb_verdict verdict = NB_VERDICT_PASS;
-  if (st == NB_OK) st = run_all(&o, &common, &e, &args, &verdict, &err);
+  int code = 0;
+  if (st == NB_OK) st = run_all(&o, &common, &e, &args, &code, &err);
   nb_evaluation_free(&e);
   if (st != NB_OK) return cli_fail(st, &err);
-  return judge_asked(&o.limits) || o.sequential ? judge_exit(verdict) : 0;
+  return judge_asked(&o.judge) || o.sequential ? code : 0;
 }

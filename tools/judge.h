@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What eval and compare share: the limits of a comparison, and what is written about it. */
+/* What eval and compare share: the limits of a run, and what is written about it. */
 #ifndef NB_JUDGE_H
 #define NB_JUDGE_H
 
@@ -8,38 +8,48 @@
 
 enum { JUDGE_UNDECIDED = 4 }; /* exit code */
 
-typedef struct judge_limits {
-  const char *gate_file;            /* NULL: none */
-  double margin, max_drop, max_kld; /* below 0: not given */
-} judge_limits;
+typedef struct judge_options {
+  const char *gate_file;                                 /* NULL: none */
+  double margin, max_drop, max_kld, min_accuracy, alpha; /* below 0: not given */
+  uint64_t max_memory, max_total;                        /* 0: not given */
+  const char *junit, *summary, *html;                    /* paths, or NULL */
+  bool github;
+} judge_options;
 
-#define JUDGE_NO_LIMITS {NULL, -1, -1, -1}
+#define JUDGE_NOTHING {.margin = -1, .max_drop = -1, .max_kld = -1, .min_accuracy = -1, .alpha = -1}
 
-/* The options of both commands; l: a judge_limits. */
-#define JUDGE_OPTIONS(l) \
-  CLI_STRING("gate", 0, "FILE", &(l).gate_file, "limits in a file (nibble-gate.json); options go before it"), \
-      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &(l).margin, \
+/* The options of both commands; o: a judge_options. */
+#define JUDGE_OPTIONS(o) \
+  CLI_STRING("gate", 0, "FILE", &(o).gate_file, "limits in a file (nibble-gate.json); options go before it"), \
+      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &(o).margin, \
                  "the drop that would be accepted (1): pass when it is shown to be smaller"), \
-      CLI_DOUBLE("max-drop", 0, "POINTS", 0, 100, &(l).max_drop, "the largest drop observed, chance or not"), \
-      CLI_DOUBLE("max-kld", 0, "NATS", 0, 1e6, &(l).max_kld, "the largest mean KL divergence of the answers")
+      CLI_DOUBLE("max-drop", 0, "POINTS", 0, 100, &(o).max_drop, "the largest drop observed, chance or not"), \
+      CLI_DOUBLE("max-kld", 0, "NATS", 0, 1e6, &(o).max_kld, "the largest mean KL divergence of the answers"), \
+      CLI_DOUBLE("alpha", 0, "P", 1e-6, 0.4, &(o).alpha, "chance of a wrong pass, or a wrong fail (0.05)"), \
+      CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &(o).min_accuracy, "the candidate's lowest score"), \
+      CLI_BYTES("max-memory", 0, "BYTES", &(o).max_memory, "the candidate's memory of its own"), \
+      CLI_BYTES("max-total-memory", 0, "BYTES", &(o).max_total, "the candidate's memory with files' pages"), \
+      CLI_STRING("junit", 0, "FILE", &(o).junit, "write JUnit XML, a test a limit"), \
+      CLI_STRING("summary", 0, "FILE", &(o).summary, "write a Markdown summary ($GITHUB_STEP_SUMMARY)"), \
+      CLI_FLAG("github", 0, &(o).github, "print GitHub Actions annotations instead of the comparison's text"), \
+      CLI_STRING("html", 0, "FILE", &(o).html, "write a report for the browser, one file")
 
-/* Whether any limit was given. */
-bool judge_asked(const judge_limits *l);
+/* Whether a limit on a comparison was given; whether any was. */
+bool judge_compares(const judge_options *o);
+bool judge_asked(const judge_options *o);
 
 /* The defaults, the gate file over them, the options over that. */
-nb_status judge_gates(const judge_limits *l, nb_gates *out, nb_err *err);
+nb_status judge_gates(const judge_options *o, nb_gates *out, nb_err *err);
 
-/* What a report is made of. */
-typedef nb_status (*judge_writer)(const nb_comparison *c, const nb_gate_report *g, nb_text *out, nb_err *err);
+/* Writes the JUnit file and the summary, where asked for. */
+nb_status judge_save(const judge_options *o, const nb_judgement *j, size_t n, nb_err *err);
+/* Writes the page, where asked for, with other runs in its chart of size against score. */
+nb_status judge_save_html(const judge_options *o, const nb_judgement *j, const nb_result *const *others, size_t n,
+                          nb_err *err);
+/* Prints comparisons and verdicts as text, or as annotations. */
+nb_status judge_print(const judge_options *o, const nb_gates *g, const nb_judgement *j, size_t n, nb_err *err);
 
-/* Writes a report to path (NULL: nothing is done). */
-nb_status judge_save(const char *path, judge_writer write, const nb_comparison *c, const nb_gate_report *g,
-                     nb_err *err);
-/* Writes the page, with other runs in its chart of size against score. */
-nb_status judge_save_html(const char *path, const nb_comparison *c, const nb_gate_report *g,
-                          const nb_result *const *others, size_t n, nb_err *err);
-
-/* 0, 3 or 4. */
-int judge_exit(nb_verdict v);
+/* The worst verdict's exit code: 0, 3 or 4. */
+int judge_exit(const nb_judgement *j, size_t n);
 
 #endif

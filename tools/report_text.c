@@ -2,22 +2,21 @@
 #include "report_text.h"
 
 #include "cli.h"
-#include "stats.h"
 #include "table.h"
 
 #include <math.h>
 
 static void score_line(cli_table *t, const char *name, const char *what, const nb_scores *s, const nb_result *r) {
-  double n = (double)s->n, k = nb_scores_sum(s, r->protocol.metric), low, high;
-  nb_wilson(k, n, 0.95, &low, &high);
+  double mean[NB_MEANS];
+  nb_scores_means(s, r->protocol.metric, mean);
   cli_table_cell(t, "%s", name);
   cli_table_cell(t, "%s", what);
   cli_table_cell(t, "%zu", s->n);
-  cli_table_cell(t, "%.2f", 100 * k / n);
-  cli_table_cell(t, "%.2f - %.2f", 100 * low, 100 * high);
+  cli_table_cell(t, "%.2f", 100 * mean[NB_MEAN_SCORE]);
+  cli_table_cell(t, "%.2f - %.2f", 100 * mean[NB_MEAN_LOW], 100 * mean[NB_MEAN_HIGH]);
   if (r->protocol.score == NB_SCORE_LETTER) return;
-  cli_table_cell(t, "%.2f", 100 * s->acc / n);
-  cli_table_cell(t, "%.2f", 100 * s->acc_norm / n);
+  cli_table_cell(t, "%.2f", 100 * mean[NB_MEAN_ACC]);
+  cli_table_cell(t, "%.2f", 100 * mean[NB_MEAN_ACC_NORM]);
 }
 
 static void print_scores(const nb_result *r, const nb_summary *s, FILE *f) {
@@ -91,7 +90,7 @@ static void print_subjects(const nb_comparison *c, FILE *f) {
   cli_table_end(&t, f);
 }
 
-void report_comparison(const nb_comparison *c, const nb_gates *g, const nb_gate_report *report, FILE *f) {
+static void print_comparison(const nb_comparison *c, const nb_gates *g, FILE *f) {
   const nb_protocol *p = &c->base->protocol;
   fprintf(f, "baseline   %s\ncandidate  %s\n%s%s%s, %zu shots, %zu questions\n\n", c->base->model.name,
           c->cand->model.name, p->task, *p->preset ? " " : "", p->preset, p->shots, c->n);
@@ -115,7 +114,11 @@ void report_comparison(const nb_comparison *c, const nb_gates *g, const nb_gate_
     if (stopped[i])
       fprintf(f, "the %s stopped early, after %zu of %zu questions: the intervals above do not allow for that\n",
               i ? "candidate" : "baseline", stopped[i], p->questions);
-  for (size_t i = 0; i < report->n; i++)
-    fprintf(f, "%-9s  %s: %s\n", nb_verdict_name(report->gate[i].verdict), report->gate[i].name, report->gate[i].text);
-  fprintf(f, "%s\n", nb_verdict_name(report->verdict));
+}
+
+void report_judgement(const nb_judgement *j, const nb_gates *g, FILE *f) {
+  if (j->against) print_comparison(j->against, g, f);
+  for (size_t i = 0; i < j->n; i++)
+    fprintf(f, "%-9s  %s: %s\n", nb_verdict_name(j->gate[i].verdict), j->gate[i].name, j->gate[i].text);
+  if (j->n) fprintf(f, "%s\n", nb_verdict_name(j->verdict));
 }

@@ -10,7 +10,7 @@
 /* Accuracy by subject, category and in total, with intervals; speed; memory. */
 nb_status report_text(const nb_result *r, FILE *f, nb_err *err);
 
-/* A comparison: subjects, statistics, gates, verdict. */
-void report_comparison(const nb_comparison *c, const nb_gates *g, const nb_gate_report *report, FILE *f);
+/* The comparison, where there is one (subjects, statistics); gates; verdict. */
+void report_judgement(const nb_judgement *j, const nb_gates *g, FILE *f);
 
 #endif

@@ -117,11 +117,11 @@ TEST(numbers_of_a_comparison) {
 TEST(kl_sees_what_accuracy_does_not) {
   nb_result a = make_run(900, 9, 0, 0, 1), b = make_run(900, 9, 0.5, 0, 2);
   nb_comparison c;
-  nb_gate_report g;
+  nb_judgement g;
   CHECK_OK(nb_compare(&a, &b, &defaults, &c, &err));
   nb_gates gates = nb_gates_default();
   gates.max_kld = 0.002;
-  nb_gates_judge(&gates, &c, &g);
+  nb_gates_judge(&gates, c.cand, &c, &g);
   CHECK(g.n == 2 && g.gate[0].verdict != NB_VERDICT_FAIL && g.gate[1].verdict == NB_VERDICT_FAIL);
   CHECK(g.verdict == NB_VERDICT_FAIL);
   nb_comparison_free(&c);
@@ -131,22 +131,22 @@ TEST(kl_sees_what_accuracy_does_not) {
 TEST(gates) {
   nb_result a = make_run(8000, 4, 0, 0, 1), b = make_run(8000, 4, 0.001, 0, 2);
   nb_comparison c;
-  nb_gate_report r;
+  nb_judgement r;
   CHECK_OK(nb_compare(&a, &b, &defaults, &c, &err));
   nb_gates g = nb_gates_default();
-  nb_gates_judge(&g, &c, &r);
+  nb_gates_judge(&g, c.cand, &c, &r);
   CHECK(r.verdict == NB_VERDICT_PASS && r.n == 1);
   const char *file = "{\"margin\": 2, \"max_drop\": 0.5, \"max_kld\": 0.01, \"min_accuracy\": 99, \"max_memory\": 1e6}";
   CHECK_OK(nb_gates_parse(file, strlen(file), "nibble-gate.json", &g, &err));
-  nb_gates_judge(&g, &c, &r);
+  nb_gates_judge(&g, c.cand, &c, &r);
   CHECK(r.n == 5 && r.gate[3].verdict == NB_VERDICT_FAIL && r.verdict == NB_VERDICT_FAIL);
   CHECK(r.gate[4].verdict == NB_VERDICT_UNDECIDED);
   b.has_measured = true, b.measured.memory.most.anon_bytes = 2000000;
-  nb_gates_judge(&g, &c, &r);
+  nb_gates_judge(&g, c.cand, &c, &r);
   CHECK(r.gate[4].verdict == NB_VERDICT_FAIL && strstr(r.gate[4].text, "2.0 MB, limit 1.0 MB"));
   b.measured.memory.most.anon_bytes = 900000;
   g.min_accuracy = 10;
-  nb_gates_judge(&g, &c, &r);
+  nb_gates_judge(&g, c.cand, &c, &r);
   CHECK(r.verdict == NB_VERDICT_PASS);
   const char *bad[][2] = {{"{\"margins\": 1}", "unknown key \"margins\""}, {"{\"margin\": -1}", "\"margin\" is -1"},
                           {"{\"margin\": \"1\"}", "margin"}, {"[]", "object"}};
@@ -161,18 +161,18 @@ TEST(gates) {
 TEST(gates_at_their_limit) {
   nb_result a = make_run(100, 4, 0, 0, 1);
   nb_comparison c;
-  nb_gate_report r;
+  nb_judgement r;
   CHECK_OK(nb_compare(&a, &a, &defaults, &c, &err));
   nb_gates g = nb_gates_default();
   c.cand_score = 0.29, c.diff = 0.29 - 0.31;
   g.margin = NAN, g.min_accuracy = 29, g.max_drop = 2;
-  nb_gates_judge(&g, &c, &r);
+  nb_gates_judge(&g, c.cand, &c, &r);
   CHECK(r.n == 2 && r.verdict == NB_VERDICT_PASS);
   g.min_accuracy = 29.001, g.max_drop = 1.999;
-  nb_gates_judge(&g, &c, &r);
+  nb_gates_judge(&g, c.cand, &c, &r);
   CHECK(r.gate[0].verdict == NB_VERDICT_FAIL && r.gate[1].verdict == NB_VERDICT_FAIL);
   g = nb_gates_default(), g.margin = 0, c.test.verdict = NB_VERDICT_UNDECIDED, c.test.needed = INFINITY;
-  nb_gates_judge(&g, &c, &r);
+  nb_gates_judge(&g, c.cand, &c, &r);
   CHECK(strstr(r.gate[0].text, "no number would"));
   nb_comparison_free(&c);
   nb_result_free(&a);
@@ -189,25 +189,25 @@ static size_t count(const char *s, const char *what) {
 TEST(reports) {
   nb_result a = make_run(300, 3, 0, 0, 1), b = make_run(300, 3, 0.3, 0.1, 2);
   nb_comparison c;
-  nb_gate_report g;
+  nb_judgement g;
   nb_text t = {0};
   b.model.name = "x<y>&\"|`toy";
   CHECK_OK(nb_compare(&a, &b, &defaults, &c, &err));
   nb_gates gates = nb_gates_default();
   gates.max_drop = 50;
-  nb_gates_judge(&gates, &c, &g);
-  CHECK_OK(nb_report_junit(&c, &g, &t, &err));
+  nb_gates_judge(&gates, c.cand, &c, &g);
+  CHECK_OK(nb_report_junit(&g, 1, &t, &err));
   CHECK(strstr(t.s, "<testsuites tests=\"2\" failures=\"1\"") && count(t.s, "<testcase ") == 2 &&
         count(t.s, "</testcase>") == 2);
   nb_text_clear(&t);
-  CHECK_OK(nb_report_markdown(&c, &g, &t, &err));
+  CHECK_OK(nb_report_markdown(&g, 1, &t, &err));
   CHECK(strstr(t.s, "## nibble: FAIL") && strstr(t.s, "x&lt;y>&amp;\"\\|\\`toy") && strstr(t.s, "| subject\\_"));
   nb_text_clear(&t);
-  CHECK_OK(nb_report_github(&c, &g, &t, &err));
+  CHECK_OK(nb_report_github(&g, 1, &t, &err));
   CHECK(!strncmp(t.s, "::error title=nibble margin fail::", 34) && count(t.s, "\n") == 2);
   nb_text_clear(&t);
   cJSON *j;
-  CHECK_OK(nb_report_json(&c, &g, &t, &err));
+  CHECK_OK(nb_report_json(&g, 1, &t, &err));
   CHECK_OK(nb_json_parse(t.s, t.n, "report", &j, &err));
   CHECK_STR(nb_json_get(j, "verdict")->valuestring, "fail");
   CHECK((size_t)cJSON_GetArraySize(nb_json_get(j, "flips")) == c.gained + c.lost);
@@ -215,7 +215,7 @@ TEST(reports) {
   cJSON_Delete(j);
   nb_text_clear(&t);
   const nb_result *others[] = {&a};
-  CHECK_OK(nb_report_html(&c, &g, others, 1, &t, &err));
+  CHECK_OK(nb_report_html(&g, others, 1, &t, &err));
   CHECK(count(t.s, "</script>") == 2 && count(t.s, "@DATA@") == 0 && count(t.s, "alert(1)") > 0);
   nb_text_free(&t);
   nb_comparison_free(&c);

@@ -3,12 +3,17 @@
 questions q.jsonl 30
 run="nibble eval $NBL --task custom --data q.jsonl -q -t 1"
 code=0
+nibble eval nowhere.nbl --data nowhere.jsonl --bundle r.zip >out 2>err || code=$?
+if grep -q 'built without libzip' err; then
+  [ $code = 2 ] # before any work
+  skip "built without libzip"
+fi
+code=0
 $run --out r.json --bundle r.zip >out 2>err || code=$?
-if [ $code = 1 ] && grep -q 'built without libzip' err; then skip "built without libzip"; fi
 [ $code = 0 ]
 command -v unzip >/dev/null || skip "no unzip"
 unzip -q r.zip -d alone
-[ "$(cd alone && echo *)" = "predictions.jsonl result.json subjects.csv" ]
+[ "$(cd alone && echo *)" = "predictions.jsonl report.html result.json subjects.csv" ]
 grep -v '^"measured"' r.json >a
 grep -v '^"measured"' alone/result.json | cmp a -
 [ "$(wc -l <alone/predictions.jsonl)" -eq 30 ]

@@ -10,12 +10,12 @@ grep -q '</html>' r.html
 # Three models, as JSON: every run, and each against the only checkpoint; without a limit the verdict is no exit code.
 nibble eval "$NBL" "$NBL" "$TOY" --task custom --data q.jsonl -q -t 1 --json >all.json
 [ "$(jsonq runs.2.model.name <all.json)" = "$TOY" ]
-for i in 0 1; do [ "$(jsonq comparisons.$i.baseline.name <all.json)" = "$TOY" ]; done
-[ "$(jsonq comparisons.1.statistics.n <all.json)" = 400 ]
+for i in 0 1; do [ "$(jsonq verdicts.$i.baseline.model.name <all.json)" = "$TOY" ]; done
+[ "$(jsonq verdicts.1.statistics.n <all.json)" = 400 ]
 code=0
 nibble eval "$NBL" "$TOY" --task custom --data q.jsonl -q -t 1 --max-kld 0 --json >all.json || code=$?
 [ "$code" = 3 ]
-[ "$(jsonq comparisons.0.gates.1.verdict <all.json)" = fail ]
+[ "$(jsonq verdicts.0.gates.1.verdict <all.json)" = fail ]
 code=0
 $run --against toy.json --margin 0.001 >out || code=$?
 [ "$code" = 4 ] || [ "$code" = 3 ]
@@ -44,10 +44,9 @@ fails 1 '*wrong.json: "stopped_at" is 100 with 128 answers*' nibble compare nbl.
 code=0
 $run --against nbl.json --margin 0.1 --sequential --json --out end.json >out || code=$?
 [ "$code" = 4 ]
-[ "$(jsonq comparisons.0.statistics.n <out)" = 400 ]
-[ "$(jsonq comparisons.0.statistics.sequential <out)" = true ]
+[ "$(jsonq verdicts.0.statistics.n <out)" = 400 ]
+[ "$(jsonq verdicts.0.statistics.sequential <out)" = true ]
 answers nbl.json >a
 answers end.json | cmp a -
 fails 2 '*--sequential needs --against*' $run --sequential
-fails 2 '*--html needs*' $run --html r.html
 fails 2 '*the preset*' $run --preset text --against nbl.json

@@ -1,9 +1,24 @@
 . "$LIB"
 questions q.jsonl 12
 code=0
-nibble eval "$NBL" --task custom --data q.jsonl -q --min-accuracy 100 >out 2>err || code=$?
+nibble eval "$NBL" --task custom --data q.jsonl -q --min-accuracy 100 --junit j.xml --summary s.md --html r.html >out || code=$?
 [ "$code" = 3 ]
-grep -q '^nibble: ' err
+grep -q '^fail  *min_accuracy: ' out
+grep -q '<failure message="acc [0-9.]* %, at least 100 asked for"' j.xml
+grep -q '^## nibble: FAIL$' s.md
+grep -q '</html>' r.html
+code=0
+nibble eval "$NBL" --task custom --data q.jsonl -q --min-accuracy 100 --github >out || code=$?
+[ "$code" = 3 ]
+grep -q '^::error title=nibble min_accuracy fail::' out
+code=0
+nibble eval "$NBL" --task custom --data q.jsonl -q --min-accuracy 100 --json >out || code=$?
+[ "$code" = 3 ]
+[ "$(jsonq verdicts.0.gates.0.verdict <out)" = fail ]
+# Several models, one comparison: a suite for each that is judged, and the baseline is held to no limit.
+nibble eval "$NBL" "$TOY" --task custom --data q.jsonl -q --margin 99 --min-accuracy 0 --junit j.xml >out
+[ "$(grep -c '<testsuite ' j.xml)" = 1 ]
+[ "$(grep -c '<testcase ' j.xml)" = 2 ]
 nibble eval "$NBL" --task custom --data q.jsonl -q --min-accuracy 0 >out 2>err
 code=0
 nibble eval "$NBL" --task custom --data q.jsonl -q --max-memory 1K >out 2>err || code=$?

@@ -45,7 +45,7 @@ answers small.json | cmp a -
 code=0
 $run --max-memory 1MB >out 2>err || code=$?
 [ $code = 3 ]
-grep -q '^nibble: big.nbl: .*memory of the process.s own is .* over the ceiling of 1.0 MB$' err
+grep -q '^nibble: big.nbl: .*memory of the process.s own is .* over the ceiling of 1 MB$' err
 $run --max-memory $(($(jsonq measured.anonymous_bytes <free.json) * 2)) >/dev/null
 code=0
 $run --max-total-memory $limit >out 2>err || code=$?
