@@ -317,6 +317,7 @@ int cmd_eval(int argc, char **argv) {
   if (judge_compares(&o.judge) && !o.against && args.n < 2)
     return cli_usage(&cmd, "limits on a comparison need --against or a second model");
   if (o.bundle.n && !nb_archive_writes()) return cli_usage(&cmd, "--bundle: this nibble was built without libzip");
+  if (o.seed > (uint64_t)1 << 53) return cli_usage(&cmd, "--seed: at most 2^53, which JSON keeps exactly");
   if (o.journal && args.n > 1) return cli_usage(&cmd, "--journal is for one model");
   nb_evaluation_opts eo = {.task = o.task, .preset = o.preset, .data = o.data, .split = o.split, .shots = o.shots,
                            .plain = o.bos[0] == 'n', .texts = o.texts,

@@ -10,3 +10,4 @@ fails 2 '*--max-memory takes a size*' nibble eval "$NBL" --data x --max-memory 0
 for limit in "--margin 1" "--max-drop 1" "--max-kld 1" "--gate g.json"; do
   fails 2 '*need --against or a second model' nibble eval "$NBL" --data x $limit
 done
+fails 2 '*--seed*' nibble eval "$NBL" --data x --sample 3 --seed 9007199254740993
