@@ -54,3 +54,22 @@ for width in 1100 390; do
     --virtual-time-budget=5000 --enable-logging=stderr --dump-dom "file://$PWD/test.html" >dom 2>log || skip "$browser does not run here"
   grep -q '<title>all is well</title>' dom || { grep -o '<title>.*</title>' dom >&2; grep CONSOLE log >&2; exit 1; }
 done
+# A run alone: no error, its parts, and nothing of a comparison.
+nibble eval "$NBL" --task ./task.json --data q2.jsonl -q --texts --html one.html >/dev/null
+{
+  sed 's|<meta charset="utf-8">|&<script>var failed = []; addEventListener("error", e => failed.push(e.message));</script>|' one.html
+  cat <<'T'
+<script>{
+const need = (what, ok) => { if (!ok) failed.push(what); }, text = document.getElementById("main").textContent;
+need("subjects", document.querySelectorAll("table")[1].tBodies[0].rows.length === 3);
+need("charts", document.querySelectorAll("figure").length >= 3);
+need("wrong answers", document.querySelectorAll("#questions details").length > 0);
+need("no comparison", !/baseline|candidate|flips|undefined|NaN/i.test(text));
+need("page is no wider than the window", document.documentElement.scrollWidth <= innerWidth);
+document.title = failed.length ? "failed: " + failed.join("; ") : "all is well";
+}</script>
+T
+} >test.html
+timeout 60 $browser --headless --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --window-size=390,900 \
+  --virtual-time-budget=5000 --dump-dom "file://$PWD/test.html" >dom 2>log
+grep -q '<title>all is well</title>' dom || { grep -o '<title>.*</title>' dom >&2; exit 1; }
