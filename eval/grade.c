@@ -83,7 +83,8 @@ double nb_scores_ece(const nb_scores *s) {
   return s->n ? e / (double)s->n : 0;
 }
 
-const char *const nb_mean_names[NB_MEANS] = {"score", "low", "high", "acc", "acc_norm", "acc_bytes", "mass", "brier", "ece"};
+const char *const nb_mean_names[NB_MEANS] = {"score", "low", "high", "acc", "acc_norm", "acc_bytes", "mass", "brier",
+                                             "ece"};
 
 void nb_scores_means(const nb_scores *s, nb_metric m, double out[NB_MEANS]) {
   double n = (double)s->n, sum = nb_scores_sum(s, m);

@@ -90,7 +90,8 @@ static void put_subjects(writer *w, const nb_judgement *j, const nb_summary *sum
     return;
   }
   for (size_t i = 0; i < n; i++)
-    if (c) s[i] = (subject_line){c->subject[i].name, -fabs(c->subject[i].cand - c->subject[i].base), &c->subject[i], NULL};
+    if (c) s[i] = (subject_line){c->subject[i].name, -fabs(c->subject[i].cand - c->subject[i].base), &c->subject[i],
+                                 NULL};
     else s[i] = (subject_line){sum->subject[i].name,
                                nb_scores_sum(&sum->subject[i].scores, metric) / (double)sum->subject[i].scores.n, NULL,
                                &sum->subject[i].scores};
@@ -100,7 +101,9 @@ static void put_subjects(writer *w, const nb_judgement *j, const nb_summary *sum
            "| subject | questions | baseline | candidate | change | gained | lost | p | Holm |\n"
            "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n", n);
   else
-    put(w, "\nSubjects with the lowest scores, of %zu:\n\n| subject | questions | %s | 95 %% interval |\n|---|--:|--:|--:|\n",
+    put(w,
+        "\nSubjects with the lowest scores, of %zu:\n\n"
+        "| subject | questions | %s | 95 %% interval |\n|---|--:|--:|--:|\n",
         n, nb_metric_name(metric));
   for (size_t i = 0; i < n && i < SHOWN; i++) put_subject(w, &s[i], metric);
   free(s);

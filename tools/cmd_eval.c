@@ -294,8 +294,8 @@ int cmd_eval(int argc, char **argv) {
       .about =
           "Measures accuracy on a multiple-choice set such as MMLU. MODEL is a .nbl file or a checkpoint's directory;\n"
           "several are run one after another over the same questions and compared with the only checkpoint\n"
-          "among them, else the first. With a limit (--gate, --margin, --min-accuracy, --max-memory, ...) every run but\n"
-          "the baseline's is judged as by `nibble compare`: exit 3 is a fail, 4 undecided. A run whose memory goes above\n"
+          "among them, else the first. With a limit (--gate, --margin, --min-accuracy, --max-memory) every run but\n"
+          "the baseline's is judged as by `nibble compare`: exit 3 is a fail, 4 undecided. A run that goes above\n"
           "--max-memory or --max-total-memory ends there, with 3. Every question counts: one that cannot be read or\n"
           "does not fit is named, and the run fails.",
       .min_args = 1,

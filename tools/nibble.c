@@ -82,7 +82,7 @@ int main(int argc, char **argv) {
   if ((fflush(stdout) || ferror(stdout)) && !failed) {
     fprintf(stderr, "nibble: cannot write to standard output: %s\n",
             errno ? strerror(errno) : "an earlier write failed");
-    if (code == 0) code = 1;
+    code = 1;
   }
   return code;
 }
