@@ -33,7 +33,7 @@ void cli_progress_detail(cli_progress *p, const char *fmt, ...) __attribute__((f
 void cli_progress_end(cli_progress *p);
 
 /* Makes SIGINT, SIGTERM and SIGHUP set a flag: the first asks jobs to stop (they then remove what is half
- * written), the second removes that itself and ends the process. Called by main. */
+ * written), one that comes half a second later or more removes that itself and ends the process. Called by main. */
 void cli_signals_install(void);
 /* Whether one came: loops without a progress reporter (generation) test this. */
 bool cli_interrupted(void);
