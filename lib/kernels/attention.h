@@ -171,10 +171,21 @@ INLINE void attn_copy_bytes(const attn_state *st, attn_block *b) {
   b->type = NB_KV_Q16, b->keys = keys, b->values = values;
 }
 
+INLINE const uint8_t *attn_at(const nb_attn *a, size_t block) {
+  size_t bytes = nb_kv_block_bytes(a->type, a->head_dim);
+  return block < a->n_shared ? a->shared + block * bytes : a->own + (block - a->n_shared) * bytes;
+}
+
+/* Few rows work too little on a block to hide the wait for it, which tiles read in columns: it is asked for while the
+ * one before it is at work. */
+INLINE void attn_ask(const nb_attn *a, size_t block) {
+  const uint8_t *p = attn_at(a, block);
+  for (size_t i = 0; i < nb_kv_block_bytes(a->type, a->head_dim); i += 64) __builtin_prefetch(p + i);
+}
+
 /* Finds the block's parts; with `many` rows, in the form that is read fastest. */
 INLINE attn_block attn_read(const nb_attn *a, const attn_state *st, size_t block, bool many) {
-  size_t bytes = nb_kv_block_bytes(a->type, st->hd);
-  const uint8_t *p = block < a->n_shared ? a->shared + block * bytes : a->own + (block - a->n_shared) * bytes;
+  const uint8_t *p = attn_at(a, block);
   attn_block b = {a->type, p, p + nb_kv_values_at(a->type, st->hd), nb_kv_ldv(a->type, st->hd), NULL};
   if (nb_kv_integer(a->type)) {
     b.scale = (const float *)(const void *)(p + nb_kv_scales_at(a->type, st->hd));
@@ -204,6 +215,7 @@ static void attn_rows(const nb_attn *a, attn_state *st, size_t row0, size_t n_ro
   size_t p0 = a->pos0 + row0 / a->group;
   for (size_t block = a->window && p0 >= a->window ? (p0 + 1 - a->window) / NB_KV_BLOCK : 0; block <= last; block++) {
     attn_block b = attn_read(a, st, block, n_rows > V16_ROWS);
+    if (n_rows <= V16_ROWS && block < last) attn_ask(a, block + 1);
     for (size_t r = 0, n; r < n_rows; r += n) {
       n = nb_min(n_rows - r, V16_ROWS);
       attn_visible(a, row0 + r + n - 1, block, &from, &to);
