@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { MAX_TOKENIZER = 1 << 28 };
 
@@ -158,19 +159,28 @@ static nb_status copy_tokenizer(const char *from, const char *to, nb_err *err) {
   return NB_OK;
 }
 
-static nb_status export(const nb_opened *m, const char *dir, const char *tokenizer, nb_dtype dtype,
-                        const cli_common *common, nb_err *err) {
+/* The configuration last: a folder without one is no checkpoint. */
+static nb_status write_all(const nb_opened *m, const char *dir, const char *tokenizer, nb_dtype dtype,
+                           const cli_common *common, nb_err *err) {
   char path[4096];
-  if (mkdir(dir, 0777) != 0 && errno != EEXIST)
-    return nb_fail(err, NB_ERR_IO, "%s: cannot make the directory: %s", dir, strerror(errno));
-  snprintf(path, sizeof path, "%s/config.json", dir);
-  NB_TRY(write_config(path, &m->model.config, dtype, err));
-  if (tokenizer) NB_TRY(copy_tokenizer(tokenizer, dir, err));
   cli_progress p;
   nb_progress cb = cli_progress_begin(&p, common, "exporting", NULL);
   snprintf(path, sizeof path, "%s/model.safetensors", dir);
   nb_status st = write_weights(path, &m->model, dtype, &cb, err);
   cli_progress_end(&p);
+  if (st == NB_OK && tokenizer) st = copy_tokenizer(tokenizer, dir, err);
+  if (st != NB_OK) return st;
+  snprintf(path, sizeof path, "%s/config.json", dir);
+  return write_config(path, &m->model.config, dtype, err);
+}
+
+static nb_status export(const nb_opened *m, const char *dir, const char *tokenizer, nb_dtype dtype,
+                        const cli_common *common, nb_err *err) {
+  bool made = mkdir(dir, 0777) == 0;
+  if (!made && errno != EEXIST)
+    return nb_fail(err, NB_ERR_IO, "%s: cannot make the directory: %s", dir, strerror(errno));
+  nb_status st = write_all(m, dir, tokenizer, dtype, common, err);
+  if (st != NB_OK && made) rmdir(dir); /* does nothing when something is in it */
   return st;
 }
 
