@@ -23,3 +23,14 @@ nibble eval "$NBL" --task custom --data q.jsonl -q --min-accuracy 0 >out 2>err
 code=0
 nibble eval "$NBL" --task custom --data q.jsonl -q --max-memory 1K >out 2>err || code=$?
 [ "$code" = 3 ]
+# A run ended at its ceiling is a failed test too, and a gate file's ceiling ends it like the option's.
+code=0
+nibble eval "$NBL" --task custom --data q.jsonl -q --max-memory 1K --junit j.xml --github >out 2>err || code=$?
+[ "$code" = 3 ]
+grep -q '<failure message=".*over the ceiling' j.xml
+grep -q '^::error title=nibble memory_ceiling fail::' out
+echo '{"min_accuracy": 0, "max_memory": 1024}' >gate.json
+code=0
+nibble eval "$NBL" "$NBL" --task custom --data q.jsonl -q --gate gate.json >out 2>err || code=$?
+[ "$code" = 3 ]
+grep -q 'over the ceiling' err
