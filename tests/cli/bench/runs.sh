@@ -20,7 +20,7 @@ timeout --preserve-status -s INT 1 nibble bench kernels >out 2>err || code=$?
 [ "$code" = 1 ] && [ ! -s out ] && grep -q '^nibble: interrupted' err
 # timeout signals the program and then its group: two requests at once are one.
 nibble bench kernels >out 2>err &
-sleep 0.5
+sleep 1
 kill -TERM $!
 sleep 0.1
 kill -TERM $! || :
