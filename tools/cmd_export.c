@@ -159,16 +159,16 @@ static nb_status copy_tokenizer(const char *from, const char *to, nb_err *err) {
   return NB_OK;
 }
 
-/* The configuration last: a folder without one is no checkpoint. */
+/* The tokenizer first, since its path may be wrong; the configuration last: a folder without one is no checkpoint. */
 static nb_status write_all(const nb_opened *m, const char *dir, const char *tokenizer, nb_dtype dtype,
                            const cli_common *common, nb_err *err) {
   char path[4096];
+  if (tokenizer) NB_TRY(copy_tokenizer(tokenizer, dir, err));
   cli_progress p;
   nb_progress cb = cli_progress_begin(&p, common, "exporting", NULL);
   snprintf(path, sizeof path, "%s/model.safetensors", dir);
   nb_status st = write_weights(path, &m->model, dtype, &cb, err);
   cli_progress_end(&p);
-  if (st == NB_OK && tokenizer) st = copy_tokenizer(tokenizer, dir, err);
   if (st != NB_OK) return st;
   snprintf(path, sizeof path, "%s/config.json", dir);
   return write_config(path, &m->model.config, dtype, err);

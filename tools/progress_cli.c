@@ -1,29 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "progress_cli.h"
 
+#include "clock.h"
 #include "outfile.h"
 
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* The process's only state (and when it was asked): a signal handler has no other way to say that it ran. */
 static volatile sig_atomic_t stop_asked;
-static struct timespec first_asked;
+static volatile double first_asked;
 
 /* The first asks for a clean end, a later one ends at once. timeout(1) signals a program and then its whole group: what
  * follows within half a second is the same request. */
 static void on_signal(int sig) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
   if (!stop_asked) {
-    first_asked = now;
+    first_asked = nb_clock();
     stop_asked = 1;
     return;
   }
-  if ((double)(now.tv_sec - first_asked.tv_sec) + 1e-9 * (double)(now.tv_nsec - first_asked.tv_nsec) < 0.5) return;
+  if (nb_clock() - first_asked < 0.5) return;
   nb_outfile_remove_all();
   signal(sig, SIG_DFL);
   raise(sig);

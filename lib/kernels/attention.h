@@ -180,7 +180,8 @@ INLINE const uint8_t *attn_at(const nb_attn *a, size_t block) {
  * one before it is at work. */
 INLINE void attn_ask(const nb_attn *a, size_t block) {
   const uint8_t *p = attn_at(a, block);
-  for (size_t i = 0; i < nb_kv_block_bytes(a->type, a->head_dim); i += 64) __builtin_prefetch(p + i);
+  const size_t bytes = nb_kv_block_bytes(a->type, a->head_dim);
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
 }
 
 /* Finds the block's parts; with `many` rows, in the form that is read fastest. */
@@ -213,9 +214,10 @@ static void attn_rows(const nb_attn *a, attn_state *st, size_t row0, size_t n_ro
   attn_begin(a, st, row0, n_rows);
   size_t from, to, last = (a->pos0 + (row0 + n_rows - 1) / a->group) / NB_KV_BLOCK;
   size_t p0 = a->pos0 + row0 / a->group;
+  const bool many = n_rows > V16_ROWS;
   for (size_t block = a->window && p0 >= a->window ? (p0 + 1 - a->window) / NB_KV_BLOCK : 0; block <= last; block++) {
-    attn_block b = attn_read(a, st, block, n_rows > V16_ROWS);
-    if (n_rows <= V16_ROWS && block < last) attn_ask(a, block + 1);
+    attn_block b = attn_read(a, st, block, many);
+    if (!many && block < last) attn_ask(a, block + 1);
     for (size_t r = 0, n; r < n_rows; r += n) {
       n = nb_min(n_rows - r, V16_ROWS);
       attn_visible(a, row0 + r + n - 1, block, &from, &to);
