@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* nibble diff: how far two models' weights are apart, matrix by matrix. */
+/* nibble diff: how far two models' weights are apart, tensor by tensor. */
 #include "calib_file.h"
 #include "cli.h"
 #include "commands.h"
@@ -14,10 +14,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* One matrix of both models. */
+/* One matrix or norm of both models. */
 typedef struct pair {
-  const nb_linear *a, *b;
-  int layer; /* -1: the embedding or the head */
+  nb_linear a, b; /* a norm is one row */
+  int layer;      /* -1: the embedding, the head or the final norm */
+  bool norm;
   const char *name;
   const float *importance;    /* (K) of the inputs, or NULL: all alike */
   double error, total, worst; /* sums of (a - b)^2 and a^2; the largest |a - b| */
@@ -42,10 +43,10 @@ static void compare_range(void *ctx, size_t begin, size_t end, int thread) {
   float *x = j->row + (size_t)thread * 2 * j->longest, *y = x + j->longest;
   for (size_t i = begin; i < end; i++) {
     pair *p = &j->pair[i];
-    for (size_t n = 0; n < p->a->N; n++) {
-      nb_linear_row(p->a, n, x);
-      nb_linear_row(p->b, n, y);
-      for (size_t k = 0; k < p->a->K; k++) {
+    for (size_t n = 0; n < p->a.N; n++) {
+      nb_linear_row(&p->a, n, x);
+      nb_linear_row(&p->b, n, y);
+      for (size_t k = 0; k < p->a.K; k++) {
         double d = (double)x[k] - y[k];
         if (!isfinite(d)) p->not_finite = true;
         p->error += d * d;
@@ -71,7 +72,7 @@ static int by_falling_layer(const void *a, const void *b) {
 static nb_status compare_pairs(const job *all, size_t n, const cli_common *common, nb_err *err) {
   const size_t at_once = 16 * (size_t)common->threads;
   cli_progress p;
-  nb_progress cb = cli_progress_begin(&p, common, "comparing", "matrices");
+  nb_progress cb = cli_progress_begin(&p, common, "comparing", "tensors");
   nb_status st = NB_OK;
   for (size_t i = 0; i < n && st == NB_OK; i += at_once) {
     job j = *all;
@@ -83,7 +84,17 @@ static nb_status compare_pairs(const job *all, size_t n, const cli_common *commo
   return st;
 }
 
-/* Every matrix of both; NB_ERR_ARG when the models differ in shape. */
+/* A norm's (D) weights as one row. */
+static nb_linear norm_row(float *weights, size_t D) {
+  nb_tensor t = {NB_F32, 2, {1, D, 1, 1}, weights, D * sizeof *weights};
+  return nb_linear_dense(&t);
+}
+
+static pair norm_pair(int layer, const char *name, float *a, float *b, size_t D) {
+  return (pair){.a = norm_row(a, D), .b = norm_row(b, D), .layer = layer, .norm = true, .name = name};
+}
+
+/* Every tensor of both; NB_ERR_ARG when the models differ in shape. */
 static nb_status list_pairs(const nb_opened *a, const nb_opened *b, const float *importance, pair *p, size_t *n,
                             nb_err *err) {
   const nb_weights *x = &a->model.weights, *y = &b->model.weights;
@@ -92,24 +103,29 @@ static nb_status list_pairs(const nb_opened *a, const nb_opened *b, const float 
   *n = 0;
   if (L != b->model.config.layers)
     return nb_fail(err, NB_ERR_ARG, "the models have %zu and %zu layers", L, b->model.config.layers);
-  p[(*n)++] = (pair){.a = &x->embed, .b = &y->embed, .layer = -1, .name = "embed"};
+  p[(*n)++] = (pair){.a = x->embed, .b = y->embed, .layer = -1, .name = "embed"};
   for (size_t l = 0; l < L; l++)
     for (int s = 0; s < NB_SLOTS; s++)
-      p[(*n)++] = (pair){.a = &x->layer[l].w[s],
-                         .b = &y->layer[l].w[s],
+      p[(*n)++] = (pair){.a = x->layer[l].w[s],
+                         .b = y->layer[l].w[s],
                          .layer = (int)l,
                          .name = nb_slot_name((nb_slot)s),
                          .importance = importance ? importance + nb_importance_of_slot(c, l, (nb_slot)s) : NULL};
   if (!c->tie_embeddings || !b->model.config.tie_embeddings)
-    p[(*n)++] = (pair){.a = &x->head,
-                       .b = &y->head,
+    p[(*n)++] = (pair){.a = x->head,
+                       .b = y->head,
                        .layer = -1,
                        .name = "head",
                        .importance = importance ? importance + nb_importance_of_head(c) : NULL};
   for (size_t i = 0; i < *n; i++)
-    if (p[i].a->N != p[i].b->N || p[i].a->K != p[i].b->K)
-      return nb_fail(err, NB_ERR_ARG, "%s is %zu x %zu in one model and %zu x %zu in the other", p[i].name, p[i].a->N,
-                     p[i].a->K, p[i].b->N, p[i].b->K);
+    if (p[i].a.N != p[i].b.N || p[i].a.K != p[i].b.K)
+      return nb_fail(err, NB_ERR_ARG, "%s is %zu x %zu in one model and %zu x %zu in the other", p[i].name, p[i].a.N,
+                     p[i].a.K, p[i].b.N, p[i].b.K);
+  for (size_t l = 0; l < L; l++) {
+    p[(*n)++] = norm_pair((int)l, "attn_norm", x->layer[l].attn_norm, y->layer[l].attn_norm, c->hidden);
+    p[(*n)++] = norm_pair((int)l, "ffn_norm", x->layer[l].ffn_norm, y->layer[l].ffn_norm, c->hidden);
+  }
+  p[(*n)++] = norm_pair(-1, "norm", x->norm, y->norm, c->hidden);
   return NB_OK;
 }
 
@@ -121,7 +137,7 @@ static void format_of(const nb_linear *l, char out[16]) {
 /* The mean over each layer's matrices. */
 static void sum_layers(const pair *p, size_t n, sums *layer) {
   for (size_t i = 0; i < n; i++) {
-    if (p[i].layer < 0) continue;
+    if (p[i].layer < 0 || p[i].norm) continue;
     sums *s = &layer[p[i].layer];
     s->layer = p[i].layer;
     s->relative += relative(&p[i]) / NB_SLOTS, s->weighted += weighted(&p[i]) / NB_SLOTS;
@@ -137,33 +153,32 @@ static int print_json(const pair *p, size_t n, const sums *layer, size_t layers,
     if (importance) cJSON_AddNumberToObject(o, "weighted_error", layer[i].weighted);
     cJSON_AddItemToArray(list, o);
   }
-  list = cJSON_AddArrayToObject(all, "matrices");
+  cJSON *matrices = cJSON_AddArrayToObject(all, "matrices"), *norms = cJSON_AddArrayToObject(all, "norms");
   for (size_t i = 0; i < n; i++) {
     cJSON *o = cJSON_CreateObject();
     char fa[16], fb[16];
-    format_of(p[i].a, fa), format_of(p[i].b, fb);
+    format_of(&p[i].a, fa), format_of(&p[i].b, fb);
     if (p[i].layer >= 0) cJSON_AddNumberToObject(o, "layer", p[i].layer);
     cJSON_AddStringToObject(o, "name", p[i].name);
-    cJSON_AddStringToObject(o, "a", fa);
-    cJSON_AddStringToObject(o, "b", fb);
+    if (!p[i].norm) cJSON_AddStringToObject(o, "a", fa), cJSON_AddStringToObject(o, "b", fb);
     cJSON_AddNumberToObject(o, "relative_error", relative(&p[i]));
     if (p[i].importance) cJSON_AddNumberToObject(o, "weighted_error", weighted(&p[i]));
     cJSON_AddNumberToObject(o, "largest", p[i].worst);
-    cJSON_AddItemToArray(list, o);
+    cJSON_AddItemToArray(p[i].norm ? norms : matrices, o);
   }
   return cli_print_json(all);
 }
 
-static void print_matrices(const pair *p, size_t n, size_t most, bool importance) {
+static void print_tensors(const pair *p, size_t n, size_t most, bool importance) {
   cli_table t;
   cli_table_begin(&t, importance ? "llllrrr" : "llllrr");
-  static const char *const title[] = {"layer", "matrix", "A", "B", "relative error", "weighted", "largest"};
+  static const char *const title[] = {"layer", "tensor", "A", "B", "relative error", "weighted", "largest"};
   for (int i = 0; i < 7; i++)
     if (i != 5 || importance) cli_table_cell(&t, "%s", title[i]);
   cli_table_rule(&t);
   for (size_t i = 0; i < nb_min(n, most); i++) {
     char fa[16], fb[16];
-    format_of(p[i].a, fa), format_of(p[i].b, fb);
+    format_of(&p[i].a, fa), format_of(&p[i].b, fb);
     if (p[i].layer >= 0) cli_table_cell(&t, "%d", p[i].layer);
     else cli_table_cell(&t, "-");
     cli_table_cell(&t, "%s", p[i].name);
@@ -200,12 +215,12 @@ static void print_text(pair *p, size_t n, sums *layer, size_t layers, size_t mos
   for (size_t i = 0; i < layers; i++) mean += layer[i].weighted / (double)layers;
   qsort(p, n, sizeof *p, by_falling_error);
   qsort(layer, layers, sizeof *layer, by_falling_layer);
-  print_matrices(p, n, most, importance);
+  print_tensors(p, n, most, importance);
   printf("\n");
   print_layers(layer, layers, most, importance);
   printf("\n");
   if (importance) printf("mean weighted error of the layers: %.3g\n", mean);
-  printf("all %zu matrices: relative error %.3g\n", n, ratio(error, total));
+  printf("all %zu tensors: relative error %.3g\n", n, ratio(error, total));
 }
 
 static nb_status not_finite(const pair *p, nb_err *err) {
@@ -225,10 +240,10 @@ static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *
   nb_status st;
   size_t n = 0, layers = a->model.config.layers;
   if (o->stats) NB_GOTO(calib_file_open(o->stats, &a->model.config, &stats, err));
-  NB_GOTO(nb_new(&j.pair, layers * NB_SLOTS + 2, sizeof(pair), "the comparison", err));
+  NB_GOTO(nb_new(&j.pair, layers * (NB_SLOTS + 2) + 3, sizeof(pair), "the comparison", err));
   NB_GOTO(nb_new(&layer, layers, sizeof *layer, "the comparison", err));
   NB_GOTO(list_pairs(a, b, stats.importance, j.pair, &n, err));
-  for (size_t i = 0; i < n; i++) j.longest = nb_max(j.longest, j.pair[i].a->K);
+  for (size_t i = 0; i < n; i++) j.longest = nb_max(j.longest, j.pair[i].a.K);
   NB_GOTO(nb_new(&j.row, (size_t)common->threads * 2 * j.longest, sizeof(float), "the comparison", err));
   NB_GOTO(compare_pairs(&j, n, common, err));
   for (size_t i = 0; i < n; i++)
@@ -248,7 +263,7 @@ int cmd_diff(int argc, char **argv) {
   options o = {.worst = 20};
   const cli_opt opts[] = {
       CLI_INT("worst", 'n', "N", 1, 1000000, &o.worst,
-              "matrices and layers to list, the worst first (20); --json lists all, in order"),
+              "tensors and layers to list, the worst first (20); --json lists all, in order"),
       CLI_STRING("stats", 0, "FILE", &o.stats,
                  "weigh errors by how much each input matters (`nibble calibrate` measured it)"),
       CLI_END,
@@ -259,7 +274,7 @@ int cmd_diff(int argc, char **argv) {
       .opts = opts,
       .common = CLI_JSON | CLI_THREADS,
       .about = "Compares the weights of two models, each a .nbl file or a checkpoint's directory: the squared\n"
-               "error of B relative to A, matrix by matrix and layer by layer.",
+               "error of B relative to A, tensor by tensor and layer by layer (the mean of its seven matrices).",
       .min_args = 2,
       .max_args = 2};
   cli_common common;
