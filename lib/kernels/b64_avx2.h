@@ -41,6 +41,12 @@ INLINE b64 b_flip_top(b64 b) {
   __m256i m = _mm256_set1_epi8((char)0x80);
   return b_pair(_mm256_xor_si256(b.a, m), _mm256_xor_si256(b.b, m));
 }
+INLINE b64 b_abs(b64 b) { return b_pair(_mm256_abs_epi8(b.a), _mm256_abs_epi8(b.b)); }
+INLINE b64 b_sign(b64 b) {
+  __m256i zero = _mm256_setzero_si256();
+  return b_pair(_mm256_cmpgt_epi8(zero, b.a), _mm256_cmpgt_epi8(zero, b.b));
+}
+INLINE b64 b_and(b64 b, b64 c) { return b_pair(_mm256_and_si256(b.a, c.a), _mm256_and_si256(b.b, c.b)); }
 INLINE b64 b_table(const uint8_t *t) {
   __m256i v = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)t));
   return b_pair(v, v);
@@ -54,6 +60,8 @@ INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
 }
 
 INLINE q8_acc q8_start(int32_t sum) { return b_pair(_mm256_set1_epi32(sum), _mm256_set1_epi32(sum)); }
+INLINE void q8_store(int32_t *p, q8_acc a) { b_store((uint8_t *)p, a); }
+INLINE q8_acc q8_load(const int32_t *p) { return b_load((const uint8_t *)p); }
 INLINE q8_in q8_inputs(const int8_t *p) {
   int32_t x;
   memcpy(&x, p, sizeof x);

@@ -2,19 +2,24 @@
 /* Products of coded matrices and int8 activations, for every instruction set that has the following
  * (b64: 64 bytes, 4 inputs of each of a tile's 16 rows; q8_acc: exact integer sums of the 16 rows):
  *   Q8_FULL_U8         1: q8_dot takes weights 0..255; 0: it takes -128..127
- *   Q8_SIGNS           1: q8_dot is faster for weights known to be 0..127
+ *   Q8_SIGNS           1: q8_dot is faster for weights known to be 0..127. Others are kept as magnitude and sign (0 or
+ *                      0xff) by the many-token path: w * x = |w| * (x ^ sign) + (|w| & sign), whose last part is the
+ *                      same for all tokens
  *   Q8_MMLA            1: the many-token path is q8_micro_mmla.h's
  *   Q8_TILES Q8_TOKENS the register tile of the many-token path: tiles of 16 rows, tokens
  *   b_load(p) b_store(p, b) b_hold(b)   b_hold keeps the compiler from loading b again
  *   b_part(b, right, mask)       each byte: bits moved right (left when negative), then masked
  *   b_part_or(b, right, mask, c) the same, or c
  *   b_flip_top(b)                each byte ^ 0x80
+ *   b_abs(b) b_sign(b) b_and(b, c)  with Q8_SIGNS: of signed bytes; the sign is 0xff or 0
  *   b_table(b16)                 a table of 16 bytes, as b_lookup wants it
  *   b_lookup(table, index)       index 0..15
  *   b_lookup2(low, high, index, b, m)  from high where bit m of b's byte is set, else low
  *   q8_start(sum)                every row's sum
  *   q8_dot(acc, w, x, positive)  adds w[row][0..3] * x[0..3], x from q8_inputs; positive: all w are 0..127
+ *   q8_dot_sign(acc, w, sign, x) with Q8_SIGNS: adds w[row][0..3] * (x[0..3] ^ sign[row][0..3]), w 0..128
  *   q8_inputs(p)                 4 activations, a q8_in
+ *   q8_store(p, acc) q8_load(p)  with Q8_SIGNS: 16 int32
  *   q8_merge(a, b)               the sum of two
  *   q8_float(acc)                as a v16
  * Weights are taken as value + zero: unsigned when q8_dot wants that, and for uniform codes so that the code
@@ -146,6 +151,10 @@ INLINE void q8_few(q8_fmt f, const int T, const size_t blocks, const nb_qmat *w,
 /* One block of Q8_TILES tiles, unpacked, and the sums of a block of tokens. */
 typedef struct q8_scratch {
   uint8_t w[Q8_K / 4][Q8_TILES][64];
+#if Q8_SIGNS
+  uint8_t sign[Q8_K / 4][Q8_TILES][64];
+  int32_t start[Q8_K / NB_BLOCK][Q8_TILES][NB_TILE]; /* by step: the sums of |w| & sign */
+#endif
   float scale[Q8_K / NB_BLOCK][Q8_TILES][NB_TILE]; /* by step */
   float acc[Q8_T][Q8_TILES][NB_TILE];
 } q8_scratch;
@@ -170,6 +179,24 @@ INLINE void q8_unpack_tiles(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n
     }
   }
 }
+
+#if Q8_SIGNS
+/* The unpacked weights of n_steps of `step` inputs as magnitudes and signs. */
+INLINE void q8_part_signs(size_t n_tiles, size_t n_steps, size_t step, q8_scratch *s) {
+  static const int8_t ones[4] = {1, 1, 1, 1};
+  for (size_t i = 0; i < n_steps; i++)
+    for (size_t v = 0; v < n_tiles; v++) {
+      q8_acc sum = q8_start(0);
+      for (size_t j = i * step / 4; j < (i + 1) * step / 4; j++) {
+        b64 w = b_load(s->w[j][v]), sign = b_sign(w), size = b_abs(w);
+        b_store(s->w[j][v], size);
+        b_store(s->sign[j][v], sign);
+        sum = q8_dot(sum, b_and(size, sign), q8_inputs(ones), true);
+      }
+      q8_store(s->start[i][v], sum);
+    }
+}
+#endif
 
 /* Copies of q8_micro, each compiled alone: gcc and clang keep the arrays in registers only then. */
 #define Q8_MICRO_ARGS                                                                                            \
@@ -231,6 +258,9 @@ INLINE void q8_many(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, 
   for (size_t k = 0; k < K; k += Q8_K) {
     size_t n_k = nb_min(K - k, Q8_K), n_steps = n_k / step, t = 0;
     q8_unpack_tiles(f, w, tile_no, n_tiles, k / NB_BLOCK, n_k / NB_BLOCK, s);
+#if Q8_SIGNS
+    if (!q8_positive(f)) q8_part_signs(n_tiles, n_steps, step, s);
+#endif
     for (size_t i = 0; i < n_steps; i++)
       for (size_t v = 0; v < n_tiles; v++) {
         const int8_t *scale = w->scale + ((tile_no + v) * w->n_groups + (k + i * step) / w->fmt.group) * NB_TILE;
