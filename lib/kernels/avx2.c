@@ -10,22 +10,22 @@
 #define Q8_SIGNS 1
 #define Q8_TILES 1
 #define Q8_TOKENS 2
+#define Q8_UNROLL _Pragma("GCC unroll 2")
 
-INLINE __m256i dot8(__m256i acc, __m256i w, __m256i x, bool positive) {
-  __m256i pairs = positive ? _mm256_maddubs_epi16(w, x)
-                           : _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-  return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+INLINE __v8si dot8(__v8si acc, __m256i w, __m256i x) {
+  return acc + (__v8si)_mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1));
 }
-INLINE q8_acc q8_dot(q8_acc acc, b64 w, q8_in x, bool positive) {
-  return b_pair(dot8(acc.a, w.a, x, positive), dot8(acc.b, w.b, x, positive));
+INLINE q8_acc q8_dot(q8_acc s, b64 w, q8_in x, bool positive) {
+  b64 size = positive ? w : b_abs(w);
+  s.a = dot8(s.a, size.a, positive ? x : _mm256_sign_epi8(x, w.a));
+  s.b = dot8(s.b, size.b, positive ? x : _mm256_sign_epi8(x, w.b));
+  return s;
 }
-
 /* vpxor instead of vpsignb, which most processors give to the multipliers' ports. */
-INLINE __m256i dot8_sign(__m256i acc, __m256i w, __m256i sign, __m256i x) {
-  return dot8(acc, w, _mm256_xor_si256(x, sign), true);
-}
-INLINE q8_acc q8_dot_sign(q8_acc acc, b64 w, b64 sign, q8_in x) {
-  return b_pair(dot8_sign(acc.a, w.a, sign.a, x), dot8_sign(acc.b, w.b, sign.b, x));
+INLINE q8_acc q8_dot_sign(q8_acc s, b64 w, b64 sign, q8_in x) {
+  s.a = dot8(s.a, w.a, _mm256_xor_si256(x, sign.a));
+  s.b = dot8(s.b, w.b, _mm256_xor_si256(x, sign.b));
+  return s;
 }
 
 #include "linear_q8.h"

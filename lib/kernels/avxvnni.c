@@ -9,16 +9,17 @@
 #define Q8_TILES 1
 #define Q8_TOKENS 3
 
-INLINE __m256i dot8(__m256i acc, __m256i w, __m256i x) {
+INLINE __v8si dot8(__v8si acc, __m256i w, __m256i x) {
 #ifdef __AVXVNNI__
-  return _mm256_dpbusd_avx_epi32(acc, w, x);
+  return (__v8si)_mm256_dpbusd_avx_epi32((__m256i)acc, w, x);
 #else
-  return _mm256_dpbusd_epi32(acc, w, x); /* the same in AVX-512's encoding: for testing where AVX-VNNI is missing */
+  return (__v8si)_mm256_dpbusd_epi32((__m256i)acc, w, x); /* AVX-512's encoding: to test where AVX-VNNI is missing */
 #endif
 }
-INLINE q8_acc q8_dot(q8_acc acc, b64 w, q8_in x, bool positive) {
+INLINE q8_acc q8_dot(q8_acc s, b64 w, q8_in x, bool positive) {
   (void)positive;
-  return b_pair(dot8(acc.a, w.a, x), dot8(acc.b, w.b, x));
+  s.a = dot8(s.a, w.a, x), s.b = dot8(s.b, w.b, x);
+  return s;
 }
 
 #include "linear_q8.h"

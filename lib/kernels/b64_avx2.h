@@ -8,7 +8,9 @@
 typedef struct b64 {
   __m256i a, b;
 } b64;
-typedef b64 q8_acc; /* 8 + 8 sums */
+typedef struct q8_acc {
+  __v8si a, b; /* 8 + 8 sums; not __m256i: gcc 12 copies registers where a loop variable changes its vector type */
+} q8_acc;
 typedef __m256i q8_in;
 
 INLINE b64 b_pair(__m256i a, __m256i b) {
@@ -59,15 +61,25 @@ INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
   return b_pair(_mm256_blendv_epi8(l.a, h.a, b_shift(b.a, m - 7)), _mm256_blendv_epi8(l.b, h.b, b_shift(b.b, m - 7)));
 }
 
-INLINE q8_acc q8_start(int32_t sum) { return b_pair(_mm256_set1_epi32(sum), _mm256_set1_epi32(sum)); }
-INLINE void q8_store(int32_t *p, q8_acc a) { b_store((uint8_t *)p, a); }
-INLINE q8_acc q8_load(const int32_t *p) { return b_load((const uint8_t *)p); }
+INLINE q8_acc q8_sums(__m256i a, __m256i b) {
+  q8_acc r = {(__v8si)a, (__v8si)b};
+  return r;
+}
+INLINE q8_acc q8_start(int32_t sum) { return q8_sums(_mm256_set1_epi32(sum), _mm256_set1_epi32(sum)); }
+INLINE q8_acc q8_load(const int32_t *p) {
+  b64 b = b_load((const uint8_t *)p);
+  return q8_sums(b.a, b.b);
+}
+INLINE void q8_store(int32_t *p, q8_acc s) { b_store((uint8_t *)p, b_pair((__m256i)s.a, (__m256i)s.b)); }
 INLINE q8_in q8_inputs(const int8_t *p) {
   int32_t x;
   memcpy(&x, p, sizeof x);
   return _mm256_set1_epi32(x);
 }
-INLINE q8_acc q8_merge(q8_acc a, q8_acc b) { return b_pair(_mm256_add_epi32(a.a, b.a), _mm256_add_epi32(a.b, b.b)); }
-INLINE v16 q8_float(q8_acc a) { return v_pair(_mm256_cvtepi32_ps(a.a), _mm256_cvtepi32_ps(a.b)); }
+INLINE q8_acc q8_merge(q8_acc s, q8_acc t) {
+  q8_acc r = {s.a + t.a, s.b + t.b};
+  return r;
+}
+INLINE v16 q8_float(q8_acc s) { return v_pair(_mm256_cvtepi32_ps((__m256i)s.a), _mm256_cvtepi32_ps((__m256i)s.b)); }
 
 #endif

@@ -7,6 +7,7 @@
  *                      same for all tokens
  *   Q8_MMLA            1: the many-token path is q8_micro_mmla.h's
  *   Q8_TILES Q8_TOKENS the register tile of the many-token path: tiles of 16 rows, tokens
+ *   Q8_UNROLL          a pragma for its inner loop, or nothing
  *   b_load(p) b_store(p, b) b_hold(b)   b_hold keeps the compiler from loading b again
  *   b_part(b, right, mask)       each byte: bits moved right (left when negative), then masked
  *   b_part_or(b, right, mask, c) the same, or c
@@ -31,6 +32,9 @@
 
 #ifndef Q8_MMLA
 #define Q8_MMLA 0
+#endif
+#ifndef Q8_UNROLL
+#define Q8_UNROLL
 #endif
 #define NOINLINE static __attribute__((noinline))
 

@@ -9,23 +9,33 @@ INLINE void q8_keep(uint8_t *even, uint8_t *odd, b64 a, b64 b) {
   b_store(odd, b);
 }
 
-/* What depends on how weights are kept: a step's first sum, and the products of 4 inputs of tile v, block j. */
+/* What depends on how weights are kept: a step's first sum; a tile's weights of 4 inputs; their products. */
 #if Q8_SIGNS
+typedef struct q8_weights {
+  b64 w, sign;
+} q8_weights;
 INLINE q8_acc q8_step_start(bool positive, const q8_scratch *s, size_t i, int v, int32_t sum) {
   return positive ? q8_start(sum) : q8_load(s->start[i][v]);
 }
-INLINE q8_acc q8_step_dot(bool positive, const q8_scratch *s, size_t j, int v, q8_acc sum, b64 w, q8_in x) {
-  return positive ? q8_dot(sum, w, x, true) : q8_dot_sign(sum, w, b_load(s->sign[j][v]), x);
+INLINE q8_weights q8_step_load(bool positive, const q8_scratch *s, size_t j, int v) {
+  b64 w = b_hold(b_load(s->w[j][v]));
+  q8_weights r = {w, positive ? w : b_hold(b_load(s->sign[j][v]))};
+  return r;
+}
+INLINE q8_acc q8_step_dot(bool positive, q8_acc sum, q8_weights w, q8_in x) {
+  return positive ? q8_dot(sum, w.w, x, true) : q8_dot_sign(sum, w.w, w.sign, x);
 }
 #else
+typedef b64 q8_weights;
 INLINE q8_acc q8_step_start(bool positive, const q8_scratch *s, size_t i, int v, int32_t sum) {
   (void)positive, (void)s, (void)i, (void)v;
   return q8_start(sum);
 }
-INLINE q8_acc q8_step_dot(bool positive, const q8_scratch *s, size_t j, int v, q8_acc sum, b64 w, q8_in x) {
-  (void)s, (void)j, (void)v;
-  return q8_dot(sum, w, x, positive);
+INLINE q8_weights q8_step_load(bool positive, const q8_scratch *s, size_t j, int v) {
+  (void)positive;
+  return b_hold(b_load(s->w[j][v]));
 }
+INLINE q8_acc q8_step_dot(bool positive, q8_acc sum, q8_weights w, q8_in x) { return q8_dot(sum, w, x, positive); }
 #endif
 
 /* R tokens from t (their sums in acc) and NT tiles meet the unpacked block of inputs from k0: n_steps of `step`.
@@ -49,13 +59,13 @@ INLINE void q8_micro(const int R, const size_t step, const bool positive, const 
       UNROLL for (int v = 0; v < Q8_TILES; v++) sum[r][v] = q8_step_start(positive, s, i, v, start);
     }
     for (int r = 0; r < R; r++) __builtin_prefetch(q + (size_t)(2 * Q8_TOKENS + r) * ldq); /* two tiles later */
-    for (size_t j = 0, w = i * (step / 4); j < step / 4; j++, w++) {
-      b64 c[Q8_TILES];
-      UNROLL for (int v = 0; v < Q8_TILES; v++) c[v] = b_hold(b_load(s->w[w][v]));
+    Q8_UNROLL for (size_t j = 0, w = i * (step / 4); j < step / 4; j++, w++) {
+      q8_weights c[Q8_TILES];
+      UNROLL for (int v = 0; v < Q8_TILES; v++) c[v] = q8_step_load(positive, s, w, v);
       UNROLL for (int r = 0; r < Q8_TOKENS; r++) {
       if (r >= R) continue;
         q8_in in = q8_inputs(q + (size_t)r * ldq + 4 * j);
-        UNROLL for (int v = 0; v < Q8_TILES; v++) sum[r][v] = q8_step_dot(positive, s, w, v, sum[r][v], c[v], in);
+        UNROLL for (int v = 0; v < Q8_TILES; v++) sum[r][v] = q8_step_dot(positive, sum[r][v], c[v], in);
       }
     }
     UNROLL for (int v = 0; v < Q8_TILES; v++) {
