@@ -75,16 +75,24 @@ typedef struct answering {
   size_t enough; /* see nb_evaluation_run */
 } answering;
 
+static void name_ceiling(const answering *a, const char *gate) {
+  if (a->run->ended_by) *a->run->ended_by = gate;
+}
+
 static nb_status check_memory(const answering *a, nb_err *err) {
   const nb_memory *m = &a->memory.last;
   uint64_t anonymous = a->run->max_anonymous, total = a->run->max_total;
-  if (anonymous && m->anon_bytes > anonymous)
+  if (anonymous && m->anon_bytes > anonymous) {
+    name_ceiling(a, "max_memory");
     return nb_fail(err, NB_ERR_GATE, "memory of the process's own is %.4g MB, over the ceiling of %.4g MB",
                    (double)m->anon_bytes / 1e6, (double)anonymous / 1e6);
-  if (total && m->file_bytes + m->anon_bytes > total)
+  }
+  if (total && m->file_bytes + m->anon_bytes > total) {
+    name_ceiling(a, "max_total_memory");
     return nb_fail(err, NB_ERR_GATE, "memory is %.4g MB (%.4g of files, %.4g of its own), over the ceiling of %.4g MB",
                    (double)(m->file_bytes + m->anon_bytes) / 1e6, (double)m->file_bytes / 1e6,
                    (double)m->anon_bytes / 1e6, (double)total / 1e6);
+  }
   return NB_OK;
 }
 

@@ -43,6 +43,7 @@ typedef struct nb_evaluation_run {
   bool alone;              /* see nb_run_opts */
   const char *journal;     /* path, or NULL; a journal of the same run is continued */
   uint64_t max_anonymous, max_total; /* bytes; a run that goes over them ends with NB_ERR_GATE; 0: no ceiling */
+  const char **ended_by;   /* may be NULL; set by a ceiling that ends the run: "max_memory" or "max_total_memory" */
   const nb_progress *progress;
   /* Called for each answer, those from the journal included; may be NULL. A failure ends the run. */
   nb_status (*answered)(void *ctx, size_t index, const nb_item *item, const nb_answer *a, nb_err *err);

@@ -82,9 +82,11 @@ static nb_status warn_of_overlap(const nb_evaluation *e, const loaded *m, nb_err
   return NB_OK;
 }
 
-/* The session lives for this run only: another model's workspace is none of its memory. ceilings: NULL, none holds. */
+/* The session lives for this run only: another model's workspace is none of its memory. ceilings: NULL, none holds;
+ * ended_by: the one that ended the run. */
 static nb_status answer(const options *o, const cli_common *common, const nb_evaluation *e, const loaded *m,
-                        const nb_gates *ceilings, nb_stopping *stopping, nb_result *out, nb_err *err) {
+                        const nb_gates *ceilings, const char **ended_by, nb_stopping *stopping, nb_result *out,
+                        nb_err *err) {
   nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->batch, .cpu_features = common->features};
   nb_session *session;
   NB_TRY(nb_session_create(&m->model.model.config, &so, &session, err));
@@ -94,8 +96,8 @@ static nb_status answer(const options *o, const cli_common *common, const nb_eva
   nb_evaluation_run run = {.name = m->name, .model = &m->model, .session = session, .kv = m->kv,
                            .threads = common->threads, .alone = o->alone, .journal = o->journal,
                            .max_anonymous = ceilings ? ceilings->max_memory : 0,
-                           .max_total = ceilings ? ceilings->max_total_memory : 0, .progress = &cb,
-                           .answered = on_answer, .enough = on_enough, .ctx = &r};
+                           .max_total = ceilings ? ceilings->max_total_memory : 0, .ended_by = ended_by,
+                           .progress = &cb, .answered = on_answer, .enough = on_enough, .ctx = &r};
   nb_status st = nb_evaluation_answer(e, &run, out, err);
   cli_progress_end(&p);
   nb_session_free(session);
@@ -207,13 +209,13 @@ static void print_stopping(const nb_stopping *s, const nb_evaluation *e) {
 }
 
 /* A run that was ended at a ceiling has no result; CI gets its failed gate all the same. why: what ended it. */
-static nb_status report_ended(const runs *r, const nb_evaluation *e, const char *model, const nb_err *why,
-                              nb_err *err) {
+static nb_status report_ended(const runs *r, const nb_evaluation *e, const char *model, const char *gate,
+                              const nb_err *why, nb_err *err) {
   nb_result none = {.protocol = e->protocol, .model.name = model};
   nb_judgement j = {.run = &none, .n = 1, .verdict = NB_VERDICT_FAIL};
   judge_options o = r->o->judge;
   o.summary = NULL; /* it is about scores */
-  j.gate[0].name = "memory_ceiling", j.gate[0].verdict = NB_VERDICT_FAIL;
+  j.gate[0].name = gate, j.gate[0].verdict = NB_VERDICT_FAIL;
   snprintf(j.gate[0].text, sizeof j.gate[0].text, "%.300s", why->msg);
   NB_TRY(judge_save(&o, &j, 1, err));
   return o.github ? judge_print(&o, &r->gates, &j, 1, err) : NB_OK;
@@ -228,11 +230,12 @@ static nb_status answer_all(const runs *r, nb_evaluation *e, const loaded *model
     NB_GOTO(nb_stopping_begin(e, r->base, r->gates.margin / 100, r->gates.alpha, o->seed, &stopping, err));
   for (size_t i = 0; i < r->n; i++) {
     nb_result *result = &r->run[i].result;
-    st = answer(o, r->common, e, &model[i], result == r->base ? NULL : &r->gates, o->sequential ? &stopping : NULL,
-                result, err);
+    const char *gate = NULL;
+    st = answer(o, r->common, e, &model[i], result == r->base ? NULL : &r->gates, &gate,
+                o->sequential ? &stopping : NULL, result, err);
     if (st == NB_ERR_GATE) {
       nb_err other;
-      if (report_ended(r, e, model[i].name, err, &other) != NB_OK) cli_warn("%s", other.msg);
+      if (report_ended(r, e, model[i].name, gate, err, &other) != NB_OK) cli_warn("%s", other.msg);
     }
     if (st != NB_OK) goto fail;
     if (i < o->out.n) NB_GOTO(nb_result_save(result, o->out.items[i], err));

@@ -28,7 +28,11 @@ code=0
 nibble eval "$NBL" --task custom --data q.jsonl -q --max-memory 1K --junit j.xml --github >out 2>err || code=$?
 [ "$code" = 3 ]
 grep -q '<failure message=".*over the ceiling' j.xml
-grep -q '^::error title=nibble memory_ceiling fail::' out
+grep -q '^::error title=nibble max_memory fail::' out
+code=0
+nibble eval "$NBL" --task custom --data q.jsonl -q --max-total-memory 1K --github >out 2>err || code=$?
+[ "$code" = 3 ]
+grep -q '^::error title=nibble max_total_memory fail::' out
 echo '{"min_accuracy": 0, "max_memory": 1024}' >gate.json
 code=0
 nibble eval "$NBL" "$NBL" --task custom --data q.jsonl -q --gate gate.json >out 2>err || code=$?
