@@ -2,6 +2,14 @@
 const size = x => x >= 1e9 ? (x / 1e9).toFixed(3) + " GB" : x >= 1e6 ? (x / 1e6).toFixed(1) + " MB" : (x / 1e3).toFixed(1) + " kB";
 const short = s => s.split("/").filter(x => x).pop() || s;
 
+/* Round values from lo to hi for an axis, at most n + 1, as [value, label]. */
+function ticks(lo, hi, n) {
+  const least = (hi - lo || 1) / n, power = 10 ** Math.floor(Math.log10(least));
+  const step = [1, 2, 2.5, 5, 10].find(m => m * power >= least * (1 - 1e-9)) * power, all = [];
+  for (let i = Math.ceil(lo / step - 1e-9); i * step <= hi + step * 1e-9; i++) all.push([i * step, String(+(i * step).toPrecision(6))]);
+  return all;
+}
+
 /* An element; attributes by name, children as text or elements. */
 function el(name, attrs, ...children) {
   const e = document.createElement(name);
