@@ -73,6 +73,7 @@ typedef struct answering {
   nb_journal *journal;
   nb_memory_watch memory;
   size_t enough; /* see nb_evaluation_run */
+  size_t resumed; /* answers that the journal had */
 } answering;
 
 static void name_ceiling(const answering *a, const char *gate) {
@@ -127,11 +128,10 @@ static void journal_key(const nb_evaluation *e, const nb_result *r, char out[102
 static nb_status open_journal(const nb_evaluation *e, answering *a, const nb_result *r, nb_answer *answer, bool *done,
                               nb_err *err) {
   char key[1024];
-  size_t resumed;
   if (!a->run->journal) return NB_OK;
   journal_key(e, r, key);
-  NB_TRY(nb_journal_open(a->run->journal, key, e->n, answer, done, &resumed, &a->journal, err));
-  for (size_t i = 0; i < e->n && resumed && a->run->answered; i++)
+  NB_TRY(nb_journal_open(a->run->journal, key, e->n, answer, done, &a->resumed, &a->journal, err));
+  for (size_t i = 0; i < e->n && a->resumed && a->run->answered; i++)
     if (done[i]) NB_TRY(a->run->answered(a->run->ctx, i, e->item[i], &answer[i], err));
   return NB_OK;
 }
@@ -211,8 +211,8 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
   NB_GOTO(make_rows(e, answer, seen, n, out, err));
   if (n < e->n) out->protocol.stopped_at = n, out->protocol.seed = e->order;
   out->measured = (nb_measured){.seconds = nb_clock() - t0, .prompt_seconds = stats.prompt_seconds,
-                                .tokens = stats.tokens, .tokens_alone = stats.tokens_alone, .memory = a.memory,
-                                .kv_bytes = stats.kv_bytes};
+                                .tokens = stats.tokens, .tokens_alone = stats.tokens_alone,
+                                .from_journal = a.resumed, .memory = a.memory, .kv_bytes = stats.kv_bytes};
   NB_GOTO(describe_machine(out, run, err));
   nb_journal_close(a.journal);
   nb_free(answer), nb_free(done), nb_free(seen);

@@ -29,7 +29,7 @@ static nb_status find_shard(const nb_result *shard, size_t n, size_t want, const
 
 static void add_measured(nb_measured *to, const nb_measured *m) {
   to->seconds += m->seconds, to->prompt_seconds += m->prompt_seconds;
-  to->tokens += m->tokens, to->tokens_alone += m->tokens_alone;
+  to->tokens += m->tokens, to->tokens_alone += m->tokens_alone, to->from_journal += m->from_journal;
   nb_memory *most = &to->memory.most;
   most->file_bytes = nb_larger(most->file_bytes, m->memory.most.file_bytes);
   most->anon_bytes = nb_larger(most->anon_bytes, m->memory.most.anon_bytes);

@@ -43,6 +43,7 @@ typedef struct nb_measured {
   int threads;
   double seconds, prompt_seconds;
   uint64_t tokens, tokens_alone;
+  uint64_t from_journal; /* questions answered before the run was resumed: seconds and tokens are of the rest */
   nb_memory_watch memory;
   uint64_t kv_bytes, session_bytes;
 } nb_measured;

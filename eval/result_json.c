@@ -41,7 +41,8 @@ static const field measured_fields[] = {
     {"nibble", TEXT, AT(version), 0}, {"system", TEXT, AT(system), 0}, {"cpu", TEXT, AT(cpu), 0},
     {"kernels", TEXT, AT(kernels), 0}, {"threads", SMALL, AT(threads), 0}, {"seconds", REAL, AT(seconds), 3},
     {"prompt_seconds", REAL, AT(prompt_seconds), 3}, {"tokens", BIG, AT(tokens), 0},
-    {"tokens_unshared", BIG, AT(tokens_alone), 0}, {"file_backed_bytes", BIG, AT(memory.most.file_bytes), 0},
+    {"tokens_unshared", BIG, AT(tokens_alone), 0}, {"from_journal", BIG, AT(from_journal), 0},
+    {"file_backed_bytes", BIG, AT(memory.most.file_bytes), 0},
     {"anonymous_bytes", BIG, AT(memory.most.anon_bytes), 0}, {"peak_bytes", BIG, AT(memory.most.peak_bytes), 0},
     {"kv_bytes", BIG, AT(kv_bytes), 0}, {"session_bytes", BIG, AT(session_bytes), 0}};
 #undef AT

@@ -3,7 +3,7 @@
 # Installs what nibble needs to build and test: a C compiler, make, pkg-config and seven libraries.
 # usage: sh tools/deps.sh [--check] [--ci]
 #   --check   only say what is missing and how to get it; exit 1 if anything is
-#   --ci      also clang, libomp, a cross compiler and qemu, for .ci/run (missing ones are no failure)
+#   --ci      also clang, libomp, a cross compiler, qemu, a browser, MPI and Slurm, for .ci/run (missing ones are no failure)
 # Does nothing when everything is there. Installs through apt-get; elsewhere it prints the command to run.
 set -u
 check=0 ci=0
@@ -35,6 +35,11 @@ if [ "$ci" = 1 ]; then
   ls /usr/lib/llvm-*/lib/libomp.so >/dev/null 2>&1 || missing="$missing libomp-dev"
   have aarch64-linux-gnu-gcc || missing="$missing gcc-aarch64-linux-gnu"
   have qemu-aarch64 || have qemu-aarch64-static || missing="$missing qemu-user"
+  # What some command-line tests need, which are skipped without.
+  have chromium || missing="$missing chromium"
+  have mpirun || missing="$missing openmpi-bin"
+  PATH=$PATH:/usr/sbin have slurmctld || missing="$missing slurm-wlm munge"
+  /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || missing="$missing python3-jsonschema"
 fi
 missing=${missing# }
 [ -n "$missing" ] || exit 0

@@ -41,6 +41,7 @@ static void print_measured(const nb_result *r, FILE *f) {
   fprintf(f, "time    %s, %.0f tokens/s (%llu tokens run; %llu without shared beginnings)\n",
           cli_seconds_text(a, m->seconds), m->seconds > 0 ? (double)m->tokens / m->seconds : 0,
           (unsigned long long)m->tokens, (unsigned long long)m->tokens_alone);
+  if (m->from_journal) fprintf(f, "        and %llu questions from the journal\n", (unsigned long long)m->from_journal);
   fprintf(f, "memory  %s of files, %s of its own (cache %s, workspace %s), peak %s\n",
           cli_bytes_text(a, m->memory.most.file_bytes), cli_bytes_text(b, m->memory.most.anon_bytes),
           cli_bytes_text(c, m->kv_bytes), cli_bytes_text(d, m->session_bytes),

@@ -19,3 +19,4 @@ questions other.jsonl 10
 fails '[12]' '*kept*' nibble eval "$NBL" --task custom --data other.jsonl -q --journal kept
 poke kept 20 '\377\377'
 fails '[12]' '*kept*' nibble eval "$NBL" --task custom --data q.jsonl -q --journal kept
+[ "$(jsonq measured.from_journal <whole.json)" = 0 ]
