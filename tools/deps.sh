@@ -3,7 +3,7 @@
 # Installs what nibble needs to build and test: a C compiler, make, pkg-config and seven libraries.
 # usage: sh tools/deps.sh [--check] [--ci]
 #   --check   only say what is missing and how to get it; exit 1 if anything is
-#   --ci      also clang, libomp, a cross compiler, qemu, a browser, MPI and Slurm, for .ci/run (missing ones are no failure)
+#   --ci      also what .ci/run uses: clang, a cross compiler, qemu, a browser, MPI, Slurm (missing ones are no failure)
 # Does nothing when everything is there. Installs through apt-get; elsewhere it prints the command to run.
 set -u
 check=0 ci=0
