@@ -17,6 +17,8 @@ function el(name, attrs, ...children) {
   e.append(...children.filter(c => c != null));
   return e;
 }
+/* A line of an axis with its label. */
+const rule = (x1, x2, y, label) => [svg("line", {x1, x2, y1: y, y2: y, class: "axis"}), svg("text", {x: x1 - 4, y: y + 4, "text-anchor": "end"}, label)];
 function svg(name, attrs, text) {
   const e = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const k in attrs || {}) e.setAttribute(k, attrs[k]);
