@@ -36,6 +36,15 @@ only() {
 }
 work_list=$(dirname "$NBL")/list
 
+# calibration_text LINES: a text without much sense, on standard output.
+calibration_text() {
+  text_i=0
+  while [ $text_i -lt "$1" ]; do
+    text_i=$((text_i + 1))
+    echo "line $text_i of a text to calibrate on, with $((text_i * 7919 % 1000)) and $((text_i * text_i % 97)) in it"
+  done
+}
+
 # toy NAME: a copy of the checkpoint to damage.
 toy() { cp -R "$TOY" "$1"; }
 

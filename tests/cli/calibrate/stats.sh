@@ -1,7 +1,6 @@
 # What was measured once serves any budget: the same bytes as without, and never for another model, text or version.
 . "$LIB"
-i=0
-while [ $i -lt 400 ]; do i=$((i + 1)); echo "line $i of a text to calibrate on, with $((i * 7919 % 1000)) and $((i * i % 97)) in it"; done >text
+calibration_text 400 >text
 sed 's/text/hill/' text >other
 opts="--tokens 512 --seq 64"
 probe="--probe-tokens 64 --probe-layers 0"

@@ -1,7 +1,6 @@
 # Errors weighed by the inputs' importance, by matrix and by layer; checkpoints and files on either side.
 . "$LIB"
-i=0
-while [ $i -lt 100 ]; do i=$((i + 1)); echo "line $i of a text, with $((i * 7919 % 1000)) in it"; done >text
+calibration_text 100 >text
 nibble calibrate "$TOY" --calib text --tokens 256 --seq 32 --probe-tokens 16 --probe-layers 0 -o stats -q >/dev/null
 nibble quantize "$TOY" -o worse.nbl -q -b 3 --set 1.down=6 --embed 8 >/dev/null
 for a in "$TOY" "$NBL" worse.nbl; do

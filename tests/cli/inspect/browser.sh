@@ -4,8 +4,7 @@ browser=
 for b in chromium chromium-browser google-chrome; do
   [ -n "$browser" ] || ! command -v $b >/dev/null || browser=$b
 done
-i=0
-while [ $i -lt 200 ]; do i=$((i + 1)); echo "line $i of a text to calibrate on, with $((i * 7919 % 1000)) in it"; done >text
+calibration_text 200 >text
 mkdir '<b>&amp;'
 f='<b>&amp;/it.nbl'
 if ! nibble quantize "$TOY" -o "$f" -q --calib text --tokens 256 --seq 32 --budget 70kB --probe-tokens 32 >/dev/null 2>err; then

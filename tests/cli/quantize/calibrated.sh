@@ -1,7 +1,6 @@
 # Calibration: the same bytes for any number of threads and after kill -9; less loss than without; other settings refused.
 . "$LIB"
-i=0
-while [ $i -lt 400 ]; do i=$((i + 1)); echo "line $i of a text to calibrate on, with $((i * 7919 % 1000)) and $((i * i % 97)) in it"; done >text
+calibration_text 400 >text
 opts="--calib text --tokens 512 --seq 64 --group 32"
 # shellcheck disable=SC2086
 {
