@@ -107,7 +107,7 @@ nb_status nb_quantise_fast(const nb_config *c, const nb_weights *w, const nb_for
 
 /* ---- statistics ---- */
 
-enum { WIDE = 4096 };
+enum { WIDE = 4096, FOLD_TOKENS = 4096, ALL_SITES = (1 << NB_TAPS) - 1 };
 
 /* x (T, K) as int8 with a scale for each 64, as the kernels will see it. */
 static void round_inputs(run *r, const float *x, size_t T, size_t K, float *out) {
@@ -148,9 +148,10 @@ static nb_status run_sequence(run *r, const nb_layer *l, size_t seq, int stream,
   return nb_session_layer(r->s, l, 0, x, tap, err);
 }
 
-/* Collects the statistics of some sites with the layer as it is now. The float stream goes through `full`, unless that
- * is NULL, and stays behind it when `move` is set. */
-static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsigned sites, bool move, nb_err *err) {
+/* Collects the statistics of some sites over the first n_seqs sequences with the layer as it is now. The float stream
+ * goes through `full`, unless that is NULL, and stays behind it when `move` is set. */
+static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsigned sites, bool move, size_t n_seqs,
+                         nb_err *err) {
   const nb_tap tap = {see, r};
   size_t D = r->c->hidden;
   r->sites = sites, r->cross = full && r->xf;
@@ -161,7 +162,7 @@ static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsi
       size_t M = by_outputs(r, i) ? r->c->hidden : K;
       if (r->cross) NB_TRY(nb_new(&r->C[i], M * K, sizeof(float), "statistics", err));
     }
-  for (size_t i = 0; i < r->o->n_seqs; i++) {
+  for (size_t i = 0; i < n_seqs; i++) {
     if (r->cross) {
       r->keep = true;
       float *x = r->xf + i * r->T * D;
@@ -290,9 +291,9 @@ static nb_status solve_with(run *r, size_t layer, const nb_layer *full, const nb
   bool resumed = all_resumed(r, layer, full);
   for (int s = 0; s < NB_SLOTS; s++) nb_free(r->coded[s]), r->coded[s] = NULL;
   bool moved = !resumed && !r->o->sequential;
-  if (moved) NB_TRY(collect(r, &now, eight, (1u << NB_TAPS) - 1, true, err));
+  if (moved) NB_TRY(collect(r, &now, eight, ALL_SITES, true, r->o->n_seqs, err));
   for (int site = 0; site < NB_TAPS; site++) {
-    if (!resumed && r->o->sequential) NB_TRY(collect(r, &now, eight, 1u << site, false, err));
+    if (!resumed && r->o->sequential) NB_TRY(collect(r, &now, eight, 1u << site, false, r->o->n_seqs, err));
     NB_TRY(solve_site(r, site, layer, full, &now, resumed, err));
   }
   if (layer + 1 == r->c->layers && (r->c->tie_embeddings || !r->o->calibrate_head)) return NB_OK;
@@ -312,14 +313,15 @@ static nb_status solve_layer(run *r, size_t layer, const nb_layer *full, nb_err 
   return st;
 }
 
-/* Chooses the scales by the inputs of the layer at 8 bits. */
+/* Chooses the scales by the inputs of the layer at 8 bits, of which a part is enough. */
 static nb_status fold_scales(run *r, size_t layer, nb_fold *fold, nb_err *err) {
   const nb_calib_opts *o = r->o;
-  const nb_fold_opts fo = {o->damp, {o->gptq, o->sweeps}, o->fit_tables, o->threads};
+  const nb_fold_opts fo = {o->damp, o->gptq, o->fit_tables, o->threads};
+  const size_t n_seqs = nb_min(o->n_seqs, (FOLD_TOKENS + r->T - 1) / r->T);
   nb_eight eight;
   nb_status st = nb_eight_layer(&fold->layer, layer, o->threads, &eight, err);
   for (int s = 0; s < NB_SLOTS; s++) eight.layer.w[s].fine = false;
-  if (st == NB_OK) st = collect(r, &eight.layer, NULL, (1u << NB_TAPS) - 1, false, err);
+  if (st == NB_OK) st = collect(r, &eight.layer, NULL, ALL_SITES, false, n_seqs, err);
   if (st == NB_OK) st = nb_fold_scale(r->c, fold, r->H, r->f->slot + layer * NB_SLOTS, &fo, err);
   for (int i = 0; i < NB_TAPS; i++) nb_free(r->H[i]), r->H[i] = NULL;
   nb_eight_free(&eight);

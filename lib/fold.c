@@ -102,11 +102,32 @@ static void input_sizes(const nb_config *c, int site, const float *H, size_t K, 
   for (size_t k = K; k-- > 0;) size[k] = size[channel_of(c, site, k)] - center;
 }
 
+/* A site's trials: its statistics in the basis scaled by s, from power to power. */
+typedef struct trials {
+  nb_hess h;
+  const float *s, *step; /* (K) the scales now, and from the last power to this */
+  double lambda;         /* the damping, in the basis that is not scaled */
+} trials;
+
+/* Rows of H and U from the last power's basis to this one's: with D = diag(step) they become D^-1 H D^-1 and U D, for
+ * (D^-1 H D^-1)^-1 = D U^T U D. So one factorisation does for all powers. */
+static void rescale_rows(void *ctx, size_t begin, size_t end, int thread) {
+  (void)thread;
+  trials *t = ctx;
+  size_t K = t->h.K;
+  for (size_t i = begin; i < end; i++) {
+    float *H = t->h.H + i * K, *U = t->h.U + i * K, inv = 1 / t->step[i];
+    for (size_t k = 0; k < K; k++) H[k] *= inv / t->step[k], U[k] *= t->step[t->h.order[k]];
+    t->h.diag[i] *= inv * inv;
+  }
+}
+
 /* The sampled rows of one slice with their columns scaled, quantised: the loss over that of no weights. */
-static nb_status try_slice(const nb_hess *h, double lambda, const nb_linear *w, const float *s, nb_qfmt fmt,
-                           const nb_fold_opts *o, double *loss, nb_err *err) {
+static nb_status try_slice(const trials *t, const nb_linear *w, nb_qfmt fmt, const nb_fold_opts *o, double *loss,
+                           nb_err *err) {
   nb_status st;
   size_t n = nb_min(SAMPLE, w->N), K = w->K;
+  const nb_gptq_opts go = {o->gptq, 0};
   nb_qmat m;
   nb_qmat_layout l;
   nb_qout out;
@@ -119,44 +140,22 @@ static nb_status try_slice(const nb_hess *h, double lambda, const nb_linear *w, 
   NB_GOTO(nb_new(&data, l.total, 1, "rows on trial", err));
   for (size_t i = 0; i < n; i++) {
     nb_linear_row(w, i * w->N / n, x + i * K);
-    for (size_t k = 0; k < K; k++) x[i * K + k] *= s[k];
+    for (size_t k = 0; k < K; k++) x[i * K + k] *= t->s[k];
   }
   nb_grid_make(fmt, NULL, &g);
-  if (o->fit_tables && fmt.table) NB_GOTO(nb_quant_fit_table(&g, x, n, K, h->diag, err));
+  if (o->fit_tables && fmt.table) NB_GOTO(nb_quant_fit_table(&g, x, n, K, t->h.diag, err));
   NB_GOTO(nb_qout_init(&g, n, K, data, l.total, &out, err));
-  NB_GOTO(nb_gptq_solve(h, x, n, &g, &o->gptq, o->threads, "a trial", &out, 0, &rep, err));
+  NB_GOTO(nb_gptq_solve(&t->h, x, n, &g, &go, o->threads, "a trial", &out, 0, &rep, err));
   NB_GOTO(nb_qmat_view(n, K, fmt, data, l.total, &m, err));
   float *q = x + n * K;
   for (size_t i = 0; i < n; i++) { /* the solver's loss includes the damping, which would favour some scales */
     nb_qmat_dequant_row(&m, i, q);
-    for (size_t k = 0; k < K; k++) rep.solved -= lambda * pow((double)x[i * K + k] - q[k], 2);
+    for (size_t k = 0; k < K; k++) rep.solved -= t->lambda * pow(((double)x[i * K + k] - q[k]) / t->s[k], 2);
   }
   *loss += rep.zero > 0 ? rep.solved / rep.zero : 0;
 fail:
   nb_free(x);
   nb_free(data);
-  return st;
-}
-
-/* The loss of a site's slices with scales s. */
-static nb_status try_site(const nb_fold *f, int site, const float *H, const float *s, const nb_qfmt *fmt,
-                          const nb_fold_opts *o, double *loss, nb_err *err) {
-  size_t K = 0;
-  for (int i = 0; i < NB_SLOTS; i++)
-    if ((int)site_of[i] == site) K = f->layer.w[i].K;
-  nb_hess h = {0};
-  float *scaled;
-  double mean = 0;
-  NB_TRY(nb_new(&scaled, K * K, sizeof *scaled, "statistics", err));
-  for (size_t i = 0; i < K; i++)
-    for (size_t k = 0; k <= i; k++) scaled[i * K + k] = H[i * K + k] / (s[i] * s[k]);
-  for (size_t k = 0; k < K; k++) mean += scaled[k * K + k] / (double)K;
-  NB_TRY(nb_hess_prepare(scaled, NULL, 0, K, o->damp, 0, o->threads, "a trial", &h, err));
-  *loss = 0;
-  nb_status st = NB_OK;
-  for (int i = 0; i < NB_SLOTS && st == NB_OK; i++)
-    if ((int)site_of[i] == site) st = try_slice(&h, h.damp * mean, &f->layer.w[i], s, fmt[i], o, loss, err);
-  nb_hess_free(&h);
   return st;
 }
 
@@ -187,32 +186,46 @@ static void apply(const nb_config *c, nb_fold *f, int site, const float *s, floa
     for (size_t k = 0; k < K; k++) norm[k] /= made[k];
 }
 
-static nb_status scale_site(const nb_config *c, nb_fold *f, int site, size_t K, const float *H, const nb_qfmt *fmt,
+/* Takes over H. */
+static nb_status scale_site(const nb_config *c, nb_fold *f, int site, size_t K, float *H, const nb_qfmt *fmt,
                             const nb_fold_opts *o, nb_err *err) {
   nb_status st;
-  double *size = NULL, best = 0;
+  double *size = NULL, best = 0, mean = 0;
   float *s = NULL;
-  NB_GOTO(nb_new(&size, K, sizeof *size, "scales", err));
+  trials t = {.lambda = 0};
+  for (size_t k = 0; k < K; k++) mean += H[k * K + k] / (double)K;
+  st = nb_new(&size, K, sizeof *size, "scales", err);
+  if (st == NB_OK) input_sizes(c, site, H, K, size);
+  if (st != NB_OK) nb_free(H);
+  else st = nb_hess_prepare(H, NULL, 0, K, o->damp, 0, o->threads, "a trial", &t.h, err);
+  if (st != NB_OK) goto fail;
   NB_GOTO(nb_new(&s, 2 * K, sizeof *s, "scales", err));
-  input_sizes(c, site, H, K, size);
+  t.s = s, t.step = s + K, t.lambda = t.h.damp * mean;
+  for (size_t k = 0; k < K; k++) s[K + k] = (float)exp(size[k] / (POWERS - 1));
   for (int i = 0; i < POWERS; i++) {
-    double power = (double)i / (POWERS - 1), loss;
+    double power = (double)i / (POWERS - 1), loss = 0;
     for (size_t k = 0; k < K; k++) s[k] = (float)exp(power * size[k]);
-    NB_GOTO(try_site(f, site, H, s, fmt, o, &loss, err));
+    if (i > 0) nb_parallel_for(o->threads, K, 64, rescale_rows, &t);
+    for (int n = 0; n < NB_SLOTS; n++)
+      if ((int)site_of[n] == site) NB_GOTO(try_slice(&t, &f->layer.w[n], fmt[n], o, &loss, err));
     if (i == 0 || loss < best) best = loss, f->power[site] = power;
   }
   for (size_t k = 0; k < K; k++) s[k] = (float)exp(f->power[site] * size[k]);
   if (f->power[site] > 0) apply(c, f, site, s, s + K);
 fail:
+  nb_hess_free(&t.h);
   nb_free(size);
   nb_free(s);
   return st;
 }
 
-nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *const H[NB_TAPS], const nb_qfmt *fmt,
-                        const nb_fold_opts *o, nb_err *err) {
+nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *H[NB_TAPS], const nb_qfmt *fmt, const nb_fold_opts *o,
+                        nb_err *err) {
   for (int i = 0; i < NB_SLOTS; i++)
-    if (i == 0 || site_of[i] != site_of[i - 1])
-      NB_TRY(scale_site(c, f, (int)site_of[i], f->layer.w[i].K, H[site_of[i]], fmt, o, err));
+    if (i == 0 || site_of[i] != site_of[i - 1]) {
+      float *own = H[site_of[i]];
+      H[site_of[i]] = NULL;
+      NB_TRY(scale_site(c, f, (int)site_of[i], f->layer.w[i].K, own, fmt, o, err));
+    }
   return NB_OK;
 }

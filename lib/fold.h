@@ -22,9 +22,8 @@ typedef struct nb_fold {
 } nb_fold;
 
 typedef struct nb_fold_opts {
-  double damp;       /* as nb_hess_prepare */
-  nb_gptq_opts gptq; /* how rows are quantised on trial: as they will be */
-  bool fit_tables;
+  double damp; /* as nb_hess_prepare */
+  bool gptq, fit_tables; /* how rows are quantised on trial */
   int threads;
 } nb_fold_opts;
 
@@ -36,9 +35,9 @@ void nb_fold_free(nb_fold *f);
 nb_status nb_fold_rotate(const nb_config *c, nb_fold *f, nb_err *err);
 
 /* Chooses and folds the scales of all four sites. H[site] (K, K): sums of outer products of the inputs of the layer as
- * it is now (the lower triangle counts). fmt[NB_SLOTS]: how the slices will be coded. */
-nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *const H[NB_TAPS], const nb_qfmt *fmt,
-                        const nb_fold_opts *o, nb_err *err);
+ * it is now (the lower triangle counts), taken over and set to NULL. fmt[NB_SLOTS]: how the slices will be coded. */
+nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *H[NB_TAPS], const nb_qfmt *fmt, const nb_fold_opts *o,
+                        nb_err *err);
 
 /* An orthogonal matrix (n, n), row-major: a Hadamard matrix of the power of two in n, times a cosine transform of the
  * odd rest. */

@@ -119,7 +119,7 @@ TEST(scales_change_no_output_and_help_rounding) {
   bool all[NB_TAPS] = {false};
   for (int gptq = 0; gptq < 2; gptq++)
     for (size_t l = 0; l < x.c.layers; l++) {
-      o.gptq = (nb_gptq_opts){gptq, gptq};
+      o.gptq = gptq;
       CHECK_OK(nb_fold_create(&x.c, &x.w.layer[l], &f, &err));
       make_outliers(&x.c, &f);
       float *before = run(&x, &f.layer);
