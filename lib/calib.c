@@ -316,13 +316,12 @@ static nb_status solve_layer(run *r, size_t layer, const nb_layer *full, nb_err 
 /* Chooses the scales by the inputs of the layer at 8 bits, of which a part is enough. */
 static nb_status fold_scales(run *r, size_t layer, nb_fold *fold, nb_err *err) {
   const nb_calib_opts *o = r->o;
-  const nb_fold_opts fo = {o->damp, o->gptq, o->fit_tables, o->threads};
   const size_t n_seqs = nb_min(o->n_seqs, (FOLD_TOKENS + r->T - 1) / r->T);
   nb_eight eight;
   nb_status st = nb_eight_layer(&fold->layer, layer, o->threads, &eight, err);
   for (int s = 0; s < NB_SLOTS; s++) eight.layer.w[s].fine = false;
   if (st == NB_OK) st = collect(r, &eight.layer, NULL, ALL_SITES, false, n_seqs, err);
-  if (st == NB_OK) st = nb_fold_scale(r->c, fold, r->H, r->f->slot + layer * NB_SLOTS, &fo, err);
+  if (st == NB_OK) st = nb_fold_scale(r->c, fold, r->H, r->f->slot + layer * NB_SLOTS, o->threads, err);
   for (int i = 0; i < NB_TAPS; i++) nb_free(r->H[i]), r->H[i] = NULL;
   nb_eight_free(&eight);
   return st;

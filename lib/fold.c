@@ -106,28 +106,24 @@ static void input_sizes(const nb_config *c, int site, const float *H, size_t K, 
 typedef struct trials {
   nb_hess h;
   const float *s, *step; /* (K) the scales now, and from the last power to this */
-  double lambda;         /* the damping, in the basis that is not scaled */
 } trials;
 
-/* Rows of H and U from the last power's basis to this one's: with D = diag(step) they become D^-1 H D^-1 and U D, for
- * (D^-1 H D^-1)^-1 = D U^T U D. So one factorisation does for all powers. */
+/* Rows of H from the last power's basis to this one's. */
 static void rescale_rows(void *ctx, size_t begin, size_t end, int thread) {
   (void)thread;
   trials *t = ctx;
-  size_t K = t->h.K;
   for (size_t i = begin; i < end; i++) {
-    float *H = t->h.H + i * K, *U = t->h.U + i * K, inv = 1 / t->step[i];
-    for (size_t k = 0; k < K; k++) H[k] *= inv / t->step[k], U[k] *= t->step[t->h.order[k]];
+    float *H = t->h.H + i * t->h.K, inv = 1 / t->step[i];
+    for (size_t k = 0; k < t->h.K; k++) H[k] *= inv / t->step[k];
     t->h.diag[i] *= inv * inv;
   }
 }
 
-/* The sampled rows of one slice with their columns scaled, quantised: the loss over that of no weights. */
-static nb_status try_slice(const trials *t, const nb_linear *w, nb_qfmt fmt, const nb_fold_opts *o, double *loss,
-                           nb_err *err) {
+/* The sampled rows of one slice with their columns scaled, plainly quantised: the loss over that of no weights. */
+static nb_status try_slice(const trials *t, const nb_linear *w, nb_qfmt fmt, int threads, double *loss, nb_err *err) {
   nb_status st;
   size_t n = nb_min(SAMPLE, w->N), K = w->K;
-  const nb_gptq_opts go = {o->gptq, 0};
+  const nb_gptq_opts plain = {false, 0};
   nb_qmat m;
   nb_qmat_layout l;
   nb_qout out;
@@ -136,22 +132,15 @@ static nb_status try_slice(const trials *t, const nb_linear *w, nb_qfmt fmt, con
   float *x = NULL;
   void *data = NULL;
   NB_GOTO(nb_qmat_plan(n, K, fmt, &m, &l, err));
-  NB_GOTO(nb_new(&x, (n + 1) * K, sizeof *x, "rows on trial", err));
+  NB_GOTO(nb_new(&x, n * K, sizeof *x, "rows on trial", err));
   NB_GOTO(nb_new(&data, l.total, 1, "rows on trial", err));
   for (size_t i = 0; i < n; i++) {
     nb_linear_row(w, i * w->N / n, x + i * K);
     for (size_t k = 0; k < K; k++) x[i * K + k] *= t->s[k];
   }
   nb_grid_make(fmt, NULL, &g);
-  if (o->fit_tables && fmt.table) NB_GOTO(nb_quant_fit_table(&g, x, n, K, t->h.diag, err));
   NB_GOTO(nb_qout_init(&g, n, K, data, l.total, &out, err));
-  NB_GOTO(nb_gptq_solve(&t->h, x, n, &g, &go, o->threads, "a trial", &out, 0, &rep, err));
-  NB_GOTO(nb_qmat_view(n, K, fmt, data, l.total, &m, err));
-  float *q = x + n * K;
-  for (size_t i = 0; i < n; i++) { /* the solver's loss includes the damping, which would favour some scales */
-    nb_qmat_dequant_row(&m, i, q);
-    for (size_t k = 0; k < K; k++) rep.solved -= t->lambda * pow(((double)x[i * K + k] - q[k]) / t->s[k], 2);
-  }
+  NB_GOTO(nb_gptq_solve(&t->h, x, n, &g, &plain, threads, "a trial", &out, 0, &rep, err));
   *loss += rep.zero > 0 ? rep.solved / rep.zero : 0;
 fail:
   nb_free(x);
@@ -188,26 +177,25 @@ static void apply(const nb_config *c, nb_fold *f, int site, const float *s, floa
 
 /* Takes over H. */
 static nb_status scale_site(const nb_config *c, nb_fold *f, int site, size_t K, float *H, const nb_qfmt *fmt,
-                            const nb_fold_opts *o, nb_err *err) {
+                            int threads, nb_err *err) {
   nb_status st;
-  double *size = NULL, best = 0, mean = 0;
+  double *size = NULL, best = 0;
   float *s = NULL;
-  trials t = {.lambda = 0};
-  for (size_t k = 0; k < K; k++) mean += H[k * K + k] / (double)K;
+  trials t = {.s = NULL};
   st = nb_new(&size, K, sizeof *size, "scales", err);
   if (st == NB_OK) input_sizes(c, site, H, K, size);
   if (st != NB_OK) nb_free(H);
-  else st = nb_hess_prepare(H, NULL, 0, K, o->damp, 0, o->threads, "a trial", &t.h, err);
+  else st = nb_hess_unfactored(H, K, "a trial", &t.h, err);
   if (st != NB_OK) goto fail;
   NB_GOTO(nb_new(&s, 2 * K, sizeof *s, "scales", err));
-  t.s = s, t.step = s + K, t.lambda = t.h.damp * mean;
+  t.s = s, t.step = s + K;
   for (size_t k = 0; k < K; k++) s[K + k] = (float)exp(size[k] / (POWERS - 1));
   for (int i = 0; i < POWERS; i++) {
     double power = (double)i / (POWERS - 1), loss = 0;
     for (size_t k = 0; k < K; k++) s[k] = (float)exp(power * size[k]);
-    if (i > 0) nb_parallel_for(o->threads, K, 64, rescale_rows, &t);
+    if (i > 0) nb_parallel_for(threads, K, 64, rescale_rows, &t);
     for (int n = 0; n < NB_SLOTS; n++)
-      if ((int)site_of[n] == site) NB_GOTO(try_slice(&t, &f->layer.w[n], fmt[n], o, &loss, err));
+      if ((int)site_of[n] == site) NB_GOTO(try_slice(&t, &f->layer.w[n], fmt[n], threads, &loss, err));
     if (i == 0 || loss < best) best = loss, f->power[site] = power;
   }
   for (size_t k = 0; k < K; k++) s[k] = (float)exp(f->power[site] * size[k]);
@@ -219,13 +207,13 @@ fail:
   return st;
 }
 
-nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *H[NB_TAPS], const nb_qfmt *fmt, const nb_fold_opts *o,
+nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *H[NB_TAPS], const nb_qfmt *fmt, int threads,
                         nb_err *err) {
   for (int i = 0; i < NB_SLOTS; i++)
     if (i == 0 || site_of[i] != site_of[i - 1]) {
       float *own = H[site_of[i]];
       H[site_of[i]] = NULL;
-      NB_TRY(scale_site(c, f, (int)site_of[i], f->layer.w[i].K, own, fmt, o, err));
+      NB_TRY(scale_site(c, f, (int)site_of[i], f->layer.w[i].K, own, fmt, threads, err));
     }
   return NB_OK;
 }

@@ -21,12 +21,6 @@ typedef struct nb_fold {
   float *own;
 } nb_fold;
 
-typedef struct nb_fold_opts {
-  double damp; /* as nb_hess_prepare */
-  bool gptq, fit_tables; /* how rows are quantised on trial */
-  int threads;
-} nb_fold_opts;
-
 /* Copies a layer of any form. Ends with nb_fold_free. */
 nb_status nb_fold_create(const nb_config *c, const nb_layer *layer, nb_fold *out, nb_err *err);
 void nb_fold_free(nb_fold *f);
@@ -35,8 +29,9 @@ void nb_fold_free(nb_fold *f);
 nb_status nb_fold_rotate(const nb_config *c, nb_fold *f, nb_err *err);
 
 /* Chooses and folds the scales of all four sites. H[site] (K, K): sums of outer products of the inputs of the layer as
- * it is now (the lower triangle counts), taken over and set to NULL. fmt[NB_SLOTS]: how the slices will be coded. */
-nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *H[NB_TAPS], const nb_qfmt *fmt, const nb_fold_opts *o,
+ * it is now (the lower triangle counts), taken over and set to NULL.
+ * fmt[NB_SLOTS]: how the slices will be coded. */
+nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *H[NB_TAPS], const nb_qfmt *fmt, int threads,
                         nb_err *err);
 
 /* An orthogonal matrix (n, n), row-major: a Hadamard matrix of the power of two in n, times a cosine transform of the

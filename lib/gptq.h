@@ -21,7 +21,7 @@
 typedef struct nb_hess {
   size_t K;
   float *H;        /* (K, K) symmetric, damped */
-  float *U;        /* (K, K) upper: H^-1 = U^T U, rows and columns in the order of visiting */
+  float *U;        /* (K, K) upper: H^-1 = U^T U, rows and columns in the order of visiting; or NULL */
   float *shift;    /* (K, K): alpha C H^-1, or NULL */
   size_t outputs;  /* not 0: shift is (outputs, K), W's share of it included: alpha W C H^-1 */
   float *diag;     /* (K) the importance of the inputs: the diagonal, hardly damped */
@@ -35,6 +35,8 @@ typedef struct nb_hess {
  * tenfold as long as the Cholesky factorisation fails. NB_ERR_NUMERIC: H is not finite, `what` names it. */
 nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double damp, double alpha, int threads,
                           const char *what, nb_hess *out, nb_err *err);
+/* The same without damping, factor and shift: for solving without GPTQ. */
+nb_status nb_hess_unfactored(float *H, size_t K, const char *what, nb_hess *out, nb_err *err);
 void nb_hess_free(nb_hess *h);
 
 typedef struct nb_gptq_opts {

@@ -81,8 +81,10 @@ static int by_falling_diag(const void *a, const void *b) {
 /* The order of visiting, the importances, and the mean of the diagonal; dead inputs get that mean. */
 static nb_status take_diagonal(nb_hess *h, double *mean, const char *what, nb_err *err) {
   size_t K = h->K;
-  rank *r = nb_alloc(K, sizeof *r);
-  if (!r) return nb_fail(err, NB_ERR_MEMORY, "out of memory ordering inputs");
+  rank *r;
+  NB_TRY(nb_new(&h->diag, K, sizeof *h->diag, "statistics", err));
+  NB_TRY(nb_new(&h->order, K, sizeof *h->order, "statistics", err));
+  NB_TRY(nb_new(&r, K, sizeof *r, "statistics", err));
   double sum = 0;
   for (size_t k = 0; k < K; k++) {
     float d = h->H[k * K + k];
@@ -219,6 +221,15 @@ static void shift_panels(void *ctx, size_t begin, size_t end, int thread) {
   }
 }
 
+nb_status nb_hess_unfactored(float *H, size_t K, const char *what, nb_hess *out, nb_err *err) {
+  double mean;
+  memset(out, 0, sizeof *out);
+  out->K = K, out->H = H;
+  nb_status st = take_diagonal(out, &mean, what, err);
+  if (st != NB_OK) nb_hess_free(out);
+  return st;
+}
+
 nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double damp, double alpha, int threads,
                           const char *what, nb_hess *out, nb_err *err) {
   nb_status st;
@@ -227,11 +238,9 @@ nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double d
   double mean = 1;
   openblas_set_num_threads(1);
   float *L = NULL;
+  NB_GOTO(take_diagonal(out, &mean, what, err));
   NB_GOTO(nb_new(&L, K * K, sizeof(float), "the factor", err));
   NB_GOTO(nb_new(&out->U, K * K, sizeof(float), "the factor", err));
-  NB_GOTO(nb_new(&out->diag, K, sizeof(float), "the factor", err));
-  NB_GOTO(nb_new(&out->order, K, sizeof *out->order, "the factor", err));
-  NB_GOTO(take_diagonal(out, &mean, what, err));
   int try = 0;
   out->damp = damp;
   while (!factor(out, L, (float)(out->damp * mean), threads)) {
@@ -263,6 +272,10 @@ void nb_hess_add(float *H, const float *x, size_t T, size_t K, int threads) {
 
 void nb_hess_add_cross(float *C, const float *d, size_t M, const float *x, size_t T, size_t K, int threads) {
   (void)C, (void)d, (void)M, (void)x, (void)T, (void)K, (void)threads;
+}
+
+nb_status nb_hess_unfactored(float *H, size_t K, const char *what, nb_hess *out, nb_err *err) {
+  return nb_hess_prepare(H, NULL, 0, K, 0, 0, 1, what, out, err);
 }
 
 nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double damp, double alpha, int threads,
