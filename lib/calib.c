@@ -327,17 +327,16 @@ static nb_status fold_scales(run *r, size_t layer, nb_fold *fold, nb_err *err) {
   return st;
 }
 
-/* Changes the layer's inner basis first. A resumed run does this again, to go on with the same bits. */
+/* Changes the layer's inner basis first. A resumed run does this again, to go on with the same bits. A layer with a
+ * slice that is left unquantised keeps its basis. */
 static nb_status fold_and_solve_layer(run *r, size_t layer, nb_err *err) {
   const nb_calib_opts *o = r->o;
   const nb_layer *full = &r->w->layer[layer];
-  if (!o->fold && !o->rotate) return solve_layer(r, layer, full, err);
+  bool coded = true;
+  for (size_t s = 0; s < NB_SLOTS; s++) coded &= r->f->slot[layer * NB_SLOTS + s].bits != 0;
+  if (!coded || (!o->fold && !o->rotate)) return solve_layer(r, layer, full, err);
   nb_fold fold = {0};
-  nb_status st = NB_OK;
-  for (int s = 0; s < NB_SLOTS; s++)
-    if (r->f->slot[layer * NB_SLOTS + (size_t)s].bits == 0)
-      return nb_fail(err, NB_ERR_ARG, "layer %zu %s is left unquantised, which folding does not allow", layer,
-                     nb_slot_name((nb_slot)s));
+  nb_status st;
   NB_GOTO(nb_fold_create(r->c, full, &fold, err));
   if (o->rotate) NB_GOTO(nb_fold_rotate(r->c, &fold, err));
   if (o->fold) {

@@ -40,7 +40,7 @@ typedef struct nb_calib_opts {
   bool fit_tables; /* a table of its own for each matrix */
   bool sequential; /* within a layer too, inputs come from what is quantised already */
   bool calibrate_head;
-  bool rotate, fold; /* the layers' inner bases: see fold.h; every slice must get a format */
+  bool rotate, fold; /* the layers' inner bases: see fold.h; not of layers with a slice left unquantised */
   int threads;
   unsigned cpu_features;
   const nb_progress *progress; /* in weights; may be NULL */

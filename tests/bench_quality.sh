@@ -71,8 +71,8 @@ ablation() {
   ablate "defaults"
   fixed=$(formats "$out/defaults.nbl")
   ablate "not calibrated" --fast
-  ablate "search weighted by inputs, fitted tables" --no-gptq --sweeps 0
-  ablate "the same, scales folded (AWQ)" --no-gptq --sweeps 0 --fold
+  ablate "search weighted by inputs, fitted tables, folds" --no-gptq --sweeps 0
+  ablate "the same, scales not folded" --no-gptq --sweeps 0 --no-fold
   ablate "no GPTQ" --no-gptq
   ablate "no sweeps" --sweeps 0
   ablate "1 sweep" --sweeps 1
@@ -83,7 +83,7 @@ ablation() {
   ablate "damping 0.001" --damp 0.001
   ablate "damping 0.1" --damp 0.1
   ablate "sequential in a layer" --sequential
-  ablate "scales folded (AWQ)" --fold
+  ablate "scales not folded" --no-fold
   ablate "value heads rotated" --rotate
   ablate "tuned, 12 steps" --tune 12steps
   ablate "head not calibrated" --no-head

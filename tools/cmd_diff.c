@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble diff: how far two models' weights are apart, tensor by tensor. */
+#include "basis.h"
 #include "calib_file.h"
 #include "cli.h"
 #include "commands.h"
@@ -20,6 +21,7 @@ typedef struct pair {
   int layer;      /* -1: the embedding, the head or the final norm */
   bool norm;
   const char *name;
+  basis_factors basis;        /* of b */
   const float *importance;    /* (K) of the inputs, or NULL: all alike */
   double error, total, worst; /* sums of (a - b)^2 and a^2; the largest |a - b| */
   double w_error, w_total;    /* the sums weighted by importance */
@@ -46,6 +48,7 @@ static void compare_range(void *ctx, size_t begin, size_t end, int thread) {
     for (size_t n = 0; n < p->a.N; n++) {
       nb_linear_row(&p->a, n, x);
       nb_linear_row(&p->b, n, y);
+      basis_apply(&p->basis, n, p->b.K, y);
       for (size_t k = 0; k < p->a.K; k++) {
         double d = (double)x[k] - y[k];
         if (!isfinite(d)) p->not_finite = true;
@@ -236,6 +239,7 @@ typedef struct options {
 static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *common, const options *o, nb_err *err) {
   job j = {0};
   nb_calfile stats = {.meta = NULL};
+  basis inner = {NULL, NULL};
   sums *layer = NULL;
   nb_status st;
   size_t n = 0, layers = a->model.config.layers;
@@ -243,6 +247,8 @@ static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *
   NB_GOTO(nb_new(&j.pair, layers * (NB_SLOTS + 2) + 3, sizeof(pair), "the comparison", err));
   NB_GOTO(nb_new(&layer, layers, sizeof *layer, "the comparison", err));
   NB_GOTO(list_pairs(a, b, stats.importance, j.pair, &n, err));
+  NB_GOTO(basis_between(&a->model.config, &a->model.weights, &b->model.weights, common->threads, &inner, err));
+  for (size_t i = 0; i < layers * NB_SLOTS; i++) j.pair[1 + i].basis = inner.slot[i]; /* the embedding comes first */
   for (size_t i = 0; i < n; i++) j.longest = nb_max(j.longest, j.pair[i].a.K);
   NB_GOTO(nb_new(&j.row, (size_t)common->threads * 2 * j.longest, sizeof(float), "the comparison", err));
   NB_GOTO(compare_pairs(&j, n, common, err));
@@ -253,6 +259,7 @@ static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *
   else if (print_json(j.pair, n, layer, layers, o->stats)) st = NB_ERR_MEMORY;
 fail:
   nb_calfile_free(&stats);
+  basis_free(&inner);
   nb_free(j.pair);
   nb_free(j.row);
   nb_free(layer);
@@ -274,7 +281,8 @@ int cmd_diff(int argc, char **argv) {
       .opts = opts,
       .common = CLI_JSON | CLI_THREADS,
       .about = "Compares the weights of two models, each a .nbl file or a checkpoint's directory: the squared\n"
-               "error of B relative to A, tensor by tensor and layer by layer (the mean of its seven matrices).",
+               "error of B relative to A, tensor by tensor and layer by layer (the mean of its seven matrices).\n"
+               "Scales that B folded into its norms and matrices are taken out of the matrices first.",
       .min_args = 2,
       .max_args = 2};
   cli_common common;

@@ -20,7 +20,7 @@ typedef struct options {
   calib_numbers n;
   uint64_t seed;
   double damp, alpha, linear_bpw, tune_rate;
-  bool fast, no_gptq, no_tables, no_head, sequential, fold, rotate;
+  bool fast, no_gptq, no_tables, no_head, no_fold, sequential, rotate;
   cli_list set;
 } options;
 
@@ -139,7 +139,7 @@ static cJSON *make_recipe(const options *o) {
   cJSON_AddBoolToObject(r, "tables", !o->no_tables);
   cJSON_AddBoolToObject(r, "head_calibrated", !o->no_head);
   cJSON_AddBoolToObject(r, "sequential", o->sequential);
-  cJSON_AddBoolToObject(r, "fold", o->fold);
+  cJSON_AddBoolToObject(r, "fold", !o->no_fold);
   cJSON_AddBoolToObject(r, "rotate", o->rotate);
   if (o->tune) cJSON_AddStringToObject(r, "tune", o->tune);
   if (o->tune) cJSON_AddNumberToObject(r, "tune_rate", o->tune_rate);
@@ -337,7 +337,7 @@ static nb_status quantize(options *o, const cli_common *common, const nb_opened 
                             .gptq = !o->no_gptq,
                             .fit_tables = !o->no_tables,
                             .sequential = o->sequential,
-                            .fold = o->fold,
+                            .fold = !o->fast && !o->no_fold,
                             .rotate = o->rotate,
                             .calibrate_head = !o->no_head,
                             .threads = common->threads,
@@ -413,7 +413,8 @@ int cmd_quantize(int argc, char **argv) {
       CLI_FLAG("no-gptq", 0, &o.no_gptq, "without GPTQ: the weighted search and the sweeps only"),
       CLI_FLAG("no-tables", 0, &o.no_tables, "the default tables instead of one fitted to each matrix"),
       CLI_FLAG("no-head", 0, &o.no_head, "the head without calibration"),
-      CLI_FLAG("fold", 0, &o.fold, "scale the linears' inputs to lose less, folded into norms and weights (AWQ)"),
+      CLI_FLAG("no-fold", 0, &o.no_fold,
+               "do not scale the linears' inputs to lose less, which is folded into norms and weights (AWQ)"),
       CLI_FLAG("rotate", 0, &o.rotate, "rotate the value heads, folded into v and o"),
       CLI_STRING("tune", 0, "TIME|N", &o.tune,
                  "then tune norms and row scales to predict like the checkpoint: 20m, or 50steps"),
@@ -436,8 +437,8 @@ int cmd_quantize(int argc, char **argv) {
   if (!o.out) return cli_usage(&cmd, "-o FILE is missing");
   if (o.group & (o.group - 1)) return cli_usage(&cmd, "--group is 32, 64, 128 or 256");
   if (!o.calib && !o.stats) o.fast = true;
-  if (o.fast && (o.fold || o.rotate || o.tune))
-    return cli_usage(&cmd, "--fold, --rotate and --tune need calibration: --calib FILE");
+  if (o.fast && (o.rotate || o.tune))
+    return cli_usage(&cmd, "--rotate and --tune need calibration: --calib FILE");
   nb_err err;
   nb_opened m = {0};
   nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);

@@ -214,14 +214,14 @@ TEST(dense_slices_stay_as_they_are) {
   CHECK_OK(open_fixture(&x, "t4g64"));
   x.slot[NB_O].bits = 0;
   x.f.head.bits = 0;
-  nb_calib_opts o = options(&x, &s, 2);
-  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
-  const nb_tensor *t = &x.w.layer[0].w[NB_O].dense;
-  CHECK(s.bytes[NB_O] == t->n_bytes && !memcmp(s.data[NB_O], t->data, t->n_bytes));
-  o.fold = true;
-  CHECK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err) == NB_ERR_ARG);
-  CHECK_MSG(strstr(err.msg, "layer 0 o") != NULL, "%s", err.msg);
-  free_store(&s);
+  for (int fold = 0; fold < 2; fold++) { /* nothing is folded into a layer that has one */
+    nb_calib_opts o = options(&x, &s, 2);
+    o.fold = fold;
+    CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+    const nb_tensor *t = &x.w.layer[0].w[NB_O].dense;
+    CHECK(s.bytes[NB_O] == t->n_bytes && !memcmp(s.data[NB_O], t->data, t->n_bytes));
+    free_store(&s);
+  }
   close_fixture(&x);
 }
 

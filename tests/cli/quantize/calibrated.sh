@@ -24,8 +24,8 @@ opts="--calib text --tokens 512 --seq 64 --group 32"
   cmp a.nbl c.nbl
   [ ! -e c.nbl.part ]
   # Folded scales and rotations: for any threads too; the file is as good as any.
-  nibble quantize "$TOY" -o h.nbl -q -t 1 $opts --fold --rotate >/dev/null
-  nibble quantize "$TOY" -o i.nbl -q -t 3 $opts --fold --rotate >/dev/null
+  nibble quantize "$TOY" -o h.nbl -q -t 1 $opts --rotate >/dev/null
+  nibble quantize "$TOY" -o i.nbl -q -t 3 $opts --rotate >/dev/null
   cmp h.nbl i.nbl
   cmp -s a.nbl h.nbl && exit 1
   nibble kld "$TOY" a.nbl --text text --ctx 32 --chunks 20 -q --json >a.kld
