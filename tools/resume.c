@@ -97,7 +97,11 @@ nb_status resume_open(const char *path, const uint8_t signature[16], const nb_co
   memcpy(r->signature, signature, 16);
   if (access(r->path, F_OK)) return NB_OK;
   NB_GOTO(nb_read_file(r->path, (size_t)1 << 40, &r->bytes, &r->n, err));
-  if (r->n < header_bytes(r) || memcmp(r->bytes, magic, 8)) { /* killed while it was begun */
+  if (memcmp(r->bytes, magic, nb_min(r->n, 8))) {
+    st = nb_fail(err, NB_ERR_ARG, "%s, where finished layers go, is some other file: move it away", r->path);
+    goto fail;
+  }
+  if (r->n < header_bytes(r)) { /* killed while it was begun */
     r->n = 0;
     return NB_OK;
   }

@@ -47,7 +47,12 @@ touch -r m/kept m/model.safetensors
 fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q
 cmp kept.1 c.nbl.part # nothing was lost
 
-# A record that is damaged or cut short is done again; a beginning that is no such file is not used.
+# Nor is another file lost that has the name by chance.
+echo "my notes" >c.nbl.part
+fails 2 '*c.nbl.part*some other file: move it away' q c.nbl -q
+[ "$(cat c.nbl.part)" = "my notes" ]
+
+# A record that is damaged or cut short is done again, a beginning that is torn is not used.
 mv m/kept m/model.safetensors
 for how in cut damaged torn formats; do
   rm c.nbl
