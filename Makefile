@@ -210,7 +210,7 @@ cli: all $(HELPERS) ## command-line tests (CASE=area/case runs one)
 	@$(RUN_ENV) sh tests/cli/run.sh $(B)/nibble $(CASE)
 
 .PHONY: bench-quality
-bench-quality: all ## fidelity against bytes (MODEL=, CALIB=, MEASURE=; PART=targets or ablation)
+bench-quality: all ## fidelity against bytes (MODEL=, CALIB=, MEASURE=; PART=targets, ablation or texts)
 	sh tests/bench_quality.sh $(B)/nibble $(MODEL) $(CALIB) $(MEASURE) build/quality $(PART)
 
 $(B)/check_kernels: $(wildcard tests/kernels/*.c) $(B)/libnibble.a
