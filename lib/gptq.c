@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-  ROWS = 64,  /* rows that are solved together, one after another in memory: arrays are (K, R) */
+  ROWS = 128, /* rows that are solved together, one after another in memory: arrays are (K, R) */
   DIRECT = 16 /* columns that are handled without matrix products */
 };
 
