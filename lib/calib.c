@@ -107,7 +107,11 @@ nb_status nb_quantise_fast(const nb_config *c, const nb_weights *w, const nb_for
 
 /* ---- statistics ---- */
 
-enum { WIDE = 4096, FOLD_TOKENS = 4096, ALL_SITES = (1 << NB_TAPS) - 1 };
+enum {
+  WIDE = 4096,        /* more inputs than these: see by_outputs */
+  FOLD_TOKENS = 4096, /* by which scales are chosen */
+  ALL_SITES = (1 << NB_TAPS) - 1
+};
 
 /* x (T, K) as int8 with a scale for each 64, as the kernels will see it. */
 static void round_inputs(run *r, const float *x, size_t T, size_t K, float *out) {

@@ -82,8 +82,7 @@ nb_status nb_fold_rotate(const nb_config *c, nb_fold *f, nb_err *err) {
 
 /* ---- scales ---- */
 
-/* The channel that makes input k of a site: query heads of a group share their value head's. */
-static size_t channel_of(const nb_config *c, int site, size_t k) {
+size_t nb_fold_channel(const nb_config *c, int site, size_t k) {
   if (site != NB_TAP_O) return k;
   return k / c->head_dim / (c->heads / c->kv_heads) * c->head_dim + k % c->head_dim;
 }
@@ -94,12 +93,12 @@ static void input_sizes(const nb_config *c, int site, const float *H, size_t K, 
   double mean = 0, center = 0;
   size_t share = site == NB_TAP_O ? c->heads / c->kv_heads : 1;
   for (size_t k = 0; k < K; k++) mean += H[k * K + k] / (double)K, size[k] = 0;
-  for (size_t k = 0; k < K; k++) size[channel_of(c, site, k)] += H[k * K + k] / (double)share;
+  for (size_t k = 0; k < K; k++) size[nb_fold_channel(c, site, k)] += H[k * K + k] / (double)share;
   for (size_t k = 0; k < K / share; k++) {
     size[k] = mean > 0 ? 0.5 * log(size[k] + 1e-4 * mean) : 0;
     center += size[k] / (double)(K / share);
   }
-  for (size_t k = K; k-- > 0;) size[k] = size[channel_of(c, site, k)] - center;
+  for (size_t k = K; k-- > 0;) size[k] = size[nb_fold_channel(c, site, k)] - center;
 }
 
 /* A site's trials: its statistics in the basis scaled by s, from power to power. */
@@ -168,7 +167,7 @@ static void apply(const nb_config *c, nb_fold *f, int site, const float *s, floa
   size_t K = 0;
   for (int i = 0; i < NB_SLOTS; i++)
     if ((int)site_of[i] == site) scale_columns(&l->w[i], s), K = l->w[i].K;
-  for (size_t k = 0; k < K; k++) made[channel_of(c, site, k)] = s[k];
+  for (size_t k = 0; k < K; k++) made[nb_fold_channel(c, site, k)] = s[k];
   if (site == NB_TAP_O) divide_rows(&l->w[NB_V], made);
   else if (site == NB_TAP_DOWN) divide_rows(&l->w[NB_UP], made);
   else
@@ -181,13 +180,11 @@ static nb_status scale_site(const nb_config *c, nb_fold *f, int site, size_t K, 
   nb_status st;
   double *size = NULL, best = 0;
   float *s = NULL;
-  trials t = {.s = NULL};
-  st = nb_new(&size, K, sizeof *size, "scales", err);
-  if (st == NB_OK) input_sizes(c, site, H, K, size);
-  if (st != NB_OK) nb_free(H);
-  else st = nb_hess_unfactored(H, K, "a trial", &t.h, err);
-  if (st != NB_OK) goto fail;
+  trials t = {.h = {.H = H}};
+  NB_GOTO(nb_new(&size, K, sizeof *size, "scales", err));
   NB_GOTO(nb_new(&s, 2 * K, sizeof *s, "scales", err));
+  input_sizes(c, site, H, K, size);
+  NB_GOTO(nb_hess_unfactored(H, K, "a trial", &t.h, err));
   t.s = s, t.step = s + K;
   for (size_t k = 0; k < K; k++) s[K + k] = (float)exp(size[k] / (POWERS - 1));
   for (int i = 0; i < POWERS; i++) {

@@ -34,6 +34,9 @@ nb_status nb_fold_rotate(const nb_config *c, nb_fold *f, nb_err *err);
 nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *H[NB_TAPS], const nb_qfmt *fmt, int threads,
                         nb_err *err);
 
+/* The channel that makes input k of a site: query heads of a group share their value head's. */
+size_t nb_fold_channel(const nb_config *c, int site, size_t k);
+
 /* An orthogonal matrix (n, n), row-major: a Hadamard matrix of the power of two in n, times a cosine transform of the
  * odd rest. */
 void nb_fold_orthogonal(size_t n, double *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "basis.h"
 
+#include "fold.h"
 #include "mem.h"
 #include "parallel.h"
 
@@ -40,7 +41,7 @@ static bool same_norms(const nb_config *c, const nb_weights *a, const nb_weights
   return true;
 }
 
-/* How much larger b's weights of a column are, made up for. A norm of 0 hides its column. */
+/* The factors of columns whose inputs the norms scale. A norm of 0 hides its column. */
 static void columns(const float *a, const float *b, size_t D, float *out) {
   for (size_t k = 0; k < D; k++) out[k] = a[k] != 0 && isfinite(b[k] / a[k]) ? b[k] / a[k] : 1;
 }
@@ -69,7 +70,6 @@ static void layer_range(void *ctx, size_t begin, size_t end, int thread) {
     const nb_layer *a = &j->a->layer[l], *b = &j->b->layer[l];
     basis_factors *slot = j->basis->slot + l * NB_SLOTS;
     layer_factors f = factors_at(c, j->basis->own + l * n_factors(c));
-    size_t share = c->heads / c->kv_heads;
     columns(a->attn_norm, b->attn_norm, c->hidden, f.qkv);
     columns(a->ffn_norm, b->ffn_norm, c->hidden, f.gate_up);
     slot[NB_Q].col = slot[NB_K].col = slot[NB_V].col = f.qkv;
@@ -78,8 +78,7 @@ static void layer_range(void *ctx, size_t begin, size_t end, int thread) {
     rows(&a->w[NB_UP], &b->w[NB_UP], &slot[NB_UP], x, f.up);
     slot[NB_V].row = f.v, slot[NB_UP].row = f.up, slot[NB_O].col = f.o, slot[NB_DOWN].col = f.down;
     for (size_t k = 0; k < c->ffn; k++) f.down[k] = 1 / f.up[k];
-    for (size_t k = 0; k < c->heads * c->head_dim; k++)
-      f.o[k] = 1 / f.v[k / c->head_dim / share * c->head_dim + k % c->head_dim];
+    for (size_t k = 0; k < c->heads * c->head_dim; k++) f.o[k] = 1 / f.v[nb_fold_channel(c, NB_TAP_O, k)];
   }
 }
 

@@ -19,8 +19,8 @@ typedef struct basis {
 
 /* Factors that take B's layers into A's basis. The columns of q, k, v, gate and up: by the norms before them, exactly.
  * The rows of v and up, and with them the columns of o and down: by least squares over each row; left alone when all of
- * the models' norms are the same, for then nothing was folded. Both have A's configuration. NB_ERR_ARG: they have not.
- * Ends with basis_free. */
+ * the models' norms are the same, for then nothing was folded. c: of both, whose matrices have the same shapes. Ends
+ * with basis_free. */
 nb_status basis_between(const nb_config *c, const nb_weights *a, const nb_weights *b, int threads, basis *out,
                         nb_err *err);
 void basis_free(basis *b);

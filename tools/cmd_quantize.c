@@ -414,7 +414,7 @@ int cmd_quantize(int argc, char **argv) {
       CLI_FLAG("no-tables", 0, &o.no_tables, "the default tables instead of one fitted to each matrix"),
       CLI_FLAG("no-head", 0, &o.no_head, "the head without calibration"),
       CLI_FLAG("no-fold", 0, &o.no_fold,
-               "do not scale the linears' inputs to lose less, which is folded into norms and weights (AWQ)"),
+               "without scales of the linears' inputs (AWQ), which are folded into norms and weights"),
       CLI_FLAG("rotate", 0, &o.rotate, "rotate the value heads, folded into v and o"),
       CLI_STRING("tune", 0, "TIME|N", &o.tune,
                  "then tune norms and row scales to predict like the checkpoint: 20m, or 50steps"),
