@@ -14,8 +14,8 @@ typedef struct resume resume;
 struct quantize_choice;
 
 /* Opens PATH.part or prepares a new one. signature (16 bytes) stands for everything that the result depends on; another
- * one in the file, or a file of another kind, is NB_ERR_ARG. When there is such a file, formats and choice (may be NULL) are read from it and
- * *found is set. */
+ * one in the file, or a file of another kind, is NB_ERR_ARG. When there is such a file, formats and choice (may be
+ * NULL) are read from it and *found is set. */
 nb_status resume_open(const char *path, const uint8_t signature[16], const nb_config *c, nb_formats *formats,
                       struct quantize_choice *choice, bool *found, resume **out, nb_err *err);
 /* Begins the file, when it was not found, now that formats and choice are known. */
