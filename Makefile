@@ -88,7 +88,7 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wno-unknown-pragmas -Werror=vla
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_DARWIN_C_SOURCE -DNB_VERSION='"$(VERSION)"' \
   $(OPT) -g -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(OMPFLAGS) $(SAN) $(WARN) \
-  -I. -Ilib -Iformats -Ieval $(PKG_CFLAGS) $(CFLAGS)
+  -I. -Ilib $(PKG_CFLAGS) $(CFLAGS)
 LDLIBS_ALL = $(PKG_LIBS) -lm $(OMPLIBS) $(SAN) $(LDFLAGS)
 
 # One object file an instruction set, and only that object gets its flags.
@@ -107,9 +107,9 @@ FLAGS_neon := -march=armv8-a
 FLAGS_neon_dotprod := -march=armv8.2-a+dotprod
 FLAGS_neon_i8mm := -march=armv8.2-a+dotprod+i8mm
 
-LIB_SRC := $(wildcard lib/*.c) $(KERNELS) $(wildcard formats/*.c) $(wildcard eval/*.c)
+LIB_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/model lib/quant lib/text formats eval convert api)) $(KERNELS)
 ifeq ($(VARIANT),aarch64)
-  LIB_SRC := $(wildcard $(addprefix lib/,cpu.c mem.c status.c parallel.c qmat.c)) $(KERNELS)
+  LIB_SRC := $(addprefix lib/base/,cpu.c mem.c status.c parallel.c qmat.c) $(KERNELS)
 endif
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(B)/gen/task_builtin.o $(B)/gen/pages.o)
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
@@ -134,7 +134,7 @@ say = $(if $(Q),@echo "  $(1)  $@")
 TASKS := $(sort $(wildcard data/tasks/*.json))
 $(B)/gen/task_builtin.c: $(TASKS) Makefile
 	@mkdir -p $(@D)
-	@{ echo '#include "task.h"'; \
+	@{ echo '#include "eval/task.h"'; \
 	  for f in $(TASKS); do n=$$(basename $$f .json); echo "static const unsigned char task_$$n[] = {"; \
 	    od -An -v -tx1 $$f | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; done; \
 	  echo "const nb_builtin nb_builtin_tasks[] = {"; \
@@ -146,16 +146,24 @@ PAGES := $(sort $(wildcard data/report/*.html))
 PAGE_PARTS := $(foreach p,page.css page.js,-e '/^@$p@$$/{' -e 'r data/report/$p' -e d -e '}')
 $(B)/gen/pages.c: $(PAGES) $(wildcard data/report/page.*) Makefile
 	@mkdir -p $(@D)
-	@{ echo '#include "page.h"'; \
+	@{ echo '#include "eval/page.h"'; \
 	  for f in $(PAGES); do n=$$(basename $$f .html); echo "static const unsigned char page_$$n[] = {"; \
 	    sed $(PAGE_PARTS) $$f | od -An -v -tx1 | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; done; \
 	  echo "const nb_page nb_pages[] = {"; \
 	  for f in $(PAGES); do n=$$(basename $$f .html); echo "{\"$$n\", page_$$n, sizeof page_$$n},"; done; \
 	  echo "};"; echo "const size_t nb_n_pages = sizeof nb_pages / sizeof *nb_pages;"; } > $@
 
-$(B)/gen/%.o: $(B)/gen/%.c
+$(B)/gen/%.o: $(B)/gen/%.c $(FLAGS)
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+# Objects are made again when the compiler or its flags change: `make LAPACK=0` on a built tree is another build.
+FLAGS := $(B)/flags
+.PHONY: force
+$(FLAGS): force
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(CC) $(CFLAGS_ALL) $(LDLIBS_ALL))' | cmp -s - $@ 2>/dev/null || \
+	  printf '%s\n' '$(subst ','\'',$(CC) $(CFLAGS_ALL) $(LDLIBS_ALL))' >$@
 
 $(B)/libnibble.a: $(LIB_OBJ)
 	@rm -f $@
@@ -166,12 +174,12 @@ $(B)/nibble: $(TOOL_OBJ) $(B)/libnibble.a
 	$(call say,LD)
 	$(Q)$(CC) -o $@ $^ $(LDLIBS_ALL)
 
-$(B)/lib/kernels/%.o: lib/kernels/%.c | $(NEED)
+$(B)/lib/kernels/%.o: lib/kernels/%.c $(FLAGS) | $(NEED)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) $(if $(SAN),-g1) $(if $(filter -O2,$(OPT)),-O3) $(FLAGS_$*) -MMD -MP -c $< -o $@
 
-$(B)/%.o: %.c | $(NEED)
+$(B)/%.o: %.c $(FLAGS) | $(NEED)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
@@ -299,7 +307,7 @@ install: all $(B)/$(SHLIB) $(B)/nibble.pc $(B)/nibble.1 ## program, library, hea
 	install -m 644 $(B)/libnibble.a $(DESTDIR)$(PREFIX)/lib/libnibble.a
 	install -m 755 $(B)/$(SHLIB) $(DESTDIR)$(PREFIX)/lib/$(SHLIB)
 	ln -sf $(SHLIB) $(DESTDIR)$(PREFIX)/lib/$(SHLIB_LINK)
-	install -m 644 lib/nibble.h $(DESTDIR)$(PREFIX)/include/nibble.h
+	install -m 644 api/nibble.h $(DESTDIR)$(PREFIX)/include/nibble.h
 	install -m 644 $(B)/nibble.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/nibble.pc
 	install -m 644 $(B)/nibble.1 $(DESTDIR)$(PREFIX)/share/man/man1/nibble.1
 
@@ -311,9 +319,15 @@ uninstall: ## removes what install put there
 
 # ---- the rest ----
 
+# Tables that scripts wrote stay as they wrote them.
+FORMATTED = $(filter-out lib/base/unicode_recent.h tests/hostile_strings.h,\
+  $(wildcard lib/*/*.[ch] formats/*.[ch] eval/*.[ch] convert/*.[ch] api/*.[ch] tools/*.[ch] tests/*.[ch] tests/*/*.[ch]))
 .PHONY: format
 format: ## clang-format over every C file
-	clang-format -i $(wildcard lib/*.[ch] lib/kernels/*.[ch] formats/*.[ch] eval/*.[ch] tools/*.[ch] tests/*/*.[ch])
+	@clang-format -i $(FORMATTED)
+.PHONY: formatted
+formatted:
+	@echo $(FORMATTED)
 
 .PHONY: clean
 clean: ## remove build/

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "bench.h"
+#include "eval/bench.h"
 
-#include "clock.h"
-#include "generate.h"
-#include "mem.h"
-#include "parallel.h"
+#include "base/clock.h"
+#include "model/generate.h"
+#include "base/mem.h"
+#include "base/parallel.h"
 
 #include <math.h>
 #include <string.h>
 
-size_t nb_linear_bytes(const nb_linear *w) {
+size_t nb_bench_linear_bytes(const nb_linear *w) {
   nb_qmat m;
   nb_qmat_layout l;
   if (!w->coded) return w->dense.n_bytes;
@@ -94,12 +94,12 @@ nb_status nb_bench_limits(const nb_kernels *k, int threads, nb_limits *out, nb_e
 
 static void count_weights(const nb_model *m, nb_bench *out) {
   const nb_config *c = &m->config;
-  out->bytes_per_token = (double)nb_linear_bytes(&m->weights.head);
+  out->bytes_per_token = (double)nb_bench_linear_bytes(&m->weights.head);
   for (size_t l = 0; l < c->layers; l++)
     for (int s = 0; s < NB_SLOTS; s++) {
       const nb_linear *w = &m->weights.layer[l].w[s];
       out->macs_per_token += (double)w->N * (double)w->K;
-      out->bytes_per_token += (double)nb_linear_bytes(w);
+      out->bytes_per_token += (double)nb_bench_linear_bytes(w);
     }
 }
 
@@ -118,7 +118,7 @@ static nb_status bench_prefill(nb_session *s, const nb_model *m, nb_kv *kv, cons
   do {
     nb_kv_truncate(kv, 0);
     double start = nb_clock();
-    NB_TRY(nb_prefill(s, m, kv, ids, n, err));
+    NB_TRY(nb_session_prefill(s, m, kv, ids, n, err));
     double t = nb_clock() - start;
     *per_s = fmax(*per_s, (double)n / t);
     spent += t;
@@ -135,8 +135,8 @@ static nb_status bench_decode(nb_session *s, const nb_model *m, nb_kv *kv, const
   do {
     double start = nb_clock();
     for (size_t i = 0; i < o->decode_tokens; i++) {
-      NB_TRY(nb_prefill(s, m, kv, ids + context + i, 1, err));
-      nb_logits(s, m, &row, 1, logits);
+      NB_TRY(nb_session_prefill(s, m, kv, ids + context + i, 1, err));
+      nb_session_logits(s, m, &row, 1, logits);
     }
     double t = nb_clock() - start;
     nb_kv_truncate(kv, context);
@@ -191,10 +191,10 @@ static nb_status prefill_row(run *r, size_t n, nb_bench_row *row, nb_err *err) {
 
 static nb_status decode_row(run *r, size_t context, nb_bench_row *row, nb_err *err) {
   size_t have = nb_kv_length(r->kv);
-  *row = (nb_bench_row){.tokens = context, .work = r->out->bytes_per_token,
-                        .attention = r->out->kv_bytes_per_position * (double)context};
+  *row = (nb_bench_row){
+      .tokens = context, .work = r->out->bytes_per_token, .attention = r->out->kv_bytes_per_position * (double)context};
   if (context < have) nb_kv_truncate(r->kv, context);
-  else NB_TRY(nb_prefill(r->s, r->m, r->kv, r->ids + have, context - have, err));
+  else NB_TRY(nb_session_prefill(r->s, r->m, r->kv, r->ids + have, context - have, err));
   NB_TRY(look_at_limit(r, false, row, err));
   NB_TRY(bench_decode(r->s, r->m, r->kv, r->ids, r->o, r->logits, &row->per_s, err));
   return end_row(r, false, row, err);
@@ -218,7 +218,7 @@ nb_status nb_bench_run(nb_session *s, const nb_model *m, const nb_bench_opts *o,
                                (double)nb_kv_block_bytes(o->kv, m->config.head_dim) / NB_KV_BLOCK;
   NB_GOTO(nb_kv_create(&m->config, longest, o->kv, nb_config_long_rope(&m->config, longest), &r.kv, err));
   nb_kv_clear(r.kv); /* no row waits for the system to give memory, nor, after one token, to map the weights */
-  NB_GOTO(nb_prefill(s, m, r.kv, r.ids, 1, err));
+  NB_GOTO(nb_session_prefill(s, m, r.kv, r.ids, 1, err));
   nb_kv_truncate(r.kv, 0);
   NB_GOTO(nb_bench_limits(nb_session_kernels(s), nb_session_threads(s), &out->limits, err));
   for (size_t i = 0; i < o->n_prefill; i++) NB_GOTO(prefill_row(&r, o->prefill[i], &out->prefill[i], err));

@@ -3,9 +3,9 @@
 #ifndef NB_BENCH_H
 #define NB_BENCH_H
 
-#include "memory.h"
-#include "model.h"
-#include "progress.h"
+#include "eval/memory.h"
+#include "model/model.h"
+#include "base/progress.h"
 
 /* What this machine reaches with nothing else to do, with the given threads. */
 typedef struct nb_limits {
@@ -25,7 +25,7 @@ typedef struct nb_bench_opts {
   size_t decode_tokens;                    /* tokens decoded at each context */
   double min_seconds;                      /* short measurements are repeated for so long; the best counts */
   nb_kv_type kv;
-  const nb_progress *progress;             /* counts measurements */
+  const nb_progress *progress; /* counts measurements */
 } nb_bench_opts;
 
 /* One prompt, or decoding after one context. Work is multiply-adds (prompt) or bytes read (decoding), a token on
@@ -41,19 +41,19 @@ typedef struct nb_bench_row {
 
 typedef struct nb_bench {
   nb_bench_row prefill[NB_BENCH_MAX], decode[NB_BENCH_MAX];
-  nb_limits limits;             /* the best of all that was measured in between */
-  double macs_per_token;        /* weights that a prompt's token meets: the layers' matrices */
-  double bytes_per_token;       /* stored bytes of the weights that a decoded token reads: layers and head */
+  nb_limits limits;       /* the best of all that was measured in between */
+  double macs_per_token;  /* weights that a prompt's token meets: the layers' matrices */
+  double bytes_per_token; /* stored bytes of the weights that a decoded token reads: layers and head */
   double kv_bytes_per_position;
-  uint64_t kv_bytes;            /* of the cache when it was longest */
-  nb_memory memory;             /* resident, the most of each kind after any row */
+  uint64_t kv_bytes; /* of the cache when it was longest */
+  nb_memory memory;  /* resident, the most of each kind after any row */
 } nb_bench;
 
 /* Random tokens, the same for every run. The prompts' and contexts' lengths must fit the model's positions. */
 nb_status nb_bench_run(nb_session *s, const nb_model *m, const nb_bench_opts *o, nb_bench *out, nb_err *err);
 
 /* Stored bytes of a matrix. */
-size_t nb_linear_bytes(const nb_linear *w);
+size_t nb_bench_linear_bytes(const nb_linear *w);
 
 /* One kernel alone: what it reached, and of which limit. */
 typedef struct nb_kernel_timing {
@@ -68,8 +68,8 @@ typedef struct nb_kernel_timing {
 enum { NB_KERNEL_TIMINGS = 64 };
 
 /* Times every kernel of table k on matrices of the given size, on one thread: each weight format with one token (bytes)
- * and with 512 (multiply-adds), dense weights, and attention. Fills out[*n], at most NB_KERNEL_TIMINGS. progress (may be
- * NULL) counts timings. */
+ * and with 512 (multiply-adds), dense weights, and attention. Fills out[*n], at most NB_KERNEL_TIMINGS. progress (may
+ * be NULL) counts timings. */
 nb_status nb_bench_kernels(const nb_kernels *k, size_t N, size_t K, const nb_progress *progress, nb_kernel_timing *out,
                            size_t *n, nb_err *err);
 

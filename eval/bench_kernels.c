@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "bench.h"
-#include "clock.h"
-#include "generate.h"
-#include "mem.h"
+#include "eval/bench.h"
+#include "base/clock.h"
+#include "model/generate.h"
+#include "base/mem.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ typedef struct bench_data {
   const nb_kernels *k;
   size_t N, K, Kp;
   nb_limits limits;
-  float *x, *y;   /* (TOKENS, K), (TOKENS, N) */
+  float *x, *y; /* (TOKENS, K), (TOKENS, N) */
   nb_q8 q;
   void *scratch;
   uint8_t *weights;
@@ -39,7 +39,8 @@ static double time_calls(void (*call)(bench_data *, void *), bench_data *d, void
 
 static nb_status make_data(const nb_kernels *k, size_t N, size_t K, const nb_progress *progress, bench_data *d,
                            nb_err *err) {
-  size_t Kp = nb_round_up(K, NB_K_PAD), scratch = nb_max(nb_linear_scratch_bytes(Kp), nb_attn_scratch_bytes(HEAD_DIM));
+  size_t Kp = nb_round_up(K, NB_K_PAD),
+         scratch = nb_max(nb_kernels_linear_scratch(Kp), nb_attn_scratch_bytes(HEAD_DIM));
   nb_rng rng = {7};
   *d = (bench_data){.k = k, .N = N, .K = K, .Kp = Kp, .weight_bytes = nb_max(N * K * 4, 64), .progress = progress};
   NB_TRY(nb_bench_limits(k, 1, &d->limits, err));
@@ -110,7 +111,10 @@ static nb_status bench_format(bench_data *d, nb_qfmt fmt, nb_kernel_timing *out,
 }
 
 static nb_status bench_dense(bench_data *d, nb_dtype dtype, nb_kernel_timing *out, size_t *n, nb_err *err) {
-  nb_tensor w = {.dtype = dtype, .n_dims = 2, .shape = {d->N, d->K, 1, 1}, .data = d->weights,
+  nb_tensor w = {.dtype = dtype,
+                 .n_dims = 2,
+                 .shape = {d->N, d->K, 1, 1},
+                 .data = d->weights,
                  .n_bytes = d->N * d->K * nb_dtype_bytes(dtype)};
   for (d->q.T = 1; d->q.T <= TOKENS; d->q.T *= TOKENS) {
     nb_kernel_timing *t = row(out, n, "linear_float", nb_dtype_name(dtype), d->q.T);
@@ -130,8 +134,17 @@ static nb_status bench_attention(bench_data *d, nb_kv_type type, nb_kernel_timin
     d->k->kv_store(kv + p / NB_KV_BLOCK * block, type, HEAD_DIM, p % NB_KV_BLOCK, d->x + p % 64 * HEAD_DIM,
                    d->x + p % 61 * HEAD_DIM);
   for (size_t q = 1; q <= QUERIES; q *= QUERIES) {
-    nb_attn a = {.q = d->x, .out = d->y, .ldq = HEAD_DIM, .ldo = HEAD_DIM, .n_q = q, .group = 1, .head_dim = HEAD_DIM,
-                 .pos0 = KEYS - q, .scale = 0.1f, .type = type, .own = kv};
+    nb_attn a = {.q = d->x,
+                 .out = d->y,
+                 .ldq = HEAD_DIM,
+                 .ldo = HEAD_DIM,
+                 .n_q = q,
+                 .group = 1,
+                 .head_dim = HEAD_DIM,
+                 .pos0 = KEYS - q,
+                 .scale = 0.1f,
+                 .type = type,
+                 .own = kv};
     nb_kernel_timing *t = row(out, n, "attention", names[type], q);
     t->seconds = time_calls(call_attention, d, &a);
     finish(d, t, (double)(blocks * block), 2.0 * KEYS * HEAD_DIM * (double)q, d->limits.f32_macs_per_s);

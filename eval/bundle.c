@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "bundle.h"
+#include "eval/bundle.h"
 
-#include "archive_write.h"
-#include "item.h"
+#include "formats/archive_write.h"
+#include "eval/item.h"
 
 #include <stdio.h>
 
@@ -11,7 +11,7 @@ static void write_prediction(nb_jsonout *j, const nb_result *r, const nb_row *ro
   nb_grade g;
   size_t n = row->item.n_choices;
   nb_grade_answer(&row->item, &row->answer, r->protocol.ties_wrong, &g);
-  nb_choice_probs(row->answer.logprob, n, prob);
+  nb_grade_choice_probs(row->answer.logprob, n, prob);
   j->comma = false;
   nb_jsonout_open(j, NULL, '{');
   nb_jsonout_string(j, "id", row->item.id);

@@ -3,8 +3,8 @@
 #ifndef NB_BUNDLE_H
 #define NB_BUNDLE_H
 
-#include "result.h"
-#include "text.h"
+#include "eval/result.h"
+#include "base/text.h"
 
 /* Writes to path, whole or not at all: result.json (formats/RESULT.md); predictions.jsonl, an object a line for each
  * question with the pick, the score and the choices' probabilities; subjects.csv; and report.html when `report` (a

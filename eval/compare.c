@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "compare.h"
+#include "eval/compare.h"
 
-#include "sequential.h"
+#include "eval/sequential.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -36,8 +36,10 @@ nb_status nb_compare_protocols(const nb_protocol *p, const nb_protocol *q, nb_er
 
 static nb_status refuse_stopped(const char *which, const nb_protocol *p, nb_err *err) {
   if (!p->stopped_at) return NB_OK;
-  return nb_fail(err, NB_ERR_ARG, "not comparable: the %s stopped early, after %zu of %zu questions in random order; "
-                 "--common compares those", which, p->stopped_at, p->questions);
+  return nb_fail(err, NB_ERR_ARG,
+                 "not comparable: the %s stopped early, after %zu of %zu questions in random order; "
+                 "--common compares those",
+                 which, p->stopped_at, p->questions);
 }
 
 static nb_status check_comparable(const nb_result *b, const nb_result *c, const nb_compare_opts *o, nb_err *err) {
@@ -54,8 +56,10 @@ static nb_status check_comparable(const nb_result *b, const nb_result *c, const 
                    b->n, p->data_hash, c->n, q->data_hash);
   const char *x = b->model.lineage, *y = c->model.lineage;
   if (!o->any_model && *x && *y && strcmp(x, y))
-    return nb_fail(err, NB_ERR_ARG, "not comparable: the models come from different checkpoints (%.8s and %.8s); "
-                   "--any-model compares them all the same", x, y);
+    return nb_fail(err, NB_ERR_ARG,
+                   "not comparable: the models come from different checkpoints (%.8s and %.8s); "
+                   "--any-model compares them all the same",
+                   x, y);
   return NB_OK;
 }
 
@@ -74,15 +78,16 @@ static const nb_row **sorted_rows(const nb_result *r) {
 }
 
 static nb_status check_pair(const nb_row *b, const nb_row *c, nb_err *err) {
-  const char *what = b->answer.prompt_hash != c->answer.prompt_hash       ? "prompt"
-                     : b->item.n_choices != c->item.n_choices             ? "number of choices"
-                     : strcmp(b->item.subject, c->item.subject)           ? "subject"
+  const char *what = b->answer.prompt_hash != c->answer.prompt_hash ? "prompt"
+                     : b->item.n_choices != c->item.n_choices       ? "number of choices"
+                     : strcmp(b->item.subject, c->item.subject)     ? "subject"
                      : memcmp(b->item.correct, c->item.correct, b->item.n_choices * sizeof *b->item.correct) ? "answer"
                                                                                                              : NULL;
   if (!what) return NB_OK;
   return nb_fail(err, NB_ERR_ARG, "not comparable: question \"%s\" has another %s in the candidate%s", b->item.id, what,
                  b->answer.prompt_hash != c->answer.prompt_hash && b->answer.shots != c->answer.shots
-                     ? " (other examples fitted)" : "");
+                     ? " (other examples fitted)"
+                     : "");
 }
 
 static void fill_pair(nb_pair *p, const nb_row *b, const nb_row *c, const nb_protocol *protocol) {
@@ -93,9 +98,9 @@ static void fill_pair(nb_pair *p, const nb_row *b, const nb_row *c, const nb_pro
   nb_grade_answer(&c->item, &c->answer, protocol->ties_wrong, &p->cand_grade);
   p->base_score = nb_grade_value(&p->base_grade, protocol->metric);
   p->cand_score = nb_grade_value(&p->cand_grade, protocol->metric);
-  nb_choice_probs(b->answer.logprob, n, pb);
-  nb_choice_probs(c->answer.logprob, n, pc);
-  p->kl = nb_kl(pb, pc, n), p->tv = nb_total_variation(pb, pc, n);
+  nb_grade_choice_probs(b->answer.logprob, n, pb);
+  nb_grade_choice_probs(c->answer.logprob, n, pc);
+  p->kl = nb_stats_kl(pb, pc, n), p->tv = nb_stats_total_variation(pb, pc, n);
 }
 
 static nb_status pair_up(const nb_result *base, const nb_result *cand, nb_comparison *out, nb_err *err) {
@@ -156,10 +161,10 @@ static nb_status adjust_subjects(nb_comparison *c, nb_err *err) {
     double n = (double)sub->n;
     sub->base /= n, sub->cand /= n, sub->kl /= n;
     c->gained += sub->gained, c->lost += sub->lost;
-    p[s] = p[c->n_subjects + s] = sub->p = nb_mcnemar_exact(sub->gained, sub->lost);
+    p[s] = p[c->n_subjects + s] = sub->p = nb_stats_mcnemar_exact(sub->gained, sub->lost);
   }
-  nb_status st = nb_adjust_holm(p, c->n_subjects, err);
-  if (st == NB_OK) st = nb_adjust_bh(p + c->n_subjects, c->n_subjects, err);
+  nb_status st = nb_stats_adjust_holm(p, c->n_subjects, err);
+  if (st == NB_OK) st = nb_stats_adjust_bh(p + c->n_subjects, c->n_subjects, err);
   for (size_t s = 0; s < c->n_subjects; s++) c->subject[s].holm = p[s], c->subject[s].bh = p[c->n_subjects + s];
   nb_free(p);
   return st;
@@ -175,13 +180,13 @@ static nb_status resample(nb_comparison *c, const nb_compare_opts *o, nb_err *er
   for (size_t i = 0; i < c->n; i++)
     x[i] = c->pair[i].cand_score - c->pair[i].base_score, cluster[i] = c->pair[i].subject;
   /* One subject alone is no sample of subjects: its questions are drawn. */
-  NB_GOTO(nb_bootstrap_mean(x, cluster, c->n, c->n_subjects > 1 ? c->n_subjects : 0, reps, o->seed, level,
-                            &c->clustered, err));
+  NB_GOTO(nb_stats_bootstrap_mean(x, cluster, c->n, c->n_subjects > 1 ? c->n_subjects : 0, reps, o->seed, level,
+                                  &c->clustered, err));
   for (size_t i = 0; i < c->n; i++) x[i] = c->pair[i].kl;
-  NB_GOTO(nb_bootstrap_mean(x, NULL, c->n, 0, nb_min(reps, 2000), o->seed + 1, level, &c->kl, err));
-  nb_sort_doubles(x, c->n);
-  c->kl_median = nb_quantile_sorted(x, c->n, 0.5), c->kl_p90 = nb_quantile_sorted(x, c->n, 0.9);
-  c->kl_p99 = nb_quantile_sorted(x, c->n, 0.99), c->kl_max = x[c->n - 1];
+  NB_GOTO(nb_stats_bootstrap_mean(x, NULL, c->n, 0, nb_min(reps, 2000), o->seed + 1, level, &c->kl, err));
+  nb_stats_sort_doubles(x, c->n);
+  c->kl_median = nb_stats_quantile_sorted(x, c->n, 0.5), c->kl_p90 = nb_stats_quantile_sorted(x, c->n, 0.9);
+  c->kl_p99 = nb_stats_quantile_sorted(x, c->n, 0.99), c->kl_max = x[c->n - 1];
 fail:
   nb_free(x), nb_free(cluster);
   return st;
@@ -191,14 +196,15 @@ fail:
 static void judge_mass(nb_comparison *c, const nb_compare_opts *o) {
   c->low = c->clustered.low, c->high = c->clustered.high;
   double se = c->clustered.se, z = se > 0 ? (c->diff + o->margin) / se : c->diff + o->margin > 0 ? INFINITY : -INFINITY;
-  double za = nb_normal_quantile(1 - o->alpha), zb = nb_normal_quantile(0.8), n = (double)c->n;
-  c->test.z = z, c->test.p_pass = nb_normal_cdf(-z), c->test.p_fail = nb_normal_cdf(z);
-  c->test.verdict = c->test.p_pass <= o->alpha ? NB_VERDICT_PASS : c->test.p_fail <= o->alpha ? NB_VERDICT_FAIL
-                                                                                             : NB_VERDICT_UNDECIDED;
+  double za = nb_stats_normal_quantile(1 - o->alpha), zb = nb_stats_normal_quantile(0.8), n = (double)c->n;
+  c->test.z = z, c->test.p_pass = nb_stats_normal_cdf(-z), c->test.p_fail = nb_stats_normal_cdf(z);
+  c->test.verdict = c->test.p_pass <= o->alpha   ? NB_VERDICT_PASS
+                    : c->test.p_fail <= o->alpha ? NB_VERDICT_FAIL
+                                                 : NB_VERDICT_UNDECIDED;
   double need = n * (za + zb) * (za + zb) * se * se, gap = o->margin + c->diff;
   c->test.needed = o->margin > 0 ? ceil(need / (o->margin * o->margin)) : INFINITY;
   c->test.needed_observed = gap != 0 ? ceil(need / (gap * gap)) : INFINITY;
-  c->test.power = se > 0 ? nb_normal_cdf(o->margin / se - za) : 1;
+  c->test.power = se > 0 ? nb_stats_normal_cdf(o->margin / se - za) : 1;
 }
 
 /* Who stops when a verdict is certain has looked many times: the test that allows for that decides, whose evidence does
@@ -210,8 +216,9 @@ static void judge_sequentially(nb_comparison *c, const nb_compare_opts *o) {
   double pass = nb_sequential_pass(&s), fail = nb_sequential_fail(&s);
   c->sequential = true;
   c->test.p_pass = fmin(1, 1 / pass), c->test.p_fail = fmin(1, 1 / fail);
-  c->test.verdict = pass >= 1 / o->alpha ? NB_VERDICT_PASS : fail >= 1 / o->alpha ? NB_VERDICT_FAIL
-                                                                                  : NB_VERDICT_UNDECIDED;
+  c->test.verdict = pass >= 1 / o->alpha   ? NB_VERDICT_PASS
+                    : fail >= 1 / o->alpha ? NB_VERDICT_FAIL
+                                           : NB_VERDICT_UNDECIDED;
 }
 
 nb_status nb_compare(const nb_result *base, const nb_result *cand, const nb_compare_opts *o, nb_comparison *out,
@@ -228,11 +235,11 @@ nb_status nb_compare(const nb_result *base, const nb_result *cand, const nb_comp
   double n = (double)c->n;
   c->base_score /= n, c->cand_score /= n, c->tv_mean /= n;
   c->diff = c->cand_score - c->base_score;
-  c->mcnemar_p = nb_mcnemar_exact(c->gained, c->lost);
+  c->mcnemar_p = nb_stats_mcnemar_exact(c->gained, c->lost);
   c->same_checkpoint = *base->model.lineage && !strcmp(base->model.lineage, cand->model.lineage);
   NB_GOTO(resample(c, o, err));
-  nb_tango_interval(c->gained, c->lost, c->n, 1 - 2 * o->alpha, &c->low, &c->high);
-  nb_noninferiority_test(c->gained, c->lost, c->n, o->margin, o->alpha, &c->test);
+  nb_stats_tango_interval(c->gained, c->lost, c->n, 1 - 2 * o->alpha, &c->low, &c->high);
+  nb_stats_noninferiority_test(c->gained, c->lost, c->n, o->margin, o->alpha, &c->test);
   if (base->protocol.metric == NB_METRIC_MASS) judge_mass(c, o);
   if (o->sequential || base->protocol.stopped_at || cand->protocol.stopped_at) judge_sequentially(c, o);
   return NB_OK;

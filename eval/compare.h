@@ -3,16 +3,16 @@
 #ifndef NB_COMPARE_H
 #define NB_COMPARE_H
 
-#include "result.h"
-#include "stats.h"
+#include "eval/result.h"
+#include "eval/stats.h"
 
 typedef struct nb_compare_opts {
-  double alpha;          /* error of a claim, one-sided: 0.05 */
-  double margin;         /* the drop in accuracy that would still be accepted: 0.01 is one point */
-  bool common;           /* compare the questions that both have, when the runs asked different ones */
-  bool any_model;        /* do not ask that both come from one checkpoint */
-  bool sequential;       /* judge the margin by the test that a sequential run used, though it did not stop */
-  size_t reps;           /* bootstrap resamples; 0: 10000 */
+  double alpha;    /* error of a claim, one-sided: 0.05 */
+  double margin;   /* the drop in accuracy that would still be accepted: 0.01 is one point */
+  bool common;     /* compare the questions that both have, when the runs asked different ones */
+  bool any_model;  /* do not ask that both come from one checkpoint */
+  bool sequential; /* judge the margin by the test that a sequential run used, though it did not stop */
+  size_t reps;     /* bootstrap resamples; 0: 10000 */
   uint64_t seed;
 } nb_compare_opts;
 
@@ -20,36 +20,36 @@ typedef struct nb_compare_opts {
 typedef struct nb_pair {
   const nb_row *base, *cand;
   nb_grade base_grade, cand_grade;
-  double base_score, cand_score;  /* the task's metric */
-  double kl, tv;                  /* of the choices' distributions: KL(base || cand) in nats, total variation */
-  uint32_t subject;               /* index of its subject */
+  double base_score, cand_score; /* the task's metric */
+  double kl, tv;                 /* of the choices' distributions: KL(base || cand) in nats, total variation */
+  uint32_t subject;              /* index of its subject */
 } nb_pair;
 
 typedef struct nb_subject_change {
   const char *name, *category;
   size_t n, gained, lost;
-  double base, cand;              /* mean score */
-  double kl;                      /* mean */
-  double p, holm, bh;             /* exact McNemar; adjusted for the number of subjects */
+  double base, cand;  /* mean score */
+  double kl;          /* mean */
+  double p, holm, bh; /* exact McNemar; adjusted for the number of subjects */
 } nb_subject_change;
 
 typedef struct nb_comparison {
   const nb_result *base, *cand;
-  nb_pair *pair;                  /* (n) in the baseline's order */
+  nb_pair *pair; /* (n) in the baseline's order */
   size_t n, n_base_only, n_cand_only;
-  size_t gained, lost;            /* wrong then right; right then wrong (by the metric; for mass: by the pick) */
+  size_t gained, lost; /* wrong then right; right then wrong (by the metric; for mass: by the pick) */
   size_t same_pick;
   double base_score, cand_score, diff; /* means, and candidate minus baseline */
   double mcnemar_p;
-  double low, high;               /* Tango's interval for diff at 1 - 2 alpha; the bootstrap's for metric mass */
-  nb_bootstrap clustered;         /* of diff, whole subjects drawn; at 1 - 2 alpha */
-  nb_bootstrap kl;                /* mean KL, questions drawn; at 1 - 2 alpha */
+  double low, high;       /* Tango's interval for diff at 1 - 2 alpha; the bootstrap's for metric mass */
+  nb_bootstrap clustered; /* of diff, whole subjects drawn; at 1 - 2 alpha */
+  nb_bootstrap kl;        /* mean KL, questions drawn; at 1 - 2 alpha */
   double kl_median, kl_p90, kl_p99, kl_max, tv_mean;
   nb_noninferiority test;
-  nb_subject_change *subject;     /* (n_subjects) */
+  nb_subject_change *subject; /* (n_subjects) */
   size_t n_subjects;
-  bool same_checkpoint;           /* known to come from one */
-  bool sequential;                /* test is the sequential one: asked for, or a run stopped when it was certain */
+  bool same_checkpoint; /* known to come from one */
+  bool sequential;      /* test is the sequential one: asked for, or a run stopped when it was certain */
 } nb_comparison;
 
 /* Compares two runs, which must outlive the comparison. NB_ERR_ARG with the reason when they are not comparable: other

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "dataset.h"
+#include "eval/dataset.h"
 
-#include "archive.h"
-#include "item.h"
-#include "mapfile.h"
-#include "rows.h"
+#include "formats/archive.h"
+#include "eval/item.h"
+#include "formats/mapfile.h"
+#include "eval/rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ enum { ANSWERS_MAX_BYTES = 1 << 28 };
 
 /* ---- patterns ---- */
 
-bool nb_pattern_match(const char *pattern, const char *path, size_t *begin, size_t *length) {
+bool nb_dataset_pattern_match(const char *pattern, const char *path, size_t *begin, size_t *length) {
   static const char hole[] = "{subject}";
   const char *at = strstr(pattern, hole);
   size_t n = strlen(path), head = at ? (size_t)(at - pattern) : strlen(pattern);
@@ -112,7 +112,7 @@ static nb_status read_answers(const nb_task *t, nb_archive *a, size_t m, char **
   nb_status st = beside && path ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
   for (size_t i = 0; i < nb_archive_count(a) && !*out && st == NB_OK; i++)
     if (!strcmp(nb_archive_name(a, i), beside)) st = nb_archive_read(a, i, out, n, err);
-  if (st == NB_OK && !*out && access(path, F_OK) == 0) st = nb_read_file(path, ANSWERS_MAX_BYTES, out, n, err);
+  if (st == NB_OK && !*out && access(path, F_OK) == 0) st = nb_mapfile_read(path, ANSWERS_MAX_BYTES, out, n, err);
   free(beside), free(path);
   return st;
 }
@@ -144,7 +144,7 @@ static nb_status file_subject(const nb_task *t, const char *split, const char *p
   for (const cJSON *p = patterns ? patterns->child : NULL; p; p = p->next) {
     const char *last = strrchr(p->valuestring, '/');
     size_t begin = 0, length;
-    if (!nb_pattern_match(last ? last + 1 : p->valuestring, path, &begin, &length) || !length) continue;
+    if (!nb_dataset_pattern_match(last ? last + 1 : p->valuestring, path, &begin, &length) || !length) continue;
     *out = nb_pool_copy(pool, path + begin, length);
     return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
   }
@@ -160,7 +160,7 @@ static nb_status add_matching(const nb_task *t, nb_archive *a, const char *path,
     size_t begin = 0, length, hits = 0;
     for (size_t i = 0; i < nb_archive_count(a); i++) {
       const char *name = nb_archive_name(a, i);
-      if (!nb_pattern_match(p->valuestring, name, &begin, &length)) continue;
+      if (!nb_dataset_pattern_match(p->valuestring, name, &begin, &length)) continue;
       const char *subject = NULL;
       if (length && !(subject = nb_pool_copy(&d->pool, name + begin, length)))
         return nb_fail(err, NB_ERR_MEMORY, "out of memory");
@@ -171,8 +171,7 @@ static nb_status add_matching(const nb_task *t, nb_archive *a, const char *path,
     if (strlen(list) < 200)
       snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", p->valuestring);
   }
-  return nb_fail(err, NB_ERR_ARG, "%s: no file for split \"%s\" of task %s; looked for %s", path, split,
-                 t->name, list);
+  return nb_fail(err, NB_ERR_ARG, "%s: no file for split \"%s\" of task %s; looked for %s", path, split, t->name, list);
 }
 
 static int by_id(const void *a, const void *b) {

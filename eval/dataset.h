@@ -11,26 +11,26 @@
 #ifndef NB_DATASET_H
 #define NB_DATASET_H
 
-#include "pool.h"
-#include "task.h"
+#include "eval/pool.h"
+#include "eval/task.h"
 
 typedef struct nb_item {
-  const char *id;        /* unique in the set: the row's own, or SUBJECT:N, N counted from 0 in the file */
-  const char *subject;   /* "" when the set has no subjects */
-  const char *question;  /* "" when the task names no question field */
-  const char **choice;   /* (n_choices) */
-  bool *correct;         /* (n_choices); at least one is true */
-  size_t n_choices;      /* 2 to NB_MAX_CHOICES */
-  size_t answer;         /* the first correct one */
-  const cJSON *row;      /* the row itself, for templates */
+  const char *id;       /* unique in the set: the row's own, or SUBJECT:N, N counted from 0 in the file */
+  const char *subject;  /* "" when the set has no subjects */
+  const char *question; /* "" when the task names no question field */
+  const char **choice;  /* (n_choices) */
+  bool *correct;        /* (n_choices); at least one is true */
+  size_t n_choices;     /* 2 to NB_MAX_CHOICES */
+  size_t answer;        /* the first correct one */
+  const cJSON *row;     /* the row itself, for templates */
 } nb_item;
 
 typedef struct nb_dataset {
-  nb_item *item;        /* (n) file after file, in the rows' order */
+  nb_item *item; /* (n) file after file, in the rows' order */
   size_t n;
   char split[32];
-  nb_pool pool;         /* texts */
-  cJSON **row;          /* (n_rows) */
+  nb_pool pool; /* texts */
+  cJSON **row;  /* (n_rows) */
   size_t n_rows, cap_rows, cap_items;
 } nb_dataset;
 
@@ -45,6 +45,6 @@ nb_status nb_dataset_add(const nb_task *t, const char *file, const char *subject
                          const char *answers, size_t n_answers, nb_dataset *d, nb_err *err);
 
 /* Whether a path matches a pattern; *begin, *length: what {subject} matched (length 0 without {subject}). */
-bool nb_pattern_match(const char *pattern, const char *path, size_t *begin, size_t *length);
+bool nb_dataset_pattern_match(const char *pattern, const char *path, size_t *begin, size_t *length);
 
 #endif

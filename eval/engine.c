@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine.h"
+#include "eval/engine.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <math.h>
 
@@ -29,7 +29,7 @@ static nb_status score_rows(nb_engine *e, const scored_row *rows, size_t n, nb_e
   size_t index[NB_ENGINE_ROWS], V = e->model->config.vocab;
   const nb_kernels *k = nb_session_kernels(e->session);
   for (size_t i = 0; i < n; i++) index[i] = rows[i].row;
-  nb_logits(e->session, e->model, index, n, e->logits);
+  nb_session_logits(e->session, e->model, index, n, e->logits);
   for (size_t i = 0; i < n; i++) {
     const float *l = e->logits + i * V;
     double sum = k->logsumexp(l, V);
@@ -58,7 +58,7 @@ static nb_status run_batch(nb_engine *e, const piece *pieces, size_t n, nb_err *
     seg[i] = (nb_segment){pieces[i].job->kv, pieces[i].job->tokens + pieces[i].from, pieces[i].n};
     e->n_tokens += pieces[i].n;
   }
-  NB_TRY(nb_forward(e->session, e->model, seg, n, err));
+  NB_TRY(nb_session_forward(e->session, e->model, seg, n, err));
   for (size_t i = 0; i < n; base += pieces[i++].n) {
     const nb_job *j = pieces[i].job;
     size_t begin = j->first + pieces[i].from, end = begin + pieces[i].n;

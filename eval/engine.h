@@ -3,25 +3,25 @@
 #ifndef NB_ENGINE_H
 #define NB_ENGINE_H
 
-#include "model.h"
-#include "tokens.h"
+#include "model/model.h"
+#include "eval/tokens.h"
 
 /* Tokens that continue a cache, with the targets among their rows. */
 typedef struct nb_job {
   nb_kv *kv;
-  const int32_t *tokens;   /* (n) */
+  const int32_t *tokens; /* (n) */
   size_t n;
   size_t first;            /* the position of tokens[0] in its sequence: what target[].pos counts from */
   const nb_target *target; /* (n_targets) pos ascending, first <= pos < first + n */
   size_t n_targets;
-  double *logprob;         /* (choices) each target's log-prob is added to its choice's */
+  double *logprob; /* (choices) each target's log-prob is added to its choice's */
 } nb_job;
 
 typedef struct nb_engine {
   nb_session *session;
   const nb_model *model;
-  float *logits;    /* (NB_ENGINE_ROWS, V) */
-  size_t n_tokens;  /* run so far */
+  float *logits;   /* (NB_ENGINE_ROWS, V) */
+  size_t n_tokens; /* run so far */
 } nb_engine;
 
 enum {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "evaluate.h"
+#include "eval/evaluate.h"
 
-#include "clock.h"
-#include "cpu.h"
-#include "overlap.h"
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "eval/overlap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static nb_status hash_whole(nb_evaluation *e, nb_err *err) {
   size_t n;
   whole.shards = 0;
   NB_TRY(nb_select(&e->set, &whole, &items, &n, err));
-  nb_status st = nb_items_hash(items, n, e->protocol.data_hash, err);
+  nb_status st = nb_result_items_hash(items, n, e->protocol.data_hash, err);
   e->protocol.questions = n;
   free(items);
   return st;
@@ -43,11 +43,21 @@ nb_status nb_evaluation_prepare(const nb_evaluation_opts *opts, nb_evaluation *o
   double version = 0;
   const cJSON *v = cJSON_GetObjectItemCaseSensitive(t->json, "version");
   if (cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble < 1e9) version = v->valuedouble;
-  e->protocol = (nb_protocol){.task = t->name, .preset = t->preset, .split = e->set.split,
-                              .task_version = (size_t)version, .shots = shots, .score = t->score, .metric = t->metric,
-                              .ties_wrong = t->ties_wrong, .plain = opts->plain, .limit = s->limit, .sample = s->sample,
-                              .subjects = s->subjects ? s->subjects : "", .seed = s->sample ? s->seed : 0,
-                              .shard = s->shard, .shards = s->shards};
+  e->protocol = (nb_protocol){.task = t->name,
+                              .preset = t->preset,
+                              .split = e->set.split,
+                              .task_version = (size_t)version,
+                              .shots = shots,
+                              .score = t->score,
+                              .metric = t->metric,
+                              .ties_wrong = t->ties_wrong,
+                              .plain = opts->plain,
+                              .limit = s->limit,
+                              .sample = s->sample,
+                              .subjects = s->subjects ? s->subjects : "",
+                              .seed = s->sample ? s->seed : 0,
+                              .shard = s->shard,
+                              .shards = s->shards};
   NB_GOTO(hash_whole(e, err));
   NB_GOTO(nb_select(&e->set, s, &e->item, &e->n, err));
   if (!e->n) NB_GOTO(nb_fail(err, NB_ERR_ARG, "shard %zu of %zu has no question", s->shard + 1, s->shards));
@@ -72,7 +82,7 @@ typedef struct answering {
   const nb_evaluation_run *run;
   nb_journal *journal;
   nb_memory_watch memory;
-  size_t enough; /* see nb_evaluation_run */
+  size_t enough;  /* see nb_evaluation_run */
   size_t resumed; /* answers that the journal had */
 } answering;
 
@@ -106,7 +116,7 @@ static nb_status on_answer(void *ctx, size_t index, const nb_answer *answer, nb_
 
 static nb_status on_busy(void *ctx, size_t done, nb_err *err) {
   answering *a = ctx;
-  nb_memory_sample(&a->memory, done);
+  nb_memwatch_sample(&a->memory, done);
   return check_memory(a, err);
 }
 
@@ -180,8 +190,8 @@ static nb_status make_rows(const nb_evaluation *e, const nb_answer *answer, cons
   qsort(p, n, sizeof *p, by_place);
   if ((out->row = calloc(n, sizeof *out->row))) out->n = n;
   for (size_t i = 0; i < out->n; i++)
-    out->row[i] = (nb_row){*p[i].item, answer[p[i].index], nb_task_category(&e->task, p[i].item->subject),
-                           seen[p[i].index]};
+    out->row[i] =
+        (nb_row){*p[i].item, answer[p[i].index], nb_task_category(&e->task, p[i].item->subject), seen[p[i].index]};
   nb_free(p);
   return out->n ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory: answers");
 }
@@ -195,24 +205,34 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
   nb_status st;
   double t0 = nb_clock();
   *out = (nb_result){.protocol = e->protocol, .texts = e->o.texts};
-  NB_GOTO(nb_identify(run->name, run->model, run->kv, &out->model, err));
+  NB_GOTO(nb_identity_make(run->name, run->model, run->kv, &out->model, err));
   NB_GOTO(nb_new(&answer, e->n, sizeof *answer, "answers", err));
   NB_GOTO(nb_new(&done, e->n, sizeof *done, "answers", err));
   NB_GOTO(nb_new(&seen, e->n, sizeof *seen, "answers", err));
   NB_GOTO(nb_evaluation_overlap(e, run->model, run->name, seen, &n_seen, err));
-  nb_memory_sample(&a.memory, 0);
+  nb_memwatch_sample(&a.memory, 0);
   NB_GOTO(open_journal(e, &a, out, answer, done, err));
-  nb_run_opts ro = {.plain = e->o.plain, .alone = run->alone, .kv = run->kv, .threads = run->threads,
-                    .progress = run->progress, .answered = on_answer, .busy = on_busy,
-                    .enough = on_enough, .ctx = &a};
-  NB_GOTO(nb_run(&e->prompter, run->model->tokenizer, &run->model->model, run->session, e->item, e->n, done, &ro,
-                 answer, &stats, err));
+  nb_run_opts ro = {.plain = e->o.plain,
+                    .alone = run->alone,
+                    .kv = run->kv,
+                    .threads = run->threads,
+                    .progress = run->progress,
+                    .answered = on_answer,
+                    .busy = on_busy,
+                    .enough = on_enough,
+                    .ctx = &a};
+  NB_GOTO(nb_runner_run(&e->prompter, run->model->tokenizer, &run->model->model, run->session, e->item, e->n, done, &ro,
+                        answer, &stats, err));
   size_t n = on_enough(&a) ? a.enough : e->n;
   NB_GOTO(make_rows(e, answer, seen, n, out, err));
   if (n < e->n) out->protocol.stopped_at = n, out->protocol.seed = e->order;
-  out->measured = (nb_measured){.seconds = nb_clock() - t0, .prompt_seconds = stats.prompt_seconds,
-                                .tokens = stats.tokens, .tokens_alone = stats.tokens_alone,
-                                .from_journal = a.resumed, .memory = a.memory, .kv_bytes = stats.kv_bytes};
+  out->measured = (nb_measured){.seconds = nb_clock() - t0,
+                                .prompt_seconds = stats.prompt_seconds,
+                                .tokens = stats.tokens,
+                                .tokens_alone = stats.tokens_alone,
+                                .from_journal = a.resumed,
+                                .memory = a.memory,
+                                .kv_bytes = stats.kv_bytes};
   NB_GOTO(describe_machine(out, run, err));
   nb_journal_close(a.journal);
   nb_free(answer), nb_free(done), nb_free(seen);

@@ -3,20 +3,20 @@
 #ifndef NB_EVALUATE_H
 #define NB_EVALUATE_H
 
-#include "identity.h"
-#include "journal.h"
-#include "open.h"
-#include "result.h"
-#include "select.h"
+#include "eval/identity.h"
+#include "eval/journal.h"
+#include "formats/open.h"
+#include "eval/result.h"
+#include "eval/select.h"
 
 typedef struct nb_evaluation_opts {
   const char *task, *preset; /* preset NULL: the task's own default */
   const char *data;
-  const char *split;         /* NULL: the task's */
-  int shots;                 /* -1: the task's */
+  const char *split; /* NULL: the task's */
+  int shots;         /* -1: the task's */
   nb_selection select;
-  bool plain;                /* no BOS by template */
-  bool texts;                /* results carry the questions' texts */
+  bool plain; /* no BOS by template */
+  bool texts; /* results carry the questions' texts */
 } nb_evaluation_opts;
 
 typedef struct nb_evaluation {
@@ -26,7 +26,7 @@ typedef struct nb_evaluation {
   nb_prompter prompter;
   const nb_item **item; /* (n) the questions of this run: of the shard, where there are shards */
   size_t n;
-  uint64_t order;       /* 0: the data's; else the seed of a random one (nb_stopping_begin) */
+  uint64_t order; /* 0: the data's; else the seed of a random one (nb_stopping_begin) */
   nb_protocol protocol;
 } nb_evaluation;
 
@@ -35,15 +35,15 @@ nb_status nb_evaluation_prepare(const nb_evaluation_opts *opts, nb_evaluation *o
 void nb_evaluation_free(nb_evaluation *e);
 
 typedef struct nb_evaluation_run {
-  const char *name;        /* of the model, as given */
+  const char *name; /* of the model, as given */
   const nb_opened *model;
   nb_session *session;
   nb_kv_type kv;
   int threads;
-  bool alone;              /* see nb_run_opts */
-  const char *journal;     /* path, or NULL; a journal of the same run is continued */
+  bool alone;                        /* see nb_run_opts */
+  const char *journal;               /* path, or NULL; a journal of the same run is continued */
   uint64_t max_anonymous, max_total; /* bytes; a run that goes over them ends with NB_ERR_GATE; 0: no ceiling */
-  const char **ended_by;   /* may be NULL; set by a ceiling that ends the run: "max_memory" or "max_total_memory" */
+  const char **ended_by; /* may be NULL; set by a ceiling that ends the run: "max_memory" or "max_total_memory" */
   const nb_progress *progress;
   /* Called for each answer, those from the journal included; may be NULL. A failure ends the run. */
   nb_status (*answered)(void *ctx, size_t index, const nb_item *item, const nb_answer *a, nb_err *err);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "fidelity.h"
+#include "eval/fidelity.h"
 
-#include "clock.h"
-#include "generate.h"
-#include "mem.h"
-#include "parallel.h"
-#include "stats.h"
+#include "base/clock.h"
+#include "model/generate.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "eval/stats.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -45,7 +45,8 @@ static void compare_rows(void *ctx, size_t begin, size_t end, int thread) {
       kl += exp(p) * (p - (b[v] - lb));
     }
     size_t t = (size_t)j->target[i];
-    j->out[i] = (row){la - a[t], lb - b[t], kl < 0 ? 0 : kl, nb_largest(a, j->V) == nb_largest(b, j->V)};
+    j->out[i] =
+        (row){la - a[t], lb - b[t], kl < 0 ? 0 : kl, nb_generate_largest(a, j->V) == nb_generate_largest(b, j->V)};
   }
 }
 
@@ -53,7 +54,7 @@ static nb_status forward(side *x, const int32_t *window, size_t ctx, nb_err *err
   nb_kv *kv;
   double start = nb_clock();
   NB_TRY(nb_kv_create(&x->m->config, ctx, x->kv_type, nb_config_long_rope(&x->m->config, ctx), &kv, err));
-  nb_status st = nb_prefill(x->s, x->m, kv, window, ctx, err);
+  nb_status st = nb_session_prefill(x->s, x->m, kv, window, ctx, err);
   nb_kv_free(kv);
   x->seconds += nb_clock() - start;
   return st;
@@ -61,7 +62,7 @@ static nb_status forward(side *x, const int32_t *window, size_t ctx, nb_err *err
 
 static void logits(side *x, const size_t *rows, size_t n) {
   double start = nb_clock();
-  nb_logits(x->s, x->m, rows, n, x->logits);
+  nb_session_logits(x->s, x->m, rows, n, x->logits);
   x->seconds += nb_clock() - start;
 }
 
@@ -76,8 +77,8 @@ static nb_status score_window(side *ref, side *cand, const int32_t *window, size
     for (size_t i = 0; i < n; i++) rows[i] = first - 1 + i;
     logits(ref, rows, n);
     logits(cand, rows, n);
-    compare_job j = {ref->logits, cand->logits, window + first, nb_session_kernels(ref->s), ref->m->config.vocab,
-                     out + (first - ctx / 2)};
+    compare_job j = {ref->logits,          cand->logits,           window + first, nb_session_kernels(ref->s),
+                     ref->m->config.vocab, out + (first - ctx / 2)};
     nb_parallel_for(nb_session_threads(ref->s), n, 1, compare_rows, &j);
   }
   return NB_OK;
@@ -118,7 +119,7 @@ static nb_status summarise(const row *r, size_t chunks, size_t half, nb_fidelity
   for (size_t c = 0; c < chunks; c++) out->kl_mean += kl_mean[c] / (double)chunks, out->top1 += top[c] / (double)chunks;
   out->kl_mean_se = standard_error(kl_mean, chunks);
   out->top1_se = standard_error(top, chunks);
-  nb_sort_doubles(kl, n);
+  nb_stats_sort_doubles(kl, n);
   out->kl_median = n % 2 ? kl[n / 2] : (kl[n / 2 - 1] + kl[n / 2]) / 2;
   out->kl_p90 = kl[(n * 90 + 99) / 100 - 1];
   out->kl_p99 = kl[(n * 99 + 99) / 100 - 1];

@@ -4,8 +4,8 @@
 #ifndef NB_FIDELITY_H
 #define NB_FIDELITY_H
 
-#include "model.h"
-#include "progress.h"
+#include "model/model.h"
+#include "base/progress.h"
 
 typedef struct nb_fidelity_opts {
   size_t ctx;        /* tokens of a window, at least 2 */
@@ -18,9 +18,9 @@ typedef struct nb_fidelity_opts {
 
 /* Of a window t[0 .. ctx), the predictions of t[ctx/2 .. ctx) are scored. Divergences in nats. */
 typedef struct nb_fidelity {
-  size_t chunks, scored;            /* windows and predictions */
-  double ref_ppl, cand_ppl;         /* exp of the mean negative log-likelihood */
-  double kl_mean, kl_mean_se;       /* KL(reference || candidate); standard error over windows, NaN for one */
+  size_t chunks, scored;      /* windows and predictions */
+  double ref_ppl, cand_ppl;   /* exp of the mean negative log-likelihood */
+  double kl_mean, kl_mean_se; /* KL(reference || candidate); standard error over windows, NaN for one */
   double kl_median, kl_p90, kl_p99, kl_max;
   double top1, top1_se;             /* fraction of predictions with the same most likely token; by windows */
   double ref_seconds, cand_seconds; /* in the forward passes and heads */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The filters of templates (template.h). */
-#include "template.h"
+#include "eval/template.h"
 
 #include <utf8proc.h>
 
@@ -112,7 +112,7 @@ static nb_status cut(nb_text *t, const char *mark, size_t n_mark, bool after, co
 
 static bool is(const char *f, size_t n, const char *name) { return n == strlen(name) && !memcmp(f, name, n); }
 
-nb_status nb_filter_apply(const char *filters, nb_text *text, const char *where, nb_err *err) {
+nb_status nb_template_filter(const char *filters, nb_text *text, const char *where, nb_err *err) {
   for (const char *f = filters;;) {
     size_t n = strcspn(f, "|");
     if (is(f, n, "strip")) strip(text);
@@ -124,8 +124,10 @@ nb_status nb_filter_apply(const char *filters, nb_text *text, const char *where,
       for (size_t i = 0; i < text->n; i++)
         if (text->s[i] == '_') text->s[i] = ' ';
     } else
-      return nb_fail(err, NB_ERR_ARG, "%s: unknown filter \"%.*s\"; there are strip, spaces, capitalize, wikihow, "
-                     "before:X, after:X", where, (int)n, f);
+      return nb_fail(err, NB_ERR_ARG,
+                     "%s: unknown filter \"%.*s\"; there are strip, spaces, capitalize, wikihow, "
+                     "before:X, after:X",
+                     where, (int)n, f);
     if (!f[n]) return NB_OK;
     f += n + 1;
   }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "gate.h"
+#include "eval/gate.h"
 
-#include "json.h"
-#include "mapfile.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -24,11 +24,13 @@ nb_status nb_gates_parse(const char *json, size_t n, const char *file, nb_gates 
   cJSON *root;
   nb_status st = NB_OK;
   double memory = (double)out->max_memory, total = (double)out->max_total_memory;
-  const struct { const char *key; double *to, low, high; } known[] = {
-      {"margin", &out->margin, 0, 99},           {"max_drop", &out->max_drop, 0, 100},
-      {"max_kld", &out->max_kld, 0, 1e6},        {"min_accuracy", &out->min_accuracy, 0, 100},
-      {"alpha", &out->alpha, 1e-6, 0.4},         {"max_memory", &memory, 1, 1e15},
-      {"max_total_memory", &total, 1, 1e15}};
+  const struct {
+    const char *key;
+    double *to, low, high;
+  } known[] = {{"margin", &out->margin, 0, 99},      {"max_drop", &out->max_drop, 0, 100},
+               {"max_kld", &out->max_kld, 0, 1e6},   {"min_accuracy", &out->min_accuracy, 0, 100},
+               {"alpha", &out->alpha, 1e-6, 0.4},    {"max_memory", &memory, 1, 1e15},
+               {"max_total_memory", &total, 1, 1e15}};
   enum { KNOWN = sizeof known / sizeof *known };
   NB_TRY(nb_json_parse(json, n, file, &root, err));
   if (!cJSON_IsObject(root)) NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: want an object", file));
@@ -48,7 +50,7 @@ fail:
 nb_status nb_gates_load(const char *path, nb_gates *out, nb_err *err) {
   char *bytes;
   size_t n;
-  NB_TRY(nb_read_file(path, 1 << 20, &bytes, &n, err));
+  NB_TRY(nb_mapfile_read(path, 1 << 20, &bytes, &n, err));
   nb_status st = nb_gates_parse(bytes, n, path, out, err);
   free(bytes);
   return st;
@@ -92,16 +94,16 @@ static void judge_margin(const nb_gates *g, const nb_comparison *c, nb_judgement
 }
 
 static void judge_kld(const nb_gates *g, const nb_comparison *c, nb_judgement *r) {
-  nb_verdict v = c->kl.high <= g->max_kld ? NB_VERDICT_PASS : c->kl.low > g->max_kld ? NB_VERDICT_FAIL
-                                                                                      : NB_VERDICT_UNDECIDED;
+  nb_verdict v = c->kl.high <= g->max_kld ? NB_VERDICT_PASS
+                 : c->kl.low > g->max_kld ? NB_VERDICT_FAIL
+                                          : NB_VERDICT_UNDECIDED;
   add(r, "max_kld", v, "mean KL divergence of the answers %.5f (%g %% interval %.5f to %.5f), limit %g", c->kl.mean,
       100 * (1 - 2 * g->alpha), c->kl.low, c->kl.high, g->max_kld);
 }
 
 static void judge_memory(const char *name, const char *what, uint64_t have, uint64_t limit, bool measured,
                          nb_judgement *r) {
-  if (!measured || !have)
-    add(r, name, NB_VERDICT_UNDECIDED, "the run says nothing about memory");
+  if (!measured || !have) add(r, name, NB_VERDICT_UNDECIDED, "the run says nothing about memory");
   else
     add(r, name, have <= limit ? NB_VERDICT_PASS : NB_VERDICT_FAIL, "%s %.1f MB, limit %.1f MB", what,
         (double)have / 1e6, (double)limit / 1e6);

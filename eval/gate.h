@@ -3,15 +3,15 @@
 #ifndef NB_GATE_H
 #define NB_GATE_H
 
-#include "compare.h"
+#include "eval/compare.h"
 
 /* Limits; NaN (and 0 for the bytes): not asked for. Points are hundredths of accuracy. */
 typedef struct nb_gates {
-  double margin;          /* points: the drop is shown to be below this */
-  double max_drop;        /* points: the drop observed is at most this */
-  double max_kld;         /* nats: the mean KL divergence of the answers is shown to be at most this */
-  double min_accuracy;    /* percent, of the candidate */
-  double alpha;           /* error of "shown" */
+  double margin;       /* points: the drop is shown to be below this */
+  double max_drop;     /* points: the drop observed is at most this */
+  double max_kld;      /* nats: the mean KL divergence of the answers is shown to be at most this */
+  double min_accuracy; /* percent, of the candidate */
+  double alpha;        /* error of "shown" */
   uint64_t max_memory,
       max_total_memory; /* bytes: of the process's own, and with files' pages, in the candidate's run */
 } nb_gates;
@@ -40,8 +40,8 @@ typedef struct nb_judgement {
   nb_verdict verdict; /* fail if any gate failed, else undecided if any is, else pass */
 } nb_judgement;
 
-/* Holds a run to its limits. c: its comparison; NULL when there is no baseline, and then the limits on a drop and on the
- * divergence are not asked. Both must outlive *out. */
+/* Holds a run to its limits. c: its comparison; NULL when there is no baseline, and then the limits on a drop and on
+ * the divergence are not asked. Both must outlive *out. */
 void nb_gates_judge(const nb_gates *g, const nb_result *run, const nb_comparison *c, nb_judgement *out);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "grade.h"
+#include "eval/grade.h"
 
-#include "stats.h"
+#include "eval/stats.h"
 
 #include <math.h>
 
-void nb_choice_probs(const double *logprob, size_t n, double *prob) {
+void nb_grade_choice_probs(const double *logprob, size_t n, double *prob) {
   double max = logprob[0], sum = 0;
   for (size_t i = 1; i < n; i++) max = fmax(max, logprob[i]);
   for (size_t i = 0; i < n; i++) sum += prob[i] = exp(logprob[i] - max);
@@ -37,9 +37,11 @@ void nb_grade_answer(const nb_item *item, const nb_answer *a, bool ties_wrong, n
     chars[i] = a->logprob[i] / a->chars[i], bytes[i] = a->logprob[i] / a->bytes[i];
     n_right += item->correct[i];
   }
-  nb_choice_probs(a->logprob, n, prob);
-  *out = (nb_grade){.pick = largest(a->logprob, n, &tied), .acc = right(item, a->logprob, ties_wrong),
-                    .acc_norm = right(item, chars, ties_wrong), .acc_bytes = right(item, bytes, ties_wrong)};
+  nb_grade_choice_probs(a->logprob, n, prob);
+  *out = (nb_grade){.pick = largest(a->logprob, n, &tied),
+                    .acc = right(item, a->logprob, ties_wrong),
+                    .acc_norm = right(item, chars, ties_wrong),
+                    .acc_bytes = right(item, bytes, ties_wrong)};
   out->confidence = prob[out->pick];
   for (size_t i = 0; i < n; i++) {
     double want = item->correct[i] ? 1.0 / (double)n_right : 0;
@@ -83,13 +85,13 @@ double nb_scores_ece(const nb_scores *s) {
   return s->n ? e / (double)s->n : 0;
 }
 
-const char *const nb_mean_names[NB_MEANS] = {"score", "low", "high", "acc", "acc_norm", "acc_bytes", "mass", "brier",
-                                             "ece"};
+const char *const nb_mean_names[NB_MEANS] = {"score",     "low",  "high",  "acc", "acc_norm",
+                                             "acc_bytes", "mass", "brier", "ece"};
 
 void nb_scores_means(const nb_scores *s, nb_metric m, double out[NB_MEANS]) {
   double n = (double)s->n, sum = nb_scores_sum(s, m);
-  const double mean[] = {sum / n, 0, 0, s->acc / n, s->acc_norm / n, s->acc_bytes / n, s->mass / n, s->brier / n,
-                         nb_scores_ece(s)};
+  const double mean[] = {
+      sum / n, 0, 0, s->acc / n, s->acc_norm / n, s->acc_bytes / n, s->mass / n, s->brier / n, nb_scores_ece(s)};
   memcpy(out, mean, sizeof mean);
-  nb_wilson(sum, n, 0.95, &out[NB_MEAN_LOW], &out[NB_MEAN_HIGH]);
+  nb_stats_wilson(sum, n, 0.95, &out[NB_MEAN_LOW], &out[NB_MEAN_HIGH]);
 }

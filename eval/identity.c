@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "identity.h"
+#include "eval/identity.h"
 
-#include "json.h"
-#include "nbl.h"
-#include "safetensors.h"
+#include "formats/json.h"
+#include "formats/nbl.h"
+#include "formats/safetensors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,9 +65,12 @@ static double n_weights(const nb_config *c) {
   return n;
 }
 
-nb_status nb_identify(const char *name, const nb_opened *m, nb_kv_type kv, nb_model_facts *out, nb_err *err) {
-  *out = (nb_model_facts){.name = name, .architecture = m->model.config.architecture, .file_bytes = m->file_bytes,
-                          .weight_bytes = m->weight_bytes, .kv = nb_kv_type_name(kv)};
+nb_status nb_identity_make(const char *name, const nb_opened *m, nb_kv_type kv, nb_model_facts *out, nb_err *err) {
+  *out = (nb_model_facts){.name = name,
+                          .architecture = m->model.config.architecture,
+                          .file_bytes = m->file_bytes,
+                          .weight_bytes = m->weight_bytes,
+                          .kv = nb_kv_type_name(kv)};
   out->bits = 8 * (double)m->weight_bytes / n_weights(&m->model.config);
   XXH3_state_t *h = XXH3_createState();
   if (!h) return nb_fail(err, NB_ERR_MEMORY, "out of memory: a model's hash");

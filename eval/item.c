@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "item.h"
+#include "eval/item.h"
 
-#include "template.h"
+#include "eval/template.h"
 
 #include <stdio.h>
 
@@ -67,7 +67,7 @@ static nb_status read_choices(const nb_task *t, const cJSON *row, nb_pool *pool,
   for (size_t i = 0; i < v.n; i++) {
     nb_text text = {0};
     nb_status st = nb_text_append_str(&text, v.text[i], err);
-    if (st == NB_OK) st = nb_filter_apply(t->choice_filter, &text, where, err);
+    if (st == NB_OK) st = nb_template_filter(t->choice_filter, &text, where, err);
     if (st == NB_OK && !(item->choice[i] = nb_pool_copy(pool, text.s, text.n))) st = out_of_memory(where, err);
     nb_text_free(&text);
     NB_TRY(st);

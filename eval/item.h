@@ -3,8 +3,8 @@
 #ifndef NB_ITEM_H
 #define NB_ITEM_H
 
-#include "dataset.h"
-#include "jsonout.h"
+#include "eval/dataset.h"
+#include "formats/jsonout.h"
 
 /* Reads a row. where: "FILE:LINE", before messages. subject: from the file's name, or NULL. index: the row's number,
  * for the id of a row that has none. answer: from an answers file, or NULL. The item points into row and pool. */

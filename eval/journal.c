@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "journal.h"
+#include "eval/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,8 +108,8 @@ static nb_status read_all(nb_journal *j, unsigned char **out, size_t *n, nb_err 
 }
 
 /* Takes the records that are whole; *good: the bytes up to there. */
-static nb_status take_records(const nb_journal *j, const unsigned char *bytes, size_t size, size_t n,
-                              nb_answer *answer, bool *done, size_t *resumed, size_t *good, nb_err *err) {
+static nb_status take_records(const nb_journal *j, const unsigned char *bytes, size_t size, size_t n, nb_answer *answer,
+                              bool *done, size_t *resumed, size_t *good, nb_err *err) {
   for (*good = HEADER_BYTES; *good + RECORD_BYTES <= size; *good += RECORD_BYTES) {
     size_t i;
     nb_answer a;
@@ -138,8 +138,10 @@ static nb_status continue_old(nb_journal *j, const unsigned char want[HEADER_BYT
   } else if (size < MAGIC_BYTES || memcmp(bytes, magic, MAGIC_BYTES)) {
     NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: this is not a journal of nibble eval", j->path));
   } else if (size < HEADER_BYTES || memcmp(bytes, want, HEADER_BYTES)) {
-    NB_GOTO(nb_fail(err, NB_ERR_ARG, "%s: the journal of another run (other model, data, prompts or questions); "
-                    "remove it or give another name", j->path));
+    NB_GOTO(nb_fail(err, NB_ERR_ARG,
+                    "%s: the journal of another run (other model, data, prompts or questions); "
+                    "remove it or give another name",
+                    j->path));
   } else {
     NB_GOTO(take_records(j, bytes, size, n, answer, done, resumed, &good, err));
     if (good < size && ftruncate(j->fd, (off_t)good)) NB_GOTO(io_error(j, "cannot write the journal", err));
@@ -163,8 +165,7 @@ nb_status nb_journal_open(const char *path, const char *key, size_t n, nb_answer
   make_header(key, n, header);
   j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (j->fd < 0) NB_GOTO(io_error(j, "cannot open the journal", err));
-  if (flock(j->fd, LOCK_EX | LOCK_NB))
-    NB_GOTO(nb_fail(err, NB_ERR_IO, "%s: another run uses this journal", path));
+  if (flock(j->fd, LOCK_EX | LOCK_NB)) NB_GOTO(nb_fail(err, NB_ERR_IO, "%s: another run uses this journal", path));
   NB_GOTO(continue_old(j, header, n, answer, done, resumed, err));
   *out = j;
   return NB_OK;

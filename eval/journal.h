@@ -4,7 +4,7 @@
 #ifndef NB_JOURNAL_H
 #define NB_JOURNAL_H
 
-#include "runner.h"
+#include "eval/runner.h"
 
 typedef struct nb_journal nb_journal;
 

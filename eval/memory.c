@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "memory.h"
+#include "eval/memory.h"
 
 #include <stdio.h>
 #include <string.h>

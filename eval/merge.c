@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "merge.h"
+#include "eval/merge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,10 +31,10 @@ static void add_measured(nb_measured *to, const nb_measured *m) {
   to->seconds += m->seconds, to->prompt_seconds += m->prompt_seconds;
   to->tokens += m->tokens, to->tokens_alone += m->tokens_alone, to->from_journal += m->from_journal;
   nb_memory *most = &to->memory.most;
-  most->file_bytes = nb_larger(most->file_bytes, m->memory.most.file_bytes);
-  most->anon_bytes = nb_larger(most->anon_bytes, m->memory.most.anon_bytes);
-  most->peak_bytes = nb_larger(most->peak_bytes, m->memory.most.peak_bytes);
-  to->kv_bytes = nb_larger(to->kv_bytes, m->kv_bytes);
+  most->file_bytes = nb_memwatch_larger(most->file_bytes, m->memory.most.file_bytes);
+  most->anon_bytes = nb_memwatch_larger(most->anon_bytes, m->memory.most.anon_bytes);
+  most->peak_bytes = nb_memwatch_larger(most->peak_bytes, m->memory.most.peak_bytes);
+  to->kv_bytes = nb_memwatch_larger(to->kv_bytes, m->kv_bytes);
 }
 
 nb_status nb_merge(const nb_result *shard, const char *const *name, size_t n, nb_result *out, nb_err *err) {
@@ -79,16 +79,17 @@ static bool number(char *(*get)(const char *), const char *name, size_t *out) {
   return true;
 }
 
-nb_status nb_shard_auto(char *(*get)(const char *name), size_t *shard, size_t *shards, const char **source,
-                        nb_err *err) {
-  static const struct { const char *what, *index, *count; } known[] = {
-      {"NIBBLE_SHARD", "NIBBLE_SHARD", "NIBBLE_SHARDS"}, /* from 1, as in --shard I/N */
-      {"Slurm job step", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"},
-      {"OpenMPI rank", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
-      {"MPICH rank", "PMI_RANK", "PMI_SIZE"},
-      {"GitLab parallel job", "CI_NODE_INDEX", "CI_NODE_TOTAL"}, /* from 1 */
-      {"CircleCI node", "CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL"},
-      {"Buildkite job", "BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT"}};
+nb_status nb_merge_shard_auto(char *(*get)(const char *name), size_t *shard, size_t *shards, const char **source,
+                              nb_err *err) {
+  static const struct {
+    const char *what, *index, *count;
+  } known[] = {{"NIBBLE_SHARD", "NIBBLE_SHARD", "NIBBLE_SHARDS"}, /* from 1, as in --shard I/N */
+               {"Slurm job step", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"},
+               {"OpenMPI rank", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+               {"MPICH rank", "PMI_RANK", "PMI_SIZE"},
+               {"GitLab parallel job", "CI_NODE_INDEX", "CI_NODE_TOTAL"}, /* from 1 */
+               {"CircleCI node", "CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL"},
+               {"Buildkite job", "BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT"}};
   size_t i = 0, n = 0, low = 0, high = 0, step = 1;
   *source = NULL;
   if (number(get, "SLURM_ARRAY_TASK_ID", &i) && number(get, "SLURM_ARRAY_TASK_MIN", &low) &&

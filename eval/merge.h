@@ -3,7 +3,7 @@
 #ifndef NB_MERGE_H
 #define NB_MERGE_H
 
-#include "result.h"
+#include "eval/result.h"
 
 /* Joins n shards, in any order, into *out, which borrows their rows' contents: they must outlive it. name[i], the file
  * of shard[i], goes into messages. NB_ERR_ARG: shards of different runs or models, one twice, one missing (named). */
@@ -13,7 +13,7 @@ nb_status nb_merge(const nb_result *shard, const char *const *name, size_t n, nb
  * (SLURM_PROCID, SLURM_STEP_NUM_TASKS), an MPI rank (OMPI_COMM_WORLD_RANK/_SIZE, PMI_RANK/_SIZE), or a CI matrix
  * (NIBBLE_SHARD/NIBBLE_SHARDS, CI_NODE_INDEX/CI_NODE_TOTAL, CIRCLE_NODE_INDEX/_TOTAL, BUILDKITE_PARALLEL_JOB/_COUNT).
  * get: getenv or a test's own. *source names what was found. NB_ERR_ARG when nothing is, or it makes no sense. */
-nb_status nb_shard_auto(char *(*get)(const char *name), size_t *shard, size_t *shards, const char **source,
-                        nb_err *err);
+nb_status nb_merge_shard_auto(char *(*get)(const char *name), size_t *shard, size_t *shards, const char **source,
+                              nb_err *err);
 
 #endif

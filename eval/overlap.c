@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "overlap.h"
+#include "eval/overlap.h"
 
-#include "json.h"
-#include "nbl.h"
+#include "formats/json.h"
+#include "formats/nbl.h"
 
 nb_status nb_overlap_sketch(const nb_opened *m, const char *name, nb_sketch *out, nb_err *err) {
   *out = (nb_sketch){0};

@@ -4,9 +4,9 @@
 #ifndef NB_OVERLAP_H
 #define NB_OVERLAP_H
 
-#include "dataset.h"
-#include "open.h"
-#include "sketch.h"
+#include "eval/dataset.h"
+#include "formats/open.h"
+#include "eval/sketch.h"
 
 /* The sketch of the model's calibration text, empty when it has none; nb_sketch_free releases. NB_ERR_FORMAT: what
  * stands in its place is no sketch; the message names `name`. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "page.h"
+#include "eval/page.h"
 
 static const char mark[] = "@DATA@";
 

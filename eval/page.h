@@ -4,7 +4,7 @@
 #ifndef NB_PAGE_H
 #define NB_PAGE_H
 
-#include "text.h"
+#include "base/text.h"
 
 typedef struct nb_page {
   const char *name; /* "report", "inspect" */

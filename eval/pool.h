@@ -3,7 +3,7 @@
 #ifndef NB_POOL_H
 #define NB_POOL_H
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "prompt.h"
+#include "eval/prompt.h"
 
-#include "template.h"
+#include "eval/template.h"
 
 #include <stdio.h>
 
@@ -13,16 +13,20 @@ static const char *const letters[NB_MAX_CHOICES] = {"A", "B", "C", "D", "E", "F"
 typedef struct pieces {
   const nb_task *t;
   const nb_item *item;
-  char where[240];  /* for messages */
-  nb_text options;  /* the option template over all choices */
+  char where[240]; /* for messages */
+  nb_text options; /* the option template over all choices */
 } pieces;
 
 /* Renders a template; choice: the number of the choice that {{choice}} and {{letter}} stand for. */
 static nb_status render(const pieces *p, const char *tmpl, size_t choice, nb_text *out, nb_err *err) {
   const nb_item *it = p->item;
-  nb_variable var[] = {{"question", it->question}, {"subject", it->subject},        {"choice", it->choice[choice]},
-                       {"letter", letters[choice]}, {"options", p->options.s},
-                       {"answer", letters[it->answer]}, {"answer_text", it->choice[it->answer]}};
+  nb_variable var[] = {{"question", it->question},
+                       {"subject", it->subject},
+                       {"choice", it->choice[choice]},
+                       {"letter", letters[choice]},
+                       {"options", p->options.s},
+                       {"answer", letters[it->answer]},
+                       {"answer_text", it->choice[it->answer]}};
   nb_scope scope = {var, sizeof var / sizeof *var, it->row};
   return nb_template_render(tmpl, &scope, p->where, out, err);
 }
@@ -32,8 +36,7 @@ static bool has_options(const nb_task *t) { return strstr(t->prompt, "{{options"
 static nb_status pieces_begin(const nb_task *t, const nb_item *item, pieces *p, nb_err *err) {
   *p = (pieces){.t = t, .item = item};
   snprintf(p->where, sizeof p->where, "task %s, question %.150s", t->name, item->id);
-  for (size_t i = 0; has_options(t) && i < item->n_choices; i++)
-    NB_TRY(render(p, t->option, i, &p->options, err));
+  for (size_t i = 0; has_options(t) && i < item->n_choices; i++) NB_TRY(render(p, t->option, i, &p->options, err));
   return NB_OK;
 }
 
@@ -42,7 +45,7 @@ static nb_status render_prompt(const pieces *p, size_t choice, nb_text *out, nb_
   if (!p->t->prompt_filter) return render(p, p->t->prompt, choice, out, err);
   nb_text text = {0};
   nb_status st = render(p, p->t->prompt, choice, &text, err);
-  if (st == NB_OK) st = nb_filter_apply(p->t->prompt_filter, &text, p->where, err);
+  if (st == NB_OK) st = nb_template_filter(p->t->prompt_filter, &text, p->where, err);
   if (st == NB_OK) st = nb_text_append(out, text.s, text.n, err);
   nb_text_free(&text);
   return st;

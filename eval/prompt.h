@@ -3,17 +3,17 @@
 #ifndef NB_PROMPT_H
 #define NB_PROMPT_H
 
-#include "dataset.h"
-#include "text.h"
+#include "eval/dataset.h"
+#include "base/text.h"
 
 #include <xxhash.h>
 
 /* Builds the prompts of one task. */
 typedef struct nb_prompter {
   const nb_task *task;
-  size_t shots;             /* examples wanted */
-  const nb_dataset *pool;   /* where they come from; NULL when shots is 0 */
-  const nb_item **shared;   /* (shots) the examples that all prompts share: NB_SHOTS_SPREAD and NB_SHOTS_FIRST */
+  size_t shots;           /* examples wanted */
+  const nb_dataset *pool; /* where they come from; NULL when shots is 0 */
+  const nb_item **shared; /* (shots) the examples that all prompts share: NB_SHOTS_SPREAD and NB_SHOTS_FIRST */
 } nb_prompter;
 
 /* shots: how many examples; pool: the split that they come from. Both must outlive the prompter.
@@ -23,11 +23,11 @@ void nb_prompter_free(nb_prompter *p);
 
 /* What is scored: the log-prob of each choice's continuation after its context. */
 typedef struct nb_prompt {
-  size_t n;                    /* choices */
-  size_t n_contexts;           /* 1, or n for NB_SCORE_PARTIAL */
-  nb_text *context;            /* (n_contexts) */
-  nb_text *continuation;       /* (n) delimiter and target; all the same text for NB_SCORE_PARTIAL */
-  size_t *chars, *bytes;       /* (n) length of each choice's text, for acc_norm and acc_bytes */
+  size_t n;              /* choices */
+  size_t n_contexts;     /* 1, or n for NB_SCORE_PARTIAL */
+  nb_text *context;      /* (n_contexts) */
+  nb_text *continuation; /* (n) delimiter and target; all the same text for NB_SCORE_PARTIAL */
+  size_t *chars, *bytes; /* (n) length of each choice's text, for acc_norm and acc_bytes */
 } nb_prompt;
 
 /* Builds item's prompt with the first `shots` examples (at most the prompter's). nb_prompt_free releases. An item

@@ -3,7 +3,7 @@
 #ifndef NB_REPORT_H
 #define NB_REPORT_H
 
-#include "gate.h"
+#include "eval/gate.h"
 
 /* What the reports of n runs (at least 1) are: */
 typedef nb_status nb_report(const nb_judgement *j, size_t n, nb_text *out, nb_err *err);
@@ -13,7 +13,8 @@ typedef nb_status nb_report(const nb_judgement *j, size_t n, nb_text *out, nb_er
 nb_report nb_report_markdown;
 /* JUnit XML: a suite a run, a test case a gate; undecided gates are errors, failed ones failures. */
 nb_report nb_report_junit;
-/* Workflow commands of GitHub Actions: ::error or ::warning for every gate that did not pass, ::notice for a verdict. */
+/* Workflow commands of GitHub Actions: ::error or ::warning for every gate that did not pass, ::notice for a verdict.
+ */
 nb_report nb_report_github;
 /* All numbers, one JSON object a run with commas between: verdict, gates, statistics, subjects, flips (alone: the wrong
  * answers) with texts where the run has them. */

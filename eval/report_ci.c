@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reports for CI: Markdown, JUnit XML, GitHub annotations. */
-#include "report.h"
+#include "eval/report.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -53,7 +53,7 @@ static void put_cell(writer *w, const char *s) {
 /* One line of the list of subjects. */
 typedef struct subject_line {
   const char *name;
-  double key; /* the smallest first */
+  double key;                      /* the smallest first */
   const nb_subject_change *change; /* or */
   const nb_scores *scores;
 } subject_line;
@@ -90,16 +90,19 @@ static void put_subjects(writer *w, const nb_judgement *j, const nb_summary *sum
     return;
   }
   for (size_t i = 0; i < n; i++)
-    if (c) s[i] = (subject_line){c->subject[i].name, -fabs(c->subject[i].cand - c->subject[i].base), &c->subject[i],
-                                 NULL};
-    else s[i] = (subject_line){sum->subject[i].name,
-                               nb_scores_sum(&sum->subject[i].scores, metric) / (double)sum->subject[i].scores.n, NULL,
-                               &sum->subject[i].scores};
+    if (c)
+      s[i] = (subject_line){c->subject[i].name, -fabs(c->subject[i].cand - c->subject[i].base), &c->subject[i], NULL};
+    else
+      s[i] = (subject_line){sum->subject[i].name,
+                            nb_scores_sum(&sum->subject[i].scores, metric) / (double)sum->subject[i].scores.n, NULL,
+                            &sum->subject[i].scores};
   qsort(s, n, sizeof *s, by_key);
   if (c)
-    put(w, "\nSubjects that changed most (p: exact McNemar; Holm: adjusted for %zu subjects):\n\n"
-           "| subject | questions | baseline | candidate | change | gained | lost | p | Holm |\n"
-           "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n", n);
+    put(w,
+        "\nSubjects that changed most (p: exact McNemar; Holm: adjusted for %zu subjects):\n\n"
+        "| subject | questions | baseline | candidate | change | gained | lost | p | Holm |\n"
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        n);
   else
     put(w,
         "\nSubjects with the lowest scores, of %zu:\n\n"
@@ -150,7 +153,8 @@ static void put_markdown(writer *w, const nb_judgement *j, const nb_summary *sum
   put_facts(w, j);
   if (c)
     put(w,
-        "\nFlips: %zu gained, %zu lost (exact McNemar p = %.3g). Same pick: %.2f %%. KL divergence of the answers: mean "
+        "\nFlips: %zu gained, %zu lost (exact McNemar p = %.3g). Same pick: %.2f %%. KL divergence of the answers: "
+        "mean "
         "%.5f, 99 %% below %.4f. Total variation: mean %.4f.\n",
         c->gained, c->lost, c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n, c->kl.mean, c->kl_p99, c->tv_mean);
   put_subjects(w, j, sum);
@@ -238,8 +242,7 @@ static void put_annotations(writer *w, const nb_judgement *j) {
     put(w, ": %s %.2f %%25 to %.2f %%25 on %zu questions, %zu gained, %zu lost, KL %.5f\n",
         nb_metric_name(r->protocol.metric), 100 * c->base_score, 100 * c->cand_score, c->n, c->gained, c->lost,
         c->kl.mean);
-  else
-    put(w, ": %s %.2f %%25 on %zu questions\n", nb_metric_name(r->protocol.metric), 100 * nb_result_score(r), r->n);
+  else put(w, ": %s %.2f %%25 on %zu questions\n", nb_metric_name(r->protocol.metric), 100 * nb_result_score(r), r->n);
 }
 
 nb_status nb_report_github(const nb_judgement *j, size_t n, nb_text *out, nb_err *err) {

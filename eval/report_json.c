@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What was judged as JSON, and as the page that shows it. */
-#include "report.h"
+#include "eval/report.h"
 
-#include "item.h"
-#include "page.h"
+#include "eval/item.h"
+#include "eval/page.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -55,14 +55,32 @@ static void write_gates(nb_jsonout *j, const nb_judgement *g) {
 
 static void write_statistics(nb_jsonout *j, const nb_comparison *c) {
   const nb_noninferiority *t = &c->test;
-  const struct { const char *key; double value; } number[] = {
-      {"base_score", c->base_score}, {"cand_score", c->cand_score}, {"diff", c->diff}, {"low", c->low},
-      {"high", c->high}, {"clustered_se", c->clustered.se}, {"clustered_low", c->clustered.low},
-      {"clustered_high", c->clustered.high}, {"mcnemar_p", c->mcnemar_p}, {"z", t->z}, {"p_pass", t->p_pass},
-      {"p_fail", t->p_fail}, {"questions_needed", t->needed}, {"questions_needed_as_observed", t->needed_observed},
-      {"power", t->power}, {"kl_mean", c->kl.mean}, {"kl_low", c->kl.low}, {"kl_high", c->kl.high},
-      {"kl_median", c->kl_median}, {"kl_p90", c->kl_p90}, {"kl_p99", c->kl_p99}, {"kl_max", c->kl_max},
-      {"tv_mean", c->tv_mean}};
+  const struct {
+    const char *key;
+    double value;
+  } number[] = {{"base_score", c->base_score},
+                {"cand_score", c->cand_score},
+                {"diff", c->diff},
+                {"low", c->low},
+                {"high", c->high},
+                {"clustered_se", c->clustered.se},
+                {"clustered_low", c->clustered.low},
+                {"clustered_high", c->clustered.high},
+                {"mcnemar_p", c->mcnemar_p},
+                {"z", t->z},
+                {"p_pass", t->p_pass},
+                {"p_fail", t->p_fail},
+                {"questions_needed", t->needed},
+                {"questions_needed_as_observed", t->needed_observed},
+                {"power", t->power},
+                {"kl_mean", c->kl.mean},
+                {"kl_low", c->kl.low},
+                {"kl_high", c->kl.high},
+                {"kl_median", c->kl_median},
+                {"kl_p90", c->kl_p90},
+                {"kl_p99", c->kl_p99},
+                {"kl_max", c->kl_max},
+                {"tv_mean", c->tv_mean}};
   nb_jsonout_open(j, "statistics", '{');
   nb_jsonout_u64(j, "n", c->n);
   nb_jsonout_u64(j, "base_only", c->n_base_only);
@@ -80,7 +98,7 @@ static void write_statistics(nb_jsonout *j, const nb_comparison *c) {
 static void write_score(nb_jsonout *j, const char *prefix, double score, double n) {
   char key[32];
   double low, high;
-  nb_wilson(score * n, n, 0.95, &low, &high);
+  nb_stats_wilson(score * n, n, 0.95, &low, &high);
   nb_jsonout_fixed(j, prefix, score, 6);
   snprintf(key, sizeof key, "%s_low", prefix);
   nb_jsonout_fixed(j, key, low, 6);
@@ -115,7 +133,7 @@ static void write_changes(nb_jsonout *j, const nb_comparison *c) {
 
 static void write_probs(nb_jsonout *j, const char *key, const nb_row *r) {
   double p[NB_MAX_CHOICES];
-  nb_choice_probs(r->answer.logprob, r->item.n_choices, p);
+  nb_grade_choice_probs(r->answer.logprob, r->item.n_choices, p);
   nb_jsonout_open(j, key, '[');
   for (size_t i = 0; i < r->item.n_choices; i++) nb_jsonout_fixed(j, NULL, p[i], 5);
   nb_jsonout_close(j, ']');

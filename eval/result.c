@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A run's result: hashes, sums. Its JSON: result_json.c. */
-#include "result.h"
+#include "eval/result.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ void nb_result_prompts_hash(const nb_result *r, char out[NB_HASH_TEXT]) {
 
 static void hash_string(XXH3_state_t *h, const char *s) { XXH3_128bits_update(h, s, strlen(s) + 1); }
 
-nb_status nb_items_hash(const nb_item *const *items, size_t n, char out[NB_HASH_TEXT], nb_err *err) {
+nb_status nb_result_items_hash(const nb_item *const *items, size_t n, char out[NB_HASH_TEXT], nb_err *err) {
   XXH3_state_t *h = XXH3_createState();
   if (!h) return nb_fail(err, NB_ERR_MEMORY, "out of memory: a hash");
   XXH3_128bits_reset(h);

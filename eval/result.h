@@ -3,9 +3,9 @@
 #ifndef NB_RESULT_H
 #define NB_RESULT_H
 
-#include "grade.h"
-#include "jsonout.h"
-#include "memwatch.h"
+#include "eval/grade.h"
+#include "formats/jsonout.h"
+#include "eval/memwatch.h"
 
 enum { NB_RESULT_VERSION = 1, NB_HASH_TEXT = 33 };
 
@@ -17,9 +17,9 @@ typedef struct nb_protocol {
   nb_score_by score;
   nb_metric metric;
   bool ties_wrong;
-  bool plain;                   /* no BOS by template */
-  const char *subjects;         /* "" or the list asked for */
-  size_t limit, sample;         /* 0: all */
+  bool plain;           /* no BOS by template */
+  const char *subjects; /* "" or the list asked for */
+  size_t limit, sample; /* 0: all */
   uint64_t seed;
   size_t shard, shards;         /* shards 0: the whole */
   size_t questions;             /* of the whole, all shards together */
@@ -28,13 +28,13 @@ typedef struct nb_protocol {
 } nb_protocol;
 
 typedef struct nb_model_facts {
-  const char *name;               /* the path as given */
+  const char *name; /* the path as given */
   const char *architecture;
-  char hash[NB_HASH_TEXT];        /* of its weights: XXH3-128 */
-  char lineage[NB_HASH_TEXT];     /* of the checkpoint that it was made from; its own when it is one; "" unknown */
+  char hash[NB_HASH_TEXT];    /* of its weights: XXH3-128 */
+  char lineage[NB_HASH_TEXT]; /* of the checkpoint that it was made from; its own when it is one; "" unknown */
   uint64_t file_bytes, weight_bytes;
-  double bits;                    /* a weight, over all matrices; 0 unknown */
-  const char *kv;                 /* type of the cache */
+  double bits;    /* a weight, over all matrices; 0 unknown */
+  const char *kv; /* type of the cache */
 } nb_model_facts;
 
 /* What depends on the machine and the moment: not part of what is compared. */
@@ -49,7 +49,7 @@ typedef struct nb_measured {
 } nb_measured;
 
 typedef struct nb_row {
-  nb_item item;      /* id, subject, choices' number, correct, answer; question and choice only where `texts` */
+  nb_item item; /* id, subject, choices' number, correct, answer; question and choice only where `texts` */
   nb_answer answer;
   const char *category;
   bool calibrated_on; /* the model's calibration text has ten words in a row of it (overlap.h) */
@@ -60,10 +60,10 @@ typedef struct nb_result {
   nb_model_facts model;
   nb_measured measured;
   bool has_measured;
-  bool texts;        /* the rows have their question and choices */
-  nb_row *row;       /* (n) in the set's order */
+  bool texts;  /* the rows have their question and choices */
+  nb_row *row; /* (n) in the set's order */
   size_t n;
-  nb_pool pool;      /* what was read from a file lives here */
+  nb_pool pool; /* what was read from a file lives here */
 } nb_result;
 
 void nb_result_free(nb_result *r);
@@ -75,7 +75,7 @@ size_t nb_result_calibrated_on(const nb_result *r);
 /* XXH3-128 of the rows' prompts, as hex. */
 void nb_result_prompts_hash(const nb_result *r, char out[NB_HASH_TEXT]);
 /* Of the items: id, subject, question, choices, right ones. */
-nb_status nb_items_hash(const nb_item *const *items, size_t n, char out[NB_HASH_TEXT], nb_err *err);
+nb_status nb_result_items_hash(const nb_item *const *items, size_t n, char out[NB_HASH_TEXT], nb_err *err);
 
 /* Appends the JSON. Everything in front of "measured" is the same bytes for the same questions and answers. */
 nb_status nb_result_write(const nb_result *r, nb_text *out, nb_err *err);
@@ -103,7 +103,7 @@ typedef struct nb_summary {
   nb_scores total;
   nb_group_scores *subject, *category; /* in the order of first appearance */
   size_t n_subjects, n_categories;
-  double macro;         /* mean of the subjects' metric */
+  double macro; /* mean of the subjects' metric */
 } nb_summary;
 
 nb_status nb_summary_make(const nb_result *r, nb_summary *out, nb_err *err);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The result file (formats/RESULT.md), written and read. */
-#include "result.h"
+#include "eval/result.h"
 
-#include "item.h"
-#include "json.h"
-#include "mapfile.h"
-#include "outfile.h"
+#include "eval/item.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
+#include "formats/outfile.h"
 
 #include <limits.h>
 #include <stddef.h>
@@ -24,27 +24,40 @@ typedef struct field {
 
 #define AT(member) offsetof(nb_protocol, member)
 static const field protocol_fields[] = {
-    {"task", TEXT, AT(task), 0}, {"task_version", COUNT, AT(task_version), 0}, {"preset", TEXT, AT(preset), 0},
-    {"split", TEXT, AT(split), 0}, {"shots", COUNT, AT(shots), 0}, {"subjects", TEXT, AT(subjects), 0},
-    {"limit", COUNT, AT(limit), 0}, {"sample", COUNT, AT(sample), 0}, {"seed", BIG, AT(seed), 0},
-    {"shard", COUNT, AT(shard), 0}, {"shards", COUNT, AT(shards), 0}, {"questions", COUNT, AT(questions), 0},
+    {"task", TEXT, AT(task), 0},          {"task_version", COUNT, AT(task_version), 0},
+    {"preset", TEXT, AT(preset), 0},      {"split", TEXT, AT(split), 0},
+    {"shots", COUNT, AT(shots), 0},       {"subjects", TEXT, AT(subjects), 0},
+    {"limit", COUNT, AT(limit), 0},       {"sample", COUNT, AT(sample), 0},
+    {"seed", BIG, AT(seed), 0},           {"shard", COUNT, AT(shard), 0},
+    {"shards", COUNT, AT(shards), 0},     {"questions", COUNT, AT(questions), 0},
     {"data_xxh3", HASH, AT(data_hash), 0}};
 #undef AT
 #define AT(member) offsetof(nb_model_facts, member)
-static const field model_fields[] = {
-    {"name", TEXT, AT(name), 0}, {"architecture", TEXT, AT(architecture), 0}, {"weights_xxh3", HASH, AT(hash), 0},
-    {"lineage_xxh3", HASH, AT(lineage), 0}, {"file_bytes", BIG, AT(file_bytes), 0},
-    {"weight_bytes", BIG, AT(weight_bytes), 0}, {"bits_a_weight", REAL, AT(bits), 4}, {"kv", TEXT, AT(kv), 0}};
+static const field model_fields[] = {{"name", TEXT, AT(name), 0},
+                                     {"architecture", TEXT, AT(architecture), 0},
+                                     {"weights_xxh3", HASH, AT(hash), 0},
+                                     {"lineage_xxh3", HASH, AT(lineage), 0},
+                                     {"file_bytes", BIG, AT(file_bytes), 0},
+                                     {"weight_bytes", BIG, AT(weight_bytes), 0},
+                                     {"bits_a_weight", REAL, AT(bits), 4},
+                                     {"kv", TEXT, AT(kv), 0}};
 #undef AT
 #define AT(member) offsetof(nb_measured, member)
-static const field measured_fields[] = {
-    {"nibble", TEXT, AT(version), 0}, {"system", TEXT, AT(system), 0}, {"cpu", TEXT, AT(cpu), 0},
-    {"kernels", TEXT, AT(kernels), 0}, {"threads", SMALL, AT(threads), 0}, {"seconds", REAL, AT(seconds), 3},
-    {"prompt_seconds", REAL, AT(prompt_seconds), 3}, {"tokens", BIG, AT(tokens), 0},
-    {"tokens_unshared", BIG, AT(tokens_alone), 0}, {"from_journal", BIG, AT(from_journal), 0},
-    {"file_backed_bytes", BIG, AT(memory.most.file_bytes), 0},
-    {"anonymous_bytes", BIG, AT(memory.most.anon_bytes), 0}, {"peak_bytes", BIG, AT(memory.most.peak_bytes), 0},
-    {"kv_bytes", BIG, AT(kv_bytes), 0}, {"session_bytes", BIG, AT(session_bytes), 0}};
+static const field measured_fields[] = {{"nibble", TEXT, AT(version), 0},
+                                        {"system", TEXT, AT(system), 0},
+                                        {"cpu", TEXT, AT(cpu), 0},
+                                        {"kernels", TEXT, AT(kernels), 0},
+                                        {"threads", SMALL, AT(threads), 0},
+                                        {"seconds", REAL, AT(seconds), 3},
+                                        {"prompt_seconds", REAL, AT(prompt_seconds), 3},
+                                        {"tokens", BIG, AT(tokens), 0},
+                                        {"tokens_unshared", BIG, AT(tokens_alone), 0},
+                                        {"from_journal", BIG, AT(from_journal), 0},
+                                        {"file_backed_bytes", BIG, AT(memory.most.file_bytes), 0},
+                                        {"anonymous_bytes", BIG, AT(memory.most.anon_bytes), 0},
+                                        {"peak_bytes", BIG, AT(memory.most.peak_bytes), 0},
+                                        {"kv_bytes", BIG, AT(kv_bytes), 0},
+                                        {"session_bytes", BIG, AT(session_bytes), 0}};
 #undef AT
 #define WITH(fields) fields, sizeof fields / sizeof *fields
 
@@ -111,7 +124,7 @@ static nb_status write_summary(nb_jsonout *j, const nb_result *r) {
   nb_result_write_scores(j, "total", NULL, &s.total, m);
   nb_jsonout_fixed(j, "macro", s.macro, 6);
   nb_jsonout_open(j, "categories", '{');
-  for (size_t i = 0; i < s.n_categories; i++) 
+  for (size_t i = 0; i < s.n_categories; i++)
     nb_result_write_scores(j, s.category[i].name, NULL, &s.category[i].scores, m);
   nb_jsonout_close(j, '}');
   nb_jsonout_open(j, "subjects", '{');
@@ -446,7 +459,7 @@ nb_status nb_result_load(const char *path, nb_result *out, nb_err *err) {
   char *bytes;
   size_t n;
   *out = (nb_result){0};
-  NB_TRY(nb_read_file(path, RESULT_MAX_BYTES, &bytes, &n, err));
+  NB_TRY(nb_mapfile_read(path, RESULT_MAX_BYTES, &bytes, &n, err));
   nb_status st = nb_result_parse(bytes, n, path, out, err);
   free(bytes);
   return st;

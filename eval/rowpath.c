@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "rowpath.h"
+#include "eval/rowpath.h"
 
 #include <stdio.h>
 
@@ -83,8 +83,8 @@ static nb_status push(nb_values *v, const char *key, const cJSON *node, nb_pool 
 }
 
 /* Follows the steps from p on below `node`; stops at a comma or the end. At most NB_JSON_MAX_DEPTH deep. */
-static nb_status follow(const cJSON *node, const char *p, const char *path, nb_pool *pool, nb_values *out,
-                        bool *found, nb_err *err) {
+static nb_status follow(const cJSON *node, const char *p, const char *path, nb_pool *pool, nb_values *out, bool *found,
+                        nb_err *err) {
   if (!node || cJSON_IsNull(node)) return *found = false, NB_OK;
   if (!*p || *p == ',') return push(out, NULL, node, pool, err);
   step s;
@@ -108,8 +108,7 @@ static nb_status follow(const cJSON *node, const char *p, const char *path, nb_p
   return NB_OK;
 }
 
-nb_status nb_rowpath_find(const cJSON *row, const char *path, nb_pool *pool, nb_values *out, bool *found,
-                          nb_err *err) {
+nb_status nb_rowpath_find(const cJSON *row, const char *path, nb_pool *pool, nb_values *out, bool *found, nb_err *err) {
   *out = (nb_values){0}, *found = true;
   const char *p = path;
   for (;;) {

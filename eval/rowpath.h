@@ -11,13 +11,13 @@
 #ifndef NB_ROWPATH_H
 #define NB_ROWPATH_H
 
-#include "pool.h"
+#include "eval/pool.h"
 
 #include <cJSON.h>
 
 typedef struct nb_values {
-  const char **text;   /* (n) the values as text: numbers as JSON writes them, true, false; NULL for objects, arrays */
-  const cJSON **node;  /* (n) the values themselves; NULL for {keys} */
+  const char **text;  /* (n) the values as text: numbers as JSON writes them, true, false; NULL for objects, arrays */
+  const cJSON **node; /* (n) the values themselves; NULL for {keys} */
   size_t n;
 } nb_values;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "rows.h"
+#include "eval/rows.h"
 
-#include "csv.h"
-#include "jsonl.h"
-#include "rowpath.h"
+#include "formats/csv.h"
+#include "formats/jsonl.h"
+#include "eval/rowpath.h"
 
 #include <stdio.h>
 #include <stdlib.h>

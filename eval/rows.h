@@ -5,7 +5,7 @@
 #ifndef NB_ROWS_H
 #define NB_ROWS_H
 
-#include "task.h"
+#include "eval/task.h"
 
 /* Calls see with every row, which it then owns; where is "FILE:LINE". Stops at the first failure. */
 nb_status nb_rows_read(const nb_task *t, const char *file, const char *bytes, size_t n,

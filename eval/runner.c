@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#include "runner.h"
+#include "eval/runner.h"
 
-#include "clock.h"
-#include "engine.h"
-#include "parallel.h"
+#include "base/clock.h"
+#include "eval/engine.h"
+#include "base/parallel.h"
 
 #include <stdlib.h>
 
 /* ---- state ---- */
 
 enum {
-  GROUP_MAX = 256,     /* questions whose tokens are in memory at a time */
-  WAVE_BATCHES = 2     /* batches' worth of tokens whose forks live at a time */
+  GROUP_MAX = 256, /* questions whose tokens are in memory at a time */
+  WAVE_BATCHES = 2 /* batches' worth of tokens whose forks live at a time */
 };
 
 typedef struct runner {
@@ -26,8 +26,8 @@ typedef struct runner {
   nb_run_stats *stats;
   size_t done, total;
 
-  nb_kv *root;          /* what the questions have in common */
-  nb_ids root_tokens;   /* what it holds */
+  nb_kv *root;        /* what the questions have in common */
+  nb_ids root_tokens; /* what it holds */
 
   /* the group at hand */
   nb_question *question; /* (n_group) */
@@ -110,8 +110,12 @@ static size_t question_prefix(const nb_question *q) {
 /* A job for a sequence that goes on from `from` tokens of parent (NULL: from nothing, in a cache of its own). */
 static nb_status make_job(runner *r, size_t g, const nb_sequence *s, const nb_kv *parent, size_t from, nb_job *job,
                           nb_err *err) {
-  *job = (nb_job){.tokens = s->tokens + from, .n = s->n - from, .first = from, .target = s->target,
-                  .n_targets = s->n_targets, .logprob = r->answer[r->index[g]].logprob};
+  *job = (nb_job){.tokens = s->tokens + from,
+                  .n = s->n - from,
+                  .first = from,
+                  .target = s->target,
+                  .n_targets = s->n_targets,
+                  .logprob = r->answer[r->index[g]].logprob};
   if (parent && from) return nb_kv_fork(parent, from, s->n, &job->kv, err);
   return nb_kv_create(&r->model->config, s->n, r->o->kv, is_long(r, s), &job->kv, err);
 }
@@ -240,8 +244,8 @@ static void make_questions(void *ctx, size_t begin, size_t end, int thread) {
   runner *r = ctx;
   (void)thread;
   for (size_t g = begin; g < end; g++)
-    r->status[g] = nb_question_make(r->prompter, r->tok, &r->encode, r->items[r->index[g]], &r->question[g],
-                                    &r->errors[g]);
+    r->status[g] =
+        nb_question_make(r->prompter, r->tok, &r->encode, r->items[r->index[g]], &r->question[g], &r->errors[g]);
 }
 
 static nb_status make_and_run_group(runner *r, nb_err *err) {
@@ -280,11 +284,18 @@ static nb_status run_all(runner *r, const bool *skip, nb_err *err) {
   return NB_OK;
 }
 
-nb_status nb_run(const nb_prompter *p, const nb_tokenizer *tok, const nb_model *m, nb_session *s,
-                 const nb_item *const *items, size_t n, const bool *skip, const nb_run_opts *o, nb_answer *answer,
-                 nb_run_stats *stats, nb_err *err) {
-  runner r = {.prompter = p, .tok = tok, .model = m, .o = o, .items = items, .total = n, .answer = answer,
-              .stats = stats, .encode = {.plain = o->plain, .max_tokens = m->config.max_position}};
+nb_status nb_runner_run(const nb_prompter *p, const nb_tokenizer *tok, const nb_model *m, nb_session *s,
+                        const nb_item *const *items, size_t n, const bool *skip, const nb_run_opts *o,
+                        nb_answer *answer, nb_run_stats *stats, nb_err *err) {
+  runner r = {.prompter = p,
+              .tok = tok,
+              .model = m,
+              .o = o,
+              .items = items,
+              .total = n,
+              .answer = answer,
+              .stats = stats,
+              .encode = {.plain = o->plain, .max_tokens = m->config.max_position}};
   nb_status st;
   *stats = (nb_run_stats){0};
   NB_GOTO(nb_engine_create(s, m, &r.engine, err));

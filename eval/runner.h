@@ -5,9 +5,9 @@
 #ifndef NB_RUNNER_H
 #define NB_RUNNER_H
 
-#include "model.h"
-#include "progress.h"
-#include "tokens.h"
+#include "model/model.h"
+#include "base/progress.h"
+#include "eval/tokens.h"
 
 /* What a question got. */
 typedef struct nb_answer {
@@ -20,10 +20,10 @@ typedef struct nb_answer {
 } nb_answer;
 
 typedef struct nb_run_opts {
-  bool plain;              /* without what the tokenizer's template adds (BOS) */
-  bool alone;              /* every sequence in a cache of its own, one at a time: for tests */
+  bool plain; /* without what the tokenizer's template adds (BOS) */
+  bool alone; /* every sequence in a cache of its own, one at a time: for tests */
   nb_kv_type kv;
-  int threads;             /* that build and encode prompts */
+  int threads;                 /* that build and encode prompts */
   const nb_progress *progress; /* questions done of n; may be NULL */
   /* Called for each question once it is answered, in an order of its own; may be NULL. A failure ends the run. */
   nb_status (*answered)(void *ctx, size_t index, const nb_answer *a, nb_err *err);
@@ -35,16 +35,16 @@ typedef struct nb_run_opts {
 } nb_run_opts;
 
 typedef struct nb_run_stats {
-  size_t tokens;        /* run through the model */
-  size_t tokens_alone;  /* had every sequence been run whole */
-  size_t kv_bytes;      /* the most that caches held at a time */
+  size_t tokens;       /* run through the model */
+  size_t tokens_alone; /* had every sequence been run whole */
+  size_t kv_bytes;     /* the most that caches held at a time */
   double prompt_seconds, model_seconds;
 } nb_run_stats;
 
 /* Answers items[0..n): answer[i] for items[i]; those with skip[i] are left as they are (skip may be NULL). Items of
  * one subject should stand together. Errors name the question. */
-nb_status nb_run(const nb_prompter *p, const nb_tokenizer *tok, const nb_model *m, nb_session *s,
-                 const nb_item *const *items, size_t n, const bool *skip, const nb_run_opts *o, nb_answer *answer,
-                 nb_run_stats *stats, nb_err *err);
+nb_status nb_runner_run(const nb_prompter *p, const nb_tokenizer *tok, const nb_model *m, nb_session *s,
+                        const nb_item *const *items, size_t n, const bool *skip, const nb_run_opts *o,
+                        nb_answer *answer, nb_run_stats *stats, nb_err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "select.h"
+#include "eval/select.h"
 
-#include "rng.h"
+#include "eval/rng.h"
 
 #include <stdlib.h>
 

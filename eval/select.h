@@ -3,14 +3,14 @@
 #ifndef NB_SELECT_H
 #define NB_SELECT_H
 
-#include "dataset.h"
+#include "eval/dataset.h"
 
 typedef struct nb_selection {
-  const char *subjects;  /* names with commas between them; NULL: all */
-  size_t limit;          /* the first so many of each subject; 0: all */
-  size_t sample;         /* so many in all, of each subject in proportion, drawn by seed; 0: all */
+  const char *subjects; /* names with commas between them; NULL: all */
+  size_t limit;         /* the first so many of each subject; 0: all */
+  size_t sample;        /* so many in all, of each subject in proportion, drawn by seed; 0: all */
   uint64_t seed;
-  size_t shard, shards;  /* of what is left the shard-th (from 0) of `shards` consecutive parts; shards 0: all */
+  size_t shard, shards; /* of what is left the shard-th (from 0) of `shards` consecutive parts; shards 0: all */
 } nb_selection;
 
 /* *out: (n) items in the set's order, released with free. NB_ERR_ARG: an unknown subject (named), or nothing left

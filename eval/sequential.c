@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sequential.h"
+#include "eval/sequential.h"
 
 #include <math.h>
 

@@ -7,7 +7,7 @@
 #ifndef NB_SEQUENTIAL_H
 #define NB_SEQUENTIAL_H
 
-#include "stats.h"
+#include "eval/stats.h"
 
 enum { NB_BETS = 12 };
 
@@ -15,7 +15,7 @@ typedef struct nb_sequential {
   double margin, alpha;
   double pass[NB_BETS], fail[NB_BETS]; /* logarithms of the capitals */
   size_t n;
-  nb_verdict verdict;                  /* once it is decided it stays */
+  nb_verdict verdict; /* once it is decided it stays */
 } nb_sequential;
 
 /* 0 <= margin < 1, 0 < alpha < 1. */

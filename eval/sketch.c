@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sketch.h"
+#include "eval/sketch.h"
 
 #include <stdio.h>
 #include <xxhash.h>

@@ -9,7 +9,7 @@
 #ifndef NB_SKETCH_H
 #define NB_SKETCH_H
 
-#include "text.h"
+#include "base/text.h"
 
 enum { NB_SKETCH_WORDS = 10, NB_SKETCH_WINDOW = 6, NB_SKETCH_MAX = 4096, NB_SKETCH_DIGITS = 10 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "stats.h"
+#include "eval/stats.h"
 
-#include "mem.h"
-#include "rng.h"
+#include "base/mem.h"
+#include "eval/rng.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,26 +10,26 @@
 
 /* ---- distributions ---- */
 
-double nb_normal_cdf(double z) { return 0.5 * erfc(-z / sqrt(2)); }
+double nb_stats_normal_cdf(double z) { return 0.5 * erfc(-z / sqrt(2)); }
 
 /* Bisection to the last bit: slow, and as exact as erfc. */
-double nb_normal_quantile(double p) {
+double nb_stats_normal_quantile(double p) {
   double low = -40, high = 40;
   for (int i = 0; i < 200 && low < high; i++) {
     double mid = 0.5 * (low + high);
     if (mid == low || mid == high) break;
-    if (nb_normal_cdf(mid) < p) low = mid;
+    if (nb_stats_normal_cdf(mid) < p) low = mid;
     else high = mid;
   }
   return 0.5 * (low + high);
 }
 
-void nb_wilson(double k, double n, double level, double *low, double *high) {
+void nb_stats_wilson(double k, double n, double level, double *low, double *high) {
   if (n <= 0) {
     *low = 0, *high = 1;
     return;
   }
-  double z = nb_normal_quantile(0.5 + level / 2), p = k / n, z2 = z * z / n;
+  double z = nb_stats_normal_quantile(0.5 + level / 2), p = k / n, z2 = z * z / n;
   double mid = (p + z2 / 2) / (1 + z2), half = sqrt(p * (1 - p) * z2 + z2 * z2 / 4) / (1 + z2);
   *low = k <= 0 ? 0 : fmax(0, mid - half);
   *high = k >= n ? 1 : fmin(1, mid + half);
@@ -37,7 +37,7 @@ void nb_wilson(double k, double n, double level, double *low, double *high) {
 
 static double log_choose(double n, double k) { return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1); }
 
-double nb_binomial_cdf(size_t k, size_t n, double p) {
+double nb_stats_binomial_cdf(size_t k, size_t n, double p) {
   if (k >= n) return 1;
   double sum = 0;
   for (size_t i = 0; i <= k; i++)
@@ -47,9 +47,9 @@ double nb_binomial_cdf(size_t k, size_t n, double p) {
 
 /* ---- paired proportions ---- */
 
-double nb_mcnemar_exact(size_t gained, size_t lost) {
+double nb_stats_mcnemar_exact(size_t gained, size_t lost) {
   if (gained == lost) return 1;
-  return fmin(1, 2 * nb_binomial_cdf(nb_min(gained, lost), gained + lost, 0.5));
+  return fmin(1, 2 * nb_stats_binomial_cdf(nb_min(gained, lost), gained + lost, 0.5));
 }
 
 /* The statistic for the difference `delta` = P(gained) - P(lost), -1 < delta < 1. */
@@ -62,7 +62,7 @@ static double tango(double gained, double lost, double n, double delta) {
   return var > 0 ? diff / sqrt(var) : diff > 0 ? INFINITY : diff < 0 ? -INFINITY : 0;
 }
 
-double nb_tango_z(size_t gained, size_t lost, size_t n, double margin) {
+double nb_stats_tango_z(size_t gained, size_t lost, size_t n, double margin) {
   return tango((double)gained, (double)lost, (double)n, -margin);
 }
 
@@ -77,8 +77,8 @@ static double solve_tango(double gained, double lost, double n, double z) {
   return 0.5 * (low + high);
 }
 
-void nb_tango_interval(size_t gained, size_t lost, size_t n, double level, double *low, double *high) {
-  double z = nb_normal_quantile(0.5 + level / 2);
+void nb_stats_tango_interval(size_t gained, size_t lost, size_t n, double level, double *low, double *high) {
+  double z = nb_stats_normal_quantile(0.5 + level / 2);
   *low = solve_tango((double)gained, (double)lost, (double)n, z);
   *high = solve_tango((double)gained, (double)lost, (double)n, -z);
 }
@@ -87,18 +87,18 @@ const char *nb_verdict_name(nb_verdict v) {
   return v == NB_VERDICT_PASS ? "pass" : v == NB_VERDICT_FAIL ? "fail" : "undecided";
 }
 
-void nb_noninferiority_test(size_t gained, size_t lost, size_t n, double margin, double alpha,
-                            nb_noninferiority *out) {
+void nb_stats_noninferiority_test(size_t gained, size_t lost, size_t n, double margin, double alpha,
+                                  nb_noninferiority *out) {
   double N = (double)n, flips = (double)(gained + lost) / N, d = ((double)gained - (double)lost) / N;
-  double za = nb_normal_quantile(1 - alpha), zb = nb_normal_quantile(0.8);
-  out->z = nb_tango_z(gained, lost, n, margin);
-  out->p_pass = nb_normal_cdf(-out->z), out->p_fail = nb_normal_cdf(out->z);
+  double za = nb_stats_normal_quantile(1 - alpha), zb = nb_stats_normal_quantile(0.8);
+  out->z = nb_stats_tango_z(gained, lost, n, margin);
+  out->p_pass = nb_stats_normal_cdf(-out->z), out->p_fail = nb_stats_normal_cdf(out->z);
   out->verdict = out->p_pass <= alpha ? NB_VERDICT_PASS : out->p_fail <= alpha ? NB_VERDICT_FAIL : NB_VERDICT_UNDECIDED;
   double k = (za + zb) * (za + zb), least = za * za * (1 - margin) / margin; /* what passes when no answer flips */
   out->needed = margin > 0 ? ceil(fmax(k * flips / (margin * margin), least)) : INFINITY;
   double gap = margin + d;
   out->needed_observed = gap != 0 ? ceil(k * (flips - d * d) / (gap * gap)) : INFINITY;
-  out->power = !(N >= least) ? 0 : flips > 0 ? nb_normal_cdf(margin * sqrt(N / flips) - za) : 1;
+  out->power = !(N >= least) ? 0 : flips > 0 ? nb_stats_normal_cdf(margin * sqrt(N / flips) - za) : 1;
 }
 
 /* ---- bootstrap ---- */
@@ -108,9 +108,9 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-void nb_sort_doubles(double *x, size_t n) { qsort(x, n, sizeof *x, by_value); }
+void nb_stats_sort_doubles(double *x, size_t n) { qsort(x, n, sizeof *x, by_value); }
 
-double nb_quantile_sorted(const double *x, size_t n, double q) {
+double nb_stats_quantile_sorted(const double *x, size_t n, double q) {
   double at = q * (double)(n - 1);
   size_t i = (size_t)at;
   return i + 1 < n ? x[i] + (at - (double)i) * (x[i + 1] - x[i]) : x[n - 1];
@@ -124,8 +124,8 @@ static void cluster_sums(const double *diff, const uint32_t *cluster, size_t n, 
   }
 }
 
-nb_status nb_bootstrap_mean(const double *diff, const uint32_t *cluster, size_t n, size_t n_clusters, size_t reps,
-                            uint64_t seed, double level, nb_bootstrap *out, nb_err *err) {
+nb_status nb_stats_bootstrap_mean(const double *diff, const uint32_t *cluster, size_t n, size_t n_clusters, size_t reps,
+                                  uint64_t seed, double level, nb_bootstrap *out, nb_err *err) {
   bool own = n_clusters == 0;
   size_t k = own ? n : n_clusters;
   double *sum = NULL, *count = NULL, *mean = NULL, total = 0, m1 = 0, m2 = 0;
@@ -149,9 +149,9 @@ nb_status nb_bootstrap_mean(const double *diff, const uint32_t *cluster, size_t 
   m1 /= (double)reps;
   for (size_t r = 0; r < reps; r++) m2 += (mean[r] - m1) * (mean[r] - m1);
   out->se = reps > 1 ? sqrt(m2 / (double)(reps - 1)) : 0;
-  nb_sort_doubles(mean, reps);
-  out->low = nb_quantile_sorted(mean, reps, (1 - level) / 2);
-  out->high = nb_quantile_sorted(mean, reps, (1 + level) / 2);
+  nb_stats_sort_doubles(mean, reps);
+  out->low = nb_stats_quantile_sorted(mean, reps, (1 - level) / 2);
+  out->high = nb_stats_quantile_sorted(mean, reps, (1 + level) / 2);
 fail:
   nb_free(sum), nb_free(count), nb_free(mean);
   return st;
@@ -176,7 +176,7 @@ static nb_status rank(const double *p, size_t n, ranked **out, nb_err *err) {
   return NB_OK;
 }
 
-nb_status nb_adjust_holm(double *p, size_t n, nb_err *err) {
+nb_status nb_stats_adjust_holm(double *p, size_t n, nb_err *err) {
   ranked *r;
   NB_TRY(rank(p, n, &r, err));
   double worst = 0;
@@ -185,7 +185,7 @@ nb_status nb_adjust_holm(double *p, size_t n, nb_err *err) {
   return NB_OK;
 }
 
-nb_status nb_adjust_bh(double *p, size_t n, nb_err *err) {
+nb_status nb_stats_adjust_bh(double *p, size_t n, nb_err *err) {
   ranked *r;
   NB_TRY(rank(p, n, &r, err));
   double best = 1;
@@ -196,14 +196,14 @@ nb_status nb_adjust_bh(double *p, size_t n, nb_err *err) {
 
 /* ---- divergences ---- */
 
-double nb_kl(const double *p, const double *q, size_t n) {
+double nb_stats_kl(const double *p, const double *q, size_t n) {
   double kl = 0;
   for (size_t i = 0; i < n; i++)
     if (p[i] > 0) kl += p[i] * log(p[i] / q[i]);
   return fmax(0, kl);
 }
 
-double nb_total_variation(const double *p, const double *q, size_t n) {
+double nb_stats_total_variation(const double *p, const double *q, size_t n) {
   double tv = 0;
   for (size_t i = 0; i < n; i++) tv += fabs(p[i] - q[i]);
   return tv / 2;

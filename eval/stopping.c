@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "stopping.h"
+#include "eval/stopping.h"
 
-#include "rng.h"
+#include "eval/rng.h"
 
 #include <stdlib.h>
 
@@ -58,6 +58,4 @@ nb_status nb_stopping_answered(nb_stopping *s, size_t index, const nb_item *item
   return NB_OK;
 }
 
-size_t nb_stopping_enough(const nb_stopping *s) {
-  return s->test.verdict == NB_VERDICT_UNDECIDED ? 0 : s->looked;
-}
+size_t nb_stopping_enough(const nb_stopping *s) { return s->test.verdict == NB_VERDICT_UNDECIDED ? 0 : s->looked; }

@@ -4,16 +4,16 @@
 #ifndef NB_STOPPING_H
 #define NB_STOPPING_H
 
-#include "compare.h"
-#include "evaluate.h"
-#include "sequential.h"
+#include "eval/compare.h"
+#include "eval/evaluate.h"
+#include "eval/sequential.h"
 
 typedef struct nb_stopping {
   nb_sequential test;
-  size_t looked;          /* the first so many questions of the run's order have been looked at */
+  size_t looked; /* the first so many questions of the run's order have been looked at */
   const nb_result *base;
   const nb_evaluation *e;
-  nb_row *row;            /* (e->n) the answers that came, in the run's order */
+  nb_row *row; /* (e->n) the answers that came, in the run's order */
 } nb_stopping;
 
 /* Puts e's questions into a random order drawn from seed (within a chunk they keep the data's order, so that subjects

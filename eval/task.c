@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "task.h"
+#include "eval/task.h"
 
-#include "dataset.h"
-#include "json.h"
-#include "mapfile.h"
-#include "template.h"
+#include "eval/dataset.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
+#include "eval/template.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +17,12 @@ const char *nb_metric_name(nb_metric m) { return nb_metric_words[m]; }
 
 /* ---- unknown keys ---- */
 
-static const char *const task_keys[] = {
-    "task", "version", "about", "source", "data", "split", "shots", "header", "prompt", "option", "target",
-    "delimiter", "separator", "prompt_filter", "choice_filter", "score", "metric", "ties", "categories",
-    "preset", "presets", NULL};
-static const char *const data_keys[] = {"splits", "columns", "subject", "id", "question", "choices", "labels",
-                                        "correct", "answer", "answer_base", "answers_file", NULL};
+static const char *const task_keys[] = {"task",       "version",       "about",         "source", "data",   "split",
+                                        "shots",      "header",        "prompt",        "option", "target", "delimiter",
+                                        "separator",  "prompt_filter", "choice_filter", "score",  "metric", "ties",
+                                        "categories", "preset",        "presets",       NULL};
+static const char *const data_keys[] = {"splits", "columns", "subject", "id",          "question",     "choices",
+                                        "labels", "correct", "answer",  "answer_base", "answers_file", NULL};
 static const char *const shots_keys[] = {"count", "from", "select", "drop_to_fit", NULL};
 
 static nb_status check_keys(const cJSON *obj, const char *where, const char *const *known, nb_err *err) {
@@ -53,8 +53,7 @@ static nb_status paths(const cJSON *data, const char *where, const char *key, co
   for (const cJSON *p = first; p; p = p == v ? NULL : p->next) {
     if (!cJSON_IsString(p))
       return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" must be a field path or a list of them", where, key);
-    if (nb_rowpath_check(p->valuestring, err) != NB_OK)
-      return nb_fail_in(err, NB_ERR_FORMAT, "%s: \"%s\"", where, key);
+    if (nb_rowpath_check(p->valuestring, err) != NB_OK) return nb_fail_in(err, NB_ERR_FORMAT, "%s: \"%s\"", where, key);
   }
   return NB_OK;
 }
@@ -90,8 +89,7 @@ static nb_status read_data(nb_task *t, const char *where, nb_err *err) {
 
 static nb_status template_string(const cJSON *obj, const char *where, const char *key, const char **out, nb_err *err) {
   NB_TRY(nb_json_optional_string(obj, where, key, out, err));
-  if (*out && nb_template_check(*out, where, err) != NB_OK)
-    return nb_fail_in(err, NB_ERR_FORMAT, "\"%s\"", key);
+  if (*out && nb_template_check(*out, where, err) != NB_OK) return nb_fail_in(err, NB_ERR_FORMAT, "\"%s\"", key);
   return NB_OK;
 }
 
@@ -100,7 +98,7 @@ static nb_status filter_string(const cJSON *obj, const char *where, const char *
   if (!*out) return NB_OK;
   nb_text none = {0};
   nb_status st = nb_text_append_str(&none, "", err);
-  if (st == NB_OK) st = nb_filter_apply(*out, &none, where, err);
+  if (st == NB_OK) st = nb_template_filter(*out, &none, where, err);
   nb_text_free(&none);
   return st;
 }
@@ -223,7 +221,7 @@ nb_status nb_task_open(const char *name, const char *preset, nb_task *out, nb_er
   size_t n = strlen(name);
   if (strchr(name, '/') || (n > 5 && !strcmp(name + n - 5, ".json"))) {
     char *bytes;
-    NB_TRY(nb_read_file(name, TASK_MAX_BYTES, &bytes, &n, err));
+    NB_TRY(nb_mapfile_read(name, TASK_MAX_BYTES, &bytes, &n, err));
     nb_status st = nb_task_parse(bytes, n, name, preset, out, err);
     free(bytes);
     return st;

@@ -4,7 +4,7 @@
 #ifndef NB_TASK_H
 #define NB_TASK_H
 
-#include "status.h"
+#include "base/status.h"
 
 #include <cJSON.h>
 #include <stdbool.h>
@@ -38,13 +38,13 @@ enum { NB_MAX_CHOICES = 26, NB_MAX_SHOTS = 64 };
 
 /* Strings belong to `json`. A pointer to cJSON stands where the description may give one path or a list. */
 typedef struct nb_task {
-  cJSON *json;        /* the description, the preset merged in */
+  cJSON *json;               /* the description, the preset merged in */
   const char *name, *preset; /* preset "": the task has none */
   const char *about;
 
   /* data */
-  const cJSON *splits;   /* object: split -> patterns of file names, see dataset.h */
-  const cJSON *columns;  /* array of names for CSV files without a header; NULL: they need one */
+  const cJSON *splits;  /* object: split -> patterns of file names, see dataset.h */
+  const cJSON *columns; /* array of names for CSV files without a header; NULL: they need one */
   const cJSON *subject, *id, *question, *choices, *labels, *correct, *answer; /* paths; NULL: not given */
   const char *answers_file; /* suffix of a file with an answer a line beside each data file; NULL: none */
   size_t answer_base;       /* the number of the first choice in answers that are numbers */
@@ -56,7 +56,7 @@ typedef struct nb_task {
   nb_shots_select shots_select;
   bool drop_shots; /* a prompt too long for the model loses examples, as the original MMLU script does it */
   const char *header, *prompt, *option, *target, *delimiter, *separator; /* templates; target may be NULL */
-  const char *prompt_filter, *choice_filter;                           /* NULL: none */
+  const char *prompt_filter, *choice_filter;                             /* NULL: none */
 
   /* score */
   nb_score_by score;

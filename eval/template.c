@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "template.h"
+#include "eval/template.h"
 
 /* ---- scope ---- */
 
@@ -62,7 +62,7 @@ nb_status nb_template_render(const char *tmpl, const nb_scope *scope, const char
     NB_GOTO(split_field(open, close, buf, &filters, where, err));
     nb_text_clear(&value);
     NB_GOTO(look_up(buf, scope, where, &value, err));
-    if (filters) NB_GOTO(nb_filter_apply(filters, &value, where, err));
+    if (filters) NB_GOTO(nb_template_filter(filters, &value, where, err));
     NB_GOTO(nb_text_append(out, value.s, value.n, err));
     p = close + 2;
   }
@@ -83,7 +83,7 @@ nb_status nb_template_check(const char *tmpl, const char *where, nb_err *err) {
     if (filters) {
       nb_text none = {0};
       NB_TRY(nb_text_append_str(&none, "", err));
-      st = nb_filter_apply(filters, &none, where, err);
+      st = nb_template_filter(filters, &none, where, err);
       nb_text_free(&none);
       if (st == NB_ERR_ARG) return st; /* NB_ERR_FORMAT: the empty text has no blank, which is no matter */
     }

@@ -4,8 +4,8 @@
 #ifndef NB_TEMPLATE_H
 #define NB_TEMPLATE_H
 
-#include "rowpath.h"
-#include "text.h"
+#include "eval/rowpath.h"
+#include "base/text.h"
 
 typedef struct nb_variable {
   const char *name, *value; /* value NULL: not set in this place */
@@ -14,7 +14,7 @@ typedef struct nb_variable {
 typedef struct nb_scope {
   const nb_variable *var; /* (n_vars) looked up first */
   size_t n_vars;
-  const cJSON *row;       /* then the fields of this object; may be NULL */
+  const cJSON *row; /* then the fields of this object; may be NULL */
 } nb_scope;
 
 /* Appends the rendered template to out. `where` stands before messages ("task mmlu, question anatomy:3").
@@ -31,6 +31,6 @@ nb_status nb_template_check(const char *tmpl, const char *where, nb_err *err);
  *   wikihow      the clean-up of HellaSwag: strip, " [title]" to ". ", [bracketed] parts removed, "  " to " "
  *   before:_     what stands before the first _ (any text without | } may follow the colon)
  *   after:_      what stands after it; a text without it is an error, for both */
-nb_status nb_filter_apply(const char *filters, nb_text *text, const char *where, nb_err *err);
+nb_status nb_template_filter(const char *filters, nb_text *text, const char *where, nb_err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "tokens.h"
+#include "eval/tokens.h"
 
-#include "template.h"
+#include "eval/template.h"
 
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@ static nb_status stripped_length(const nb_text *s, size_t *n, nb_err *err) {
   nb_status st;
   NB_GOTO(nb_text_append(&copy, "|", 1, err));
   NB_GOTO(nb_text_append(&copy, s->s, s->n, err));
-  NB_GOTO(nb_filter_apply("strip", &copy, "a context", err));
+  NB_GOTO(nb_template_filter("strip", &copy, "a context", err));
   *n = copy.n - 1;
 fail:
   nb_text_free(&copy);
@@ -35,14 +35,14 @@ static nb_status encode_after_nothing(const nb_tokenizer *tok, const nb_text *co
   return NB_OK;
 }
 
-nb_status nb_encode_context(const nb_tokenizer *tok, bool plain, const nb_text *context, nb_ids *tokens, nb_err *err) {
+nb_status nb_tokens_context(const nb_tokenizer *tok, bool plain, const nb_text *context, nb_ids *tokens, nb_err *err) {
   size_t n;
   if (!context->n) return NB_OK;
   NB_TRY(stripped_length(context, &n, err));
   return nb_tokenizer_encode(tok, context->s, n, plain ? 0 : NB_ENCODE_ADD_SPECIAL, tokens, err);
 }
 
-nb_status nb_encode_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_ids *context_tokens,
+nb_status nb_tokens_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_ids *context_tokens,
                          const nb_text *continuation, nb_ids *tokens, size_t *n_context, nb_err *err) {
   if (!context->n) return encode_after_nothing(tok, continuation, tokens, n_context, err);
   nb_text all = {0};
@@ -96,9 +96,9 @@ static nb_status encode_choices(const nb_tokenizer *tok, bool plain, nb_question
     size_t n_context = 0;
     if (c < q->prompt.n_contexts) { /* the same for all choices, or each its own */
       context.n = 0;
-      NB_GOTO(nb_encode_context(tok, plain, &q->prompt.context[c], &context, err));
+      NB_GOTO(nb_tokens_context(tok, plain, &q->prompt.context[c], &context, err));
     }
-    st = nb_encode_pair(tok, plain, nb_prompt_context(&q->prompt, c), &context, &q->prompt.continuation[c], &ids,
+    st = nb_tokens_pair(tok, plain, nb_prompt_context(&q->prompt, c), &context, &q->prompt.continuation[c], &ids,
                         &n_context, err);
     if (st == NB_OK && (ids.n <= n_context || !n_context))
       st = nb_fail(err, NB_ERR_UNSUPPORTED, "choice %zu has no token of its own with this tokenizer", c + 1);
@@ -108,8 +108,7 @@ static nb_status encode_choices(const nb_tokenizer *tok, bool plain, nb_question
     }
     NB_GOTO(add_choice(q, (uint32_t)c, &ids, n_context, err));
   }
-  for (size_t i = 0; i < q->n_seqs; i++)
-    qsort(q->seq[i].target, q->seq[i].n_targets, sizeof *q->seq[i].target, by_pos);
+  for (size_t i = 0; i < q->n_seqs; i++) qsort(q->seq[i].target, q->seq[i].n_targets, sizeof *q->seq[i].target, by_pos);
 fail:
   nb_ids_free(&context);
   return st;

@@ -5,12 +5,12 @@
 #ifndef NB_TOKENS_H
 #define NB_TOKENS_H
 
-#include "prompt.h"
-#include "tokenizer.h"
+#include "eval/prompt.h"
+#include "text/tokenizer.h"
 
 /* A token whose log-prob belongs to a choice. */
 typedef struct nb_target {
-  uint32_t pos;    /* of the sequence: the row behind tokens [0, pos] predicts it */
+  uint32_t pos; /* of the sequence: the row behind tokens [0, pos] predicts it */
   int32_t token;
   uint32_t choice;
 } nb_target;
@@ -26,16 +26,16 @@ typedef struct nb_sequence {
 typedef struct nb_question {
   const nb_item *item;
   nb_prompt prompt;
-  size_t shots;      /* examples that fit */
-  nb_sequence *seq;  /* (n_seqs), at most the number of choices */
+  size_t shots;     /* examples that fit */
+  nb_sequence *seq; /* (n_seqs), at most the number of choices */
   size_t n_seqs;
-  size_t n_tokens;   /* of the longest sequence */
-  uint64_t hash;     /* XXH3 of the prompt's texts */
+  size_t n_tokens; /* of the longest sequence */
+  uint64_t hash;   /* XXH3 of the prompt's texts */
 } nb_question;
 
 typedef struct nb_encode_opts {
-  bool plain;         /* add nothing that the tokenizer's template adds (BOS) */
-  size_t max_tokens;  /* the longest sequence that the model takes */
+  bool plain;        /* add nothing that the tokenizer's template adds (BOS) */
+  size_t max_tokens; /* the longest sequence that the model takes */
 } nb_encode_opts;
 
 /* Builds and encodes a question. A sequence longer than max_tokens loses examples where the task allows it; otherwise
@@ -45,11 +45,11 @@ nb_status nb_question_make(const nb_prompter *p, const nb_tokenizer *tok, const 
 void nb_question_free(nb_question *q);
 
 /* The tokens of a context, without the white space at its end. */
-nb_status nb_encode_context(const nb_tokenizer *tok, bool plain, const nb_text *context, nb_ids *tokens, nb_err *err);
+nb_status nb_tokens_context(const nb_tokenizer *tok, bool plain, const nb_text *context, nb_ids *tokens, nb_err *err);
 
-/* Appends one pair to tokens: those of the context (context_tokens, from nb_encode_context), then what the encoding of
+/* Appends one pair to tokens: those of the context (context_tokens, from nb_tokens_context), then what the encoding of
  * context and continuation together has behind them; *n_context of them are the context. */
-nb_status nb_encode_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_ids *context_tokens,
+nb_status nb_tokens_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_ids *context_tokens,
                          const nb_text *continuation, nb_ids *tokens, size_t *n_context, nb_err *err);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "archive.h"
+#include "formats/archive.h"
 
-#include "mapfile.h"
-#include "mem.h"
-#include "oserror.h"
+#include "formats/mapfile.h"
+#include "base/mem.h"
+#include "formats/oserror.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -40,25 +40,22 @@ static bool ends_with(const char *s, const char *suffix) {
 }
 
 static size_t allowance(size_t packed) {
-  size_t expanded =
-      packed > NB_ARCHIVE_MAX_MEMBER ? NB_ARCHIVE_MAX_MEMBER * 2 : packed * NB_ARCHIVE_MAX_RATIO;
+  size_t expanded = packed > NB_ARCHIVE_MAX_MEMBER ? NB_ARCHIVE_MAX_MEMBER * 2 : packed * NB_ARCHIVE_MAX_RATIO;
   return expanded + (1 << 20);
 }
 
 /* --- gzip --- */
 
 /* Inflates one gzip stream after another into out, which grows to at most `limit` bytes and a NUL. */
-static nb_status inflate_all(z_stream *z, const char *where, size_t limit, char **out, size_t *n,
-                             nb_err *err) {
+static nb_status inflate_all(z_stream *z, const char *where, size_t limit, char **out, size_t *n, nb_err *err) {
   size_t cap = 0;
   int r = Z_OK;
   *n = 0;
   while (r != Z_STREAM_END || (z->avail_in && *z->next_in)) { /* zeros may pad the end */
-    if (r == Z_STREAM_END && inflateReset(z) != Z_OK)
-      return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+    if (r == Z_STREAM_END && inflateReset(z) != Z_OK) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
     if (*n > limit)
-      return nb_fail(err, NB_ERR_UNSUPPORTED,
-                     "%s: expands to more than %zu bytes, refused as a decompression bomb", where, limit);
+      return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: expands to more than %zu bytes, refused as a decompression bomb",
+                     where, limit);
     NB_TRY(nb_grow(out, &cap, *n + 65536, 1, err));
     uInt room = (uInt)nb_min(cap - *n - 1, (size_t)1 << 30);
     z->next_out = (Bytef *)*out + *n;
@@ -69,23 +66,19 @@ static nb_status inflate_all(z_stream *z, const char *where, size_t limit, char 
     if (r == Z_BUF_ERROR || (r == Z_OK && !z->avail_in && z->avail_out))
       return nb_fail(err, NB_ERR_FORMAT, "%s: the gzip data are truncated", where);
     if (r != Z_OK && r != Z_STREAM_END)
-      return nb_fail(err, NB_ERR_FORMAT, "%s: damaged gzip data: %s", where,
-                     z->msg ? z->msg : "unknown error");
+      return nb_fail(err, NB_ERR_FORMAT, "%s: damaged gzip data: %s", where, z->msg ? z->msg : "unknown error");
   }
   if (*n > limit)
-    return nb_fail(err, NB_ERR_UNSUPPORTED,
-                   "%s: expands to more than %zu bytes, refused as a decompression bomb", where, limit);
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: expands to more than %zu bytes, refused as a decompression bomb",
+                   where, limit);
   (*out)[*n] = 0;
   return NB_OK;
 }
 
-static nb_status gunzip(const uint8_t *data, size_t size, const char *where, char **out, size_t *n,
-                        nb_err *err) {
+static nb_status gunzip(const uint8_t *data, size_t size, const char *where, char **out, size_t *n, nb_err *err) {
   z_stream z = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)size};
-  if (size > NB_ARCHIVE_MAX_MEMBER)
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %zu bytes are too many", where, size);
-  if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
-    return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+  if (size > NB_ARCHIVE_MAX_MEMBER) return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %zu bytes are too many", where, size);
+  if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
   nb_status st = inflate_all(&z, where, nb_min(allowance(size), NB_ARCHIVE_MAX_MEMBER), out, n, err);
   inflateEnd(&z);
   if (st != NB_OK) {
@@ -134,7 +127,7 @@ static nb_status list_entry(nb_archive *a, const char *dir, const char *prefix, 
   if (ret == NB_OK) {
     snprintf(path, path_bytes, "%s/%s", dir, entry);
     snprintf(name, name_bytes, "%s%s", prefix, entry);
-    if (stat(path, &st) || lstat(path, &link)) ret = nb_os_fail(err, errno, path, "examine");
+    if (stat(path, &st) || lstat(path, &link)) ret = nb_oserror_fail(err, errno, path, "examine");
     else if (S_ISDIR(st.st_mode) && !S_ISLNK(link.st_mode)) {
       strcat(name, "/"); /* room for it was counted */
       ret = list_directory(a, path, name, depth + 1, err);
@@ -151,7 +144,7 @@ static nb_status list_directory(nb_archive *a, const char *dir, const char *pref
   if (depth > NB_ARCHIVE_MAX_DEPTH)
     return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: directories more than %d deep", dir, NB_ARCHIVE_MAX_DEPTH);
   DIR *d = opendir(dir);
-  if (!d) return nb_os_fail(err, errno, dir, "list the directory");
+  if (!d) return nb_oserror_fail(err, errno, dir, "list the directory");
   nb_status st = NB_OK;
   for (struct dirent *e; st == NB_OK && (e = readdir(d));) {
     if (*e->d_name != '.') st = list_entry(a, dir, prefix, e->d_name, depth, err);
@@ -192,14 +185,13 @@ static nb_status list_zip(nb_archive *a, nb_err *err) {
     if (zip_stat_index(a->zip, (zip_uint64_t)i, 0, &s) || (s.valid & need) != need)
       return nb_fail(err, NB_ERR_FORMAT, "%s: member %lld cannot be examined", a->path, (long long)i);
     if (leaves_archive(s.name))
-      return nb_fail(err, NB_ERR_FORMAT, "%s: the member name \"%.100s\" leaves the archive", a->path,
-                     s.name);
+      return nb_fail(err, NB_ERR_FORMAT, "%s: the member name \"%.100s\" leaves the archive", a->path, s.name);
     if (!*s.name || ends_with(s.name, "/") || hidden(s.name)) continue;
-    if (s.size > NB_ARCHIVE_MAX_MEMBER || !nb_add(total, (size_t)s.size, &total) ||
-        total > NB_ARCHIVE_MAX_TOTAL || total > allowance(a->size))
+    if (s.size > NB_ARCHIVE_MAX_MEMBER || !nb_add(total, (size_t)s.size, &total) || total > NB_ARCHIVE_MAX_TOTAL ||
+        total > allowance(a->size))
       return nb_fail(err, NB_ERR_UNSUPPORTED,
-                     "%s: expands too far (\"%.100s\" to %llu bytes), refused as a decompression bomb",
-                     a->path, s.name, (unsigned long long)s.size);
+                     "%s: expands too far (\"%.100s\" to %llu bytes), refused as a decompression bomb", a->path, s.name,
+                     (unsigned long long)s.size);
     member m = {.index = (zip_uint64_t)i,
                 .packed = (size_t)s.comp_size,
                 .size = (size_t)s.size,
@@ -220,8 +212,7 @@ static nb_status sort_members(nb_archive *a, nb_err *err) {
   qsort(a->members, a->n, sizeof *a->members, by_name);
   for (size_t i = 1; i < a->n; i++) {
     if (!strcmp(a->members[i - 1].name, a->members[i].name))
-      return nb_fail(err, NB_ERR_FORMAT, "%s: two members are called \"%.100s\"", a->path,
-                     a->members[i].name);
+      return nb_fail(err, NB_ERR_FORMAT, "%s: two members are called \"%.100s\"", a->path, a->members[i].name);
   }
   return NB_OK;
 }
@@ -258,11 +249,10 @@ static nb_status open_bytes(nb_archive *a, nb_err *err) {
   static const char *const tars[] = {".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz"};
   for (size_t i = 0; i < sizeof tars / sizeof *tars; i++) {
     if (ends_with(a->path, tars[i]))
-      return nb_fail(err, NB_ERR_UNSUPPORTED,
-                     "%s: tar archives are not read: unpack it and give the directory", a->path);
+      return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: tar archives are not read: unpack it and give the directory",
+                     a->path);
   }
-  if (a->size >= 4 && (!memcmp(a->data, "PK\3\4", 4) || !memcmp(a->data, "PK\5\6", 4)))
-    return open_zip(a, err);
+  if (a->size >= 4 && (!memcmp(a->data, "PK\3\4", 4) || !memcmp(a->data, "PK\5\6", 4))) return open_zip(a, err);
   const char *slash = strrchr(a->path, '/');
   bool gzip = a->size >= 2 && a->data[0] == 0x1f && a->data[1] == 0x8b;
   return add(a, slash ? slash + 1 : a->path, false, (member){.gzip = gzip}, err);
@@ -296,8 +286,7 @@ nb_status nb_archive_open(const char *path, nb_archive **out, nb_err *err) {
   return finish_open(st == NB_OK ? open_bytes(a, err) : st, out, err);
 }
 
-nb_status nb_archive_open_memory(const void *data, size_t n, const char *name, nb_archive **out,
-                                 nb_err *err) {
+nb_status nb_archive_open_memory(const void *data, size_t n, const char *name, nb_archive **out, nb_err *err) {
   NB_TRY(create(name, out, err));
   (*out)->data = data, (*out)->size = n;
   return finish_open(open_bytes(*out, err), out, err);
@@ -305,8 +294,7 @@ nb_status nb_archive_open_memory(const void *data, size_t n, const char *name, n
 
 void nb_archive_close(nb_archive *a) {
   if (!a) return;
-  for (size_t i = 0; i < a->n; i++)
-    free(a->members[i].name), free(a->members[i].where), free(a->members[i].path);
+  for (size_t i = 0; i < a->n; i++) free(a->members[i].name), free(a->members[i].where), free(a->members[i].path);
   free(a->members);
 #ifdef NB_HAVE_LIBZIP
   if (a->zip) zip_discard(a->zip);
@@ -325,8 +313,7 @@ const char *nb_archive_where(const nb_archive *a, size_t i) { return a->members[
 /* A copy of bytes with a NUL behind it. */
 static nb_status copy(const void *data, size_t size, const char *where, char **out, size_t *n, nb_err *err) {
   if (size > NB_ARCHIVE_MAX_MEMBER)
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %zu bytes, at most %zu are read", where, size,
-                   NB_ARCHIVE_MAX_MEMBER);
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %zu bytes, at most %zu are read", where, size, NB_ARCHIVE_MAX_MEMBER);
   *out = malloc(size + 1);
   if (!*out) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory for its %zu bytes", where, size);
   memcpy(*out, data, size);
@@ -343,25 +330,23 @@ static nb_status read_zip_member(nb_archive *a, const member *m, char **out, siz
   nb_status st = NB_OK;
   if (zip_stat_index(a->zip, m->index, 0, &s) == 0 && (s.valid & ZIP_STAT_ENCRYPTION_METHOD) &&
       s.encryption_method != ZIP_EM_NONE)
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: is encrypted: unpack the archive and give the directory",
-                   m->where);
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: is encrypted: unpack the archive and give the directory", m->where);
   if (m->size > allowance(m->packed))
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %zu bytes expand to %zu, refused as a decompression bomb",
-                   m->where, m->packed, m->size);
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %zu bytes expand to %zu, refused as a decompression bomb", m->where,
+                   m->packed, m->size);
   *out = malloc(m->size + 1);
   if (!*out) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory for its %zu bytes", m->where, m->size);
   f = zip_fopen_index(a->zip, m->index, 0);
   if (!f) NB_GOTO(nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %s", m->where, zip_strerror(a->zip)));
-  while (*n <=
-         m->size) { /* one byte more than announced, so that the end, and with it the checksum, is reached */
+  while (*n <= m->size) { /* one byte more than announced, so that the end, and with it the checksum, is reached */
     zip_int64_t got = zip_fread(f, *out + *n, m->size + 1 - *n);
     if (got < 0) NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: damaged: %s", m->where, zip_file_strerror(f)));
     if (got == 0) break;
     *n += (size_t)got;
   }
   if (*n != m->size)
-    NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: damaged: it is not the %zu bytes long that the archive says",
-                    m->where, m->size));
+    NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: damaged: it is not the %zu bytes long that the archive says", m->where,
+                    m->size));
   (*out)[*n] = 0;
   zip_fclose(f);
   return NB_OK;
@@ -382,8 +367,8 @@ static nb_status read_zip_member(nb_archive *a, const member *m, char **out, siz
 #endif
 
 /* The member's bytes as they are stored: mapped, the archive's, or unpacked into *owned. */
-static nb_status stored(nb_archive *a, const member *m, nb_mapfile *map, char **owned, const void **data,
-                        size_t *n, nb_err *err) {
+static nb_status stored(nb_archive *a, const member *m, nb_mapfile *map, char **owned, const void **data, size_t *n,
+                        nb_err *err) {
   if (m->path) NB_TRY(nb_mapfile_open(m->path, map, err));
   else if (a->zip) NB_TRY(read_zip_member(a, m, owned, n, err));
   if (m->path) *data = map->data, *n = map->size;

@@ -5,7 +5,7 @@
 #ifndef NB_ARCHIVE_H
 #define NB_ARCHIVE_H
 
-#include "status.h"
+#include "base/status.h"
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "archive_write.h"
+#include "formats/archive_write.h"
 
-#include "outfile.h"
+#include "formats/outfile.h"
 
 #ifndef NB_HAVE_LIBZIP
 
@@ -14,7 +14,7 @@ nb_status nb_archive_save(const char *path, const nb_archive_file *file, size_t 
 
 #else
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <stdlib.h>
 #include <zip.h>

@@ -3,7 +3,7 @@
 #ifndef NB_ARCHIVE_WRITE_H
 #define NB_ARCHIVE_WRITE_H
 
-#include "status.h"
+#include "base/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "calfile.h"
+#include "formats/calfile.h"
 
-#include "json.h"
-#include "mapfile.h"
-#include "mem.h"
-#include "outfile.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
+#include "base/mem.h"
+#include "formats/outfile.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -101,7 +101,7 @@ nb_status nb_calfile_read(const char *path, nb_calfile *out, nb_err *err) {
   char *bytes;
   size_t n;
   *out = (nb_calfile){0};
-  NB_TRY(nb_read_file(path, MAX_FILE, &bytes, &n, err));
+  NB_TRY(nb_mapfile_read(path, MAX_FILE, &bytes, &n, err));
   nb_status st = nb_calfile_parse(bytes, n, path, out, err);
   free(bytes);
   return st;

@@ -4,20 +4,20 @@
 #ifndef NB_CALFILE_H
 #define NB_CALFILE_H
 
-#include "status.h"
+#include "base/status.h"
 
 #include <cJSON.h>
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct nb_calfile {
-  cJSON *meta;                    /* nibble, sources, calibration, probe */
+  cJSON *meta; /* nibble, sources, calibration, probe */
   size_t n_seqs, seq;
-  int32_t *tokens;                /* (n_seqs, seq) none negative */
+  int32_t *tokens; /* (n_seqs, seq) none negative */
   size_t n_matrices;
   double *probe_kl, *probe_error; /* (n_matrices) as nb_sens_measure gives them; finite, errors not negative */
   size_t n_inputs;
-  float *importance;              /* (n_inputs) as nb_importance_measure gives them; finite, not negative */
+  float *importance; /* (n_inputs) as nb_importance_measure gives them; finite, not negative */
 } nb_calfile;
 
 /* Reads and checks a file: NB_ERR_FORMAT says what is wrong. nb_calfile_free releases all members. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "csv.h"
+#include "formats/csv.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +40,8 @@ static nb_status quoted(nb_csv *c, nb_err *err) {
       c->p++;
       if (c->p == c->end || *c->p == ',' || *c->p == '\n' || *c->p == '\r') return NB_OK;
       return nb_fail(err, NB_ERR_FORMAT,
-                     "%s:%zu: text behind the closing quote of a field (double the quotes inside it)",
-                     c->file, c->line);
+                     "%s:%zu: text behind the closing quote of a field (double the quotes inside it)", c->file,
+                     c->line);
     }
     if (*c->p == '"') c->p++;
     if (*c->p == '\n' || (*c->p == '\r' && (c->end - c->p < 2 || c->p[1] != '\n'))) c->line++;

@@ -6,7 +6,7 @@
 #ifndef NB_CSV_H
 #define NB_CSV_H
 
-#include "status.h"
+#include "base/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "hf_config.h"
+#include "formats/hf_config.h"
 
-#include "json.h"
-#include "mapfile.h"
-#include "mem.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
+#include "base/mem.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -28,8 +28,8 @@ static nb_status read_architecture(const cJSON *j, const char *file, nb_config *
   if (list && list->child && cJSON_IsString(list->child)) name = list->child->valuestring;
   else if (!list && !strcmp(type, "phi3")) name = "Phi3ForCausalLM";
   if (strcmp(name, "Phi3ForCausalLM"))
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the architecture %.80s is not supported; supported: %s",
-                   file, name, nb_hf_architectures);
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the architecture %.80s is not supported; supported: %s", file, name,
+                   nb_hf_architectures);
   snprintf(c->architecture, sizeof c->architecture, "%s", name);
   return NB_OK;
 }
@@ -39,27 +39,24 @@ static nb_status refuse_variants(const cJSON *j, const char *file, nb_err *err) 
   for (size_t i = 0; i < sizeof biases / sizeof *biases; i++) {
     bool bias = false;
     NB_TRY(nb_json_optional_bool(j, file, biases[i], &bias, err));
-    if (bias)
-      return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: \"%s\" is true; biases are not supported", file,
-                     biases[i]);
+    if (bias) return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: \"%s\" is true; biases are not supported", file, biases[i]);
   }
   const cJSON *quant = nb_json_get(j, "quantization_config");
   const char *method = "unknown";
   if (!quant) return NB_OK;
   NB_TRY(nb_json_optional_string(quant, file, "quant_method", &method, err));
-  return nb_fail(
-      err, NB_ERR_UNSUPPORTED,
-      "%s: the checkpoint is quantized already (quantization_config, method %.40s); give the original "
-      "one, in bfloat16, float16 or float32",
-      file, method);
+  return nb_fail(err, NB_ERR_UNSUPPORTED,
+                 "%s: the checkpoint is quantized already (quantization_config, method %.40s); give the original "
+                 "one, in bfloat16, float16 or float32",
+                 file, method);
 }
 
 static nb_status read_activation(const cJSON *j, const char *file, nb_config *c, nb_err *err) {
   const char *name = "silu";
   NB_TRY(nb_json_optional_string(j, file, "hidden_act", &name, err));
   if (strcmp(name, "silu") && strcmp(name, "swish"))
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the activation \"%.40s\" is not supported; supported: silu",
-                   file, name);
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the activation \"%.40s\" is not supported; supported: silu", file,
+                   name);
   c->activation = NB_ACT_SILU;
   return NB_OK;
 }
@@ -74,8 +71,7 @@ static nb_status read_dtype(const cJSON *j, const char *file, nb_config *c, nb_e
     return NB_OK;
   }
   return nb_fail(err, NB_ERR_UNSUPPORTED,
-                 "%s: the data type \"%.40s\" is not supported; supported: float32, float16, bfloat16", file,
-                 name);
+                 "%s: the data type \"%.40s\" is not supported; supported: float32, float16, bfloat16", file, name);
 }
 
 /* A token id, or a list of them, into eos_ids. */
@@ -112,14 +108,12 @@ static nb_status read_dimensions(const cJSON *j, const char *file, nb_config *c,
   NB_TRY(nb_json_optional_size(j, file, "num_key_value_heads", 1, NB_MAX_HEADS, &c->kv_heads, err));
   NB_TRY(nb_json_optional_size(j, file, "head_dim", 1, NB_MAX_HEAD_DIM, &c->head_dim, err));
   if (!c->head_dim && c->hidden % c->heads)
-    return nb_fail(err, NB_ERR_FORMAT,
-                   "%s: \"hidden_size\" %zu is not a multiple of \"num_attention_heads\" %zu", file,
+    return nb_fail(err, NB_ERR_FORMAT, "%s: \"hidden_size\" %zu is not a multiple of \"num_attention_heads\" %zu", file,
                    c->hidden, c->heads);
   if (!c->head_dim) c->head_dim = c->hidden / c->heads;
   NB_TRY(nb_json_optional_bool(j, file, "tie_word_embeddings", &c->tie_embeddings, err));
   c->max_position = 4096;
-  NB_TRY(
-      nb_json_optional_size(j, file, "max_position_embeddings", 1, NB_MAX_POSITION, &c->max_position, err));
+  NB_TRY(nb_json_optional_size(j, file, "max_position_embeddings", 1, NB_MAX_POSITION, &c->max_position, err));
   NB_TRY(nb_json_optional_size(j, file, "sliding_window", 1, NB_MAX_POSITION, &c->sliding_window, err));
   double eps = 1e-5;
   NB_TRY(nb_json_optional_f64(j, file, "rms_norm_eps", &eps, err));
@@ -127,8 +121,7 @@ static nb_status read_dimensions(const cJSON *j, const char *file, nb_config *c,
   return NB_OK;
 }
 
-static nb_status read_factors(const cJSON *rope, const char *file, const char *key, size_t n, float *out,
-                              nb_err *err) {
+static nb_status read_factors(const cJSON *rope, const char *file, const char *key, size_t n, float *out, nb_err *err) {
   const cJSON *list;
   size_t have = 0;
   NB_TRY(nb_json_array(rope, file, key, &list, err));
@@ -138,12 +131,10 @@ static nb_status read_factors(const cJSON *rope, const char *file, const char *k
     if (have < n) out[have] = (float)v;
   }
   if (have == n) return NB_OK;
-  return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" has %zu numbers, the rotary dimension needs %zu", file, key,
-                 have, n);
+  return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" has %zu numbers, the rotary dimension needs %zu", file, key, have, n);
 }
 
-static nb_status read_longrope(const cJSON *j, const cJSON *rope, const char *file, nb_config *c,
-                               nb_err *err) {
+static nb_status read_longrope(const cJSON *j, const cJSON *rope, const char *file, nb_config *c, nb_err *err) {
   c->rope_kind = NB_ROPE_LONGROPE;
   c->original_max_position = 4096;
   static const char original[] = "original_max_position_embeddings";
@@ -174,8 +165,7 @@ static nb_status read_rope(const cJSON *j, const char *file, nb_config *c, nb_er
     NB_TRY(nb_json_optional_string(rope, file, "rope_type", &type, err));
   }
   if (!(partial > 0 && partial <= 1))
-    return nb_fail(err, NB_ERR_FORMAT, "%s: \"partial_rotary_factor\" is %g, not above 0 and at most 1", file,
-                   partial);
+    return nb_fail(err, NB_ERR_FORMAT, "%s: \"partial_rotary_factor\" is %g, not above 0 and at most 1", file, partial);
   c->rope_theta = theta;
   c->rotary_dim = (size_t)((double)c->head_dim * partial);
   c->rope_scale = 1;
@@ -184,10 +174,9 @@ static nb_status read_rope(const cJSON *j, const char *file, nb_config *c, nb_er
   /* "su" and "yarn" are what the first Phi-3 checkpoints called it */
   if (!strcmp(type, "longrope") || !strcmp(type, "su") || !strcmp(type, "yarn"))
     return read_longrope(j, rope, file, c, err);
-  return nb_fail(
-      err, NB_ERR_UNSUPPORTED,
-      "%s: the rotary embedding type \"%.40s\" is not supported; supported: default, longrope (su)", file,
-      type);
+  return nb_fail(err, NB_ERR_UNSUPPORTED,
+                 "%s: the rotary embedding type \"%.40s\" is not supported; supported: default, longrope (su)", file,
+                 type);
 }
 
 static nb_status read_config(const cJSON *j, const char *file, nb_config *c, nb_err *err) {
@@ -213,8 +202,7 @@ nb_status nb_hf_config_parse(const char *json, size_t n, const char *file, nb_co
   return st;
 }
 
-nb_status nb_hf_config_parse_generation(const char *json, size_t n, const char *file, nb_config *c,
-                                        nb_err *err) {
+nb_status nb_hf_config_parse_generation(const char *json, size_t n, const char *file, nb_config *c, nb_err *err) {
   cJSON *j;
   NB_TRY(nb_json_parse(json, n, file, &j, err));
   nb_status st = read_bos(j, file, c, err);
@@ -230,12 +218,12 @@ nb_status nb_hf_config_read(const char *dir, nb_config *out, nb_err *err) {
   nb_status st = NB_OK;
   if (!path) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", dir);
   snprintf(path, path_bytes, "%s/config.json", dir);
-  NB_GOTO(nb_read_file(path, MAX_FILE, &text, &n, err));
+  NB_GOTO(nb_mapfile_read(path, MAX_FILE, &text, &n, err));
   NB_GOTO(nb_hf_config_parse(text, n, path, out, err));
   snprintf(path, path_bytes, "%s/generation_config.json", dir);
   if (access(path, F_OK) == 0) {
     free(text);
-    NB_GOTO(nb_read_file(path, MAX_FILE, &text, &n, err));
+    NB_GOTO(nb_mapfile_read(path, MAX_FILE, &text, &n, err));
     NB_GOTO(nb_hf_config_parse_generation(text, n, path, out, err));
   }
 fail:
@@ -312,8 +300,8 @@ static void put_ids(text *t, const nb_config *c) {
 nb_status nb_hf_config_print(const nb_config *c, char **out, size_t *n, nb_err *err) {
   NB_TRY(nb_config_check(c, err));
   if (strcmp(c->architecture, "Phi3ForCausalLM"))
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "the architecture %s is not supported; supported: %s",
-                   c->architecture, nb_hf_architectures);
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "the architecture %s is not supported; supported: %s", c->architecture,
+                   nb_hf_architectures);
   text t = {.p = malloc(MAX_TEXT)};
   if (!t.p) return nb_fail(err, NB_ERR_MEMORY, "out of memory for a configuration");
   put(&t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"phi3\",\n", c->architecture);

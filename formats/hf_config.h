@@ -8,7 +8,7 @@
 #ifndef NB_HF_CONFIG_H
 #define NB_HF_CONFIG_H
 
-#include "config.h"
+#include "model/config.h"
 
 /* The names that "architectures" may hold, with ", " between them, for messages and documentation. */
 extern const char nb_hf_architectures[];
@@ -19,8 +19,7 @@ extern const char nb_hf_architectures[];
 nb_status nb_hf_config_parse(const char *json, size_t n, const char *file, nb_config *out, nb_err *err);
 
 /* Reads a generation_config.json: what it says about bos_token_id and eos_token_id replaces what c has. */
-nb_status nb_hf_config_parse_generation(const char *json, size_t n, const char *file, nb_config *c,
-                                        nb_err *err);
+nb_status nb_hf_config_parse_generation(const char *json, size_t n, const char *file, nb_config *c, nb_err *err);
 
 /* Reads DIR/config.json and, where there is one, DIR/generation_config.json. */
 nb_status nb_hf_config_read(const char *dir, nb_config *out, nb_err *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "json.h"
+#include "formats/json.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -116,8 +116,7 @@ static nb_status scan_string(scan *s, bool *escaped) {
       if (wrong) return fail_at(s, at, wrong);
       *escaped = true;
     } else if (c < 0x20) {
-      return fail_at(s, s->p,
-                     c ? "a control character in a string (write it as an escape)" : "a NUL character");
+      return fail_at(s, s->p, c ? "a control character in a string (write it as an escape)" : "a NUL character");
     } else {
       size_t n = utf8_len(s->p, s->end);
       if (!n) return fail_at(s, s->p, "invalid UTF-8");
@@ -201,8 +200,7 @@ static nb_status scan_object(scan *s) {
     s->p++;
     NB_TRY(scan_value(s));
     more = s->p < s->end && *s->p == ',';
-    if (!more && (s->p == s->end || *s->p != '}'))
-      return fail_at(s, s->p, "expected ',' or '}' in an object");
+    if (!more && (s->p == s->end || *s->p != '}')) return fail_at(s, s->p, "expected ',' or '}' in an object");
     if (!more) break;
     s->p++;
   }
@@ -219,8 +217,7 @@ static nb_status scan_array(scan *s) {
   }
   for (;;) {
     NB_TRY(scan_value(s));
-    if (s->p == s->end || (*s->p != ',' && *s->p != ']'))
-      return fail_at(s, s->p, "expected ',' or ']' in an array");
+    if (s->p == s->end || (*s->p != ',' && *s->p != ']')) return fail_at(s, s->p, "expected ',' or ']' in an array");
     if (*s->p++ == ']') return NB_OK;
   }
 }
@@ -282,14 +279,12 @@ static nb_status scan_value(scan *s) {
   return NB_OK;
 }
 
-nb_status nb_json_parse_at(const char *bytes, size_t n, const char *file, size_t first_line, cJSON **out,
-                           nb_err *err) {
+nb_status nb_json_parse_at(const char *bytes, size_t n, const char *file, size_t first_line, cJSON **out, nb_err *err) {
   *out = NULL;
   if (n >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3)) bytes += 3, n -= 3;
   scan s = {.begin = bytes, .p = bytes, .end = bytes + n, .file = file, .first_line = first_line, .err = err};
   nb_status st = scan_value(&s);
-  if (st == NB_OK && s.p != s.end)
-    st = fail_at(&s, s.p, *s.p ? "something follows the JSON value" : "a NUL character");
+  if (st == NB_OK && s.p != s.end) st = fail_at(&s, s.p, *s.p ? "something follows the JSON value" : "a NUL character");
   free(s.keys);
   free(s.text);
   if (st != NB_OK) return st;
@@ -308,10 +303,8 @@ const cJSON *nb_json_get(const cJSON *obj, const char *key) {
   return cJSON_IsNull(item) ? NULL : item;
 }
 
-static nb_status wrong_type(const cJSON *item, const char *where, const char *what, const char *wanted,
-                            nb_err *err) {
-  static const char *const names[] = {"false",    "true",     "null",     "a number",
-                                      "a string", "an array", "an object"};
+static nb_status wrong_type(const cJSON *item, const char *where, const char *what, const char *wanted, nb_err *err) {
+  static const char *const names[] = {"false", "true", "null", "a number", "a string", "an array", "an object"};
   int bit = 0;
   while (bit < 6 && !(item->type >> bit & 1)) bit++;
   return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is %s, not %s", where, what, names[bit], wanted);
@@ -325,12 +318,11 @@ static nb_status get(const cJSON *obj, const char *where, const char *key, const
   return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is missing", where, key);
 }
 
-nb_status nb_json_as_size(const cJSON *item, const char *where, const char *what, size_t min, size_t max,
-                          size_t *out, nb_err *err) {
+nb_status nb_json_as_size(const cJSON *item, const char *where, const char *what, size_t min, size_t max, size_t *out,
+                          nb_err *err) {
   if (!cJSON_IsNumber(item)) return wrong_type(item, where, what, "a whole number", err);
   double v = item->valuedouble;
-  if (v != floor(v))
-    return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is %.17g, not a whole number", where, what, v);
+  if (v != floor(v)) return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is %.17g, not a whole number", where, what, v);
   if (!(v >= (double)min && v <= (double)max && v <= 0x1p53))
     return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is %.17g, not between %zu and %zu", where, what, v, min,
                    nb_min(max, (size_t)1 << 53));
@@ -346,8 +338,8 @@ nb_status nb_json_as_f64(const cJSON *item, const char *where, const char *what,
   return NB_OK;
 }
 
-nb_status nb_json_size(const cJSON *obj, const char *where, const char *key, size_t min, size_t max,
-                       size_t *out, nb_err *err) {
+nb_status nb_json_size(const cJSON *obj, const char *where, const char *key, size_t min, size_t max, size_t *out,
+                       nb_err *err) {
   const cJSON *item;
   NB_TRY(get(obj, where, key, &item, err));
   return nb_json_as_size(item, where, key, min, max, out, err);
@@ -367,8 +359,7 @@ nb_status nb_json_bool(const cJSON *obj, const char *where, const char *key, boo
   return NB_OK;
 }
 
-nb_status nb_json_string(const cJSON *obj, const char *where, const char *key, const char **out,
-                         nb_err *err) {
+nb_status nb_json_string(const cJSON *obj, const char *where, const char *key, const char **out, nb_err *err) {
   const cJSON *item;
   NB_TRY(get(obj, where, key, &item, err));
   if (!cJSON_IsString(item)) return wrong_type(item, where, key, "a string", err);
@@ -376,22 +367,18 @@ nb_status nb_json_string(const cJSON *obj, const char *where, const char *key, c
   return NB_OK;
 }
 
-nb_status nb_json_object(const cJSON *obj, const char *where, const char *key, const cJSON **out,
-                         nb_err *err) {
+nb_status nb_json_object(const cJSON *obj, const char *where, const char *key, const cJSON **out, nb_err *err) {
   NB_TRY(get(obj, where, key, out, err));
   return cJSON_IsObject(*out) ? NB_OK : wrong_type(*out, where, key, "an object", err);
 }
 
-nb_status nb_json_array(const cJSON *obj, const char *where, const char *key, const cJSON **out,
-                        nb_err *err) {
+nb_status nb_json_array(const cJSON *obj, const char *where, const char *key, const cJSON **out, nb_err *err) {
   NB_TRY(get(obj, where, key, out, err));
   return cJSON_IsArray(*out) ? NB_OK : wrong_type(*out, where, key, "an array", err);
 }
 
 /* Whether an optional getter has something to get; a value that is no object has, and fails there. */
-static bool present(const cJSON *obj, const char *key) {
-  return !cJSON_IsObject(obj) || nb_json_get(obj, key);
-}
+static bool present(const cJSON *obj, const char *key) { return !cJSON_IsObject(obj) || nb_json_get(obj, key); }
 
 nb_status nb_json_word(const cJSON *obj, const char *where, const char *key, const char *const *words, unsigned *out,
                        nb_err *err) {
@@ -411,18 +398,15 @@ nb_status nb_json_optional_size(const cJSON *obj, const char *where, const char 
   return present(obj, key) ? nb_json_size(obj, where, key, min, max, out, err) : NB_OK;
 }
 
-nb_status nb_json_optional_f64(const cJSON *obj, const char *where, const char *key, double *out,
-                               nb_err *err) {
+nb_status nb_json_optional_f64(const cJSON *obj, const char *where, const char *key, double *out, nb_err *err) {
   return present(obj, key) ? nb_json_f64(obj, where, key, out, err) : NB_OK;
 }
 
-nb_status nb_json_optional_bool(const cJSON *obj, const char *where, const char *key, bool *out,
-                                nb_err *err) {
+nb_status nb_json_optional_bool(const cJSON *obj, const char *where, const char *key, bool *out, nb_err *err) {
   return present(obj, key) ? nb_json_bool(obj, where, key, out, err) : NB_OK;
 }
 
-nb_status nb_json_optional_string(const cJSON *obj, const char *where, const char *key, const char **out,
-                                  nb_err *err) {
+nb_status nb_json_optional_string(const cJSON *obj, const char *where, const char *key, const char **out, nb_err *err) {
   return present(obj, key) ? nb_json_string(obj, where, key, out, err) : NB_OK;
 }
 
@@ -431,8 +415,7 @@ nb_status nb_json_optional_object(const cJSON *obj, const char *where, const cha
   return present(obj, key) ? nb_json_object(obj, where, key, out, err) : NB_OK;
 }
 
-nb_status nb_json_optional_array(const cJSON *obj, const char *where, const char *key, const cJSON **out,
-                                 nb_err *err) {
+nb_status nb_json_optional_array(const cJSON *obj, const char *where, const char *key, const cJSON **out, nb_err *err) {
   return present(obj, key) ? nb_json_array(obj, where, key, out, err) : NB_OK;
 }
 

@@ -5,7 +5,7 @@
 #ifndef NB_JSON_H
 #define NB_JSON_H
 
-#include "status.h"
+#include "base/status.h"
 
 #include <cJSON.h>
 #include <stdbool.h>
@@ -24,8 +24,7 @@ enum {
 nb_status nb_json_parse(const char *bytes, size_t n, const char *file, cJSON **out, nb_err *err);
 
 /* As nb_json_parse, for a text that begins on line `first_line` of the file (1 is the first). */
-nb_status nb_json_parse_at(const char *bytes, size_t n, const char *file, size_t first_line, cJSON **out,
-                           nb_err *err);
+nb_status nb_json_parse_at(const char *bytes, size_t n, const char *file, size_t first_line, cJSON **out, nb_err *err);
 
 /* The getters. `obj` is an object (anything else is an error), `where` goes in front of messages: the
  * file, or the file and the path inside it. Looking a key up walks the object's list, so never call these
@@ -35,15 +34,14 @@ nb_status nb_json_parse_at(const char *bytes, size_t n, const char *file, size_t
 const cJSON *nb_json_get(const cJSON *obj, const char *key);
 
 /* A whole number between min and max, exact: at most 2^53. */
-nb_status nb_json_size(const cJSON *obj, const char *where, const char *key, size_t min, size_t max,
-                       size_t *out, nb_err *err);
+nb_status nb_json_size(const cJSON *obj, const char *where, const char *key, size_t min, size_t max, size_t *out,
+                       nb_err *err);
 /* A finite number. */
 nb_status nb_json_f64(const cJSON *obj, const char *where, const char *key, double *out, nb_err *err);
 nb_status nb_json_bool(const cJSON *obj, const char *where, const char *key, bool *out, nb_err *err);
 /* *out belongs to obj. */
 nb_status nb_json_string(const cJSON *obj, const char *where, const char *key, const char **out, nb_err *err);
-nb_status nb_json_object(const cJSON *obj, const char *where, const char *key, const cJSON **out,
-                         nb_err *err);
+nb_status nb_json_object(const cJSON *obj, const char *where, const char *key, const cJSON **out, nb_err *err);
 nb_status nb_json_array(const cJSON *obj, const char *where, const char *key, const cJSON **out, nb_err *err);
 
 /* One of the words of a list that ends with NULL: its place. */
@@ -53,23 +51,19 @@ nb_status nb_json_word(const cJSON *obj, const char *where, const char *key, con
 /* As above, but *out is left alone when the key is absent or null. */
 nb_status nb_json_optional_size(const cJSON *obj, const char *where, const char *key, size_t min, size_t max,
                                 size_t *out, nb_err *err);
-nb_status nb_json_optional_f64(const cJSON *obj, const char *where, const char *key, double *out,
-                               nb_err *err);
+nb_status nb_json_optional_f64(const cJSON *obj, const char *where, const char *key, double *out, nb_err *err);
 nb_status nb_json_optional_bool(const cJSON *obj, const char *where, const char *key, bool *out, nb_err *err);
-nb_status nb_json_optional_string(const cJSON *obj, const char *where, const char *key, const char **out,
-                                  nb_err *err);
-nb_status nb_json_optional_object(const cJSON *obj, const char *where, const char *key, const cJSON **out,
-                                  nb_err *err);
-nb_status nb_json_optional_array(const cJSON *obj, const char *where, const char *key, const cJSON **out,
-                                 nb_err *err);
+nb_status nb_json_optional_string(const cJSON *obj, const char *where, const char *key, const char **out, nb_err *err);
+nb_status nb_json_optional_object(const cJSON *obj, const char *where, const char *key, const cJSON **out, nb_err *err);
+nb_status nb_json_optional_array(const cJSON *obj, const char *where, const char *key, const cJSON **out, nb_err *err);
 
 nb_status nb_json_optional_word(const cJSON *obj, const char *where, const char *key, const char *const *words,
                                 unsigned *out, nb_err *err);
 
 /* The value of an item, for elements of arrays and for members met in iteration: as nb_json_size and
  * nb_json_f64, `what` naming the item in the message. */
-nb_status nb_json_as_size(const cJSON *item, const char *where, const char *what, size_t min, size_t max,
-                          size_t *out, nb_err *err);
+nb_status nb_json_as_size(const cJSON *item, const char *where, const char *what, size_t min, size_t max, size_t *out,
+                          nb_err *err);
 nb_status nb_json_as_f64(const cJSON *item, const char *where, const char *what, double *out, nb_err *err);
 
 #endif

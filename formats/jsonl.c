@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "jsonl.h"
+#include "formats/jsonl.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #ifndef NB_JSONL_H
 #define NB_JSONL_H
 
-#include "json.h"
+#include "formats/json.h"
 
 typedef struct nb_jsonl {
   char where[288]; /* the current record, for messages: "FILE:LINE", or "FILE: record N" (from 1) in an array

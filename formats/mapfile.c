@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "mapfile.h"
+#include "formats/mapfile.h"
 
-#include "mem.h"
-#include "oserror.h"
+#include "base/mem.h"
+#include "formats/oserror.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +15,9 @@
 static nb_status open_regular(const char *path, int *fd, size_t *size, nb_err *err) {
   struct stat st;
   *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* so that a pipe does not wait for its writer */
-  if (*fd < 0) return nb_os_fail(err, errno, path, "open");
+  if (*fd < 0) return nb_oserror_fail(err, errno, path, "open");
   nb_status s = NB_OK;
-  if (fstat(*fd, &st)) s = nb_os_fail(err, errno, path, "examine");
+  if (fstat(*fd, &st)) s = nb_oserror_fail(err, errno, path, "examine");
   else if (S_ISDIR(st.st_mode)) s = nb_fail(err, NB_ERR_IO, "%s: is a directory, a file is needed", path);
   else if (!S_ISREG(st.st_mode)) s = nb_fail(err, NB_ERR_IO, "%s: is not a regular file", path);
   else if ((uintmax_t)st.st_size > SIZE_MAX / 2) s = nb_fail(err, NB_ERR_UNSUPPORTED, "%s: too large", path);
@@ -38,7 +38,7 @@ nb_status nb_mapfile_open(const char *path, nb_mapfile *out, nb_err *err) {
   void *p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
   int errnum = errno;
   close(fd);
-  if (p == MAP_FAILED) return nb_os_fail(err, errnum, path, "map into memory");
+  if (p == MAP_FAILED) return nb_oserror_fail(err, errnum, path, "map into memory");
   *out = (nb_mapfile){.data = p, .size = size, .path = strdup(path)};
   if (out->path) return NB_OK;
   nb_mapfile_close(out);
@@ -51,7 +51,7 @@ void nb_mapfile_close(nb_mapfile *m) {
   *m = (nb_mapfile){0};
 }
 
-nb_status nb_read_file(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err) {
+nb_status nb_mapfile_read(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err) {
   int fd;
   size_t size, have = 0;
   *out = NULL, *n = 0;
@@ -64,7 +64,7 @@ nb_status nb_read_file(const char *path, size_t max_bytes, char **out, size_t *n
   while (have < size) {
     ssize_t got = read(fd, *out + have, nb_min(size - have, (size_t)1 << 30));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) NB_GOTO(nb_os_fail(err, errno, path, "read"));
+    if (got < 0) NB_GOTO(nb_oserror_fail(err, errno, path, "read"));
     if (got == 0) NB_GOTO(nb_fail(err, NB_ERR_IO, "%s: became shorter while it was read", path));
     have += (size_t)got;
   }

@@ -3,7 +3,7 @@
 #ifndef NB_MAPFILE_H
 #define NB_MAPFILE_H
 
-#include "status.h"
+#include "base/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@ void nb_mapfile_close(nb_mapfile *m);
 
 /* Reads a whole regular file of at most max_bytes into memory, with a NUL behind it that *n does not
  * count. May be empty. The caller frees *out with free. */
-nb_status nb_read_file(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err);
+nb_status nb_mapfile_read(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err);
 
 /* A position in bytes that never moves outside them. The first read that does not fit sets `failed`,
  * after which every read gives 0 or NULL: check `failed` once at the end of a record. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "nbl.h"
+#include "formats/nbl.h"
 
-#include "hf_config.h"
-#include "json.h"
-#include "mapfile.h"
-#include "mem.h"
-#include "nbl_layout.h"
-#include "parallel.h"
+#include "formats/hf_config.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
+#include "base/mem.h"
+#include "formats/nbl_layout.h"
+#include "base/parallel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,7 +249,7 @@ static void verify_range(void *ctx, size_t begin, size_t end, int thread) {
 nb_status nb_nbl_verify(const nb_nbl *f, int threads, nb_err *err) {
   verify_job job = {f, NULL};
   NB_TRY(nb_new(&job.bad, f->n, 1, "the checksums", err));
-  nb_parallel_for(threads > 0 ? threads : nb_cpu_count(), f->n, 1, verify_range, &job);
+  nb_parallel_for(threads > 0 ? threads : nb_parallel_cpus(), f->n, 1, verify_range, &job);
   size_t bad = 0;
   while (bad < f->n && !job.bad[bad]) bad++;
   nb_free(job.bad);

@@ -4,10 +4,10 @@
 #ifndef NB_NBL_H
 #define NB_NBL_H
 
-#include "config.h"
-#include "qmat.h"
-#include "tensor.h"
-#include "weights.h"
+#include "model/config.h"
+#include "base/qmat.h"
+#include "base/tensor.h"
+#include "model/weights.h"
 
 #include <cJSON.h>
 

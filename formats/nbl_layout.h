@@ -3,7 +3,7 @@
 #ifndef NB_NBL_LAYOUT_H
 #define NB_NBL_LAYOUT_H
 
-#include "nbl.h"
+#include "formats/nbl.h"
 
 #include <xxhash.h>
 

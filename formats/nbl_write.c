@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "nbl.h"
+#include "formats/nbl.h"
 
-#include "mem.h"
-#include "nbl_layout.h"
-#include "outfile.h"
+#include "base/mem.h"
+#include "formats/nbl_layout.h"
+#include "formats/outfile.h"
 
 #include <stdlib.h>
 #include <string.h>

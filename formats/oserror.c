@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "oserror.h"
+#include "formats/oserror.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static const char *advice(int errnum) {
   }
 }
 
-nb_status nb_os_fail(nb_err *err, int errnum, const char *path, const char *doing) {
+nb_status nb_oserror_fail(nb_err *err, int errnum, const char *path, const char *doing) {
   return nb_fail(err, errnum == ENOMEM ? NB_ERR_MEMORY : NB_ERR_IO, "%s: cannot %s: %s%s", path, doing,
                  strerror(errnum), advice(errnum));
 }

@@ -2,10 +2,10 @@
 #if defined(__linux__)
 #define _GNU_SOURCE /* fallocate */
 #endif
-#include "outfile.h"
+#include "formats/outfile.h"
 
-#include "mem.h"
-#include "oserror.h"
+#include "base/mem.h"
+#include "formats/oserror.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -60,15 +60,15 @@ static size_t dir_length(const char *path) {
 static nb_status resolve_target(const char *path, char **out, nb_err *err) {
   struct stat st;
   bool exists = lstat(path, &st) == 0;
-  if (!exists && errno != ENOENT) return nb_os_fail(err, errno, path, "create");
+  if (!exists && errno != ENOENT) return nb_oserror_fail(err, errno, path, "create");
   *out = exists && S_ISLNK(st.st_mode) ? realpath(path, NULL) : strdup(path);
-  if (!*out) return nb_os_fail(err, errno, path, "follow the link");
+  if (!*out) return nb_oserror_fail(err, errno, path, "follow the link");
   if (!exists) return NB_OK;
-  if (stat(*out, &st)) return nb_os_fail(err, errno, path, "examine");
+  if (stat(*out, &st)) return nb_oserror_fail(err, errno, path, "examine");
   if (S_ISDIR(st.st_mode)) return nb_fail(err, NB_ERR_IO, "%s: is a directory, name a file in it", path);
   if (!S_ISREG(st.st_mode))
     return nb_fail(err, NB_ERR_IO, "%s: is not a regular file and cannot be replaced by one", path);
-  if (access(*out, W_OK)) return nb_os_fail(err, errno, path, "replace");
+  if (access(*out, W_OK)) return nb_oserror_fail(err, errno, path, "replace");
   return NB_OK;
 }
 
@@ -111,15 +111,14 @@ static nb_status open_temporary(nb_outfile *f, nb_err *err) {
   char tmp[PATH_BYTES], prefix[STEM + 16];
   size_t dir = dir_length(f->path);
   prefix_of(f->path, prefix);
-  if (dir + sizeof prefix + 64 > sizeof tmp) return nb_os_fail(err, ENAMETOOLONG, f->path, "create");
+  if (dir + sizeof prefix + 64 > sizeof tmp) return nb_oserror_fail(err, ENAMETOOLONG, f->path, "create");
   for (int attempt = 0; attempt < 100; attempt++) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     snprintf(tmp, sizeof tmp, "%.*s%s%ld-%lx.tmp", (int)dir, f->path, prefix, (long)getpid(),
              (unsigned long)now.tv_nsec + (unsigned long)attempt);
     f->slot = list_path(tmp); /* before it exists, so that no signal finds it unlisted */
-    if (f->slot < 0)
-      return nb_fail(err, NB_ERR_IO, "%s: more than %d files at once", f->path, NB_OUTFILE_MAX);
+    if (f->slot < 0) return nb_fail(err, NB_ERR_IO, "%s: more than %d files at once", f->path, NB_OUTFILE_MAX);
     f->fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     int errnum = errno;
     bool ours = f->fd >= 0 && lock_new(f->fd);
@@ -127,9 +126,9 @@ static nb_status open_temporary(nb_outfile *f, nb_err *err) {
     if (f->fd >= 0) close(f->fd), f->fd = -1, errnum = ours ? ENOMEM : EEXIST;
     if (ours) unlink(tmp);
     unlist(f->slot);
-    if (errnum != EEXIST) return nb_os_fail(err, errnum, f->path, "create a file in its directory");
+    if (errnum != EEXIST) return nb_oserror_fail(err, errnum, f->path, "create a file in its directory");
   }
-  return nb_os_fail(err, EEXIST, f->path, "create a temporary file beside it");
+  return nb_oserror_fail(err, EEXIST, f->path, "create a temporary file beside it");
 }
 
 nb_status nb_outfile_create(const char *path, nb_outfile *out, nb_err *err) {
@@ -153,7 +152,7 @@ nb_status nb_outfile_reserve(nb_outfile *f, uint64_t bytes, nb_err *err) {
   if (r && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
     char doing[64];
     snprintf(doing, sizeof doing, "reserve the %.2f GB that it needs", (double)bytes / 1e9);
-    return nb_os_fail(err, errno, f->path, doing);
+    return nb_oserror_fail(err, errno, f->path, doing);
   }
 #else
   (void)f, (void)bytes, (void)err;
@@ -166,7 +165,7 @@ nb_status nb_outfile_pwrite(nb_outfile *f, const void *data, size_t n, uint64_t 
   while (n) {
     ssize_t put = pwrite(f->fd, p, nb_min(n, (size_t)1 << 30), (off_t)offset);
     if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return nb_os_fail(err, put < 0 ? errno : ENOSPC, f->path, "write");
+    if (put <= 0) return nb_oserror_fail(err, put < 0 ? errno : ENOSPC, f->path, "write");
     p += put, n -= (size_t)put, offset += (uint64_t)put;
   }
   return NB_OK;
@@ -197,11 +196,11 @@ nb_status nb_outfile_commit(nb_outfile *f, nb_err *err) {
   int r, lock = dup(f->fd); /* keeps the lock until the file has its name */
   do r = fsync(f->fd);
   while (r && errno == EINTR);
-  if (r) NB_GOTO(nb_os_fail(err, errno, f->path, "write"));
+  if (r) NB_GOTO(nb_oserror_fail(err, errno, f->path, "write"));
   r = close(f->fd); /* closed even when it fails */
   f->fd = -1;
-  if (r) NB_GOTO(nb_os_fail(err, errno, f->path, "write"));
-  if (rename(f->tmp, f->path)) NB_GOTO(nb_os_fail(err, errno, f->path, "give the finished file its name"));
+  if (r) NB_GOTO(nb_oserror_fail(err, errno, f->path, "write"));
+  if (rename(f->tmp, f->path)) NB_GOTO(nb_oserror_fail(err, errno, f->path, "give the finished file its name"));
   unlist(f->slot);
   free(f->tmp);
   f->tmp = NULL;
@@ -232,7 +231,7 @@ nb_status nb_outfile_save(const char *path, const void *data, size_t n, nb_err *
   return st;
 }
 
-bool nb_same_file(const char *a, const char *b) {
+bool nb_outfile_same(const char *a, const char *b) {
   struct stat x, y;
   return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }

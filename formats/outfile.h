@@ -4,7 +4,7 @@
 #ifndef NB_OUTFILE_H
 #define NB_OUTFILE_H
 
-#include "status.h"
+#include "base/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,6 +54,6 @@ nb_status nb_outfile_save(const char *path, const void *data, size_t n, nb_err *
 void nb_outfile_remove_all(void);
 
 /* Whether both paths exist and are the same file (through links too): never write over what is read. */
-bool nb_same_file(const char *a, const char *b);
+bool nb_outfile_same(const char *a, const char *b);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "safetensors.h"
+#include "formats/safetensors.h"
 
-#include "json.h"
-#include "mem.h"
+#include "formats/json.h"
+#include "base/mem.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -39,8 +39,7 @@ static const type_info *find_type(const char *name) {
 }
 
 /* Reads "shape" into the view, its product into *elements. */
-static nb_status read_shape(const cJSON *entry, const char *where, nb_st_tensor *t, size_t *elements,
-                            nb_err *err) {
+static nb_status read_shape(const cJSON *entry, const char *where, nb_st_tensor *t, size_t *elements, nb_err *err) {
   const cJSON *list;
   size_t rank = 0;
   bool overflow = false;
@@ -73,10 +72,9 @@ static nb_status read_extent(const cJSON *entry, const char *where, const nb_st_
   if (at[0] > at[1])
     return nb_fail(err, NB_ERR_FORMAT, "%s: it ends at byte %zu, before its begin %zu", where, at[1], at[0]);
   if (at[1] > room)
-    return nb_fail(
-        err, NB_ERR_FORMAT,
-        "%s: it ends at byte %zu of the data, but the file has only %zu: it is truncated, download it again",
-        where, at[1], room);
+    return nb_fail(err, NB_ERR_FORMAT,
+                   "%s: it ends at byte %zu of the data, but the file has only %zu: it is truncated, download it again",
+                   where, at[1], room);
   t->data = shard->data + shard->header_bytes + at[0];
   t->n_bytes = at[1] - at[0];
   return NB_OK;
@@ -96,8 +94,8 @@ static nb_status read_entry(const cJSON *entry, const nb_st_shard *shard, nb_st_
   else if (!nb_mul(elements, type->bits, &bits))
     return nb_fail(err, NB_ERR_FORMAT, "%s: the product of its shape overflows", where);
   else if (bits % 8 || bits / 8 != t->n_bytes)
-    return nb_fail(err, NB_ERR_FORMAT, "%s: %zu elements of %s are not the %zu bytes of its data_offsets",
-                   where, elements, type->name, t->n_bytes);
+    return nb_fail(err, NB_ERR_FORMAT, "%s: %zu elements of %s are not the %zu bytes of its data_offsets", where,
+                   elements, type->name, t->n_bytes);
   if (!type || type - types > 2) t->readable = false;
   else t->view.dtype = dtype_of[type - types];
   t->view.data = t->data;
@@ -115,8 +113,7 @@ static int by_position(const void *a, const void *b) {
 }
 
 /* The n tensors of a shard in the order of their bytes. The caller frees *out with free. */
-static nb_status in_file_order(const nb_safetensors *st, size_t shard, nb_st_tensor ***out, size_t *n,
-                               nb_err *err) {
+static nb_status in_file_order(const nb_safetensors *st, size_t shard, nb_st_tensor ***out, size_t *n, nb_err *err) {
   *n = 0;
   *out = malloc((st->n_tensors + 1) * sizeof **out);
   if (!*out) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", st->shards[shard].path);
@@ -157,19 +154,16 @@ static nb_status read_header(nb_safetensors *st, size_t s, nb_err *err) {
   nb_cursor c = {.data = shard->data, .size = shard->size};
   uint64_t n = nb_cursor_u64(&c);
   if (c.failed)
-    return nb_fail(err, NB_ERR_FORMAT, "%s: %zu bytes are too few for a safetensors file", shard->path,
-                   shard->size);
+    return nb_fail(err, NB_ERR_FORMAT, "%s: %zu bytes are too few for a safetensors file", shard->path, shard->size);
   if (n > shard->size - 8 || n > MAX_HEADER)
-    return nb_fail(
-        err, NB_ERR_FORMAT,
-        "%s: a header of %llu bytes does not fit: the file is truncated or not in safetensors format",
-        shard->path, (unsigned long long)n);
+    return nb_fail(err, NB_ERR_FORMAT,
+                   "%s: a header of %llu bytes does not fit: the file is truncated or not in safetensors format",
+                   shard->path, (unsigned long long)n);
   shard->header_bytes = 8 + (size_t)n;
   cJSON *j;
   NB_TRY(nb_json_parse((const char *)shard->data + 8, (size_t)n, shard->path, &j, err));
-  nb_status ret = cJSON_IsObject(j)
-                      ? NB_OK
-                      : nb_fail(err, NB_ERR_FORMAT, "%s: the header is not a JSON object", shard->path);
+  nb_status ret =
+      cJSON_IsObject(j) ? NB_OK : nb_fail(err, NB_ERR_FORMAT, "%s: the header is not a JSON object", shard->path);
   for (const cJSON *entry = ret == NB_OK ? j->child : NULL; entry && ret == NB_OK; entry = entry->next) {
     if (!strcmp(entry->string, "__metadata__")) continue;
     ret = nb_grow(&st->tensors, &st->cap_tensors, st->n_tensors + 1, sizeof *st->tensors, err);
@@ -196,8 +190,8 @@ static nb_status sort_by_name(nb_safetensors *st, nb_err *err) {
   for (size_t i = 1; i < st->n_tensors; i++) {
     const nb_st_tensor *a = &st->tensors[i - 1], *b = &st->tensors[i];
     if (strcmp(a->name, b->name)) continue;
-    return nb_fail(err, NB_ERR_FORMAT, "tensor \"%.100s\" is in both %s and %s", a->name,
-                   st->shards[a->shard].path, st->shards[b->shard].path);
+    return nb_fail(err, NB_ERR_FORMAT, "tensor \"%.100s\" is in both %s and %s", a->name, st->shards[a->shard].path,
+                   st->shards[b->shard].path);
   }
   return NB_OK;
 }
@@ -217,9 +211,7 @@ static nb_status add_shard(nb_safetensors *st, char *path, nb_err *err) {
 static char *join(const char *path, size_t dir_bytes, const char *name) {
   size_t n = dir_bytes + strlen(name) + 2;
   char *p = malloc(n);
-  if (p)
-    snprintf(p, n, "%.*s%s%s", (int)dir_bytes, path, dir_bytes && path[dir_bytes - 1] != '/' ? "/" : "",
-             name);
+  if (p) snprintf(p, n, "%.*s%s%s", (int)dir_bytes, path, dir_bytes && path[dir_bytes - 1] != '/' ? "/" : "", name);
   return p;
 }
 
@@ -237,10 +229,8 @@ static nb_status shard_names(const cJSON *map, const char *index, char ***out, s
   *out = NULL, *n = 0;
   for (const cJSON *item = map->child; item; item = item->next) {
     const char *name = cJSON_GetStringValue(item);
-    if (!name || !*name || strchr(name, '/') || strchr(name, '\\') || !strcmp(name, "..") ||
-        !strcmp(name, "."))
-      return nb_fail(err, NB_ERR_FORMAT, "%s: weight_map gives no plain file name for \"%.100s\"", index,
-                     item->string);
+    if (!name || !*name || strchr(name, '/') || strchr(name, '\\') || !strcmp(name, "..") || !strcmp(name, "."))
+      return nb_fail(err, NB_ERR_FORMAT, "%s: weight_map gives no plain file name for \"%.100s\"", index, item->string);
     NB_TRY(nb_grow(out, &cap, *n + 1, sizeof **out, err));
     (*out)[(*n)++] = item->valuestring;
   }
@@ -275,7 +265,7 @@ static nb_status open_index(const char *index, nb_safetensors *out, nb_err *err)
   const char *slash = strrchr(index, '/');
   size_t dir_bytes = slash ? (size_t)(slash - index) + 1 : 0;
   nb_status st = NB_OK;
-  NB_GOTO(nb_read_file(index, MAX_INDEX, &text, &n, err));
+  NB_GOTO(nb_mapfile_read(index, MAX_INDEX, &text, &n, err));
   NB_GOTO(nb_json_parse(text, n, index, &j, err));
   NB_GOTO(nb_json_object(j, index, "weight_map", &map, err));
   NB_GOTO(shard_names(map, index, &names, &n_names, err));
@@ -309,10 +299,9 @@ static nb_status only_safetensors(const char *dir, char **out, nb_err *err) {
   free(*out);
   *out = NULL;
   if (found > 1)
-    return nb_fail(
-        err, NB_ERR_FORMAT,
-        "%s: %zu .safetensors files but no model.safetensors.index.json that says which belong together", dir,
-        found);
+    return nb_fail(err, NB_ERR_FORMAT,
+                   "%s: %zu .safetensors files but no model.safetensors.index.json that says which belong together",
+                   dir, found);
   return nb_fail(err, NB_ERR_FORMAT,
                  "%s: no model.safetensors or model.safetensors.index.json (weights in .bin, .pth or .gguf "
                  "files are not read)",
@@ -349,8 +338,7 @@ nb_status nb_safetensors_open(const char *path, nb_safetensors *out, nb_err *err
   return st;
 }
 
-nb_status nb_safetensors_open_memory(const void *data, size_t n, const char *name, nb_safetensors *out,
-                                     nb_err *err) {
+nb_status nb_safetensors_open_memory(const void *data, size_t n, const char *name, nb_safetensors *out, nb_err *err) {
   *out = (nb_safetensors){0};
   nb_status st;
   NB_GOTO(nb_new(&out->shards, 1, sizeof *out->shards, name, err));
@@ -390,10 +378,9 @@ static nb_status find(void *ctx, const char *name, nb_tensor *out, nb_err *err) 
     return nb_fail(err, NB_ERR_FORMAT, "%s%s: there is no tensor \"%s\"", st->shards[0].path,
                    st->n_shards > 1 ? " and its other shards" : "", name);
   if (!t->readable)
-    return nb_fail(
-        err, NB_ERR_UNSUPPORTED,
-        "%s: tensor \"%s\" is of type %s with %u dimensions; supported: F32, F16, BF16 with up to %d",
-        st->shards[t->shard].path, name, t->dtype, t->view.n_dims, NB_MAX_DIMS);
+    return nb_fail(err, NB_ERR_UNSUPPORTED,
+                   "%s: tensor \"%s\" is of type %s with %u dimensions; supported: F32, F16, BF16 with up to %d",
+                   st->shards[t->shard].path, name, t->dtype, t->view.n_dims, NB_MAX_DIMS);
   *out = t->view;
   return NB_OK;
 }
@@ -412,8 +399,8 @@ static nb_hash canonical(XXH128_hash_t h) {
 
 nb_hash nb_safetensors_hash(const nb_st_tensor *t) { return canonical(XXH3_128bits(t->data, t->n_bytes)); }
 
-nb_status nb_safetensors_fingerprint(const nb_safetensors *st, size_t shard, const nb_hash *hashes,
-                                     nb_hash *out, nb_err *err) {
+nb_status nb_safetensors_fingerprint(const nb_safetensors *st, size_t shard, const nb_hash *hashes, nb_hash *out,
+                                     nb_err *err) {
   nb_st_tensor **order;
   size_t n;
   NB_TRY(in_file_order(st, shard, &order, &n, err));
@@ -421,8 +408,7 @@ nb_status nb_safetensors_fingerprint(const nb_safetensors *st, size_t shard, con
   if (state) {
     XXH3_128bits_reset(state);
     XXH3_128bits_update(state, st->shards[shard].data, st->shards[shard].header_bytes);
-    for (size_t i = 0; i < n; i++)
-      XXH3_128bits_update(state, &hashes[order[i] - st->tensors], sizeof *hashes);
+    for (size_t i = 0; i < n; i++) XXH3_128bits_update(state, &hashes[order[i] - st->tensors], sizeof *hashes);
     *out = canonical(XXH3_128bits_digest(state));
   }
   free(order);

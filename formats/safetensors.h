@@ -6,9 +6,9 @@
 #ifndef NB_SAFETENSORS_H
 #define NB_SAFETENSORS_H
 
-#include "mapfile.h"
-#include "outfile.h"
-#include "tensor.h"
+#include "formats/mapfile.h"
+#include "formats/outfile.h"
+#include "base/tensor.h"
 
 #include <stdbool.h>
 
@@ -56,8 +56,7 @@ typedef struct nb_safetensors {
 nb_status nb_safetensors_open(const char *path, nb_safetensors *out, nb_err *err);
 
 /* As one file that is in memory already; the bytes must outlive *out. `name` stands in for its path. */
-nb_status nb_safetensors_open_memory(const void *data, size_t n, const char *name, nb_safetensors *out,
-                                     nb_err *err);
+nb_status nb_safetensors_open_memory(const void *data, size_t n, const char *name, nb_safetensors *out, nb_err *err);
 
 /* Releases everything; a zeroed or closed one is fine. */
 void nb_safetensors_close(nb_safetensors *st);
@@ -75,8 +74,8 @@ nb_hash nb_safetensors_hash(const nb_st_tensor *t);
 /* What identifies a shard: the hash of its first header_bytes followed by the hashes of its tensors (those
  * of nb_safetensors_hash, so that they can be taken in any order by any thread) in the order of their bytes
  * in the file. hashes[i] is the hash of st->tensors[i]. */
-nb_status nb_safetensors_fingerprint(const nb_safetensors *st, size_t shard, const nb_hash *hashes,
-                                     nb_hash *out, nb_err *err);
+nb_status nb_safetensors_fingerprint(const nb_safetensors *st, size_t shard, const nb_hash *hashes, nb_hash *out,
+                                     nb_err *err);
 
 /* --- writing --- */
 
@@ -94,8 +93,7 @@ typedef struct nb_st_writer {
 
 /* Writes the header for these n tensors, which follow in this order, and reserves the file's room. The
  * metadata says format "pt", without which transformers refuses a file. */
-nb_status nb_safetensors_begin(nb_outfile *out, const nb_st_spec *tensors, size_t n, nb_st_writer *w,
-                               nb_err *err);
+nb_status nb_safetensors_begin(nb_outfile *out, const nb_st_spec *tensors, size_t n, nb_st_writer *w, nb_err *err);
 
 /* The next bytes of the tensors, in pieces of any size. */
 nb_status nb_safetensors_put(nb_st_writer *w, const void *data, size_t n, nb_err *err);

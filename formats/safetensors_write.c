@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "safetensors.h"
+#include "formats/safetensors.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,8 +10,7 @@
 static nb_status check_spec(const nb_st_spec *t, size_t *n_bytes, nb_err *err) {
   for (const char *p = t->name; *p; p++) {
     if ((unsigned char)*p < 0x20 || *p == '"' || *p == '\\')
-      return nb_fail(err, NB_ERR_ARG, "a tensor's name has a quote, a backslash or a control character: %s",
-                     t->name);
+      return nb_fail(err, NB_ERR_ARG, "a tensor's name has a quote, a backslash or a control character: %s", t->name);
   }
   if (t->n_dims < 1 || t->n_dims > NB_MAX_DIMS)
     return nb_fail(err, NB_ERR_ARG, "tensor \"%s\": %u dimensions", t->name, t->n_dims);
@@ -30,8 +29,7 @@ static void print_entry(FILE *f, const nb_st_spec *t, uint64_t begin, uint64_t e
   fprintf(f, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", begin, end);
 }
 
-nb_status nb_safetensors_begin(nb_outfile *out, const nb_st_spec *tensors, size_t n, nb_st_writer *w,
-                               nb_err *err) {
+nb_status nb_safetensors_begin(nb_outfile *out, const nb_st_spec *tensors, size_t n, nb_st_writer *w, nb_err *err) {
   char *header = NULL;
   size_t header_bytes = 0, bytes = 0, total = 0;
   *w = (nb_st_writer){.out = out};
@@ -42,8 +40,7 @@ nb_status nb_safetensors_begin(nb_outfile *out, const nb_st_spec *tensors, size_
   for (size_t i = 0; i < n && st == NB_OK; i++) {
     size_t begin = total;
     st = check_spec(&tensors[i], &bytes, err);
-    if (st == NB_OK && !nb_add(total, bytes, &total))
-      st = nb_fail(err, NB_ERR_ARG, "%s: too large", out->path);
+    if (st == NB_OK && !nb_add(total, bytes, &total)) st = nb_fail(err, NB_ERR_ARG, "%s: too large", out->path);
     if (st == NB_OK) print_entry(f, &tensors[i], begin, total);
   }
   fprintf(f, "}");
@@ -65,8 +62,7 @@ nb_status nb_safetensors_begin(nb_outfile *out, const nb_st_spec *tensors, size_
 
 nb_status nb_safetensors_put(nb_st_writer *w, const void *data, size_t n, nb_err *err) {
   if (n > w->left)
-    return nb_fail(err, NB_ERR_ARG, "%s: %zu bytes more than the header announces", w->out->path,
-                   n - (size_t)w->left);
+    return nb_fail(err, NB_ERR_ARG, "%s: %zu bytes more than the header announces", w->out->path, n - (size_t)w->left);
   NB_TRY(nb_outfile_write(w->out, data, n, err));
   w->left -= n;
   return NB_OK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "tokenizer_json.h"
-#include "json.h"
-#include "mapfile.h"
-#include "tokenizer_build.h"
+#include "formats/tokenizer_json.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
+#include "text/tokenizer_build.h"
 
 #include <cJSON.h>
 #include <limits.h>
@@ -27,8 +27,7 @@ static nb_status read_pattern(const cJSON *obj, const char *where, nb_step *s, n
   const char *text = NULL, *regex = NULL;
   NB_TRY(nb_json_optional_string(p, where, "String", &text, err));
   NB_TRY(nb_json_optional_string(p, where, "Regex", &regex, err));
-  if (!text == !regex)
-    return nb_fail(err, NB_ERR_FORMAT, "%s: a pattern needs either \"String\" or \"Regex\"", where);
+  if (!text == !regex) return nb_fail(err, NB_ERR_FORMAT, "%s: a pattern needs either \"String\" or \"Regex\"", where);
   s->pattern = text ? text : regex;
   s->n_pattern = strlen(s->pattern);
   if (regex) s->flags |= NB_STEP_F_REGEX;
@@ -41,8 +40,8 @@ static nb_status read_content(const cJSON *obj, const char *where, const char *k
   return NB_OK;
 }
 
-static nb_status read_flag(const cJSON *obj, const char *where, const char *key, bool otherwise,
-                           unsigned flag, nb_step *s, nb_err *err) {
+static nb_status read_flag(const cJSON *obj, const char *where, const char *key, bool otherwise, unsigned flag,
+                           nb_step *s, nb_err *err) {
   bool on = otherwise;
   NB_TRY(nb_json_optional_bool(obj, where, key, &on, err));
   if (on) s->flags |= flag;
@@ -50,8 +49,8 @@ static nb_status read_flag(const cJSON *obj, const char *where, const char *key,
 }
 
 static nb_status read_behavior(const cJSON *obj, const char *where, nb_step *s, nb_err *err) {
-  static const char *const names[NB_SPLIT_BEHAVIORS] = {"Removed", "Isolated", "MergedWithPrevious",
-                                                        "MergedWithNext", "Contiguous"};
+  static const char *const names[NB_SPLIT_BEHAVIORS] = {"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext",
+                                                        "Contiguous"};
   const char *name = "Isolated";
   NB_TRY(nb_json_optional_string(obj, where, "behavior", &name, err));
   for (int i = 0; i < NB_SPLIT_BEHAVIORS; i++)
@@ -68,8 +67,7 @@ static nb_status read_metaspace(const cJSON *obj, const char *where, nb_step *s,
   NB_TRY(nb_json_optional_bool(obj, where, "add_prefix_space", &prefix, err));
   if (!scheme) scheme = prefix ? "always" : "never";
   if (!prefix && strcmp(scheme, "never"))
-    return nb_fail(err, NB_ERR_FORMAT, "%s: add_prefix_space is false but prepend_scheme is \"%s\"", where,
-                   scheme);
+    return nb_fail(err, NB_ERR_FORMAT, "%s: add_prefix_space is false but prepend_scheme is \"%s\"", where, scheme);
   NB_TRY(read_flag(obj, where, "split", true, NB_STEP_F_SPLIT, s, err));
   for (unsigned i = 0; i < NB_PREPENDS; i++)
     if (!strcmp(scheme, names[i])) return s->prepend = i, NB_OK;
@@ -111,9 +109,7 @@ static nb_status read_fields(const cJSON *obj, const char *where, nb_stage stage
   size_t n = 0;
   switch (s->kind) {
   case NB_STEP_PREPEND: return read_content(obj, where, "prepend", s, err);
-  case NB_STEP_REPLACE:
-    NB_TRY(read_pattern(obj, where, s, err));
-    return read_content(obj, where, "content", s, err);
+  case NB_STEP_REPLACE: NB_TRY(read_pattern(obj, where, s, err)); return read_content(obj, where, "content", s, err);
   case NB_STEP_STRIP:
     NB_TRY(read_flag(obj, where, "strip_left", false, NB_STEP_F_LEFT, s, err));
     return read_flag(obj, where, "strip_right", false, NB_STEP_F_RIGHT, s, err);
@@ -149,8 +145,7 @@ static nb_status read_steps(const cJSON *obj, const char *where, nb_stage stage,
   if (!strcmp(type, "Sequence")) {
     const cJSON *a;
     NB_TRY(nb_json_array(obj, where, list, &a, err));
-    for (const cJSON *c = a->child; c; c = c->next)
-      NB_TRY(read_steps(c, where, stage, list, depth + 1, t, err));
+    for (const cJSON *c = a->child; c; c = c->next) NB_TRY(read_steps(c, where, stage, list, depth + 1, t, err));
     return NB_OK;
   }
   for (size_t i = 0; i < sizeof step_names / sizeof *step_names; i++) {
@@ -166,8 +161,7 @@ static nb_status read_steps(const cJSON *obj, const char *where, nb_stage stage,
 
 /* ---- post-processor ---- */
 
-static nb_status add_template_ids(const cJSON *special, const char *where, const char *name, nb_ids *ids,
-                                  nb_err *err) {
+static nb_status add_template_ids(const cJSON *special, const char *where, const char *name, nb_ids *ids, nb_err *err) {
   const cJSON *entry, *list;
   NB_TRY(nb_json_object(special, where, name, &entry, err));
   NB_TRY(nb_json_array(entry, where, "ids", &list, err));
@@ -198,8 +192,8 @@ static nb_status read_template(const cJSON *obj, const char *where, nb_tokenizer
     NB_GOTO(add_template_ids(special, where, name, &side[n_sequences > 0], err));
   }
   if (n_sequences != 1) {
-    st = nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the template for a single text has it %d times, not once",
-                 where, n_sequences);
+    st = nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the template for a single text has it %d times, not once", where,
+                 n_sequences);
     goto fail;
   }
   st = nb_tokenizer_set_template(t, side[0].id, side[0].n, side[1].id, side[1].n, err);
@@ -210,8 +204,8 @@ fail:
   return st;
 }
 
-static nb_status read_post_processor(const cJSON *obj, const char *where, int depth, int *n_templates,
-                                     nb_tokenizer *t, nb_err *err) {
+static nb_status read_post_processor(const cJSON *obj, const char *where, int depth, int *n_templates, nb_tokenizer *t,
+                                     nb_err *err) {
   if (!obj) return NB_OK;
   if (depth > MAX_NESTED) return nb_fail(err, NB_ERR_FORMAT, "%s: sequences are nested too deeply", where);
   const char *type;
@@ -225,15 +219,13 @@ static nb_status read_post_processor(const cJSON *obj, const char *where, int de
     return NB_OK;
   }
   if (strcmp(type, "TemplateProcessing")) return unsupported(where, "post-processor", type, err);
-  if (++*n_templates > 1)
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: more than one template is not supported", where);
+  if (++*n_templates > 1) return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: more than one template is not supported", where);
   return read_template(obj, where, t, err);
 }
 
 /* ---- model and added tokens ---- */
 
-static nb_status highest_id(const cJSON *vocab, const cJSON *added, const char *where, size_t *n_ids,
-                            nb_err *err) {
+static nb_status highest_id(const cJSON *vocab, const cJSON *added, const char *where, size_t *n_ids, nb_err *err) {
   size_t n = 0, count = 0, id;
   for (const cJSON *c = vocab->child; c; c = c->next, count++) {
     NB_TRY(nb_json_as_size(c, where, "a token's id", 0, NB_MAX_TOKENS - 1, &id, err));
@@ -285,13 +277,12 @@ static nb_status read_merge(const cJSON *c, size_t rank, const char *where, nb_t
     left = nb_tokenizer_find(t, a, strlen(a));
     right = nb_tokenizer_find(t, b, strlen(b));
     if (left < 0 || right < 0)
-      return nb_fail(err, NB_ERR_FORMAT, "%s: merge %zu names \"%.60s\", which is not in the vocabulary",
-                     where, rank, left < 0 ? a : b);
+      return nb_fail(err, NB_ERR_FORMAT, "%s: merge %zu names \"%.60s\", which is not in the vocabulary", where, rank,
+                     left < 0 ? a : b);
   } else if (cJSON_IsString(c)) {
     const char *s = c->valuestring;
     size_t n = strlen(s), n_ways = 0;
-    if (n > 2 * NB_MAX_TOKEN_BYTES)
-      return nb_fail(err, NB_ERR_FORMAT, "%s: merge %zu has %zu bytes", where, rank, n);
+    if (n > 2 * NB_MAX_TOKEN_BYTES) return nb_fail(err, NB_ERR_FORMAT, "%s: merge %zu has %zu bytes", where, rank, n);
     char joined[2 * NB_MAX_TOKEN_BYTES];
     bool only = strchr(s, ' ') && strchr(s, ' ') == strrchr(s, ' ');
     for (const char *p = strchr(s, ' '); p; p = strchr(p + 1, ' ')) {
@@ -308,8 +299,7 @@ static nb_status read_merge(const cJSON *c, size_t rank, const char *where, nb_t
                      n_ways ? "can be read in two ways"
                             : "is not two tokens of the vocabulary with a space between them");
   } else {
-    return nb_fail(err, NB_ERR_FORMAT, "%s: merge %zu is neither a string nor a pair of strings", where,
-                   rank);
+    return nb_fail(err, NB_ERR_FORMAT, "%s: merge %zu is neither a string nor a pair of strings", where, rank);
   }
   nb_status st = nb_tokenizer_add_merge(t, left, right, err);
   return st == NB_OK ? st : nb_fail_in(err, st, "%s", where);
@@ -351,8 +341,7 @@ static nb_status read_model(const cJSON *root, const char *where, nb_tokenizer *
   if (st != NB_OK) return nb_fail_in(err, st, "%s", where);
   *out = t;
   for (const cJSON *c = vocab->child; c; c = c->next) {
-    st =
-        nb_tokenizer_add_token(t, (int32_t)c->valuedouble, c->string, strlen(c->string), NB_TOKEN_MODEL, err);
+    st = nb_tokenizer_add_token(t, (int32_t)c->valuedouble, c->string, strlen(c->string), NB_TOKEN_MODEL, err);
     if (st != NB_OK) return nb_fail_in(err, st, "%s", where);
   }
   size_t rank = 0;
@@ -380,8 +369,7 @@ static nb_status config_token(const cJSON *config, const char *where, const char
   if (cJSON_IsObject(c)) NB_TRY(nb_json_string(c, where, "content", &text, err));
   *id = text && *text ? nb_tokenizer_token_id(t, text) : -1;
   if (text && *text && *id < 0)
-    return nb_fail(err, NB_ERR_FORMAT, "%s: %s is \"%.60s\", which is no token of tokenizer.json", where, key,
-                   text);
+    return nb_fail(err, NB_ERR_FORMAT, "%s: %s is \"%.60s\", which is no token of tokenizer.json", where, key, text);
   return NB_OK;
 }
 
@@ -411,8 +399,7 @@ static nb_status read_config(nb_source config, nb_source jinja, nb_tokenizer *t,
   }
   st = jinja.bytes ? nb_tokenizer_set_chat(t, bos, eos, jinja.bytes, jinja.n, err)
                    : nb_tokenizer_set_chat(t, bos, eos, chat, chat ? strlen(chat) : 0, err);
-  if (st != NB_OK)
-    nb_fail_in(err, st, "%s", jinja.bytes ? jinja.name : config.name ? config.name : "tokenizer");
+  if (st != NB_OK) nb_fail_in(err, st, "%s", jinja.bytes ? jinja.name : config.name ? config.name : "tokenizer");
 fail:
   cJSON_Delete(root);
   return st;
@@ -447,15 +434,15 @@ fail:
 }
 
 /* Reads dir/name; a file that is not there is no error when it is optional. */
-static nb_status read_beside(const char *dir, const char *name, bool optional, char path[PATH_MAX],
-                             nb_source *out, nb_err *err) {
+static nb_status read_beside(const char *dir, const char *name, bool optional, char path[PATH_MAX], nb_source *out,
+                             nb_err *err) {
   struct stat sb;
   char *bytes;
   int n = snprintf(path, PATH_MAX, "%s/%s", dir, name);
   *out = (nb_source){0};
   if (n < 0 || n >= PATH_MAX) return nb_fail(err, NB_ERR_ARG, "%.200s...: the path is too long", dir);
   if (optional && stat(path, &sb)) return NB_OK;
-  NB_TRY(nb_read_file(path, MAX_FILE, &bytes, &out->n, err));
+  NB_TRY(nb_mapfile_read(path, MAX_FILE, &bytes, &out->n, err));
   out->bytes = bytes;
   out->name = path;
   return NB_OK;

@@ -4,7 +4,7 @@
 #ifndef NB_TOKENIZER_JSON_H
 #define NB_TOKENIZER_JSON_H
 
-#include "tokenizer.h"
+#include "text/tokenizer.h"
 
 /* A file's bytes in memory. */
 typedef struct nb_source {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The quality tables: fidelity of quantised files against bytes, and what each method contributes.
+# The quality tables: fidelity of quantized files against bytes, and what each method contributes.
 # usage: bench_quality.sh NIBBLE MODEL_DIR CALIBRATION_TEXT MEASURE_TEXT OUT_DIR [targets|ablation|texts]...
 # targets: each row is made by one quantize command and measured by `nibble kld` on 40 windows of 512 tokens.
 # ablation: one method at a time against the defaults, with the same formats, measured on the end of the calibration
@@ -18,7 +18,7 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out"
 
-# row NAME OPTIONS...: quantises, measures, prints one line of the table
+# row NAME OPTIONS...: quantizes, measures, prints one line of the table
 row() {
   name=$1
   shift
@@ -44,7 +44,7 @@ formats() {
 
 window_kl() { { tr -d '\n\t ' <"$1"; echo; } | sed -n 's/.*"window_kl":\[\([^]]*\)\].*/\1/p'; }
 
-# ablate NAME OPTIONS...: quantises with the formats in $fixed, unless that was done; prints one line of the table
+# ablate NAME OPTIONS...: quantizes with the formats in $fixed, unless that was done; prints one line of the table
 ablate() {
   name=$1 id=$(printf %s "$1" | tr -c 'A-Za-z0-9.' _)
   shift

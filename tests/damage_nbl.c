@@ -3,9 +3,9 @@
  * is multiplied by 1 + PERCENT/100 or 1 - PERCENT/100, which of both being drawn from SEED. The copy is a good file
  * by its checksums; only an evaluation tells.
  * usage: damage_nbl IN.nbl OUT.nbl LAYER PERCENT SEED */
-#include "f16.h"
-#include "nbl.h"
-#include "rng.h"
+#include "base/f16.h"
+#include "formats/nbl.h"
+#include "eval/rng.h"
 
 #include <stdio.h>
 #include <stdlib.h>

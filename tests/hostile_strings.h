@@ -5,7 +5,7 @@
 #ifndef HOSTILE_STRINGS_H
 #define HOSTILE_STRINGS_H
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 

@@ -1,59 +1,86 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The rules of CONTRIBUTING.md that a script can check: layers, file lengths, licence lines, unique names,
-# no printing or exiting below tools/. Every finding is one line; ends with the sum.
+# The rules of CONTRIBUTING.md that a script can check: what each wing may include, names, lengths, licence lines,
+# format, spelling, no printing or exiting below tools/. Every finding is one line; ends with the sum.
 cd "$(dirname "$0")/.." || exit 1
 p=0 f=0
 bad() { echo "lint: $*"; f=$((f + 1)); }
 
-# Which headers of ours each layer may include. formats knows only the types and helpers of lib.
-headers() { ls "$@" 2>/dev/null | sed 's|.*/||'; }
-LIB=$(headers lib/*.h lib/kernels/*.h)
-FORMATS=$(headers formats/*.h)
-EVAL=$(headers eval/*.h)
-TOOLS=$(headers tools/*.h)
+WINGS="lib/base lib/kernels lib/model lib/quant lib/text formats eval convert api tools"
+sources() { for w in $WINGS; do ls "$w"/*.[ch] 2>/dev/null; done; }
 
-# layer FILES... -- FORBIDDEN HEADERS...
-layer() {
-  files=""
-  while [ "$1" != -- ]; do files="$files $1"; shift; done
+# wing FOLDER PREFIX...: its files include only headers whose path begins with one of the prefixes.
+wing() {
+  folder=$1
   shift
-  for h in "$@"; do
-    for hit in $(grep -l -E "^ *# *include +\"([a-z_./]*/)?$(echo "$h" | sed 's/\./\\./g')\"" $files 2>/dev/null); do
-      bad "$hit includes $h, which is in a layer above it or closed to it"
-    done
-  done
-  p=$((p + 1))
+  allowed=$(printf '|%s/' "$@")
+  hit=$(grep -n -E '^ *# *include +"' "$folder"/*.[ch] | grep -v -E "\"(${allowed#|})")
+  [ -z "$hit" ] && p=$((p + 1)) || bad "$folder may include $*, but:
+$hit"
 }
-NOT_FOR_FORMATS=$(echo "$LIB" | grep -v -x -E \
-  '(status|mem|f16|tensor|config|qmat|tokenizer|tokenizer_build|progress|weights|model_types|parallel|nibble)\.h')
-# libnibble.c implements the public interface over everything below it.
-layer $(ls lib/*.[ch] lib/kernels/*.[ch]) -- $FORMATS $EVAL $TOOLS
-[ -z "$FORMATS" ] || layer $(ls formats/*.[ch]) -- $NOT_FOR_FORMATS $EVAL $TOOLS
-[ -z "$EVAL" ] || layer $(ls eval/*.[ch]) -- $TOOLS
+wing lib/base base
+wing lib/kernels base kernels
+wing lib/model base kernels model
+wing lib/quant base kernels model quant
+wing lib/text base text
+wing formats base model text formats
+wing eval base kernels model text formats eval
+wing convert base kernels model quant text formats eval convert
+wing api base kernels model quant text formats eval convert api
+wing tools base kernels model quant text formats eval convert api tools
+for file in $(ls tools/*.[ch] formats/*.[ch] convert/*.c | grep -v -E 'cli\.c|cmd_bench'); do
+  ! grep -q '"kernels/kernels.h"' "$file" || bad "$file includes kernels.h, which is for lib and eval"
+done
 
-for file in lib/*.[ch] lib/kernels/*.[ch] formats/*.[ch] eval/*.[ch] tools/*.[ch] tests/*.h tests/*/*.[ch]; do
-  [ -f "$file" ] || continue
+for file in $(sources) tests/*.h tests/*/*.[ch]; do
   p=$((p + 1))
   before=$f
   n=$(wc -l <"$file" | tr -d ' ')
-  [ "$n" -le 620 ] || [ "${file#tests/golden}" != "$file" ] || bad "$file has $n lines (600 at most: split it)"
+  [ "$n" -le 600 ] || bad "$file has $n lines (600 at most: split it)"
   head -n 1 "$file" | grep -q 'SPDX-License-Identifier: MIT' || bad "$file does not begin with its SPDX line"
-  long=$(case $file in tests/golden*|tests/hostile*) ;; *) awk "length(\$0) > 121 {print FNR; exit}" "$file" ;; esac)
+  long=$(case $file in tests/hostile*) ;; *) awk "length(\$0) > 120 {print FNR; exit}" "$file" ;; esac)
   [ -z "$long" ] || bad "$file:$long is longer than 120 columns"
   [ "$f" = "$before" ] || p=$((p - 1))
 done
 
+# Blanks at line ends, and one spelling.
+for file in $(git ls-files 2>/dev/null | grep -E '\.(c|h|sh|py|md|in|html|css|js)$|Makefile$'); do
+  hit=$(grep -n -m 1 -E '[ 	]+$' "$file") && bad "$file:${hit%%:*}: blanks at the end of the line"
+  case $file in tests/lint.sh | tests/golden/chat_templates/*) continue ;; esac
+  hit=$(grep -n -m 1 -i -E 'quantis(e|ing|ation|ier)' "$file") && bad "$file:${hit%%:*}: it is spelt quantize"
+done
+p=$((p + 1))
+
 # Only tools print and end the process.
-for file in lib/*.c lib/kernels/*.c formats/*.c eval/*.c; do
-  [ -f "$file" ] || continue
+for file in $(sources | grep -v '^tools/'); do
   hit=$(grep -n -E '(^|[^a-z_])(printf|puts|putchar|perror|exit|abort|_exit) *\(|fprintf *\( *(stderr|stdout)' "$file" |
     grep -v -E '^[0-9]+: *(/?\*|//)' | head -n 1)
   [ -z "$hit" ] || bad "$file:$hit: only tools/ prints or exits"
 done
+p=$((p + 1))
 
-twice=$(ls lib/*.[ch] lib/kernels/*.[ch] formats/*.[ch] eval/*.[ch] tools/*.[ch] 2>/dev/null | sed "s|.*/||" | sort | uniq -d)
-[ -z "$twice" ] || bad "file names used twice:" $twice
-p=$((p + 2))
-echo "$p passed, $f failed, 0 skipped"
+twice=$(sources | sed "s|.*/||" | sort | uniq -d)
+[ -z "$twice" ] && p=$((p + 1)) || bad "file names used twice:" $twice
+
+# Public functions are nb_<module>_<verb>: the module is the header's name (or its first word), or a type nb_<noun>
+# that some header defines. base/ has a vocabulary of its own, which everything else is written in.
+VOCABULARY='nb_(mul|add|min|max|alloc|free|new|grow|round_up|fail|fail_in|bits_f32|f32_bits|bf16_f32|f32_bf16|f32_f16)'
+types=$(cat $(sources | grep '\.h$') | grep -o -E '(\} |struct |enum )nb_[a-z0-9_]+' | sed 's/.* //' | sort -u | tr '\n' '|')
+for file in $(sources | grep '\.h$' | grep -v -E '^(tools|api)/|^lib/kernels/(v16|attention|elementwise|linear|quant_fit|simd|b64|q8|tile|peak|float)'); do
+  stem=$(basename "$file" .h)
+  hit=$(grep -o -E '^(static inline |extern )?[a-z][a-zA-Z0-9_ ]*[ *]+[a-z_0-9]+\(' "$file" | grep -v -E '^typedef|^ |__attribute__|return' |
+    sed -E 's/.*[ *]([a-z_0-9]+)\($/\1/' | grep -v -x -E "$VOCABULARY" |
+    grep -v -E "^(nb_${stem%%_*}|nb_$stem|${types}nb_no_type)(_|\$)")
+  [ -z "$hit" ] && p=$((p + 1)) || bad "$file: names that are not nb_<module>_<verb>:" $hit
+done
+
+if command -v clang-format >/dev/null 2>&1; then
+  for file in $(make -s formatted); do
+    clang-format --dry-run -Werror "$file" >/dev/null 2>&1 && p=$((p + 1)) || bad "$file is not as make format leaves it"
+  done
+  echo "$p passed, $f failed, 0 skipped"
+else
+  echo "skip: the format: clang-format is not here"
+  echo "$p passed, $f failed, 1 skipped"
+fi
 [ "$f" -eq 0 ]

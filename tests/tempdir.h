@@ -38,9 +38,7 @@ static inline char *temp_file(const char *name, const void *data, size_t n) {
   return p;
 }
 
-static inline char *temp_text(const char *name, const char *text) {
-  return temp_file(name, text, strlen(text));
-}
+static inline char *temp_text(const char *name, const char *text) { return temp_file(name, text, strlen(text)); }
 
 static inline char *temp_subdir(const char *name) {
   char *p = temp_path(name);

@@ -31,27 +31,27 @@ static inline int test_end(void) {
 }
 
 /* Ends the test as skipped; say why. */
-#define SKIP(why)                                                  \
-  do {                                                             \
-    test_skip = 1;                                                 \
-    printf("  skip %s: %s\n", test_name, why);                     \
-    return;                                                        \
+#define SKIP(why)                                                                                                      \
+  do {                                                                                                                 \
+    test_skip = 1;                                                                                                     \
+    printf("  skip %s: %s\n", test_name, why);                                                                         \
+    return;                                                                                                            \
   } while (0)
 
-#define CHECK(cond)                                                                       \
-  do {                                                                                    \
-    if (!(cond)) test_bad = 1, printf("  %s:%d: not true: %s\n", __FILE__, __LINE__, #cond); \
+#define CHECK(cond)                                                                                                    \
+  do {                                                                                                                 \
+    if (!(cond)) test_bad = 1, printf("  %s:%d: not true: %s\n", __FILE__, __LINE__, #cond);                           \
   } while (0)
 
-#define CHECK_MSG(cond, ...)                                                              \
-  do {                                                                                    \
-    if (!(cond)) test_bad = 1, printf("  %s:%d: ", __FILE__, __LINE__), printf(__VA_ARGS__), printf("\n"); \
+#define CHECK_MSG(cond, ...)                                                                                           \
+  do {                                                                                                                 \
+    if (!(cond)) test_bad = 1, printf("  %s:%d: ", __FILE__, __LINE__), printf(__VA_ARGS__), printf("\n");             \
   } while (0)
 
-#define CHECK_STR(a, b)                                                                   \
-  do {                                                                                    \
-    const char *a_ = (a), *b_ = (b);                                                      \
-    if (strcmp(a_, b_)) test_bad = 1, printf("  %s:%d: \"%s\" is not \"%s\"\n", __FILE__, __LINE__, a_, b_); \
+#define CHECK_STR(a, b)                                                                                                \
+  do {                                                                                                                 \
+    const char *a_ = (a), *b_ = (b);                                                                                   \
+    if (strcmp(a_, b_)) test_bad = 1, printf("  %s:%d: \"%s\" is not \"%s\"\n", __FILE__, __LINE__, a_, b_);           \
   } while (0)
 
 #define CHECK_OK(expr)                                                                                                 \

@@ -5,8 +5,8 @@
  *        tokenizer_dump TOKENIZER_DIR bench FILE       speed on a text, to standard error
  * Writes for each string, little-endian: u32 length, bytes; u32 count, i32 ids, with the template's special
  * tokens; u32 length, the text decoded from them; the same decoded without special tokens. */
-#include "tokenizer_json.h"
-#include "mapfile.h"
+#include "formats/tokenizer_json.h"
+#include "formats/mapfile.h"
 #include "hostile_strings.h"
 
 #include <stdio.h>
@@ -60,7 +60,7 @@ static double now(void) {
 static void bench(const nb_tokenizer *t, const char *file) {
   char *s;
   size_t n;
-  must(nb_read_file(file, (size_t)1 << 30, &s, &n, &err));
+  must(nb_mapfile_read(file, (size_t)1 << 30, &s, &n, &err));
   for (int whole = 0; whole < 2; whole++) { /* lines and paragraphs; then all at once */
     nb_ids ids = {0};
     double best = 1e9;
@@ -79,8 +79,8 @@ static void bench(const nb_tokenizer *t, const char *file) {
     nb_text text = {0};
     must(nb_tokenizer_decode(t, ids.id, ids.n, false, &text, &err));
     double decode = now() - t0;
-    fprintf(stderr, "%s: %zu bytes, %zu ids, encode %.1f MB/s, decode %.1f MB/s\n",
-            whole ? "whole" : "4000-byte texts", n, ids.n, (double)n / best / 1e6, (double)n / decode / 1e6);
+    fprintf(stderr, "%s: %zu bytes, %zu ids, encode %.1f MB/s, decode %.1f MB/s\n", whole ? "whole" : "4000-byte texts",
+            n, ids.n, (double)n / best / 1e6, (double)n / decode / 1e6);
     nb_ids_free(&ids);
     nb_text_free(&text);
   }
@@ -103,8 +103,7 @@ static void bench(const nb_tokenizer *t, const char *file) {
 
 int main(int argc, char **argv) {
   nb_tokenizer *t;
-  if (argc < 3)
-    return fprintf(stderr, "usage: tokenizer_dump DIR hostile SEED N | DIR stdin | DIR bench FILE\n"), 2;
+  if (argc < 3) return fprintf(stderr, "usage: tokenizer_dump DIR hostile SEED N | DIR stdin | DIR bench FILE\n"), 2;
   must(nb_tokenizer_read_dir(argv[1], &t, &err));
   nb_text s = {0};
   if (!strcmp(argv[2], "hostile") && argc == 5) {

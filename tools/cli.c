@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli.h"
+#include "tools/cli.h"
 
-#include "clock.h"
-#include "mem.h"
-#include "outfile.h"
-#include "page.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "formats/outfile.h"
+#include "eval/page.h"
 
 #include <cJSON.h>
 #include <ctype.h>
@@ -34,7 +34,7 @@ int cli_usage(const cli_command *c, const char *fmt, ...) {
 int cli_fail(nb_status st, const nb_err *err) {
   fflush(stdout);
   fprintf(stderr, "nibble: %s\n", err->msg);
-  return nb_exit_code(st);
+  return nb_status_exit_code(st);
 }
 
 void cli_note(const cli_common *c, const char *fmt, ...) {
@@ -85,27 +85,6 @@ const char *cli_nearest(const char *word, const char *const *list, size_t n) {
 
 /* ---- sizes and times ---- */
 
-bool cli_parse_bytes(const char *text, uint64_t *bytes) {
-  if (!isdigit((unsigned char)text[0])) return false;
-  char *end;
-  double value = strtod(text, &end), scale = 1;
-  if (!memchr("0123456789.", end[-1], 11) || strpbrk(text, "xXpP")) return false;
-  while (*end == ' ') end++;
-  const char *powers = "KMGT", *p = *end ? strchr(powers, toupper((unsigned char)*end)) : NULL;
-  if (p) {
-    end++;
-    bool decimal = toupper((unsigned char)end[0]) == 'B';
-    if (!decimal && *end && toupper((unsigned char)*end) != 'I') return false;
-    if (!decimal && *end) end++;
-    for (int i = 0; i <= p - powers; i++) scale *= decimal ? 1000 : 1024;
-  }
-  if (toupper((unsigned char)*end) == 'B') end++;
-  if (*end || value * scale >= 9e18) return false;
-  /* Whole numbers below 2^53 and sums like 1.8GiB are exact enough in a double to round down. */
-  *bytes = (uint64_t)(value * scale);
-  return true;
-}
-
 char *cli_bytes_text(char buf[CLI_TEXT], uint64_t bytes) {
   static const char *const unit[] = {"B", "kB", "MB", "GB", "TB"};
   double v = (double)bytes;
@@ -143,8 +122,8 @@ int cli_print_json(cJSON *object) {
 nb_status cli_save_page(const char *path, const char *page, const cJSON *object, nb_err *err) {
   nb_text out = {0};
   char *text = cJSON_PrintUnformatted(object);
-  nb_status st = text ? nb_page_fill(page, text, strlen(text), &out, err)
-                      : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
+  nb_status st =
+      text ? nb_page_fill(page, text, strlen(text), &out, err) : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
   if (st == NB_OK) st = nb_outfile_save(path, out.s, out.n, err);
   nb_text_free(&out);
   cJSON_free(text);

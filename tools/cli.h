@@ -28,7 +28,7 @@
 #ifndef NB_CLI_H
 #define NB_CLI_H
 
-#include "status.h"
+#include "base/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -78,29 +78,29 @@ typedef struct cli_opt {
 } cli_opt;
 
 /* --name sets *dest to true. */
-#define CLI_FLAG(name, letter, dest, help) \
+#define CLI_FLAG(name, letter, dest, help)                                                                             \
   { CLI_TYPE_FLAG, name, letter, NULL, 0, 0, NULL, {.flag = dest}, help }
 /* Any string; *dest points into argv. */
-#define CLI_STRING(name, letter, arg, dest, help) \
+#define CLI_STRING(name, letter, arg, dest, help)                                                                      \
   { CLI_TYPE_STRING, name, letter, arg, 0, 0, NULL, {.string = dest}, help }
 /* One of the words in `choice` ("uniform|table"); *dest is a string (compare with strcmp). */
-#define CLI_CHOICE(name, letter, choice, dest, help) \
+#define CLI_CHOICE(name, letter, choice, dest, help)                                                                   \
   { CLI_TYPE_CHOICE, name, letter, choice, 0, 0, choice, {.string = dest}, help }
 /* A string that may be given several times. */
-#define CLI_LIST(name, letter, arg, dest, help) \
+#define CLI_LIST(name, letter, arg, dest, help)                                                                        \
   { CLI_TYPE_LIST, name, letter, arg, 0, 0, NULL, {.list = dest}, help }
 /* An int (min and max are ints), or a double, min <= value <= max. */
-#define CLI_INT(name, letter, arg, min, max, dest, help) \
+#define CLI_INT(name, letter, arg, min, max, dest, help)                                                               \
   { CLI_TYPE_INT, name, letter, arg, min, max, NULL, {.integer = dest}, help }
-#define CLI_DOUBLE(name, letter, arg, min, max, dest, help) \
+#define CLI_DOUBLE(name, letter, arg, min, max, dest, help)                                                            \
   { CLI_TYPE_DOUBLE, name, letter, arg, min, max, NULL, {.real = dest}, help }
 /* Any unsigned 64-bit number, for seeds. */
-#define CLI_U64(name, letter, arg, dest, help) \
+#define CLI_U64(name, letter, arg, dest, help)                                                                         \
   { CLI_TYPE_U64, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help }
-/* A number of bytes above 0: 1000, 2.5GB, 1.8GiB, 512K (see cli_parse_bytes). */
-#define CLI_BYTES(name, letter, arg, dest, help) \
+/* A number of bytes above 0: 1000, 2.5GB, 1.8GiB, 512K (base/bytes.h). */
+#define CLI_BYTES(name, letter, arg, dest, help)                                                                       \
   { CLI_TYPE_BYTES, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help }
-#define CLI_END \
+#define CLI_END                                                                                                        \
   { CLI_TYPE_END, NULL, 0, NULL, 0, 0, NULL, {NULL}, NULL }
 
 /* Shared options that a command takes. --quiet and --help are always there. */
@@ -115,13 +115,13 @@ typedef struct cli_common {
 } cli_common;
 
 typedef struct cli_command {
-  const char *name;  /* as in the command table */
-  const char *args;  /* "DIR -o FILE.nbl", after the name in the usage line */
-  const char *about; /* a paragraph for --help */
-  const cli_opt *opts; /* ends with CLI_END; NULL: none */
-  unsigned common;   /* CLI_JSON | CLI_THREADS | CLI_CPU */
+  const char *name;       /* as in the command table */
+  const char *args;       /* "DIR -o FILE.nbl", after the name in the usage line */
+  const char *about;      /* a paragraph for --help */
+  const cli_opt *opts;    /* ends with CLI_END; NULL: none */
+  unsigned common;        /* CLI_JSON | CLI_THREADS | CLI_CPU */
   int min_args, max_args; /* positional arguments; at most CLI_MAX_ITEMS */
-  const char *more;  /* printed at the end of --help (examples), or NULL */
+  const char *more;       /* printed at the end of --help (examples), or NULL */
 } cli_command;
 
 /* The positional arguments, in order. */
@@ -134,10 +134,6 @@ typedef struct cli_args {
 /* Reads argv[1..] (argv[0] is the command's name). Options may stand after arguments; "--" ends them; "-" is an
  * argument. False: return args->exit_code (0 after --help, 2 after a message about wrong usage). */
 bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, cli_args *args);
-
-/* A number of bytes with an optional unit: B, kB/KB MB GB TB (powers of 1000), KiB MiB GiB TiB and K M G T
- * (powers of 1024), any case; fractions are rounded down ("1.8GiB" is 1932735283). False when it is not one. */
-bool cli_parse_bytes(const char *text, uint64_t *bytes);
 
 /* ---- messages, all on standard error ---- */
 

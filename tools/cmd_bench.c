@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble bench: speed and memory of a model beside the machine's limits; `nibble bench kernels`: each kernel alone. */
-#include "bench.h"
-#include "cli.h"
-#include "commands.h"
-#include "cpu.h"
-#include "open.h"
-#include "progress_cli.h"
-#include "table.h"
+#include "eval/bench.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "base/cpu.h"
+#include "formats/open.h"
+#include "tools/progress_cli.h"
+#include "tools/table.h"
 
 #include <cJSON.h>
 #include <ctype.h>
@@ -90,8 +90,7 @@ static void print_run(size_t threads, const nb_bench_opts *o, const nb_bench *x)
   const nb_limits *l = &x->limits;
   char a[CLI_TEXT], b[CLI_TEXT], c[CLI_TEXT], d[CLI_TEXT];
   printf("\n%zu thread%s: this machine reads %.1f GB/s and does %.1f G int8 and %.1f G float multiply-adds/s\n",
-         threads, threads > 1 ? "s" : "", l->read_bytes_per_s / 1e9, l->int8_macs_per_s / 1e9,
-         l->f32_macs_per_s / 1e9);
+         threads, threads > 1 ? "s" : "", l->read_bytes_per_s / 1e9, l->int8_macs_per_s / 1e9, l->f32_macs_per_s / 1e9);
   cli_table t;
   cli_table_begin(&t, "lrrrr");
   const char *head[] = {"", "tokens/s", "reached", "of the limit", "with attention"};
@@ -203,7 +202,7 @@ static nb_status bench_model(const options *o, const cli_common *common, const c
     if (st == NB_OK && common->json) cli_print_json(j);
     else cJSON_Delete(j);
   }
-  nb_close(&m);
+  nb_opened_free(&m);
   return st;
 }
 
@@ -280,7 +279,8 @@ int cmd_bench(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (o.html && !strcmp(args.items[0], "kernels")) return cli_usage(&cmd, "--html draws a model's speeds, not kernels'");
+  if (o.html && !strcmp(args.items[0], "kernels"))
+    return cli_usage(&cmd, "--html draws a model's speeds, not kernels'");
   nb_err err;
   nb_status st = strcmp(args.items[0], "kernels") ? bench_model(&o, &common, args.items[0], &err)
                                                   : bench_kernels(&o, &common, &err);

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* nibble calibrate: what quantising to several budgets has in common, measured once. */
-#include "allocate.h"
-#include "calib_file.h"
-#include "cli.h"
-#include "commands.h"
-#include "importance.h"
-#include "mem.h"
-#include "outfile.h"
-#include "progress_cli.h"
+/* nibble calibrate: what quantizing to several budgets has in common, measured once. */
+#include "convert/allocate.h"
+#include "convert/calib_file.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "quant/importance.h"
+#include "base/mem.h"
+#include "formats/outfile.h"
+#include "tools/progress_cli.h"
 
 #include <stdlib.h>
 
 typedef struct options {
   const char *out, *calib;
-  calib_numbers n;
+  nb_calib_numbers n;
   uint64_t seed;
 } options;
 
-static nb_status measure_inputs(const cli_common *common, const quantize_job *j, nb_calfile *f, nb_err *err) {
+static nb_status measure_inputs(const cli_common *common, const nb_quantize_job *j, nb_calfile *f, nb_err *err) {
   cli_progress p;
   nb_progress cb = cli_progress_begin(&p, common, "measuring inputs", "sequences");
   nb_importance_opts o = {.tokens = f->tokens,
@@ -31,21 +31,21 @@ static nb_status measure_inputs(const cli_common *common, const quantize_job *j,
   return st;
 }
 
-static nb_status measure_sensitivities(const options *o, const cli_common *common, quantize_job *j, nb_err *err) {
+static nb_status measure_sensitivities(const options *o, const cli_common *common, nb_quantize_job *j, nb_err *err) {
   cli_progress p;
   nb_progress cb = cli_progress_begin(&p, common, "measuring sensitivities", "probes");
-  allocate_opts ao = {
+  nb_allocate_opts ao = {
       .probe_tokens = (size_t)o->n.probe_tokens, .probe_layers = (size_t)o->n.probe_layers, .progress = &cb};
-  nb_status st = allocate_measure(j, &ao, err);
+  nb_status st = nb_allocate_measure(j, &ao, err);
   cli_progress_end(&p);
   return st;
 }
 
 /* The metadata; the origin moves into it. */
-static nb_status describe(const options *o, quantize_job *j, calib_text *text, nb_calfile *f, nb_err *err) {
+static nb_status describe(const options *o, nb_quantize_job *j, nb_calib_text *text, nb_calfile *f, nb_err *err) {
   cJSON *sources;
-  NB_TRY(quantize_hash(j, err));
-  NB_TRY(quantize_sources(j, &sources, err));
+  NB_TRY(nb_quantize_hash(j, err));
+  NB_TRY(nb_quantize_sources(j, &sources, err));
   f->meta = cJSON_CreateObject();
   cJSON_AddStringToObject(f->meta, "nibble", NB_VERSION);
   cJSON_AddItemToObject(f->meta, "sources", sources);
@@ -58,7 +58,7 @@ static nb_status describe(const options *o, quantize_job *j, calib_text *text, n
   return probe ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
 }
 
-static nb_status new_file(const nb_config *c, const calib_text *text, nb_calfile *f, nb_err *err) {
+static nb_status new_file(const nb_config *c, const nb_calib_text *text, nb_calfile *f, nb_err *err) {
   size_t all = text->n_seqs * text->seq;
   f->n_seqs = text->n_seqs, f->seq = text->seq;
   f->n_matrices = c->layers * NB_SLOTS + 2, f->n_inputs = nb_importance_count(c);
@@ -86,9 +86,9 @@ static int report(const options *o, const cli_common *common, const nb_calfile *
 }
 
 static nb_status calibrate(const options *o, const cli_common *common, const nb_opened *m, nb_err *err) {
-  calib_text text = {.n_seqs = 0};
+  nb_calib_text text = {.n_seqs = 0};
   nb_calfile f = {.meta = NULL};
-  quantize_job j = {.model = m, .calib = {.threads = common->threads, .cpu_features = common->features}};
+  nb_quantize_job j = {.model = m, .calib = {.threads = common->threads, .cpu_features = common->features}};
   nb_status st;
   nb_outfile out;
   double began = cli_clock();
@@ -96,9 +96,17 @@ static nb_status calibrate(const options *o, const cli_common *common, const nb_
     return nb_fail(err, NB_ERR_ARG, "this is a .nbl file already: give the directory of a Hugging Face checkpoint");
   NB_GOTO(nb_outfile_create(o->out, &out, err)); /* a place that cannot be written to is known before the work */
   nb_outfile_abort(&out);
-  NB_GOTO(calib_text_read(o->calib, m, (size_t)o->n.tokens, (size_t)o->n.seq, o->seed, common, &text, err));
+  cli_reporting r;
+  nb_reporter reporter = cli_reporter(&r, common);
+  nb_calib_text_opts opts = {.tokens = (size_t)o->n.tokens,
+                             .seq = (size_t)o->n.seq,
+                             .seed = o->seed,
+                             .threads = common->threads,
+                             .cpu_features = common->features,
+                             .reporter = &reporter};
+  NB_GOTO(nb_calib_text_read(o->calib, m, &opts, &text, err));
   NB_GOTO(new_file(&m->model.config, &text, &f, err));
-  quantize_choice choice = {.probe_kl = f.probe_kl, .probe_error = f.probe_error};
+  nb_quantize_choice choice = {.probe_kl = f.probe_kl, .probe_error = f.probe_error};
   j.choice = &choice;
   j.calib.tokens = f.tokens, j.calib.n_seqs = f.n_seqs, j.calib.seq_len = f.seq;
   NB_GOTO(measure_inputs(common, &j, &f, err));
@@ -107,7 +115,7 @@ static nb_status calibrate(const options *o, const cli_common *common, const nb_
   NB_GOTO(nb_calfile_save(&f, o->out, err));
   if (report(o, common, &f, cli_clock() - began)) st = NB_ERR_MEMORY;
 fail:
-  calib_text_free(&text);
+  nb_calib_text_free(&text);
   nb_calfile_free(&f);
   nb_free(j.hash), nb_free(j.hashed);
   return nb_opened_explain(m, st, err);
@@ -115,7 +123,7 @@ fail:
 
 int cmd_calibrate(int argc, char **argv) {
   options o = {.n = {-1, -1, -1, -1}};
-  calib_numbers_default(&o.n);
+  nb_calib_numbers_default(&o.n);
   const cli_opt opts[] = {
       CLI_STRING("out", 'o', "FILE", &o.out, "the file to write (required)"),
       CLI_STRING("calib", 'c', "FILE", &o.calib,
@@ -148,6 +156,6 @@ int cmd_calibrate(int argc, char **argv) {
   nb_opened m = {0};
   nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);
   if (st == NB_OK) st = calibrate(&o, &common, &m, &err);
-  nb_close(&m);
+  nb_opened_free(&m);
   return st == NB_OK ? 0 : cli_fail(st, &err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble compare: a candidate's run against a baseline's. */
-#include "commands.h"
-#include "judge.h"
+#include "tools/commands.h"
+#include "tools/judge.h"
 
 #include <math.h>
 
@@ -47,8 +47,12 @@ static nb_status compare(const options *o, bool json, const char *base_path, con
   NB_GOTO(judge_gates(&o->judge, &g, err));
   NB_GOTO(nb_result_load(base_path, &base, err));
   NB_GOTO(nb_result_load(cand_path, &cand, err));
-  nb_compare_opts co = {.alpha = g.alpha, .margin = isnan(g.margin) ? 0.01 : g.margin / 100, .common = o->common,
-                        .any_model = o->any_model, .reps = (size_t)o->reps, .seed = o->seed};
+  nb_compare_opts co = {.alpha = g.alpha,
+                        .margin = isnan(g.margin) ? 0.01 : g.margin / 100,
+                        .common = o->common,
+                        .any_model = o->any_model,
+                        .reps = (size_t)o->reps,
+                        .seed = o->seed};
   NB_GOTO(nb_compare(&base, &cand, &co, &c, err));
   nb_gates_judge(&g, &cand, &c, &j);
   NB_GOTO(judge_save(&o->judge, &j, 1, err));

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble diff: how far two models' weights are apart, tensor by tensor. */
-#include "basis.h"
-#include "calib_file.h"
-#include "cli.h"
-#include "commands.h"
-#include "importance.h"
-#include "mem.h"
-#include "open.h"
-#include "parallel.h"
-#include "progress_cli.h"
-#include "table.h"
+#include "convert/basis.h"
+#include "convert/calib_file.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "quant/importance.h"
+#include "base/mem.h"
+#include "formats/open.h"
+#include "base/parallel.h"
+#include "tools/progress_cli.h"
+#include "tools/table.h"
 
 #include <cJSON.h>
 #include <math.h>
@@ -21,7 +21,7 @@ typedef struct pair {
   int layer;      /* -1: the embedding, the head or the final norm */
   bool norm;
   const char *name;
-  basis_factors basis;        /* of b */
+  nb_basis_factors basis;     /* of b */
   const float *importance;    /* (K) of the inputs, or NULL: all alike */
   double error, total, worst; /* sums of (a - b)^2 and a^2; the largest |a - b| */
   double w_error, w_total;    /* the sums weighted by importance */
@@ -48,7 +48,7 @@ static void compare_range(void *ctx, size_t begin, size_t end, int thread) {
     for (size_t n = 0; n < p->a.N; n++) {
       nb_linear_row(&p->a, n, x);
       nb_linear_row(&p->b, n, y);
-      basis_apply(&p->basis, n, p->b.K, y);
+      nb_basis_apply(&p->basis, n, p->b.K, y);
       for (size_t k = 0; k < p->a.K; k++) {
         double d = (double)x[k] - y[k];
         if (!isfinite(d)) p->not_finite = true;
@@ -243,11 +243,11 @@ static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *
   sums *layer = NULL;
   nb_status st;
   size_t n = 0, layers = a->model.config.layers;
-  if (o->stats) NB_GOTO(calib_file_open(o->stats, &a->model.config, &stats, err));
+  if (o->stats) NB_GOTO(nb_calib_file_open(o->stats, &a->model.config, &stats, err));
   NB_GOTO(nb_new(&j.pair, layers * (NB_SLOTS + 2) + 3, sizeof(pair), "the comparison", err));
   NB_GOTO(nb_new(&layer, layers, sizeof *layer, "the comparison", err));
   NB_GOTO(list_pairs(a, b, stats.importance, j.pair, &n, err));
-  NB_GOTO(basis_between(&a->model.config, &a->model.weights, &b->model.weights, common->threads, &inner, err));
+  NB_GOTO(nb_basis_between(&a->model.config, &a->model.weights, &b->model.weights, common->threads, &inner, err));
   for (size_t i = 0; i < layers * NB_SLOTS; i++) j.pair[1 + i].basis = inner.slot[i]; /* the embedding comes first */
   for (size_t i = 0; i < n; i++) j.longest = nb_max(j.longest, j.pair[i].a.K);
   NB_GOTO(nb_new(&j.row, (size_t)common->threads * 2 * j.longest, sizeof(float), "the comparison", err));
@@ -259,7 +259,7 @@ static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *
   else if (print_json(j.pair, n, layer, layers, o->stats)) st = NB_ERR_MEMORY;
 fail:
   nb_calfile_free(&stats);
-  basis_free(&inner);
+  nb_basis_free(&inner);
   nb_free(j.pair);
   nb_free(j.row);
   nb_free(layer);
@@ -293,7 +293,7 @@ int cmd_diff(int argc, char **argv) {
   nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, common.threads, &a, &err);
   if (st == NB_OK) st = nb_open(args.items[1], NB_OPEN_NO_TOKENIZER, common.threads, &b, &err);
   if (st == NB_OK) st = diff(&a, &b, &common, &o, &err);
-  nb_close(&a);
-  nb_close(&b);
+  nb_opened_free(&a);
+  nb_opened_free(&b);
   return st == NB_OK ? 0 : cli_fail(st, &err);
 }

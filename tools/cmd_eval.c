@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble eval: accuracy on multiple-choice sets. */
-#include "archive_write.h"
-#include "bundle.h"
-#include "commands.h"
-#include "judge.h"
-#include "merge.h"
-#include "outfile.h"
-#include "progress_cli.h"
-#include "report_text.h"
-#include "stopping.h"
+#include "formats/archive_write.h"
+#include "eval/bundle.h"
+#include "tools/commands.h"
+#include "tools/judge.h"
+#include "eval/merge.h"
+#include "formats/outfile.h"
+#include "tools/progress_cli.h"
+#include "tools/report_text.h"
+#include "eval/stopping.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -93,11 +93,20 @@ static nb_status answer(const options *o, const cli_common *common, const nb_eva
   cli_progress p;
   nb_progress cb = cli_progress_begin(&p, common, "evaluating", "questions");
   running r = {.progress = &p, .e = e, .stopping = stopping};
-  nb_evaluation_run run = {.name = m->name, .model = &m->model, .session = session, .kv = m->kv,
-                           .threads = common->threads, .alone = o->alone, .journal = o->journal,
+  nb_evaluation_run run = {.name = m->name,
+                           .model = &m->model,
+                           .session = session,
+                           .kv = m->kv,
+                           .threads = common->threads,
+                           .alone = o->alone,
+                           .journal = o->journal,
                            .max_anonymous = ceilings ? ceilings->max_memory : 0,
-                           .max_total = ceilings ? ceilings->max_total_memory : 0, .ended_by = ended_by,
-                           .progress = &cb, .answered = on_answer, .enough = on_enough, .ctx = &r};
+                           .max_total = ceilings ? ceilings->max_total_memory : 0,
+                           .ended_by = ended_by,
+                           .progress = &cb,
+                           .answered = on_answer,
+                           .enough = on_enough,
+                           .ctx = &r};
   nb_status st = nb_evaluation_answer(e, &run, out, err);
   cli_progress_end(&p);
   nb_session_free(session);
@@ -134,8 +143,12 @@ static size_t choose_base(const loaded *m, size_t n) {
 static nb_status judge(runs *r, one_run *cand, nb_err *err) {
   const nb_gates *g = &r->gates;
   if (r->base) {
-    nb_compare_opts co = {.alpha = g->alpha, .margin = isnan(g->margin) ? 0.01 : g->margin / 100,
-                          .common = r->o->against != NULL, .any_model = true, .sequential = r->o->sequential, .seed = 1};
+    nb_compare_opts co = {.alpha = g->alpha,
+                          .margin = isnan(g->margin) ? 0.01 : g->margin / 100,
+                          .common = r->o->against != NULL,
+                          .any_model = true,
+                          .sequential = r->o->sequential,
+                          .seed = 1};
     NB_TRY(nb_compare(r->base, &cand->result, &co, &cand->comparison, err));
   }
   nb_gates_judge(g, &cand->result, r->base ? &cand->comparison : NULL, &r->judged[r->n_judged++]);
@@ -273,7 +286,7 @@ fail:
   for (size_t i = 0; i < n; i++) {
     nb_comparison_free(&run[i].comparison);
     nb_result_free(&run[i].result);
-    nb_close(&model[i].model);
+    nb_opened_free(&model[i].model);
   }
   nb_result_free(&against);
   return st;
@@ -300,8 +313,7 @@ int cmd_eval(int argc, char **argv) {
       CLI_FLAG("sequential", 0, &o.sequential,
                "with --against: questions in random order, until the verdict is certain"),
       JUDGE_OPTIONS(o.judge),
-      CLI_LIST("bundle", 0, "FILE", &o.bundle,
-               "write a .zip of result, report and predictions (once for each model)"),
+      CLI_LIST("bundle", 0, "FILE", &o.bundle, "write a .zip of result, report and predictions (once for each model)"),
       CLI_CHOICE("bos", 0, "auto|no", &o.bos, "begin prompts as the tokenizer's template says (auto), or with nothing"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_INT("batch", 0, "N", 16, 8192, &o.batch, "tokens run at a time (512); results do not depend on it"),
@@ -341,14 +353,19 @@ int cmd_eval(int argc, char **argv) {
   if (o.bundle.n && !nb_archive_writes()) return cli_usage(&cmd, "--bundle: this nibble was built without libzip");
   if (o.seed > (uint64_t)1 << 53) return cli_usage(&cmd, "--seed: at most 2^53, which JSON keeps exactly");
   if (o.journal && args.n > 1) return cli_usage(&cmd, "--journal is for one model");
-  nb_evaluation_opts eo = {.task = o.task, .preset = o.preset, .data = o.data, .split = o.split, .shots = o.shots,
-                           .plain = o.bos[0] == 'n', .texts = o.texts,
-                           .select = {.subjects = o.subjects, .limit = (size_t)o.limit, .sample = (size_t)o.sample,
-                                      .seed = o.seed}};
+  nb_evaluation_opts eo = {
+      .task = o.task,
+      .preset = o.preset,
+      .data = o.data,
+      .split = o.split,
+      .shots = o.shots,
+      .plain = o.bos[0] == 'n',
+      .texts = o.texts,
+      .select = {.subjects = o.subjects, .limit = (size_t)o.limit, .sample = (size_t)o.sample, .seed = o.seed}};
   nb_err err;
   if (o.shard && !strcmp(o.shard, "auto")) {
     const char *source;
-    nb_status found = nb_shard_auto(getenv, &eo.select.shard, &eo.select.shards, &source, &err);
+    nb_status found = nb_merge_shard_auto(getenv, &eo.select.shard, &eo.select.shards, &source, &err);
     if (found != NB_OK) return cli_fail(found, &err);
     cli_note(&common, "shard %zu of %zu (%s)", eo.select.shard + 1, eo.select.shards, source);
   } else if (o.shard && !parse_shard(o.shard, &eo.select))

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* nibble export: a model's weights as a Hugging Face checkpoint, dequantised. */
-#include "cli.h"
-#include "commands.h"
-#include "f16.h"
-#include "hf_config.h"
-#include "mapfile.h"
-#include "mem.h"
-#include "nbl.h"
-#include "open.h"
-#include "progress_cli.h"
-#include "safetensors.h"
+/* nibble export: a model's weights as a Hugging Face checkpoint, dequantized. */
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "base/f16.h"
+#include "formats/hf_config.h"
+#include "formats/mapfile.h"
+#include "base/mem.h"
+#include "formats/nbl.h"
+#include "formats/open.h"
+#include "tools/progress_cli.h"
+#include "formats/safetensors.h"
 
 #include <cJSON.h>
 #include <errno.h>
@@ -151,7 +151,7 @@ static nb_status copy_tokenizer(const char *from, const char *to, nb_err *err) {
     if (stat(a, &s) != 0 && i > 0) continue;
     char *bytes = NULL;
     size_t n;
-    NB_TRY(nb_read_file(a, MAX_TOKENIZER, &bytes, &n, err));
+    NB_TRY(nb_mapfile_read(a, MAX_TOKENIZER, &bytes, &n, err));
     nb_status st = nb_outfile_save(b, bytes, n, err);
     free(bytes);
     NB_TRY(st);
@@ -199,20 +199,20 @@ int cmd_export(int argc, char **argv) {
                            .common = CLI_JSON,
                            .about =
                                "Writes a .nbl file's weights as a checkpoint that transformers loads (config.json and\n"
-                               "model.safetensors, dequantised).",
+                               "model.safetensors, dequantized).",
                            .min_args = 1,
                            .max_args = 1};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   if (!dir) return cli_usage(&cmd, "--hf DIR is missing");
-  if (nb_same_file(args.items[0], dir)) return cli_usage(&cmd, "%s would be written over what is read", dir);
+  if (nb_outfile_same(args.items[0], dir)) return cli_usage(&cmd, "%s would be written over what is read", dir);
   nb_err err;
   nb_opened m = {0};
   nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, common.threads, &m, &err);
   nb_dtype type = dtype[0] == 'b' ? NB_BF16 : strcmp(dtype, "f16") == 0 ? NB_F16 : NB_F32;
   if (st == NB_OK) st = export(&m, dir, tokenizer, type, &common, &err);
-  nb_close(&m);
+  nb_opened_free(&m);
   if (st != NB_OK) return cli_fail(st, &err);
   if (common.json) {
     cJSON *j = cJSON_CreateObject();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble generate: answers a prompt, or continues a text. */
-#include "chat_template.h"
-#include "cli.h"
-#include "commands.h"
-#include "generate.h"
-#include "mapfile.h"
-#include "mem.h"
-#include "open.h"
-#include "progress_cli.h"
+#include "text/chat_template.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "model/generate.h"
+#include "formats/mapfile.h"
+#include "base/mem.h"
+#include "formats/open.h"
+#include "tools/progress_cli.h"
 
 #include <cJSON.h>
 #include <errno.h>
@@ -49,7 +49,7 @@ static nb_status read_prompt(const options *o, nb_text *text, nb_err *err) {
   if (o->prompt) return nb_text_append_str(text, o->prompt, err);
   char *bytes = NULL;
   size_t n;
-  NB_TRY(nb_read_file(o->file, MAX_PROMPT, &bytes, &n, err));
+  NB_TRY(nb_mapfile_read(o->file, MAX_PROMPT, &bytes, &n, err));
   nb_status st = nb_text_append(text, bytes, n, err);
   free(bytes);
   if (st == NB_OK && text->n && memchr(text->s, 0, text->n))
@@ -168,6 +168,6 @@ int cmd_generate(int argc, char **argv) {
   nb_opened m = {0};
   nb_status st = nb_open(args.items[0], o.verify ? NB_OPEN_VERIFY : 0, common.threads, &m, &err);
   if (st == NB_OK) st = generate(&o, &common, &m, &err);
-  nb_close(&m);
+  nb_opened_free(&m);
   return st == NB_OK ? 0 : cli_fail(st, &err);
 }

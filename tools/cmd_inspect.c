@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble inspect: what a .nbl file or a checkpoint holds, tensor by tensor, in sums that make up the file. */
-#include "cli.h"
-#include "commands.h"
-#include "mem.h"
-#include "nbl.h"
-#include "open.h"
-#include "safetensors.h"
-#include "table.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "base/mem.h"
+#include "formats/nbl.h"
+#include "formats/open.h"
+#include "formats/safetensors.h"
+#include "tools/table.h"
 
 #include <cJSON.h>
 #include <inttypes.h>
@@ -73,7 +73,9 @@ static nb_status list_nbl(const nb_nbl *f, listing *l, nb_err *err) {
 }
 
 static class class_of_name(const char *name) {
-  static const struct { const char *part; class c;
+  static const struct {
+    const char *part;
+    class c;
   } parts[] = {{"embed_tokens", EMBED},   {"qkv_proj", QKV},   {"o_proj", O},
                {"gate_up_proj", GATE_UP}, {"down_proj", DOWN}, {"lm_head", HEAD}};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -156,10 +158,19 @@ static cJSON *as_json(const char *path, const nb_opened *m, const listing *l) {
   cJSON_AddStringToObject(j, "file", path);
   cJSON_AddStringToObject(j, "form", m->coded ? "nbl" : "checkpoint");
   cJSON_AddStringToObject(j, "architecture", c->architecture);
-  const struct { const char *name; size_t value; } number[] = {
-      {"layers", c->layers}, {"hidden", c->hidden}, {"ffn", c->ffn}, {"heads", c->heads}, {"kv_heads", c->kv_heads},
-      {"head_dim", c->head_dim}, {"rotary_dim", c->rotary_dim}, {"vocab", c->vocab}, {"max_position", c->max_position},
-      {"sliding_window", c->sliding_window}};
+  const struct {
+    const char *name;
+    size_t value;
+  } number[] = {{"layers", c->layers},
+                {"hidden", c->hidden},
+                {"ffn", c->ffn},
+                {"heads", c->heads},
+                {"kv_heads", c->kv_heads},
+                {"head_dim", c->head_dim},
+                {"rotary_dim", c->rotary_dim},
+                {"vocab", c->vocab},
+                {"max_position", c->max_position},
+                {"sliding_window", c->sliding_window}};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     cJSON_AddNumberToObject(j, number[i].name, (double)number[i].value);
   cJSON_AddNumberToObject(j, "file_bytes", (double)l->file_bytes);
@@ -202,10 +213,10 @@ static nb_status write_page(const char *out, const char *path, const nb_opened *
 int cmd_inspect(int argc, char **argv) {
   bool tensors = false;
   const char *html = NULL;
-  const cli_opt opts[] = {CLI_FLAG("tensors", 'a', &tensors, "list every tensor"),
-                          CLI_STRING("html", 0, "FILE", &html,
-                                     "write a page that draws a .nbl file's bits, losses and sensitivities"),
-                          CLI_END};
+  const cli_opt opts[] = {
+      CLI_FLAG("tensors", 'a', &tensors, "list every tensor"),
+      CLI_STRING("html", 0, "FILE", &html, "write a page that draws a .nbl file's bits, losses and sensitivities"),
+      CLI_END};
   const cli_command cmd = {
       .name = "inspect",
       .args = "MODEL",
@@ -223,12 +234,12 @@ int cmd_inspect(int argc, char **argv) {
   listing l = {0};
   nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, 1, &m, &err);
   if (st == NB_OK)
-    st = nb_opened_nbl(&m) ? list_nbl(nb_opened_nbl(&m), &l, &err)
-                           : list_checkpoint(nb_opened_checkpoint(&m), &l, &err);
+    st =
+        nb_opened_nbl(&m) ? list_nbl(nb_opened_nbl(&m), &l, &err) : list_checkpoint(nb_opened_checkpoint(&m), &l, &err);
   if (st == NB_OK && html) st = write_page(html, args.items[0], &m, &l, &err);
   if (st == NB_OK && common.json) cli_print_json(as_json(args.items[0], &m, &l));
   else if (st == NB_OK) print_text(&m, &l, tensors);
   nb_free(l.items);
-  nb_close(&m);
+  nb_opened_free(&m);
   return st == NB_OK ? 0 : cli_fail(st, &err);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble kld: how far a model is from its reference, over a text. */
-#include "cli.h"
-#include "commands.h"
-#include "fidelity.h"
-#include "mapfile.h"
-#include "mem.h"
-#include "open.h"
-#include "overlap.h"
-#include "progress_cli.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "eval/fidelity.h"
+#include "formats/mapfile.h"
+#include "base/mem.h"
+#include "formats/open.h"
+#include "eval/overlap.h"
+#include "tools/progress_cli.h"
 
 #include <cJSON.h>
 #include <math.h>
@@ -23,7 +23,7 @@ typedef struct options {
 static nb_status read_ids(const options *o, const nb_opened *m, nb_ids *ids, nb_err *err) {
   char *text = NULL;
   size_t n;
-  NB_TRY(nb_read_file(o->text, MAX_TEXT, &text, &n, err));
+  NB_TRY(nb_mapfile_read(o->text, MAX_TEXT, &text, &n, err));
   nb_status st = nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, ids, err);
   free(text);
   return st;
@@ -72,18 +72,31 @@ static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o) {
          (double)(f->chunks * o->ctx) / f->cand_seconds);
 }
 
-static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const char *names[2],
-                      const size_t overlap[2]) {
+static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const char *names[2], const size_t overlap[2]) {
   cJSON *j = cJSON_CreateObject();
   cJSON_AddStringToObject(j, "reference", names[0]);
   cJSON_AddStringToObject(j, "candidate", names[1]);
   cJSON_AddNumberToObject(j, "ref_calibrated_on", (double)overlap[0]);
   cJSON_AddNumberToObject(j, "calibrated_on", (double)overlap[1]);
-  const struct { const char *name; double value; } number[] = {
-      {"ctx", (double)o->ctx}, {"chunks", (double)f->chunks}, {"scored", (double)f->scored}, {"bos", o->bos},
-      {"ref_ppl", f->ref_ppl}, {"cand_ppl", f->cand_ppl}, {"kl_mean", f->kl_mean}, {"kl_mean_se", f->kl_mean_se},
-      {"kl_median", f->kl_median}, {"kl_p90", f->kl_p90}, {"kl_p99", f->kl_p99}, {"kl_max", f->kl_max},
-      {"top1", f->top1}, {"top1_se", f->top1_se}, {"ref_seconds", f->ref_seconds}, {"cand_seconds", f->cand_seconds}};
+  const struct {
+    const char *name;
+    double value;
+  } number[] = {{"ctx", (double)o->ctx},
+                {"chunks", (double)f->chunks},
+                {"scored", (double)f->scored},
+                {"bos", o->bos},
+                {"ref_ppl", f->ref_ppl},
+                {"cand_ppl", f->cand_ppl},
+                {"kl_mean", f->kl_mean},
+                {"kl_mean_se", f->kl_mean_se},
+                {"kl_median", f->kl_median},
+                {"kl_p90", f->kl_p90},
+                {"kl_p99", f->kl_p99},
+                {"kl_max", f->kl_max},
+                {"top1", f->top1},
+                {"top1_se", f->top1_se},
+                {"ref_seconds", f->ref_seconds},
+                {"cand_seconds", f->cand_seconds}};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     cJSON_AddNumberToObject(j, number[i].name, number[i].value);
   cJSON_AddItemToObject(j, "window_kl", cJSON_CreateDoubleArray(o->window_kl, (int)f->chunks));
@@ -162,7 +175,7 @@ int cmd_kld(int argc, char **argv) {
   nb_status st = nb_open(args.items[0], 0, common.threads, &ref, &err);
   if (st == NB_OK) st = nb_open(args.items[1], NB_OPEN_NO_TOKENIZER, common.threads, &cand, &err);
   if (st == NB_OK) st = measure(&o, &common, &ref, &cand, (const char *[]){args.items[0], args.items[1]}, &err);
-  nb_close(&ref);
-  nb_close(&cand);
+  nb_opened_free(&ref);
+  nb_opened_free(&cand);
   return st == NB_OK ? 0 : cli_fail(st, &err);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble merge: the shards of a run as one result file. */
-#include "cli.h"
-#include "commands.h"
-#include "merge.h"
-#include "report_text.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "eval/merge.h"
+#include "tools/report_text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble quantize: a Hugging Face checkpoint to one .nbl file. */
-#include "allocate.h"
-#include "calib_file.h"
-#include "cli.h"
-#include "commands.h"
-#include "mem.h"
-#include "outfile.h"
-#include "progress_cli.h"
-#include "quantize.h"
-#include "table.h"
-#include "tune_file.h"
+#include "convert/allocate.h"
+#include "convert/calib_file.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "base/mem.h"
+#include "formats/outfile.h"
+#include "tools/progress_cli.h"
+#include "convert/quantize.h"
+#include "tools/table.h"
+#include "convert/tune_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 typedef struct options {
   const char *out, *codes, *embed, *head, *calib, *stats, *budget, *preset, *tune;
   int bits, group, sweeps;
-  calib_numbers n;
+  nb_calib_numbers n;
   uint64_t seed;
   double damp, alpha, linear_bpw, tune_rate;
   bool fast, no_gptq, no_tables, no_head, no_fold, sequential, rotate;
@@ -75,19 +75,19 @@ static nb_status choose_formats(const options *o, const nb_config *c, nb_formats
 }
 
 /* What the budget may be spent on: what the options leave open. ao->fixed_slot is released with nb_free. */
-static nb_status read_budget(const options *o, const quantize_job *j, allocate_opts *ao, nb_err *err) {
+static nb_status read_budget(const options *o, const nb_quantize_job *j, nb_allocate_opts *ao, nb_err *err) {
   const nb_config *c = &j->model->model.config;
   size_t n = c->layers * NB_SLOTS;
   nb_formats probe = {.slot = NULL};
-  *ao = (allocate_opts){.fixed_embed = o->embed,
-                        .fixed_head = o->head,
-                        .probe_tokens = (size_t)o->n.probe_tokens,
-                        .probe_layers = (size_t)o->n.probe_layers,
-                        .measured = o->stats};
+  *ao = (nb_allocate_opts){.fixed_embed = o->embed,
+                           .fixed_head = o->head,
+                           .probe_tokens = (size_t)o->n.probe_tokens,
+                           .probe_layers = (size_t)o->n.probe_layers,
+                           .measured = o->stats};
   const char *text = o->budget;
   if (o->preset) text = !strcmp(o->preset, "phone") ? "1932735283" : "1800000000";
   if (o->linear_bpw > 0) ao->linear_bpw = o->linear_bpw, ao->fixed_embed = ao->fixed_head = true;
-  else NB_TRY(allocate_parse(text, c, &ao->budget, err));
+  else NB_TRY(nb_allocate_parse(text, c, &ao->budget, err));
   NB_TRY(nb_new(&ao->fixed_slot, n, sizeof *ao->fixed_slot, "the formats", err));
   NB_TRY(nb_new(&probe.slot, n, sizeof *probe.slot, "the formats", err));
   for (size_t i = 0; i < n; i++) probe.slot[i].bits = 255;
@@ -99,14 +99,14 @@ static nb_status read_budget(const options *o, const quantize_job *j, allocate_o
 }
 
 /* Spends it. */
-static nb_status spend_budget(const options *o, const cli_common *common, quantize_job *j, nb_err *err) {
-  allocate_opts ao = {.fixed_slot = NULL};
+static nb_status spend_budget(const options *o, const cli_common *common, nb_quantize_job *j, nb_err *err) {
+  nb_allocate_opts ao = {.fixed_slot = NULL};
   cli_progress p;
   double predicted = 0;
   nb_status st = read_budget(o, j, &ao, err);
   nb_progress cb = cli_progress_begin(&p, common, "measuring sensitivities", "layer passes");
   ao.progress = &cb;
-  if (st == NB_OK) st = allocate_formats(j, &ao, &predicted, err);
+  if (st == NB_OK) st = nb_allocate_formats(j, &ao, &predicted, err);
   cli_progress_end(&p);
   nb_free(ao.fixed_slot);
   if (st == NB_OK) cli_note(common, "predicted KL divergence of the rounding: %.4f", predicted);
@@ -147,7 +147,7 @@ static cJSON *make_recipe(const options *o) {
 }
 
 /* The mean loss by slot over the layers of this run, relative to the outputs' energy. */
-static void print_losses(const nb_config *c, const nb_quantised *q) {
+static void print_losses(const nb_config *c, const nb_quantized *q) {
   cli_table t;
   cli_table_begin(&t, "lrrr");
   cli_table_cell(&t, "slice");
@@ -159,7 +159,7 @@ static void print_losses(const nb_config *c, const nb_quantised *q) {
     double plain = 0, loss = 0, n = 0;
     size_t fell = 0;
     for (size_t l = 0; l < c->layers; l++) {
-      const nb_quantised *x = &q[l * NB_SLOTS + (size_t)s];
+      const nb_quantized *x = &q[l * NB_SLOTS + (size_t)s];
       if (x->loss < 0) continue; /* from an earlier run */
       plain += x->plain, loss += x->loss, fell += x->fell_back, n++;
     }
@@ -197,16 +197,16 @@ static void print_formats(const nb_config *c, const nb_formats *f) {
   printf("embedding %s, head %s\n\n", embed, c->tie_embeddings ? "the same" : head);
 }
 
-static void note_fallbacks(const quantize_job *j, const cli_common *common) {
+static void note_fallbacks(const nb_quantize_job *j, const cli_common *common) {
   size_t fell = 0;
   for (size_t i = 0; i < j->model->model.config.layers * NB_SLOTS + 2; i++) fell += j->report[i].fell_back;
   if (fell) cli_note(common, "%zu rows kept plain rounding, which loses less there than calibration", fell);
 }
 
-static int report(const quantize_job *j, const cli_common *common, double seconds) {
+static int report(const nb_quantize_job *j, const cli_common *common, double seconds) {
   const nb_config *c = &j->model->model.config;
   note_fallbacks(j, common);
-  double bpw = quantize_linear_bpw(c, &j->formats);
+  double bpw = nb_quantize_linear_bpw(c, &j->formats);
   char size[CLI_TEXT], time[CLI_TEXT];
   if (common->json) {
     cJSON *o = cJSON_CreateObject();
@@ -217,7 +217,7 @@ static int report(const quantize_job *j, const cli_common *common, double second
     cJSON_AddItemToObject(o, "recipe", cJSON_Duplicate(j->recipe, 1));
     cJSON *all = cJSON_AddArrayToObject(o, "slices");
     for (size_t i = 0; i < c->layers * NB_SLOTS; i++) {
-      const nb_quantised *q = &j->report[i];
+      const nb_quantized *q = &j->report[i];
       cJSON *s = cJSON_CreateObject();
       char fmt[16];
       if (j->formats.slot[i].bits) nb_qfmt_name(j->formats.slot[i], fmt);
@@ -241,40 +241,49 @@ static int report(const quantize_job *j, const cli_common *common, double second
 
 /* ---- the command ---- */
 
-static nb_status read_text(const options *o, const cli_common *common, const quantize_job *j, calib_text *text,
+static nb_status read_text(const options *o, const cli_common *common, const nb_quantize_job *j, nb_calib_text *text,
                            nb_err *err) {
-  return calib_text_read(o->calib, j->model, (size_t)o->n.tokens, (size_t)o->n.seq, o->seed, common, text, err);
+  cli_reporting r;
+  nb_reporter reporter = cli_reporter(&r, common);
+  nb_calib_text_opts opts = {.tokens = (size_t)o->n.tokens,
+                             .seq = (size_t)o->n.seq,
+                             .seed = o->seed,
+                             .threads = common->threads,
+                             .cpu_features = common->features,
+                             .reporter = &reporter};
+  return nb_calib_text_read(o->calib, j->model, &opts, text, err);
 }
 
 /* The sensitivities were measured before. */
-static nb_status take_stored(options *o, const cli_common *common, quantize_job *j, calib_text *text, nb_err *err) {
+static nb_status take_stored(options *o, const cli_common *common, nb_quantize_job *j, nb_calib_text *text,
+                             nb_err *err) {
   nb_calfile f;
   nb_status st;
-  calib_text given = {.n_seqs = 0};
-  NB_GOTO(calib_file_load(o->stats, j, &o->n, text, &f, err));
+  nb_calib_text given = {.n_seqs = 0};
+  NB_GOTO(nb_calib_file_load(o->stats, j, &o->n, text, &f, err));
   if (o->calib) NB_GOTO(read_text(o, common, j, &given, err));
-  if (o->calib) NB_GOTO(calib_file_same_text(o->stats, &f, &given, err));
+  if (o->calib) NB_GOTO(nb_calib_file_same_text(o->stats, &f, &given, err));
   if (j->choice) memcpy(j->choice->probe_kl, f.probe_kl, f.n_matrices * sizeof *f.probe_kl);
   if (j->choice) memcpy(j->choice->probe_error, f.probe_error, f.n_matrices * sizeof *f.probe_error);
 fail:
-  calib_text_free(&given);
+  nb_calib_text_free(&given);
   nb_calfile_free(&f);
   return st;
 }
 
 /* A place that cannot be written to and a budget that is too small are refused before the model writes its text. */
-static nb_status check_before_work(options *o, quantize_job *j, nb_err *err) {
+static nb_status check_before_work(options *o, nb_quantize_job *j, nb_err *err) {
   nb_outfile out;
-  allocate_opts ao = {.fixed_slot = NULL};
+  nb_allocate_opts ao = {.fixed_slot = NULL};
   if (o->fast) return NB_OK;
   NB_TRY(nb_outfile_create(o->out, &out, err));
   nb_outfile_abort(&out);
   if (o->stats || strcmp(o->calib, "self") || !has_budget(o)) return NB_OK;
-  calib_numbers_default(&o->n);
-  cJSON *origin = calib_text_expect((size_t)o->n.tokens, (size_t)o->n.seq, o->seed);
+  nb_calib_numbers_default(&o->n);
+  cJSON *origin = nb_calib_text_expect((size_t)o->n.tokens, (size_t)o->n.seq, o->seed);
   j->origin = origin, j->recipe = make_recipe(o);
   nb_status st = read_budget(o, j, &ao, err);
-  if (st == NB_OK) st = allocate_check(j, &ao, err);
+  if (st == NB_OK) st = nb_allocate_check(j, &ao, err);
   nb_free(ao.fixed_slot);
   cJSON_Delete(j->recipe), cJSON_Delete(origin);
   j->origin = NULL, j->recipe = NULL;
@@ -282,10 +291,10 @@ static nb_status check_before_work(options *o, quantize_job *j, nb_err *err) {
 }
 
 /* What the statistics come from. */
-static nb_status read_calibration(options *o, const cli_common *common, quantize_job *j, calib_text *text,
+static nb_status read_calibration(options *o, const cli_common *common, nb_quantize_job *j, nb_calib_text *text,
                                   nb_err *err) {
   if (o->stats) NB_TRY(take_stored(o, common, j, text, err));
-  calib_numbers_default(&o->n);
+  nb_calib_numbers_default(&o->n);
   if (!o->stats && o->calib) NB_TRY(read_text(o, common, j, text, err));
   j->calib.tokens = text->ids.id, j->calib.n_seqs = text->n_seqs, j->calib.seq_len = text->seq;
   j->origin = text->origin;
@@ -299,24 +308,24 @@ static nb_status read_calibration(options *o, const cli_common *common, quantize
 }
 
 /* Formats from an earlier run that was killed, or by the budget. */
-static nb_status settle_formats(const options *o, const cli_common *common, quantize_job *j, nb_err *err) {
+static nb_status settle_formats(const options *o, const cli_common *common, nb_quantize_job *j, nb_err *err) {
   const nb_config *c = &j->model->model.config;
   bool found = false;
   if (!o->fast) {
     uint8_t signature[16];
-    quantize_signature(j, signature);
-    NB_TRY(resume_open(o->out, signature, c, &j->formats, j->choice, &found, &j->resume, err));
+    nb_quantize_signature(j, signature);
+    NB_TRY(nb_resume_open(o->out, signature, c, &j->formats, j->choice, &found, &j->resume, err));
     if (found)
-      cli_note(common, "going on after layer %zu of %zu of an earlier run", resume_layers(j->resume), c->layers);
+      cli_note(common, "going on after layer %zu of %zu of an earlier run", nb_resume_layers(j->resume), c->layers);
   }
   if (!found && has_budget(o)) NB_TRY(spend_budget(o, common, j, err));
-  return o->fast ? NB_OK : resume_begin(j->resume, &j->formats, j->choice, err);
+  return o->fast ? NB_OK : nb_resume_begin(j->resume, &j->formats, j->choice, err);
 }
 
-static nb_status new_job(const options *o, quantize_job *j, quantize_choice *choice, nb_err *err) {
+static nb_status new_job(const options *o, nb_quantize_job *j, nb_quantize_choice *choice, nb_err *err) {
   size_t n = j->model->model.config.layers * NB_SLOTS;
   NB_TRY(nb_new(&j->formats.slot, n, sizeof(nb_qfmt), "the formats", err));
-  NB_TRY(nb_new(&j->report, n + 2, sizeof(nb_quantised), "the report", err));
+  NB_TRY(nb_new(&j->report, n + 2, sizeof(nb_quantized), "the report", err));
   if (!has_budget(o)) return NB_OK;
   j->choice = choice;
   NB_TRY(nb_new(&choice->probe_kl, n + 2, sizeof(double), "the allocation", err));
@@ -325,12 +334,12 @@ static nb_status new_job(const options *o, quantize_job *j, quantize_choice *cho
 }
 
 static nb_status quantize(options *o, const cli_common *common, const nb_opened *m, nb_err *err) {
-  calib_text text = {.n_seqs = 0};
-  quantize_choice choice = {NULL, NULL, NULL};
-  quantize_tune tune = {.rate = o->tune_rate};
+  nb_calib_text text = {.n_seqs = 0};
+  nb_quantize_choice choice = {NULL, NULL, NULL};
+  nb_quantize_tune tune = {.rate = o->tune_rate};
   nb_status st;
   cli_progress p;
-  quantize_job j = {.model = m, .out = o->out, .fast = o->fast};
+  nb_quantize_job j = {.model = m, .out = o->out, .fast = o->fast};
   j.calib = (nb_calib_opts){.damp = o->damp,
                             .alpha = o->alpha,
                             .sweeps = o->sweeps,
@@ -346,8 +355,8 @@ static nb_status quantize(options *o, const cli_common *common, const nb_opened 
     return nb_fail(err, NB_ERR_ARG, "this is a .nbl file already: give the directory of a Hugging Face checkpoint");
   if (o->tune) {
     j.tune = &tune;
-    NB_TRY(tune_parse(o->tune, &tune, err));
-    NB_TRY(tune_name(&j, err));
+    NB_TRY(nb_tune_file_parse(o->tune, &tune, err));
+    NB_TRY(nb_tune_file_name(&j, err));
   }
   NB_GOTO(new_job(o, &j, &choice, err));
   NB_GOTO(choose_formats(o, &m->model.config, &j.formats, err));
@@ -355,20 +364,22 @@ static nb_status quantize(options *o, const cli_common *common, const nb_opened 
   NB_GOTO(read_calibration(o, common, &j, &text, err));
   j.recipe = make_recipe(o);
   NB_GOTO(settle_formats(o, common, &j, err));
-  NB_GOTO(quantize_size(&j, err));
+  NB_GOTO(nb_quantize_size(&j, err));
   char size[CLI_TEXT];
   cli_note(common, "%s will have %llu bytes (%s)", o->out, (unsigned long long)j.file_bytes,
            cli_bytes_text(size, j.file_bytes));
   double began = cli_clock();
-  nb_progress cb = cli_progress_begin(&p, common, "quantising", "weights");
+  nb_progress cb = cli_progress_begin(&p, common, "quantizing", "weights");
   j.calib.progress = &cb;
-  st = quantize_run(&j, err);
+  st = nb_quantize_run(&j, err);
   cli_progress_end(&p);
-  if (st == NB_OK && j.tune) st = tune_run(&j, common, err);
+  cli_reporting r;
+  nb_reporter reporter = cli_reporter(&r, common);
+  if (st == NB_OK && j.tune) st = nb_tune_file_run(&j, &reporter, err);
   if (st == NB_OK && report(&j, common, cli_clock() - began)) st = NB_ERR_MEMORY;
 fail:
-  resume_close(j.resume, st == NB_OK);
-  calib_text_free(&text);
+  nb_resume_close(j.resume, st == NB_OK);
+  nb_calib_text_free(&text);
   cJSON_Delete(j.recipe);
   nb_free(j.formats.slot);
   nb_free(j.hash), nb_free(j.hashed);
@@ -379,9 +390,14 @@ fail:
 }
 
 int cmd_quantize(int argc, char **argv) {
-  options o = {
-      .codes = "table", .n = {-1, -1, -1, -1}, .bits = 4, .group = 64, .sweeps = 2, .damp = 0.01, .alpha = 0.25,
-      .tune_rate = 5e-4};
+  options o = {.codes = "table",
+               .n = {-1, -1, -1, -1},
+               .bits = 4,
+               .group = 64,
+               .sweeps = 2,
+               .damp = 0.01,
+               .alpha = 0.25,
+               .tune_rate = 5e-4};
   const cli_opt opts[] = {
       CLI_STRING("out", 'o', "FILE", &o.out, "the file to write (required)"),
       CLI_INT("bits", 'b', "N", 3, 8, &o.bits, "bits a weight of the layers' matrices (4)"),
@@ -420,7 +436,7 @@ int cmd_quantize(int argc, char **argv) {
                  "then tune norms and row scales to predict like the checkpoint: 20m, or 50steps"),
       CLI_DOUBLE("tune-rate", 0, "X", 1e-6, 0.1, &o.tune_rate, "the rate of --tune (0.0005)"),
       CLI_FLAG("sequential", 0, &o.sequential,
-               "take each slice's inputs after quantising those before it in its layer"),
+               "take each slice's inputs after quantizing those before it in its layer"),
       CLI_END,
   };
   const cli_command cmd = {.name = "quantize",
@@ -437,12 +453,11 @@ int cmd_quantize(int argc, char **argv) {
   if (!o.out) return cli_usage(&cmd, "-o FILE is missing");
   if (o.group & (o.group - 1)) return cli_usage(&cmd, "--group is 32, 64, 128 or 256");
   if (!o.calib && !o.stats) o.fast = true;
-  if (o.fast && (o.rotate || o.tune))
-    return cli_usage(&cmd, "--rotate and --tune need calibration: --calib FILE");
+  if (o.fast && (o.rotate || o.tune)) return cli_usage(&cmd, "--rotate and --tune need calibration: --calib FILE");
   nb_err err;
   nb_opened m = {0};
   nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);
   if (st == NB_OK) st = quantize(&o, &common, &m, &err);
-  nb_close(&m);
+  nb_opened_free(&m);
   return st == NB_OK ? 0 : cli_fail(st, &err);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble tokenize: text to ids, or ids to text. */
-#include "cli.h"
-#include "commands.h"
-#include "mapfile.h"
-#include "open.h"
-#include "progress_cli.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "formats/mapfile.h"
+#include "formats/open.h"
+#include "tools/progress_cli.h"
 
 #include <cJSON.h>
 #include <errno.h>
@@ -24,7 +24,7 @@ static nb_status read_input(const options *o, nb_text *text, nb_err *err) {
   if (o->file && strcmp(o->file, "-")) {
     char *bytes = NULL;
     size_t n;
-    NB_TRY(nb_read_file(o->file, MAX_TEXT, &bytes, &n, err));
+    NB_TRY(nb_mapfile_read(o->file, MAX_TEXT, &bytes, &n, err));
     nb_status st = nb_text_append(text, bytes, n, err);
     free(bytes);
     return st;
@@ -106,9 +106,13 @@ int cmd_tokenize(int argc, char **argv) {
       CLI_FLAG("skip-special", 0, &o.skip, "with --decode: leave special tokens out"),
       CLI_END,
   };
-  const cli_command cmd = {.name = "tokenize", .args = "MODEL [-p TEXT]", .opts = opts, .common = CLI_JSON,
+  const cli_command cmd = {.name = "tokenize",
+                           .args = "MODEL [-p TEXT]",
+                           .opts = opts,
+                           .common = CLI_JSON,
                            .about = "Turns text into the ids that Hugging Face's tokenizers gives, or ids into text.",
-                           .min_args = 1, .max_args = 1};
+                           .min_args = 1,
+                           .max_args = 1};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble verify: is every byte of a file as it was written? */
-#include "cli.h"
-#include "commands.h"
-#include "nbl.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "formats/nbl.h"
 
 #include <cJSON.h>
 

@@ -3,7 +3,7 @@
 # Installs what nibble needs to build and test: a C compiler, make, pkg-config and seven libraries.
 # usage: sh tools/deps.sh [--check] [--ci]
 #   --check   only say what is missing and how to get it; exit 1 if anything is
-#   --ci      also what .ci/run uses: clang, a cross compiler, qemu, a browser, MPI, Slurm (missing ones are no failure)
+#   --ci      also what .ci/run uses: clang, clang-format, a cross compiler, qemu, a browser, MPI, Slurm (missing ones are no failure)
 # Does nothing when everything is there. Installs through apt-get; elsewhere it prints the command to run.
 set -u
 check=0 ci=0
@@ -32,6 +32,7 @@ for entry in $LIBS; do
 done
 if [ "$ci" = 1 ]; then
   have clang || missing="$missing clang"
+  have clang-format || missing="$missing clang-format"
   ls /usr/lib/llvm-*/lib/libomp.so >/dev/null 2>&1 || missing="$missing libomp-dev"
   have aarch64-linux-gnu-gcc || missing="$missing gcc-aarch64-linux-gnu"
   have qemu-aarch64 || have qemu-aarch64-static || missing="$missing qemu-user"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "judge.h"
+#include "tools/judge.h"
 
-#include "outfile.h"
-#include "report_text.h"
+#include "formats/outfile.h"
+#include "tools/report_text.h"
 
 bool judge_compares(const judge_options *o) {
   return o->gate_file || o->margin >= 0 || o->max_drop >= 0 || o->max_kld >= 0;

@@ -3,8 +3,8 @@
 #ifndef NB_JUDGE_H
 #define NB_JUDGE_H
 
-#include "cli.h"
-#include "report.h"
+#include "tools/cli.h"
+#include "eval/report.h"
 
 enum { JUDGE_UNDECIDED = 4 }; /* exit code */
 
@@ -16,22 +16,23 @@ typedef struct judge_options {
   bool github;
 } judge_options;
 
-#define JUDGE_NOTHING {.margin = -1, .max_drop = -1, .max_kld = -1, .min_accuracy = -1, .alpha = -1}
+#define JUDGE_NOTHING                                                                                                  \
+  { .margin = -1, .max_drop = -1, .max_kld = -1, .min_accuracy = -1, .alpha = -1 }
 
 /* The options of both commands; o: a judge_options. */
-#define JUDGE_OPTIONS(o) \
-  CLI_STRING("gate", 0, "FILE", &(o).gate_file, "limits in a file (nibble-gate.json); options go before it"), \
-      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &(o).margin, \
-                 "the drop that would be accepted (1): pass when it is shown to be smaller"), \
-      CLI_DOUBLE("max-drop", 0, "POINTS", 0, 100, &(o).max_drop, "the largest drop observed, chance or not"), \
-      CLI_DOUBLE("max-kld", 0, "NATS", 0, 1e6, &(o).max_kld, "the largest mean KL divergence of the answers"), \
-      CLI_DOUBLE("alpha", 0, "P", 1e-6, 0.4, &(o).alpha, "chance of a wrong pass, or a wrong fail (0.05)"), \
-      CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &(o).min_accuracy, "the candidate's lowest score"), \
-      CLI_BYTES("max-memory", 0, "BYTES", &(o).max_memory, "the candidate's memory of its own"), \
-      CLI_BYTES("max-total-memory", 0, "BYTES", &(o).max_total, "the candidate's memory with files' pages"), \
-      CLI_STRING("junit", 0, "FILE", &(o).junit, "write JUnit XML, a test a limit"), \
-      CLI_STRING("summary", 0, "FILE", &(o).summary, "write a Markdown summary ($GITHUB_STEP_SUMMARY)"), \
-      CLI_FLAG("github", 0, &(o).github, "print GitHub Actions annotations instead of the comparison's text"), \
+#define JUDGE_OPTIONS(o)                                                                                               \
+  CLI_STRING("gate", 0, "FILE", &(o).gate_file, "limits in a file (nibble-gate.json); options go before it"),          \
+      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &(o).margin,                                                            \
+                 "the drop that would be accepted (1): pass when it is shown to be smaller"),                          \
+      CLI_DOUBLE("max-drop", 0, "POINTS", 0, 100, &(o).max_drop, "the largest drop observed, chance or not"),          \
+      CLI_DOUBLE("max-kld", 0, "NATS", 0, 1e6, &(o).max_kld, "the largest mean KL divergence of the answers"),         \
+      CLI_DOUBLE("alpha", 0, "P", 1e-6, 0.4, &(o).alpha, "chance of a wrong pass, or a wrong fail (0.05)"),            \
+      CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &(o).min_accuracy, "the candidate's lowest score"),             \
+      CLI_BYTES("max-memory", 0, "BYTES", &(o).max_memory, "the candidate's memory of its own"),                       \
+      CLI_BYTES("max-total-memory", 0, "BYTES", &(o).max_total, "the candidate's memory with files' pages"),           \
+      CLI_STRING("junit", 0, "FILE", &(o).junit, "write JUnit XML, a test a limit"),                                   \
+      CLI_STRING("summary", 0, "FILE", &(o).summary, "write a Markdown summary ($GITHUB_STEP_SUMMARY)"),               \
+      CLI_FLAG("github", 0, &(o).github, "print GitHub Actions annotations instead of the comparison's text"),         \
       CLI_STRING("html", 0, "FILE", &(o).html, "write a report for the browser, one file")
 
 /* Whether a limit on a comparison was given; whether any was. */

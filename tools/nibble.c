@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble: 4-bit Phi-3 on a CPU. Finds the command and runs it. */
-#include "cli.h"
-#include "commands.h"
-#include "progress_cli.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "tools/progress_cli.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static int cmd_help(int argc, char **argv);
 /* In the order of use. */
 static const command commands[] = {
     {"quantize", cmd_quantize, "convert a checkpoint to one 4-bit file"},
-    {"calibrate", cmd_calibrate, "measure once what quantising to several budgets needs"},
+    {"calibrate", cmd_calibrate, "measure once what quantizing to several budgets needs"},
     {"verify", cmd_verify, "check a file's structure and checksums"},
     {"inspect", cmd_inspect, "show architecture, tensors, types and bytes"},
     {"diff", cmd_diff, "compare two checkpoints or files tensor by tensor"},

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* cli_parse: one loop over argv, one function that stores a value, one that prints the help. */
-#include "cli.h"
+#include "base/bytes.h"
+#include "tools/cli.h"
 
-#include "cpu.h"
-#include "parallel.h"
+#include "base/cpu.h"
+#include "base/parallel.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +22,8 @@ typedef struct option_set {
 static void collect(option_set *set, const cli_command *c, cli_common *common) {
   const cli_opt shared[] = {
       CLI_FLAG("json", 0, &common->json, "print one JSON object on standard output"),
-      CLI_INT("threads", 't', "N", 1, CLI_MAX_THREADS, &common->threads, "threads (default: this machine's processors)"),
+      CLI_INT("threads", 't', "N", 1, CLI_MAX_THREADS, &common->threads,
+              "threads (default: this machine's processors)"),
       CLI_STRING("cpu", 0, "SET", &common->cpu, "use no instruction set above SET: ref, avx2, avx512vnni, neon, ..."),
       CLI_FLAG("quiet", 'q', &common->quiet, "no progress and no notes"),
       CLI_FLAG("help", 'h', &set->help, "print this help"),
@@ -110,8 +112,7 @@ static int store(const cli_command *c, const cli_opt *o, const char *value) {
     o->to.list->items[o->to.list->n++] = value;
     return 0;
   case CLI_TYPE_CHOICE:
-    if (!has_choice(o->choice, value))
-      return cli_usage(c, "--%s takes one of %s, not '%s'", o->name, o->choice, value);
+    if (!has_choice(o->choice, value)) return cli_usage(c, "--%s takes one of %s, not '%s'", o->name, o->choice, value);
     *o->to.string = value;
     return 0;
   case CLI_TYPE_INT:
@@ -129,7 +130,7 @@ static int store(const cli_command *c, const cli_opt *o, const char *value) {
       return cli_usage(c, "--%s takes a whole number from 0 to 18446744073709551615, not '%s'", o->name, value);
     return 0;
   case CLI_TYPE_BYTES:
-    if (!cli_parse_bytes(value, o->to.u64) || !*o->to.u64)
+    if (!nb_bytes_parse(value, o->to.u64) || !*o->to.u64)
       return cli_usage(c, "--%s takes a size such as 1800000000, 1.8GB or 1.8GiB, not '%s'", o->name, value);
     return 0;
   case CLI_TYPE_END: break;
@@ -196,7 +197,7 @@ bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, 
     args->exit_code = cli_usage(c, args->n ? "an argument is missing" : "arguments are missing");
   else if (args->n > c->max_args) args->exit_code = cli_usage(c, "unexpected argument '%s'", args->items[c->max_args]);
   if (args->exit_code) return false;
-  if (!common->threads) common->threads = nb_cpu_count();
+  if (!common->threads) common->threads = nb_parallel_cpus();
   common->features = nb_cpu_detect();
   if (common->cpu && nb_cpu_mask(common->cpu, &common->features, &err) != NB_OK) {
     args->exit_code = cli_usage(c, "--cpu: %s", err.msg);

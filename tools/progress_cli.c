@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "progress_cli.h"
+#include "tools/progress_cli.h"
 
-#include "clock.h"
-#include "outfile.h"
+#include "base/clock.h"
+#include "formats/outfile.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -96,4 +96,17 @@ void cli_progress_detail(cli_progress *p, const char *fmt, ...) {
 void cli_progress_end(cli_progress *p) {
   if (p->shown && p->terminal) fputs("\r\033[K", stderr);
   p->shown = false;
+}
+
+static nb_progress report_begin(void *ctx, const char *what, const char *unit) {
+  cli_reporting *r = ctx;
+  return cli_progress_begin(&r->progress, r->common, what, unit);
+}
+static void report_end(void *ctx) { cli_progress_end(&((cli_reporting *)ctx)->progress); }
+static void report_note(void *ctx, const char *text) { cli_note(((cli_reporting *)ctx)->common, "%s", text); }
+
+nb_reporter cli_reporter(cli_reporting *r, const cli_common *c) {
+  memset(r, 0, sizeof *r);
+  r->common = c;
+  return (nb_reporter){report_begin, report_end, report_note, r};
 }

@@ -11,8 +11,8 @@
 #ifndef NB_PROGRESS_CLI_H
 #define NB_PROGRESS_CLI_H
 
-#include "cli.h"
-#include "progress.h"
+#include "tools/cli.h"
+#include "base/progress.h"
 
 typedef struct cli_progress {
   const char *what; /* "converting" */
@@ -21,7 +21,7 @@ typedef struct cli_progress {
   double began, last; /* cli_clock */
   uint64_t base;      /* `done` at the first step: what an earlier run did counts for no rate */
   bool stepped;
-  char detail[96];    /* see cli_progress_detail */
+  char detail[96]; /* see cli_progress_detail */
 } cli_progress;
 
 /* item: what is counted ("questions", "tokens"); NULL for bytes. The returned callback also stops the job (returns
@@ -31,6 +31,13 @@ nb_progress cli_progress_begin(cli_progress *p, const cli_common *c, const char 
 void cli_progress_detail(cli_progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Clears the line. */
 void cli_progress_end(cli_progress *p);
+
+/* A reporter that shows progress like the above and prints notes. r is its state; it and c must outlive it. */
+typedef struct cli_reporting {
+  const cli_common *common;
+  cli_progress progress;
+} cli_reporting;
+nb_reporter cli_reporter(cli_reporting *r, const cli_common *c);
 
 /* Makes SIGINT, SIGTERM and SIGHUP set a flag: the first asks jobs to stop (they then remove what is half
  * written), one that comes half a second later or more removes that itself and ends the process. Called by main. */

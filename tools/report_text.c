@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "report_text.h"
+#include "tools/report_text.h"
 
-#include "cli.h"
-#include "table.h"
+#include "tools/cli.h"
+#include "tools/table.h"
 
 #include <math.h>
 
@@ -103,7 +103,7 @@ static void print_comparison(const nb_comparison *c, const nb_gates *g, FILE *f)
       nb_metric_name(p->metric), 100 * c->base_score, 100 * c->cand_score, 100 * c->diff, level, 100 * c->low,
       100 * c->high, 100 * c->clustered.low, 100 * c->clustered.high);
   fprintf(f, "flips      %zu gained, %zu lost, exact McNemar p = %.3g; the same pick on %.2f %%\n", c->gained, c->lost,
-         c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n);
+          c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n);
   fprintf(
       f, "answers    KL divergence mean %.5f (%.5f to %.5f), median %.5f, 99 %% %.4f, max %.3f; total variation %.4f\n",
       c->kl.mean, c->kl.low, c->kl.high, c->kl_median, c->kl_p99, c->kl_max, c->tv_mean);

@@ -3,7 +3,7 @@
 #ifndef NB_REPORT_TEXT_H
 #define NB_REPORT_TEXT_H
 
-#include "gate.h"
+#include "eval/gate.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "table.h"
+#include "tools/table.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
 #ifndef NB_ATTENTION_H
 #define NB_ATTENTION_H
 
-#include "elementwise.h"
-#include "tile16.h"
+#include "kernels/elementwise.h"
+#include "kernels/tile16.h"
 
 enum {
   ATTN_ROWS = 64, /* rows of a block; a multiple of every V16_ROWS up to 8 is not needed */
@@ -15,11 +15,11 @@ enum {
 };
 
 typedef struct attn_state {
-  size_t hd, ld;     /* head_dim, and rounded up to 16 */
-  float *q, *acc;    /* (ATTN_ROWS + V16_ROWS, ld) */
-  float *m, *l;      /* (ATTN_ROWS + V16_ROWS) */
-  float *q_unit;     /* (ATTN_ROWS + V16_ROWS) integer caches: what one of qi is worth, times a->scale */
-  int16_t *qi;       /* (ATTN_ROWS + V16_ROWS, ld) */
+  size_t hd, ld;       /* head_dim, and rounded up to 16 */
+  float *q, *acc;      /* (ATTN_ROWS + V16_ROWS, ld) */
+  float *m, *l;        /* (ATTN_ROWS + V16_ROWS) */
+  float *q_unit;       /* (ATTN_ROWS + V16_ROWS) integer caches: what one of qi is worth, times a->scale */
+  int16_t *qi;         /* (ATTN_ROWS + V16_ROWS, ld) */
   void *keys, *values; /* a block, converted: floats (hd, 64), (64, ld) or int16 (hd / 2, 64, 2), (32, ld, 2) */
 } attn_state;
 
@@ -105,8 +105,7 @@ INLINE void attn_round(const int R, const float *value_scale, float *p, int16_t 
   v16 most = v_load(top), none = v_set(0), least = v_set(0x1p-100f);
   v_store(unit, v_select_lt(most, least, none, v_div(most, v_set(NB_ATTN_P_TOP))));
   v_store(inv, v_select_lt(most, least, none, v_div(v_set(NB_ATTN_P_TOP), most)));
-  for (int r = 0; r < R; r++)
-    UNROLL for (size_t v = 0; v < KV_VECS; v++) {
+  for (int r = 0; r < R; r++) UNROLL for (size_t v = 0; v < KV_VECS; v++) {
       size_t i = (size_t)r * NB_KV_BLOCK + 16 * v;
       v_store_low16(pi + i, v_add(v_mul(v_load(p + i), v_set(inv[r])), v_set(ROUND_MAGIC)));
     }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX2, FMA and F16C, without VNNI: vpmaddubsw adds two products of an unsigned and a signed byte in 16 bits. It
  * cannot saturate: the unsigned byte is at most 127 (128 as |-128|), the signed one -128..127. */
-#include "v16_avx2.h"
+#include "kernels/v16_avx2.h"
 
-#include "b64_avx2.h"
-#include "float_table.h"
+#include "kernels/b64_avx2.h"
+#include "kernels/float_table.h"
 
 #define Q8_FULL_U8 0
 #define Q8_SIGNS 1
@@ -28,8 +28,8 @@ INLINE q8_acc q8_dot_sign(q8_acc s, b64 w, b64 sign, q8_in x) {
   return s;
 }
 
-#include "linear_q8.h"
-#include "peak.h"
+#include "kernels/linear_q8.h"
+#include "kernels/peak.h"
 
 void nb_kernels_avx2(nb_kernels *k) {
   k->name = "avx2";

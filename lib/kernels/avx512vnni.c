@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX-512 with VNNI: 16 lanes are one register, and vpdpbusd takes unsigned weights and signed activations. */
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
-#include "float_table.h"
+#include "kernels/float_table.h"
 
 #define Q8_FULL_U8 1
 #define Q8_SIGNS 0
@@ -51,8 +51,8 @@ INLINE q8_acc q8_dot(q8_acc acc, b64 w, q8_in x, bool positive) {
 INLINE q8_acc q8_merge(q8_acc a, q8_acc b) { return a + b; }
 INLINE v16 q8_float(q8_acc a) { return _mm512_cvtepi32_ps((__m512i)a); }
 
-#include "linear_q8.h"
-#include "peak.h"
+#include "kernels/linear_q8.h"
+#include "kernels/peak.h"
 
 void nb_kernels_avx512vnni(nb_kernels *k) {
   k->name = "avx512vnni";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX2 with vpdpbusd in 256 bits; the float kernels stay AVX2's. */
-#include "v16_avx2.h"
+#include "kernels/v16_avx2.h"
 
-#include "b64_avx2.h"
+#include "kernels/b64_avx2.h"
 
 #define Q8_FULL_U8 1
 #define Q8_SIGNS 0
@@ -22,8 +22,8 @@ INLINE q8_acc q8_dot(q8_acc s, b64 w, q8_in x, bool positive) {
   return s;
 }
 
-#include "linear_q8.h"
-#include "peak.h"
+#include "kernels/linear_q8.h"
+#include "kernels/peak.h"
 
 void nb_kernels_avxvnni(nb_kernels *k) {
   k->name = "avxvnni";

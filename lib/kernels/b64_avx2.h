@@ -3,7 +3,7 @@
 #ifndef NB_B64_AVX2_H
 #define NB_B64_AVX2_H
 
-#include "simd16.h"
+#include "kernels/simd16.h"
 
 typedef struct b64 {
   __m256i a, b;

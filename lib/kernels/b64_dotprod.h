@@ -3,7 +3,7 @@
 #ifndef NB_B64_DOTPROD_H
 #define NB_B64_DOTPROD_H
 
-#include "b64_neon.h"
+#include "kernels/b64_neon.h"
 
 typedef struct q8_acc {
   int32x4_t a, b, c, d;

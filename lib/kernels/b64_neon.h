@@ -3,7 +3,7 @@
 #ifndef NB_B64_NEON_H
 #define NB_B64_NEON_H
 
-#include "simd16.h"
+#include "kernels/simd16.h"
 
 typedef struct b64 {
   uint8x16_t a, b, c, d;
@@ -13,7 +13,9 @@ INLINE b64 b_quad(uint8x16_t a, uint8x16_t b, uint8x16_t c, uint8x16_t d) {
   b64 r = {a, b, c, d};
   return r;
 }
-INLINE b64 b_load(const uint8_t *p) { return b_quad(vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)); }
+INLINE b64 b_load(const uint8_t *p) {
+  return b_quad(vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48));
+}
 INLINE b64 b_hold(b64 b) {
   __asm__("" : "+w"(b.a), "+w"(b.b), "+w"(b.c), "+w"(b.d));
   return b;

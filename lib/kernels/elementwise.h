@@ -3,12 +3,12 @@
 #ifndef NB_ELEMENTWISE_H
 #define NB_ELEMENTWISE_H
 
-#include "simd16.h"
+#include "kernels/simd16.h"
 
 /* How many lanes of the vector at i there are. */
 INLINE size_t lanes(size_t n, size_t i) { return n - i < 16 ? n - i : 16; }
 
-/* Quantises n <= 16 * n_vec values to integers of -top to top (int8_t or int16_t by `bytes`, all 16 * n_vec written)
+/* Quantizes n <= 16 * n_vec values to integers of -top to top (int8_t or int16_t by `bytes`, all 16 * n_vec written)
  * and returns what one is worth. */
 INLINE float quantize_run(const float *x, size_t n, size_t n_vec, float top, const size_t bytes, void *q) {
   v16 m = v_set(0);
@@ -81,8 +81,7 @@ static void add(float *x, const float *y, size_t n) {
 
 static double logsumexp(const float *x, size_t n) {
   v16 m = v_set(-INFINITY), s = v_set(0);
-  for (size_t i = 0; i < n; i += 16)
-    m = v_max(v_keep_n(v_load_n(x + i, lanes(n, i)), lanes(n, i), -INFINITY), m);
+  for (size_t i = 0; i < n; i += 16) m = v_max(v_keep_n(v_load_n(x + i, lanes(n, i)), lanes(n, i), -INFINITY), m);
   float max = v_hmax(m);
   for (size_t i = 0; i < n; i += 16) {
     v16 v = v_keep_n(v_load_n(x + i, lanes(n, i)), lanes(n, i), -INFINITY);
@@ -111,8 +110,7 @@ static void kv_store(uint8_t *block, nb_kv_type type, size_t head_dim, size_t sl
   const size_t ldv = nb_kv_ldv(type, head_dim);
   void *keys = block, *values = block + nb_kv_values_at(type, head_dim);
   float *scales = (float *)(void *)(block + nb_kv_scales_at(type, head_dim));
-  if (type == NB_KV_Q16)
-    kv_store_integers(2, nb_kv_top(head_dim), head_dim, ldv, slot, k, v, keys, values, scales);
+  if (type == NB_KV_Q16) kv_store_integers(2, nb_kv_top(head_dim), head_dim, ldv, slot, k, v, keys, values, scales);
   else if (type == NB_KV_Q8) kv_store_integers(1, 127, head_dim, ldv, slot, k, v, keys, values, scales);
   else if (type == NB_KV_F32) {
     for (size_t d = 0; d < head_dim; d++) ((float *)keys)[d * NB_KV_BLOCK + slot] = k[d];

@@ -3,10 +3,10 @@
 #ifndef NB_FLOAT_TABLE_H
 #define NB_FLOAT_TABLE_H
 
-#include "attention.h"
-#include "elementwise.h"
-#include "linear_float.h"
-#include "quant_fit.h"
+#include "kernels/attention.h"
+#include "kernels/elementwise.h"
+#include "kernels/linear_float.h"
+#include "kernels/quant_fit.h"
 
 INLINE void set_float_kernels(nb_kernels *k) {
   k->quantize_q8 = quantize_q8;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "kernels.h"
+#include "kernels/kernels.h"
 
-#include "cpu.h"
-#include "mem.h"
+#include "base/cpu.h"
+#include "base/mem.h"
 
 /* The sets that this build has, slowest first: each is the table of the one below with what it improves. */
 static const struct {
@@ -37,7 +37,8 @@ nb_kernels nb_kernels_select(unsigned cpu_features) {
   return all[nb_kernels_all(cpu_features, all) - 1];
 }
 
-void nb_round_q8(const nb_kernels *k, const float *x, size_t K, int8_t *q, float *scale, int32_t *sum, float *out) {
+void nb_kernels_round_q8(const nb_kernels *k, const float *x, size_t K, int8_t *q, float *scale, int32_t *sum,
+                         float *out) {
   k->quantize_q8(x, K, nb_round_up(K, NB_K_PAD), q, scale, sum);
   for (size_t i = 0; i < K; i++) out[i] = scale[i / NB_QA_GROUP] * q[i];
 }

@@ -14,12 +14,13 @@
 #ifndef NB_KERNELS_H
 #define NB_KERNELS_H
 
-#include "qmat.h"
-#include "tensor.h"
+#include "base/qmat.h"
+#include "base/tensor.h"
+#include "kernels/kv_layout.h"
 
 #include <stdint.h>
 
-/* Quantised activations: x[t][k] = scale[t][k / 64] * q[t][k]. 64-byte aligned arrays. */
+/* Quantized activations: x[t][k] = scale[t][k / 64] * q[t][k]. 64-byte aligned arrays. */
 typedef struct nb_q8 {
   size_t T, K, Kp; /* rows, inputs, inputs padded to a multiple of NB_K_PAD (with zeros) */
   int8_t *q;       /* (T, Kp), -127..127 */
@@ -27,58 +28,26 @@ typedef struct nb_q8 {
   int32_t *sum;    /* (T, Kp / 32): sums of q over each block of 32 */
 } nb_q8;
 
-enum { NB_KV_BLOCK = 64 }; /* positions of a cache block */
-
-typedef enum nb_kv_type { NB_KV_F32, NB_KV_F16, NB_KV_Q16, NB_KV_Q8, NB_KV_TYPES } nb_kv_type;
-
-static inline bool nb_kv_integer(nb_kv_type t) { return t >= NB_KV_Q16; }
-static inline size_t nb_kv_elem_bytes(nb_kv_type t) { return t == NB_KV_F32 ? 4 : t == NB_KV_Q8 ? 1 : 2; }
-
-/* The keys and values of NB_KV_BLOCK positions of one key/value head of one layer, as stored. Floats:
- *     K (head_dim, 64), V (64, head_dim)
- * Integers of 16 or 8 bits, two at a time as their dot products take them, then what a unit is worth:
- *     K (head_dim / 2, 64, 2), V (32, ldv, 2), float k_scale[64], float v_scale[64], one a position
- * with pairs of channels in K, pairs of positions in V, and ldv = head_dim rounded up to 16 (the rest is 0). */
-static inline size_t nb_kv_values_at(nb_kv_type t, size_t head_dim) {
-  return NB_KV_BLOCK * head_dim * nb_kv_elem_bytes(t);
-}
-static inline size_t nb_kv_ldv(nb_kv_type t, size_t head_dim) {
-  return nb_kv_integer(t) ? (head_dim + 15) / 16 * 16 : head_dim;
-}
-static inline size_t nb_kv_scales_at(nb_kv_type t, size_t head_dim) {
-  return nb_kv_values_at(t, head_dim) + NB_KV_BLOCK * nb_kv_ldv(t, head_dim) * nb_kv_elem_bytes(t);
-}
-/* Bytes of a block; the blocks of a head follow one another. */
-static inline size_t nb_kv_block_bytes(nb_kv_type t, size_t head_dim) {
-  return nb_kv_scales_at(t, head_dim) + (nb_kv_integer(t) ? 2 * NB_KV_BLOCK * sizeof(float) : 0);
-}
-
-/* The largest integer of a q16 cache, and of a query that meets an integer cache: head_dim products of two of them
- * fit 31 bits (128 * 4095^2 and 512 * 2047^2 are below 2^31). And that of a probability: NB_KV_BLOCK products of one
- * with an element of the cache fit as well. */
-static inline float nb_kv_top(size_t head_dim) { return head_dim <= 128 ? 4095 : 2047; }
-#define NB_ATTN_P_TOP 8191.0f
-
 /* Attention of one key/value head: n_q consecutive query positions, `group` query heads each.
  * Query at position p sees the keys at positions max(0, p - window + 1) .. p (window 0: all up to p). */
 typedef struct nb_attn {
-  const float *q;         /* query t, head g at q + t * ldq + g * head_dim; rotated, not scaled */
-  float *out;             /* likewise, out + t * ldo + g * head_dim; may not overlap q */
-  size_t ldq, ldo;        /* floats from one token to the next */
+  const float *q;              /* query t, head g at q + t * ldq + g * head_dim; rotated, not scaled */
+  float *out;                  /* likewise, out + t * ldo + g * head_dim; may not overlap q */
+  size_t ldq, ldo;             /* floats from one token to the next */
   size_t n_q, group, head_dim; /* head_dim is a multiple of 2, at most 512 */
-  size_t pos0;            /* position of query 0 */
-  size_t window;          /* 0, or how many positions a query sees, itself included */
-  float scale;            /* scores are scale * (q . k) */
+  size_t pos0;                 /* position of query 0 */
+  size_t window;               /* 0, or how many positions a query sees, itself included */
+  float scale;                 /* scores are scale * (q . k) */
   nb_kv_type type;
-  const uint8_t *shared;  /* blocks 0 .. n_shared-1 (a prefix that several sequences read) */
+  const uint8_t *shared; /* blocks 0 .. n_shared-1 (a prefix that several sequences read) */
   size_t n_shared;
-  const uint8_t *own;     /* blocks n_shared, n_shared + 1, ... */
+  const uint8_t *own; /* blocks n_shared, n_shared + 1, ... */
 } nb_attn;
 
-/* The levels that a quantiser rounds to, at most 32 (256 when uniform). */
+/* The levels that a quantizer rounds to, at most 32 (256 when uniform). */
 typedef struct nb_levels {
-  unsigned n;    /* levels */
-  bool uniform;  /* the levels are val[0] + 0, 1, ... n - 1 (integers); x goes to the nearest, ties to even */
+  unsigned n;   /* levels */
+  bool uniform; /* the levels are val[0] + 0, 1, ... n - 1 (integers); x goes to the nearest, ties to even */
   float mid[NB_MAX_LEVELS - 1]; /* table: thresholds, ascending; x has the level number count of (mid[i] < x) */
   float val[NB_MAX_LEVELS];     /* table: values, ascending; uniform: val[0] */
 } nb_levels;
@@ -96,7 +65,7 @@ typedef struct nb_kernels {
    * With step = min(group, 64): acc = 0; for each step s ascending:
    *     isum = sum over the step's inputs of q * value(code)       (exact)
    *     acc  = fma((float)isum, (float)w.scale[s's group] * x.scale[s's 64], acc)
-   * y = acc * row_scale. scratch: nb_linear_scratch_bytes(w->n_blocks * 32) bytes, 64-byte aligned, one a thread. */
+   * y = acc * row_scale. scratch: nb_kernels_linear_scratch(w->n_blocks * 32) bytes, 64-byte aligned, one a thread. */
   void (*linear_q8)(const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 *x, float *y, size_t ldy, void *scratch);
 
   /* y[t][n] = sum over k ascending of fma(x[t][k], w[n][k], acc), acc starting at 0, for rows [n0, n1).
@@ -158,16 +127,17 @@ typedef struct nb_kernels {
 } nb_kernels;
 
 enum {
-  NB_LINEAR_SCRATCH = 160 * 1024, /* what nb_linear_scratch_bytes gives, for any K */
+  NB_LINEAR_SCRATCH = 160 * 1024, /* what nb_kernels_linear_scratch gives, for any K */
   NB_V16_MAX_ROWS = 8             /* the largest V16_ROWS of a v16_*.h */
 };
 
-/* Bytes of scratch that one thread needs, for matrices of K inputs / for heads of head_dim. */
 /* out (K) = x (K) as the kernels of coded matrices see it: rounded to int8, as floats again. q (K padded to NB_K_PAD),
  * scale and sum are workspace, as quantize_q8 has them. out may be x. */
-void nb_round_q8(const nb_kernels *k, const float *x, size_t K, int8_t *q, float *scale, int32_t *sum, float *out);
+void nb_kernels_round_q8(const nb_kernels *k, const float *x, size_t K, int8_t *q, float *scale, int32_t *sum,
+                         float *out);
 
-size_t nb_linear_scratch_bytes(size_t K);
+/* Bytes of scratch that one thread needs, for matrices of K inputs / for heads of head_dim. */
+size_t nb_kernels_linear_scratch(size_t K);
 size_t nb_attn_scratch_bytes(size_t head_dim);
 
 /* Each sets the entries that the instruction set improves. ref sets all of them. */

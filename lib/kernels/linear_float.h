@@ -4,7 +4,7 @@
 #ifndef NB_LINEAR_FLOAT_H
 #define NB_LINEAR_FLOAT_H
 
-#include "tile16.h"
+#include "kernels/tile16.h"
 
 enum { LF_ROWS = 32, LF_K = 256, LF_T = 128 };
 
@@ -50,8 +50,7 @@ static void linear_float(const nb_tensor *w, size_t n0, size_t n1, const float *
         if (cols > 16) lf_tokens(2, x + t * ldx + k, ldx, n_t, panel, n_k, k == 0, acc);
         else lf_tokens(1, x + t * ldx + k, ldx, n_t, panel, n_k, k == 0, acc);
       }
-      for (size_t i = 0; i < n_t; i++)
-        memcpy(y + (t + i) * ldy + n, acc + i * LF_ROWS, cols * sizeof(float));
+      for (size_t i = 0; i < n_t; i++) memcpy(y + (t + i) * ldy + n, acc + i * LF_ROWS, cols * sizeof(float));
     }
 }
 

@@ -28,7 +28,7 @@
 #ifndef NB_LINEAR_Q8_H
 #define NB_LINEAR_Q8_H
 
-#include "simd16.h"
+#include "kernels/simd16.h"
 
 #ifndef Q8_MMLA
 #define Q8_MMLA 0
@@ -76,8 +76,7 @@ INLINE q8_tables q8_load_tables(q8_fmt f, const nb_qmat *w) {
 /* One block of a tile: out[i] holds the weights of inputs 4 i .. 4 i + 3. */
 INLINE void q8_unpack(q8_fmt f, q8_tables tables, const uint8_t *p, b64 out[8]) {
   int low = 0;
-  if (f.bits == 8)
-    UNROLL for (int i = 0; i < 8; i++) {
+  if (f.bits == 8) UNROLL for (int i = 0; i < 8; i++) {
       out[i] = b_load(p + 64 * i);
       if (!Q8_FULL_U8) out[i] = b_flip_top(out[i]);
     }
@@ -92,8 +91,8 @@ INLINE void q8_unpack(q8_fmt f, q8_tables tables, const uint8_t *p, b64 out[8]) 
   if (f.bits & 2) {
     UNROLL for (int j = 0; j < 2; j++) {
       b64 line = b_load(p + 64 * j);
-      UNROLL for (int m = 0; m < 4; m++)
-        out[4 * j + m] = low ? b_part_or(line, 2 * m - low, 3 << low, out[4 * j + m]) : b_part(line, 2 * m, 3);
+      UNROLL for (int m = 0; m < 4; m++) out[4 * j + m] =
+          low ? b_part_or(line, 2 * m - low, 3 << low, out[4 * j + m]) : b_part(line, 2 * m, 3);
     }
     p += 2 * 64, low += 2;
   }
@@ -104,8 +103,7 @@ INLINE void q8_unpack(q8_fmt f, q8_tables tables, const uint8_t *p, b64 out[8]) 
       else out[m] = b_part_or(line, m - low, 1 << low, out[m]);
     }
   }
-  if (f.table && f.bits <= 4)
-    UNROLL for (int i = 0; i < 8; i++) out[i] = b_lookup(tables.low, out[i]);
+  if (f.table && f.bits <= 4) UNROLL for (int i = 0; i < 8; i++) out[i] = b_lookup(tables.low, out[i]);
 }
 
 /* The sums of q over `blocks` blocks of 32, starting at block b of token t. */
@@ -166,9 +164,9 @@ typedef struct q8_scratch {
 _Static_assert(sizeof(q8_scratch) <= NB_LINEAR_SCRATCH, "scratch");
 
 #if Q8_MMLA
-#include "q8_micro_mmla.h"
+#include "kernels/q8_micro_mmla.h"
 #else
-#include "q8_micro.h"
+#include "kernels/q8_micro.h"
 #endif
 
 INLINE void q8_unpack_tiles(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, size_t b0, size_t n_blocks,
@@ -203,8 +201,8 @@ INLINE void q8_part_signs(size_t n_tiles, size_t n_steps, size_t step, q8_scratc
 #endif
 
 /* Copies of q8_micro, each compiled alone: gcc and clang keep the arrays in registers only then. */
-#define Q8_MICRO_ARGS                                                                                            \
-  const q8_scratch *s, const nb_q8 *x, size_t t, size_t k0, size_t n_steps, int zero, float (*acc)[Q8_TILES][NB_TILE]
+#define Q8_MICRO_ARGS                                                                                                  \
+  const q8_scratch *s, const nb_q8 *x, size_t t, size_t k0, size_t n_steps, int zero, float(*acc)[Q8_TILES][NB_TILE]
 NOINLINE void q8_full64(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 64, false, s, x, t, k0, n_steps, zero, acc); }
 NOINLINE void q8_full32(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 32, false, s, x, t, k0, n_steps, zero, acc); }
 NOINLINE void q8_one64(Q8_MICRO_ARGS) { q8_micro(1, 64, false, s, x, t, k0, n_steps, zero, acc); }
@@ -273,7 +271,8 @@ INLINE void q8_many(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, 
     const size_t next = k + n_k < K ? tile_no * w->n_blocks + (k + n_k) / NB_BLOCK : (tile_no + Q8_TILES) * w->n_blocks;
     const size_t lines = next < w->n_tiles * w->n_blocks ? Q8_TILES * tile_lines : 0;
     for (; t + Q8_TOKENS <= n_t; t += Q8_TOKENS) {
-      q8_fetch(w->codes + next * block, w->n_blocks * block, tile_lines, lines * t / n_t, lines * (t + Q8_TOKENS) / n_t);
+      q8_fetch(w->codes + next * block, w->n_blocks * block, tile_lines, lines * t / n_t,
+               lines * (t + Q8_TOKENS) / n_t);
       if (k + n_k == K) q8_claim(y + tile_no * NB_TILE, ldy, t0 + t + Q8_CLAIM, t0 + n_t, n_tiles);
       full(s, x, t0 + t, k, n_steps, q8_zero(f), s->acc + t);
       if (k + n_k == K) q8_finish_rows(w, tile_no, n_tiles, s, t, Q8_TOKENS, y + t0 * ldy, ldy);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* NEON as in ARMv8.0: byte products in 16 bits, added in pairs to sums of half a row's 4 inputs each. */
-#include "v16_neon.h"
+#include "kernels/v16_neon.h"
 
-#include "b64_neon.h"
-#include "float_table.h"
+#include "kernels/b64_neon.h"
+#include "kernels/float_table.h"
 
 #define Q8_FULL_U8 0
 #define Q8_SIGNS 0
@@ -41,8 +41,8 @@ INLINE v16 q8_float(q8_acc r) {
                     vpaddq_s32(r.s[6], r.s[7]));
 }
 
-#include "linear_q8.h"
-#include "peak.h"
+#include "kernels/linear_q8.h"
+#include "kernels/peak.h"
 
 void nb_kernels_neon(nb_kernels *k) {
   k->name = "neon";

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* NEON with sdot; the float kernels stay NEON's. */
-#include "v16_neon.h"
+#include "kernels/v16_neon.h"
 
-#include "b64_dotprod.h"
+#include "kernels/b64_dotprod.h"
 
 #define Q8_FULL_U8 0
 #define Q8_SIGNS 0
 #define Q8_TILES 1
 #define Q8_TOKENS 3
 
-#include "linear_q8.h"
-#include "peak.h"
+#include "kernels/linear_q8.h"
+#include "kernels/peak.h"
 
 void nb_kernels_neon_dotprod(nb_kernels *k) {
   k->name = "neon_dotprod";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* NEON with smmla for many tokens: 2 rows by 2 tokens by 8 inputs an instruction. Few tokens use sdot. */
-#include "v16_neon.h"
+#include "kernels/v16_neon.h"
 
-#include "b64_dotprod.h"
+#include "kernels/b64_dotprod.h"
 
 #define Q8_FULL_U8 0
 #define Q8_SIGNS 0
@@ -10,8 +10,8 @@
 #define Q8_TOKENS 2
 #define Q8_MMLA 1
 
-#include "linear_q8.h"
-#include "peak.h"
+#include "kernels/linear_q8.h"
+#include "kernels/peak.h"
 
 void nb_kernels_neon_i8mm(nb_kernels *k) {
   k->name = "neon_i8mm";

@@ -4,7 +4,7 @@
 #ifndef NB_PEAK_H
 #define NB_PEAK_H
 
-#include "simd16.h"
+#include "kernels/simd16.h"
 
 enum { PEAK_CHAINS = 6 };
 
@@ -12,9 +12,8 @@ INLINE uint64_t peak_f32(size_t rounds, uint64_t *sink) {
   v16 acc[PEAK_CHAINS];
   for (int i = 0; i < PEAK_CHAINS; i++) acc[i] = v_add(v_iota(), v_set((float)i)); /* no two registers alike */
   v16 x = v_set(0.999f + 0.0001f * (float)(*sink & 1)), y = v_set(0.5f);
-  for (size_t r = 0; r < rounds; r++)
-    UNROLL
-    for (int i = 0; i < PEAK_CHAINS; i++) acc[i] = v_fma(acc[i], x, y);
+  for (size_t r = 0; r < rounds; r++) UNROLL
+  for (int i = 0; i < PEAK_CHAINS; i++) acc[i] = v_fma(acc[i], x, y);
   for (int i = 0; i < PEAK_CHAINS; i++) *sink += (uint64_t)(v_sum(acc[i]) > 1);
   return (uint64_t)rounds * PEAK_CHAINS * 16;
 }
@@ -37,12 +36,11 @@ INLINE uint64_t peak_int8(size_t rounds, uint64_t *sink) {
   q8_in x = q8_inputs(bytes);
   q8_acc acc[PEAK_CHAINS];
   for (int i = 0; i < PEAK_CHAINS; i++) acc[i] = q8_start(i);
-  for (size_t r = 0; r < rounds; r++)
-    UNROLL
-    for (int i = 0; i < PEAK_CHAINS; i++) {
-      w = b_hold(w); /* without it, products of the same bytes would be taken once for all chains */
-      acc[i] = q8_dot(acc[i], w, x, true);
-    }
+  for (size_t r = 0; r < rounds; r++) UNROLL
+  for (int i = 0; i < PEAK_CHAINS; i++) {
+    w = b_hold(w); /* without it, products of the same bytes would be taken once for all chains */
+    acc[i] = q8_dot(acc[i], w, x, true);
+  }
   for (int i = 0; i < PEAK_CHAINS; i++) *sink += (uint64_t)(v_sum(q8_float(acc[i])) > 1);
   return (uint64_t)rounds * PEAK_CHAINS * 64;
 }

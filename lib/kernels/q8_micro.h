@@ -47,9 +47,8 @@ INLINE void q8_micro(const int R, const size_t step, const bool positive, const 
   const float *xscale = x->scale + t * lds + k0 / NB_QA_GROUP;
   const int32_t *xsum = x->sum + t * ldb + k0 / NB_BLOCK;
   v16 f[Q8_TOKENS][Q8_TILES];
-  UNROLL for (int r = 0; r < Q8_TOKENS; r++)
-    if (r < R)
-      UNROLL for (int v = 0; v < Q8_TILES; v++) f[r][v] = v_load(acc[r][v]);
+  UNROLL for (int r = 0; r < Q8_TOKENS; r++) if (r < R) UNROLL for (int v = 0; v < Q8_TILES; v++) f[r][v] =
+      v_load(acc[r][v]);
   for (size_t i = 0; i < n_steps; i++, q += step, xsum += blocks) {
     q8_acc sum[Q8_TOKENS][Q8_TILES];
     UNROLL for (int r = 0; r < Q8_TOKENS; r++) {
@@ -63,7 +62,7 @@ INLINE void q8_micro(const int R, const size_t step, const bool positive, const 
       q8_weights c[Q8_TILES];
       UNROLL for (int v = 0; v < Q8_TILES; v++) c[v] = q8_step_load(positive, s, w, v);
       UNROLL for (int r = 0; r < Q8_TOKENS; r++) {
-      if (r >= R) continue;
+        if (r >= R) continue;
         q8_in in = q8_inputs(q + (size_t)r * ldq + 4 * j);
         UNROLL for (int v = 0; v < Q8_TILES; v++) sum[r][v] = q8_step_dot(positive, sum[r][v], c[v], in);
       }
@@ -71,15 +70,14 @@ INLINE void q8_micro(const int R, const size_t step, const bool positive, const 
     UNROLL for (int v = 0; v < Q8_TILES; v++) {
       v16 ws = v_load(s->scale[i][v]);
       UNROLL for (int r = 0; r < Q8_TOKENS; r++) {
-      if (r >= R) continue;
+        if (r >= R) continue;
         v16 xs = v_set(xscale[(size_t)r * lds + i * step / NB_QA_GROUP]);
         f[r][v] = v_fma(q8_float(sum[r][v]), v_mul(ws, xs), f[r][v]);
       }
     }
   }
-  UNROLL for (int r = 0; r < Q8_TOKENS; r++)
-    if (r < R)
-      UNROLL for (int v = 0; v < Q8_TILES; v++) v_store(acc[r][v], f[r][v]);
+  UNROLL for (int r = 0; r < Q8_TOKENS; r++) if (r < R) UNROLL for (int v = 0; v < Q8_TILES; v++)
+      v_store(acc[r][v], f[r][v]);
 }
 
 #endif

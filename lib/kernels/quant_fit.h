@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The quantiser's inner loops on the 16-lane machine. */
+/* The quantizer's inner loops on the 16-lane machine. */
 #ifndef NB_QUANT_FIT_H
 #define NB_QUANT_FIT_H
 
-#include "simd16.h"
+#include "kernels/simd16.h"
 
 enum { FIT_VECTORS = 4 }; /* vectors that share the loads of a threshold and a value */
 

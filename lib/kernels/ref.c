@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The reference kernels: plain C, meant to be read. */
-#include "v16_ref.h"
+#include "kernels/v16_ref.h"
 
-#include "float_table.h"
-#include "peak.h"
+#include "kernels/float_table.h"
+#include "kernels/peak.h"
 
 enum { REF_T = 16 }; /* tokens that share an unpacked block */
 
@@ -63,7 +63,7 @@ void nb_kernels_ref(nb_kernels *k) {
   set_float_kernels(k);
 }
 
-size_t nb_linear_scratch_bytes(size_t K) {
+size_t nb_kernels_linear_scratch(size_t K) {
   (void)K; /* every kernel works in blocks of a fixed size */
   return NB_LINEAR_SCRATCH;
 }

@@ -4,7 +4,7 @@
 #ifndef NB_SIMD16_H
 #define NB_SIMD16_H
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 /* Vectors must stay in registers. (The sanitizers' build of ref.c, which has none, says otherwise.) */
 #ifndef INLINE

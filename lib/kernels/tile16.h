@@ -3,7 +3,7 @@
 #ifndef NB_TILE16_H
 #define NB_TILE16_H
 
-#include "simd16.h"
+#include "kernels/simd16.h"
 
 INLINE v16 v_load_kv(nb_kv_type t, const void *p, size_t i) {
   return t == NB_KV_F32 ? v_load((const float *)p + i) : v_load_f16((const uint16_t *)p + i);
@@ -15,8 +15,8 @@ INLINE p16 p_load_kv(nb_kv_type t, const void *p, size_t i) {
 
 /* c[r][n] = c[r][n] * decay[r] (0 when decay is NULL; c itself when keep), then for k ascending
  * fma(a[r][k], b[k][n], c[r][n]). b is stored as `type`, its rows ldb elements apart. */
-INLINE void tile(const int R, const int NV, const float *a, size_t lda, const nb_kv_type type, const void *b, size_t ldb,
-                 size_t n_k, const float *decay, bool keep, float *c, size_t ldc) {
+INLINE void tile(const int R, const int NV, const float *a, size_t lda, const nb_kv_type type, const void *b,
+                 size_t ldb, size_t n_k, const float *decay, bool keep, float *c, size_t ldc) {
   v16 acc[V16_ROWS][2]; /* loops with literal bounds: only those stay in registers with gcc and clang both */
   UNROLL for (int r = 0; r < V16_ROWS; r++) UNROLL for (int v = 0; v < 2; v++) {
     if (r >= R || v >= NV) continue;
@@ -32,8 +32,8 @@ INLINE void tile(const int R, const int NV, const float *a, size_t lda, const nb
       UNROLL for (int v = 0; v < 2; v++) if (v < NV) acc[r][v] = v_fma(x, w[v], acc[r][v]);
     }
   }
-  UNROLL for (int r = 0; r < V16_ROWS; r++) UNROLL for (int v = 0; v < 2; v++)
-    if (r < R && v < NV) v_store(c + (size_t)r * ldc + 16 * v, acc[r][v]);
+  UNROLL for (int r = 0; r < V16_ROWS; r++) UNROLL for (int v = 0; v < 2; v++) if (r < R && v < NV)
+      v_store(c + (size_t)r * ldc + 16 * v, acc[r][v]);
 }
 
 /* The same in integers, whose sums are exact: sum = over k of a[r][2 k] * b[k][n][0] + a[r][2 k + 1] * b[k][n][1].
@@ -41,8 +41,8 @@ INLINE void tile(const int R, const int NV, const float *a, size_t lda, const nb
 INLINE void tile_pairs(const int R, const int NV, const int16_t *a, size_t lda, const nb_kv_type type, const void *b,
                        size_t ldb, size_t n_k, const float *decay, const float *unit, float *c, size_t ldc) {
   s16 sum[V16_ROWS][2];
-  UNROLL for (int r = 0; r < V16_ROWS; r++) UNROLL for (int v = 0; v < 2; v++)
-    if (r < R && v < NV) sum[r][v] = s_zero();
+  UNROLL for (int r = 0; r < V16_ROWS; r++) UNROLL for (int v = 0; v < 2; v++) if (r < R && v < NV) sum[r][v] =
+      s_zero();
   for (size_t k = 0; k < n_k; k++) {
     p16 w[2];
     UNROLL for (int v = 0; v < 2; v++) w[v] = p_load_kv(type, b, 2 * (k * ldb + 16 * (size_t)(v < NV ? v : 0)));

@@ -59,8 +59,7 @@ static inline v16 v_div(v16 x, v16 y) {
   return v_quad(vdivq_f32(x.a, y.a), vdivq_f32(x.b, y.b), vdivq_f32(x.c, y.c), vdivq_f32(x.d, y.d));
 }
 static inline v16 v_fma(v16 x, v16 y, v16 z) {
-  return v_quad(vfmaq_f32(z.a, x.a, y.a), vfmaq_f32(z.b, x.b, y.b), vfmaq_f32(z.c, x.c, y.c),
-                vfmaq_f32(z.d, x.d, y.d));
+  return v_quad(vfmaq_f32(z.a, x.a, y.a), vfmaq_f32(z.b, x.b, y.b), vfmaq_f32(z.c, x.c, y.c), vfmaq_f32(z.d, x.d, y.d));
 }
 static inline float32x4_t v_max4(float32x4_t x, float32x4_t y) { return vbslq_f32(vcgtq_f32(x, y), x, y); }
 static inline v16 v_max(v16 x, v16 y) {

@@ -4,7 +4,7 @@
 #ifndef NB_V16_H
 #define NB_V16_H
 
-#include "f16.h"
+#include "base/f16.h"
 
 #include <math.h>
 #include <stddef.h>

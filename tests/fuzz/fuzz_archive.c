@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "archive.h"
+#include "formats/archive.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Hostile files of `nibble calibrate`. The checksum is made right first, since no fuzzer would guess it. */
-#include "calfile.h"
+#include "formats/calfile.h"
 
 #include <stdlib.h>
 #include <string.h>

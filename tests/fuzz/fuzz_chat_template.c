@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A chat template rendered for a short conversation; what comes out must be what comes out again. */
-#include "chat_template.h"
+#include "text/chat_template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-  static const nb_chat_message m[] = {
-      {"system", " be brief\n"}, {"user", "Hi <|end|> \xc3\xa9"}, {"assistant", ""}};
+  static const nb_chat_message m[] = {{"system", " be brief\n"}, {"user", "Hi <|end|> \xc3\xa9"}, {"assistant", ""}};
   nb_chat_options o = {n % 2, "<s>", "</s>", 0};
   nb_text a = {0}, b = {0};
   nb_status st = nb_chat_render((const char *)data, n, m, 3, &o, &a, NULL);

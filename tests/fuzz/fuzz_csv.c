@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "csv.h"
-#include "jsonl.h"
+#include "formats/csv.h"
+#include "formats/jsonl.h"
 
 #include <stdint.h>
 #include <stdlib.h>

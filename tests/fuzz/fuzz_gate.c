@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A file of limits: what is accepted is in range. */
-#include "gate.h"
+#include "eval/gate.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "hf_config.h"
+#include "formats/hf_config.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,8 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   size_t size;
   if (nb_hf_config_parse((const char *)data, n, "fuzz", &c, &err) != NB_OK) return 0;
   if (nb_hf_config_print(&c, &text, &size, &err) != NB_OK) abort();
-  if (nb_hf_config_parse(text, size, "printed", &again, &err) != NB_OK || memcmp(&c, &again, sizeof c))
-    abort();
+  if (nb_hf_config_parse(text, size, "printed", &again, &err) != NB_OK || memcmp(&c, &again, sizeof c)) abort();
   free(text);
   return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What may stand behind a journal's header. What is taken up of it is taken up again the same way. */
-#include "journal.h"
+#include "eval/journal.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening, verifying and binding the weights of hostile .nbl bytes. The header's checksum is made right first, since
  * no fuzzer would guess it. */
-#include "mem.h"
-#include "nbl.h"
-#include "nbl_layout.h"
+#include "base/mem.h"
+#include "formats/nbl.h"
+#include "formats/nbl_layout.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "report.h"
+#include "eval/report.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "safetensors.h"
+#include "formats/safetensors.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A sketch and, after a NUL, a text that it is looked for in: a sketch that is accepted prints and reads as the same. */
-#include "sketch.h"
+/* A sketch and, after a NUL, a text that it is looked for in: a sketch that is accepted prints and reads as the same.
+ */
+#include "eval/sketch.h"
 
 #include <stdint.h>
 #include <stdlib.h>

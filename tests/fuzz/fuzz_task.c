@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "prompt.h"
+#include "eval/prompt.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tokenizer.json; the same bytes also serve as tokenizer_config.json and as a text. */
-#include "tokenizer_json.h"
+#include "formats/tokenizer_json.h"
 #include "tokenizer_use.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

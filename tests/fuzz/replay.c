@@ -46,8 +46,19 @@ static void put_u64(uint8_t *at, size_t room, uint64_t v) {
 
 /* One small change of the kinds that find parser bugs; returns the new length, at most 64 more. */
 static size_t mutate(uint8_t *buf, size_t n) {
-  static const uint64_t nasty[] = {0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF,
-                                   0x100000000, 0x7FFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFC0};
+  static const uint64_t nasty[] = {0,
+                                   1,
+                                   0x7F,
+                                   0x80,
+                                   0xFF,
+                                   0x7FFF,
+                                   0xFFFF,
+                                   0x7FFFFFFF,
+                                   0xFFFFFFFF,
+                                   0x100000000,
+                                   0x7FFFFFFFFFFFFFFF,
+                                   0xFFFFFFFFFFFFFFFF,
+                                   0xFFFFFFFFFFFFFFC0};
   if (n == 0) return 0;
   size_t at = next(n), len = next(n - at < 64 ? n - at : 64) + 1;
   switch (next(8)) {

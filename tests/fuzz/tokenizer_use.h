@@ -3,7 +3,7 @@
 #ifndef NB_TOKENIZER_USE_H
 #define NB_TOKENIZER_USE_H
 
-#include "tokenizer.h"
+#include "text/tokenizer.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Derives the default tables of lib/quant.c (needs numpy): 8, 16 and 32 int8 values for weights in groups that share a
+"""Derives the default tables of lib/quant/quant.c (needs numpy): 8, 16 and 32 int8 values for weights in groups that share a
 scale. Groups of 128 are drawn from a Gaussian whose spread varies a little along the group (trained rows are slightly
 heavier-tailed than a Gaussian); then two steps alternate: each group takes the scale, of either sign, that loses least
 (least squares after each candidate's rounding), and the table takes the weighted means of what fell to each entry

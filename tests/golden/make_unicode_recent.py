@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes lib/unicode_recent.h: the characters that Unicode 15, 15.1 and 16 added, by general category, as the regular
+"""Writes lib/base/unicode_recent.h: the characters that Unicode 15, 15.1 and 16 added, by general category, as the regular
 expressions of Hugging Face's `tokenizers` (Oniguruma, Unicode 16) classify them.
 
 usage: make_unicode_recent.py UnicodeData-14.0.0.txt     Needs: pip install tokenizers
@@ -46,7 +46,7 @@ def main():
             else:
                 rows.append([c, c, cat])
     rows.sort()
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../lib/unicode_recent.h")
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../lib/base/unicode_recent.h")
     with open(path, "w") as f:
         f.write("/* SPDX-License-Identifier: MIT */\n/* Written by tests/golden/make_unicode_recent.py: the characters that came "
                 "after Unicode 14, which the\n * libraries of some systems do not know yet, with their general category (M, P and "

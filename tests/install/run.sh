@@ -33,7 +33,7 @@ symbols() {
   nm -D --defined-only "$dir"/usr/lib/libnibble.so >"$dir/symbols" || return 1
   # Everything shown is in the public header, and all of the header is shown.
   awk '{print $3}' "$dir/symbols" | grep -v '^_' | sort >"$dir/shown"
-  grep -o 'nibble_[a-z_]*(' lib/nibble.h | tr -d '(' | sort -u >"$dir/declared"
+  grep -o 'nibble_[a-z_]*(' api/nibble.h | tr -d '(' | sort -u >"$dir/declared"
   diff "$dir/declared" "$dir/shown"
 }
 shared() {

@@ -20,7 +20,7 @@ typedef struct arena {
   check c;
   const nb_kernels *k;
   void *scratch;
-  uint8_t *large; /* LARGE bytes, more than the caches */
+  uint8_t *large;         /* LARGE bytes, more than the caches */
   double int8, f32, read; /* limits: multiply-adds or bytes a second */
 } arena;
 
@@ -146,11 +146,11 @@ static void bench_rest(arena *a) {
 }
 
 void bench(const nb_kernels *k) {
-  static const char *const formats[] = {"t4g64", "t4g128", "u4g64", "u4g128", "t3g64", "u3g64", "t5g64",
-                                        "u5g64", "u6g64", "u7g64", "u8g64", "t4g32"};
+  static const char *const formats[] = {"t4g64", "t4g128", "u4g64", "u4g128", "t3g64", "u3g64",
+                                        "t5g64", "u5g64",  "u6g64", "u7g64",  "u8g64", "t4g32"};
   enum { N_FORMATS = sizeof formats / sizeof *formats };
   arena a = {.c = {.ref = k, .k = k, .rng = 12345}, .k = k};
-  a.scratch = nb_alloc(1, nb_max(nb_linear_scratch_bytes(8192), nb_attn_scratch_bytes(512)));
+  a.scratch = nb_alloc(1, nb_max(nb_kernels_linear_scratch(8192), nb_attn_scratch_bytes(512)));
   a.large = nb_alloc(1, LARGE);
   memset(a.large, 1, LARGE);
   limits(&a);

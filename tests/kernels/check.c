@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Every kernel of every table that this machine allows, against the plain C one, bit by bit; and the plain C one against
- * double precision. usage: check_kernels [--seed N] [--rounds N] [--isa NAME] [--test NAME] [--bench] */
+/* Every kernel of every table that this machine allows, against the plain C one, bit by bit; and the plain C one
+ * against double precision. usage: check_kernels [--seed N] [--rounds N] [--isa NAME] [--test NAME] [--bench] */
 #include "check.h"
 
-#include "cpu.h"
+#include "base/cpu.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -11,17 +11,17 @@
 typedef struct check {
   const nb_kernels *ref, *k; /* k is compared with ref; ref itself with double precision when k == ref */
   uint64_t rng;
-  bool at_end;               /* buffers end (or else start) at an unreadable page */
-  void *map[64];             /* of this run's buffers */
+  bool at_end;   /* buffers end (or else start) at an unreadable page */
+  void *map[64]; /* of this run's buffers */
   size_t map_bytes[64], n_maps;
-  char what[200];            /* the case, for messages */
+  char what[200]; /* the case, for messages */
   bool failed;
 } check;
 
 uint64_t rnd(check *c);
-size_t rnd_below(check *c, size_t n);    /* 0 .. n - 1 */
+size_t rnd_below(check *c, size_t n); /* 0 .. n - 1 */
 size_t rnd_of(check *c, const size_t *a, size_t n);
-float rnd_unit(check *c);                /* -1 .. 1 */
+float rnd_unit(check *c); /* -1 .. 1 */
 
 enum { F_UNIT, F_WIDE, F_TINY, F_ZERO, F_KINDS };
 void rnd_floats(check *c, float *x, size_t n, int kind); /* WIDE: 2^-60 .. 2^60; TINY: with subnormals; ZERO: many */
@@ -37,7 +37,7 @@ void near(check *c, double want, double got, double bound);
 void that(check *c, bool ok, const char *what);
 bool untouched(const void *p, size_t n); /* still buffer's pattern */
 
-/* A random matrix, and random quantised activations as quantize_q8 makes them. */
+/* A random matrix, and random quantized activations as quantize_q8 makes them. */
 nb_qmat random_qmat(check *c, size_t N, size_t K, nb_qfmt f, bool extreme);
 nb_q8 random_q8(check *c, size_t T, size_t K, bool extreme);
 

@@ -2,7 +2,7 @@
 /* attention and kv_store. */
 #include "check.h"
 
-#include "f16.h"
+#include "base/f16.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The elementwise kernels, the quantiser's, exp, and where NaN goes. */
+/* The elementwise kernels, the quantizer's, exp, and where NaN goes. */
 #include "check.h"
 
 #include "kernels/v16_ref.h"
@@ -172,7 +172,7 @@ void test_nan(check *c) {
   nb_q8 q = random_q8(c, 6, n, false);
   c->k->quantize_q8(x, n, Kp, q.q + 2 * Kp, q.scale + 2 * Kp / 64, q.sum + 2 * Kp / 32);
   float *out = floats(c, 6 * 20);
-  void *scratch = buffer(c, nb_linear_scratch_bytes(n));
+  void *scratch = buffer(c, nb_kernels_linear_scratch(n));
   c->k->linear_q8(&m, 0, m.n_tiles, &q, out, 20, scratch);
   for (size_t t = 0; t < 6; t++)
     for (size_t i = 0; i < 20; i++) that(c, !isnan(out[t * 20 + i]) == (t != 2), "linear_q8 loses or spreads NaN");

@@ -2,7 +2,7 @@
 /* linear_q8, linear_float, quantize_q8. */
 #include "check.h"
 
-#include "f16.h"
+#include "base/f16.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -98,7 +98,7 @@ void test_linear_q8(check *c) {
   nb_qfmt_name(f, name);
   snprintf(c->what, sizeof c->what, "linear_q8 %s N=%zu K=%zu T=%zu tiles %zu-%zu%s", name, N, K, T, tile0, tile1,
            extreme ? " extreme" : "");
-  void *scratch = buffer(c, nb_linear_scratch_bytes(K));
+  void *scratch = buffer(c, nb_kernels_linear_scratch(K));
   float *want = floats(c, (T - 1) * ldy + N), *got = floats(c, (T - 1) * ldy + N);
   if (c->k == c->ref) {
     c->ref->linear_q8(&w, 0, w.n_tiles, &x, want, ldy, scratch);
@@ -128,7 +128,7 @@ void test_linear_float(check *c) {
     for (size_t i = 0; i < N * K; i++) h[i] = type == NB_F16 ? nb_f32_f16(f[i]) : nb_f32_bf16(f[i]);
     w.data = h;
   }
-  void *scratch = buffer(c, nb_linear_scratch_bytes(K));
+  void *scratch = buffer(c, nb_kernels_linear_scratch(K));
   float *want = floats(c, (T - 1) * ldy + N), *got = floats(c, (T - 1) * ldy + N);
   c->ref->linear_float(&w, n0, n1, x, ldx, T, want, ldy, scratch);
   c->k->linear_float(&w, n0, n1, x, ldx, T, got, ldy, scratch);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "archive.h"
+#include "formats/archive.h"
 #include "tempdir.h"
 #include "test.h"
 
@@ -18,8 +18,7 @@ static char *gzip(const char *data, size_t n, size_t *out_n) {
   size_t cap = n + n / 100 + 1024;
   char *out = malloc(cap);
   deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY);
-  z.next_in = (Bytef *)(uintptr_t)data, z.avail_in = (uInt)n, z.next_out = (Bytef *)out,
-  z.avail_out = (uInt)cap;
+  z.next_in = (Bytef *)(uintptr_t)data, z.avail_in = (uInt)n, z.next_out = (Bytef *)out, z.avail_out = (uInt)cap;
   deflate(&z, Z_FINISH);
   *out_n = z.total_out;
   deflateEnd(&z);
@@ -105,14 +104,12 @@ TEST(a_gzip_file) {
 TEST(a_directory) {
   size_t n;
   char *z = gzip("zipped", 6, &n), *dir = temp_subdir("d");
-  free(temp_subdir("d/test")), free(temp_subdir("d/dev")), free(temp_subdir("d/.git")),
-      free(temp_subdir("d/none"));
+  free(temp_subdir("d/test")), free(temp_subdir("d/dev")), free(temp_subdir("d/.git")), free(temp_subdir("d/none"));
   free(temp_text("d/test/b_test.csv", "b")), free(temp_text("d/dev/a_dev.csv", "a"));
   free(temp_text("d/test/d\033[31m.csv", "d"));
   free(temp_text("d/.hidden", "x")), free(temp_text("d/.git/config", "x"));
   free(temp_file("d/test/a_test.csv.gz", z, n));
-  char *link = temp_path("d/test/c_test.csv"), *target = temp_path("d/dev/a_dev.csv"),
-       *loop = temp_path("d/loop");
+  char *link = temp_path("d/test/c_test.csv"), *target = temp_path("d/dev/a_dev.csv"), *loop = temp_path("d/loop");
   CHECK(symlink(target, link) == 0 && symlink(dir, loop) == 0);
   nb_archive *a;
   CHECK_OK(nb_archive_open(dir, &a, &err));
@@ -165,16 +162,14 @@ static void refused_path(char *path, nb_status code, const char *part) {
 TEST(refuses) {
   NEEDS_ZIP;
   const entry up[] = {{"../x", "x", 1}}, abs[] = {{"/etc/x", "x", 1}}, deep[] = {{"a/../../x", "x", 1}};
-  const entry ok[] = {{"x", "x", 1}}, twice[] = {{"a/b", "x", 1}, {"a\\b", "y", 1}},
-              dirs[] = {{"a/", NULL, 0}};
+  const entry ok[] = {{"x", "x", 1}}, twice[] = {{"a/b", "x", 1}, {"a\\b", "y", 1}}, dirs[] = {{"a/", NULL, 0}};
   refused_path(make_zip("up.zip", up, 1, false), NB_ERR_FORMAT, "leaves the archive");
   refused_path(make_zip("abs.zip", abs, 1, false), NB_ERR_FORMAT, "leaves the archive");
   refused_path(make_zip("deep.zip", deep, 1, false), NB_ERR_FORMAT, "leaves the archive");
   refused_path(make_zip("twice.zip", twice, 2, false), NB_ERR_FORMAT, "two members are called \"a/b\"");
   refused_path(make_zip("dirs.zip", dirs, 1, false), NB_ERR_FORMAT, "no files in it");
   refused_path(make_zip("secret.zip", ok, 1, true), NB_ERR_UNSUPPORTED, "secret.zip: x: is encrypted");
-  refused_path(temp_text("broken.zip", "PK\3\4 and nothing more"), NB_ERR_FORMAT,
-               "not a readable zip archive");
+  refused_path(temp_text("broken.zip", "PK\3\4 and nothing more"), NB_ERR_FORMAT, "not a readable zip archive");
   refused_path(temp_text("data.tar", "x"), NB_ERR_UNSUPPORTED, "tar archives are not read");
   refused_path(temp_subdir("empty"), NB_ERR_FORMAT, "no files in it");
   refused_path(temp_text("nothing", ""), NB_ERR_FORMAT, "the file is empty");
@@ -248,8 +243,7 @@ TEST(survives_damage) {
   NEEDS_ZIP;
   size_t gz, n;
   char *z = gzip("some text, some text, some more text", 36, &gz), bytes[2048];
-  const entry e[] = {
-      {"data/a.csv", "some text, some text, some text", 31}, {"b.csv.gz", z, gz}, {"c", "", 0}};
+  const entry e[] = {{"data/a.csv", "some text, some text, some text", 31}, {"b.csv.gz", z, gz}, {"c", "", 0}};
   char *path = make_zip("damage.zip", e, 3, false);
   FILE *f = fopen(path, "rb");
   n = fread(bytes, 1, sizeof bytes, f);
@@ -266,8 +260,7 @@ TEST(survives_damage) {
   }
   for (size_t cut = 0; cut < n; cut++) read_all(bytes, cut, "cut.zip");
   for (size_t at = 0; at < gz; at++) {
-    for (int bit = 0; bit < 8; bit++)
-      z[at] ^= (char)(1 << bit), read_all(z, gz, "x.gz"), z[at] ^= (char)(1 << bit);
+    for (int bit = 0; bit < 8; bit++) z[at] ^= (char)(1 << bit), read_all(z, gz, "x.gz"), z[at] ^= (char)(1 << bit);
   }
   free(z), free(path);
 }

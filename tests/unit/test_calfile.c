@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "calfile.h"
+#include "formats/calfile.h"
 
-#include "mapfile.h"
-#include "mem.h"
+#include "formats/mapfile.h"
+#include "base/mem.h"
 #include "tempdir.h"
 #include "test.h"
 
@@ -33,7 +33,7 @@ static bytes make(const char *path) {
   nb_calfile_free(&f);
   bytes b = {0};
   char *p;
-  if (nb_read_file(path, 1 << 20, &p, &b.n, &err) != NB_OK) printf("  %s\n", err.msg), exit(1);
+  if (nb_mapfile_read(path, 1 << 20, &p, &b.n, &err) != NB_OK) printf("  %s\n", err.msg), exit(1);
   b.p = (uint8_t *)p;
   b.tokens = META + strlen(meta), b.kl = b.tokens + SEQS * SEQ * 4, b.error = b.kl + MATRICES * 8;
   b.importance = b.error + MATRICES * 8;

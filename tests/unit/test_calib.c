@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "alloc.h"
-#include "calib.h"
-#include "cpu.h"
-#include "eight.h"
-#include "mem.h"
-#include "open.h"
+#include "quant/bits.h"
+#include "quant/sens.h"
+#include "quant/calib.h"
+#include "base/cpu.h"
+#include "quant/proxy8.h"
+#include "base/mem.h"
+#include "formats/open.h"
 
 static nb_err err;
 
@@ -45,9 +46,7 @@ static nb_status open_fixture(fixture *x, const char *fmt) {
   return NB_OK;
 }
 
-static void close_fixture(fixture *x) {
-  nb_close(&x->checkpoint);
-}
+static void close_fixture(fixture *x) { nb_opened_free(&x->checkpoint); }
 
 /* Keeps every matrix; those of complete layers can be given back. */
 typedef struct store {
@@ -56,12 +55,12 @@ typedef struct store {
   size_t bytes[64], n, stop_after, give;
 } store;
 
-static size_t item_of(const store *s, const nb_quantised *q) {
+static size_t item_of(const store *s, const nb_quantized *q) {
   size_t L = s->x->c.layers * NB_SLOTS;
   return q->layer >= 0 ? (size_t)q->layer * NB_SLOTS + q->slot : L + q->head;
 }
 
-static nb_status keep(void *ctx, const nb_quantised *q, nb_err *e) {
+static nb_status keep(void *ctx, const nb_quantized *q, nb_err *e) {
   store *s = ctx;
   size_t i = item_of(s, q);
   nb_free(s->data[i]);
@@ -96,7 +95,7 @@ static nb_calib_opts options(fixture *x, store *s, int threads) {
                          .threads = threads,
                          .cpu_features = nb_cpu_detect(),
                          .put = keep,
-                         .resume = give_back,
+                         .nb_resume = give_back,
                          .ctx = s};
 }
 
@@ -124,7 +123,7 @@ static double state_error(fixture *x, store *s) {
   if (nb_kv_create(&x->c, 64, NB_KV_F32, false, &ka, &err) || nb_kv_create(&x->c, 64, NB_KV_F32, false, &kb, &err))
     return NAN;
   nb_segment sa = {ka, text, 64}, sb = {kb, text, 64};
-  if (nb_forward(a, &full, &sa, 1, &err) || nb_forward(b, &coded, &sb, 1, &err)) return NAN;
+  if (nb_session_forward(a, &full, &sa, 1, &err) || nb_session_forward(b, &coded, &sb, 1, &err)) return NAN;
   double e = 0, t = 0;
   const float *p = nb_session_hidden(a), *r = nb_session_hidden(b);
   for (size_t i = 0; i < 64 * x->c.hidden; i++) e += pow(p[i] - (double)r[i], 2), t += pow(p[i], 2);
@@ -139,12 +138,12 @@ TEST(calibration_beats_rounding_on_new_text) {
   store plain = {0}, solved = {0}, seq = {0};
   CHECK_OK(open_fixture(&x, "t3g32"));
   nb_calib_opts o = options(&x, &plain, 2);
-  CHECK_OK(nb_quantise_fast(&x.c, &x.w, &x.f, 1, &o, &err));
+  CHECK_OK(nb_calib_fast(&x.c, &x.w, &x.f, 1, &o, &err));
   o = options(&x, &solved, 2);
-  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  CHECK_OK(nb_calib_run(&x.c, &x.w, &x.f, &o, &err));
   o = options(&x, &seq, 2);
   o.sequential = true;
-  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  CHECK_OK(nb_calib_run(&x.c, &x.w, &x.f, &o, &err));
   size_t all = x.c.layers * NB_SLOTS + 2;
   CHECK(plain.n == all && solved.n == all && seq.n == all);
   double a = state_error(&x, &plain), b = state_error(&x, &solved), c = state_error(&x, &seq);
@@ -160,13 +159,13 @@ static void stopped_and_not(bool fold) {
   CHECK_OK(open_fixture(&x, "t4g64"));
   nb_calib_opts o = options(&x, &whole, 1);
   o.fold = o.rotate = fold;
-  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  CHECK_OK(nb_calib_run(&x.c, &x.w, &x.f, &o, &err));
   o = options(&x, &cut, 3);
   o.fold = o.rotate = fold;
   cut.stop_after = 1 + NB_SLOTS + 3; /* in the second layer */
-  CHECK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err) == NB_ERR_INTERRUPTED);
+  CHECK(nb_calib_run(&x.c, &x.w, &x.f, &o, &err) == NB_ERR_INTERRUPTED);
   cut.stop_after = 0, cut.give = 1;
-  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  CHECK_OK(nb_calib_run(&x.c, &x.w, &x.f, &o, &err));
   for (size_t i = 0; i < x.c.layers * NB_SLOTS + 2; i++)
     CHECK_MSG(whole.bytes[i] == cut.bytes[i] && !memcmp(whole.data[i], cut.data[i], whole.bytes[i]), "item %zu differs",
               i);
@@ -198,9 +197,9 @@ TEST(wide_matrices_have_asymmetric_targets) {
   CHECK_OK(nb_qfmt_parse("u3g32", &x.f.embed, &err)); /* distorts what the layer sees */
   nb_calib_opts o = options(&x, &with, 2);
   o.n_seqs = 2, o.sweeps = 0, o.fit_tables = false;
-  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  CHECK_OK(nb_calib_run(&x.c, &x.w, &x.f, &o, &err));
   o.alpha = 0, o.ctx = &without, without.x = &x;
-  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  CHECK_OK(nb_calib_run(&x.c, &x.w, &x.f, &o, &err));
   CHECK(with.bytes[NB_DOWN] && with.bytes[NB_DOWN] == without.bytes[NB_DOWN]);
   CHECK(memcmp(with.data[NB_DOWN], without.data[NB_DOWN], with.bytes[NB_DOWN]));
   free_store(&with), free_store(&without);
@@ -217,7 +216,7 @@ TEST(dense_slices_stay_as_they_are) {
   for (int fold = 0; fold < 2; fold++) { /* nothing is folded into a layer that has one */
     nb_calib_opts o = options(&x, &s, 2);
     o.fold = fold;
-    CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+    CHECK_OK(nb_calib_run(&x.c, &x.w, &x.f, &o, &err));
     const nb_tensor *t = &x.w.layer[0].w[NB_O].dense;
     CHECK(s.bytes[NB_O] == t->n_bytes && !memcmp(s.data[NB_O], t->data, t->n_bytes));
     free_store(&s);
@@ -231,10 +230,10 @@ TEST(hard_texts) {
   CHECK_OK(open_fixture(&x, "u4g32"));
   nb_calib_opts o = options(&x, &s, 2);
   for (size_t i = 0; i < SEQS * LEN; i++) x.tokens[i] = 5; /* constant */
-  CHECK_OK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err));
+  CHECK_OK(nb_calib_run(&x.c, &x.w, &x.f, &o, &err));
   CHECK(state_error(&x, &s) < 0.5);
   o.n_seqs = 0;
-  CHECK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err) == NB_ERR_ARG);
+  CHECK(nb_calib_run(&x.c, &x.w, &x.f, &o, &err) == NB_ERR_ARG);
   free_store(&s);
   close_fixture(&x);
 }
@@ -269,7 +268,7 @@ TEST(fine_products_are_much_nearer) {
   uint32_t r = 7;
   CHECK_OK(open_fixture(&x, "t4g64"));
   for (int s = 0; s < NB_SLOTS; s++) {
-    CHECK_OK(nb_eight_matrix(&x.w.layer[0].w[s], 2, "w", &eight, &data, &err));
+    CHECK_OK(nb_proxy8_matrix(&x.w.layer[0].w[s], 2, "w", &eight, &data, &err));
     float *in = nb_alloc(ROWS * eight.K, sizeof *in);
     for (size_t i = 0; i < ROWS * eight.K; i++) in[i] = (float)((int32_t)(r = r * 1664525u + 1013904223u) >> 8) * 1e-6f;
     double coarse = product_error(&x, &eight, false, in, ROWS, 1), fine = product_error(&x, &eight, true, in, ROWS, 1);
@@ -287,9 +286,9 @@ static void check_still_pays(fixture *x, const char *what, size_t n_seqs, double
   store plain = {0}, solved = {0};
   nb_calib_opts o = options(x, &plain, 2);
   o.n_seqs = n_seqs;
-  CHECK_OK(nb_quantise_fast(&x->c, &x->w, &x->f, 1, &o, &err));
+  CHECK_OK(nb_calib_fast(&x->c, &x->w, &x->f, 1, &o, &err));
   o.ctx = &solved, solved.x = x;
-  CHECK_OK(nb_calibrate(&x->c, &x->w, &x->f, &o, &err));
+  CHECK_OK(nb_calib_run(&x->c, &x->w, &x->f, &o, &err));
   double a = state_error(x, &plain), b = state_error(x, &solved);
   CHECK_MSG(b < at_most * a, "%s: solved %g, plain %g", what, b, a);
   free_store(&plain), free_store(&solved);
@@ -318,7 +317,7 @@ TEST(states_that_overflow_name_their_layer) {
     *t = (nb_tensor){NB_F32, 2, {t->shape[0], t->shape[1], 1, 1}, huge, n * sizeof *huge};
   }
   nb_calib_opts o = options(&x, &s, 2);
-  CHECK(nb_calibrate(&x.c, &x.w, &x.f, &o, &err) == NB_ERR_NUMERIC);
+  CHECK(nb_calib_run(&x.c, &x.w, &x.f, &o, &err) == NB_ERR_NUMERIC);
   CHECK_MSG(strstr(err.msg, "layer 1") && strstr(err.msg, "not finite"), "%s", err.msg);
   nb_free(huge);
   free_store(&s);
@@ -337,9 +336,9 @@ TEST(sensitivities_are_positive_and_repeat) {
     CHECK_MSG(kl[i] > 0 && kl[i] < 1 && kl[i] == again[i], "item %zu: %g, %g", i, kl[i], again[i]);
     CHECK(error[i] > 0.01 && error[i] < 0.06);
   }
-  double f[NB_ALLOC_FORMATS];
-  CHECK_OK(nb_alloc_errors(&x.w.layer[0].w[NB_UP], 2, f, &err));
-  CHECK(f[0] > f[4] && f[4] > f[8] && f[8] > f[NB_ALLOC_FORMATS - 1]);
+  double f[NB_BITS_FORMATS];
+  CHECK_OK(nb_bits_errors(&x.w.layer[0].w[NB_UP], 2, f, &err));
+  CHECK(f[0] > f[4] && f[4] > f[8] && f[8] > f[NB_BITS_FORMATS - 1]);
   close_fixture(&x);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Chat templates against what transformers renders (tests/golden/make_chat_goldens.py), and hostile ones. */
-#include "chat_template.h"
+#include "text/chat_template.h"
 #include "test.h"
 
 #include "tests/golden/chat_goldens.inc"
@@ -23,9 +23,7 @@ TEST(models) {
         nb_status st = render(g->text, chat_messages[c], n_chat_messages[c], prompt, &out);
         if (!want) CHECK_MSG(st == NB_ERR_FORMAT, "%s: conversation %zu should be refused", g->name, c);
         else if (st != NB_OK) CHECK_MSG(0, "%s: conversation %zu: %s", g->name, c, err.msg);
-        else
-          CHECK_MSG(!strcmp(out.s, want), "%s: conversation %zu:\n%s\ninstead of\n%s", g->name, c, out.s,
-                    want);
+        else CHECK_MSG(!strcmp(out.s, want), "%s: conversation %zu:\n%s\ninstead of\n%s", g->name, c, out.s, want);
       }
   nb_text_free(&out);
 }
@@ -55,8 +53,7 @@ TEST(errors) {
   nb_text out = {0};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     nb_status st = render(bad[i].text, chat_messages[0], 1, true, &out);
-    CHECK_MSG(st != NB_OK && strstr(err.msg, bad[i].says), "%s: %s", bad[i].text,
-              st == NB_OK ? out.s : err.msg);
+    CHECK_MSG(st != NB_OK && strstr(err.msg, bad[i].says), "%s: %s", bad[i].text, st == NB_OK ? out.s : err.msg);
     CHECK(out.n == 0);
   }
   nb_text_free(&out);
@@ -103,8 +100,7 @@ TEST(bounds) {
       "{{ 9 ** 99999999 }}",
       "{{ range(999999999) }}"};
   for (size_t i = 0; i < sizeof costly / sizeof *costly; i++)
-    CHECK_MSG(render(costly[i], chat_messages[0], 1, true, &out) == NB_ERR_FORMAT, "%s was accepted",
-              costly[i]);
+    CHECK_MSG(render(costly[i], chat_messages[0], 1, true, &out) == NB_ERR_FORMAT, "%s was accepted", costly[i]);
   nb_text_free(&out);
 }
 

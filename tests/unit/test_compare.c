@@ -2,10 +2,10 @@
 /* Comparisons, gates, reports and merging, on made-up runs. */
 #include "test.h"
 
-#include "json.h"
-#include "merge.h"
-#include "report.h"
-#include "rng.h"
+#include "formats/json.h"
+#include "eval/merge.h"
+#include "eval/report.h"
+#include "eval/rng.h"
 
 static nb_err err;
 
@@ -13,8 +13,13 @@ static nb_err err;
  * seed; noise moves them, and every question in `hurt` (a share) is made wrong. */
 static nb_result make_run(size_t n, size_t subjects, double noise, double hurt, uint64_t seed) {
   nb_result r = {.n = n, .texts = true};
-  r.protocol = (nb_protocol){.task = "toy", .preset = "", .split = "test", .subjects = "", .score = NB_SCORE_LETTER,
-                             .questions = n, .data_hash = "0123456789abcdef0123456789abcdef"};
+  r.protocol = (nb_protocol){.task = "toy",
+                             .preset = "",
+                             .split = "test",
+                             .subjects = "",
+                             .score = NB_SCORE_LETTER,
+                             .questions = n,
+                             .data_hash = "0123456789abcdef0123456789abcdef"};
   r.model = (nb_model_facts){.name = "models/toy.nbl",
                              .architecture = "Phi3ForCausalLM",
                              .kv = "f16",
@@ -148,8 +153,10 @@ TEST(gates) {
   g.min_accuracy = 10;
   nb_gates_judge(&g, c.cand, &c, &r);
   CHECK(r.verdict == NB_VERDICT_PASS);
-  const char *bad[][2] = {{"{\"margins\": 1}", "unknown key \"margins\""}, {"{\"margin\": -1}", "\"margin\" is -1"},
-                          {"{\"margin\": \"1\"}", "margin"}, {"[]", "object"}};
+  const char *bad[][2] = {{"{\"margins\": 1}", "unknown key \"margins\""},
+                          {"{\"margin\": -1}", "\"margin\" is -1"},
+                          {"{\"margin\": \"1\"}", "margin"},
+                          {"[]", "object"}};
   for (size_t i = 0; i < 4; i++)
     CHECK(nb_gates_parse(bad[i][0], strlen(bad[i][0]), "g.json", &g, &err) == NB_ERR_FORMAT &&
           strstr(err.msg, bad[i][1]));
@@ -260,7 +267,9 @@ static char *from_environment(const char *name) {
 }
 
 TEST(shards_from_the_environment) {
-  const struct { const char *env[10]; size_t shard, shards;
+  const struct {
+    const char *env[10];
+    size_t shard, shards;
   } known[] = {
       {{"SLURM_ARRAY_TASK_ID", "7", "SLURM_ARRAY_TASK_MIN", "5", "SLURM_ARRAY_TASK_MAX", "8"}, 2, 4},
       {{"SLURM_ARRAY_TASK_ID", "20", "SLURM_ARRAY_TASK_MIN", "0", "SLURM_ARRAY_TASK_MAX", "30", "SLURM_ARRAY_TASK_STEP",
@@ -280,7 +289,7 @@ TEST(shards_from_the_environment) {
   const char *source;
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
     environment = known[i].env;
-    CHECK_OK(nb_shard_auto(from_environment, &shard, &shards, &source, &err));
+    CHECK_OK(nb_merge_shard_auto(from_environment, &shard, &shards, &source, &err));
     CHECK_MSG(shard == known[i].shard && shards == known[i].shards, "%s: %zu of %zu", source, shard, shards);
   }
   const char *const bad[][5] = {{NULL},
@@ -289,7 +298,7 @@ TEST(shards_from_the_environment) {
                                 {"PMI_RANK", "x", "PMI_SIZE", "4"}};
   for (size_t i = 0; i < 4; i++) {
     environment = bad[i];
-    CHECK(nb_shard_auto(from_environment, &shard, &shards, &source, &err) == NB_ERR_ARG);
+    CHECK(nb_merge_shard_auto(from_environment, &shard, &shards, &source, &err) == NB_ERR_ARG);
   }
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "csv.h"
+#include "formats/csv.h"
 #include "test.h"
 
 static nb_err err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "dataset.h"
-#include "mapfile.h"
+#include "eval/dataset.h"
+#include "formats/mapfile.h"
 #include "tempdir.h"
 
 #include <zlib.h>
@@ -72,8 +72,10 @@ TEST(json_forms) {
   CHECK_STR(d.item[0].id, "x");
   done(&t, &d);
   /* The form of the hub. */
-  CHECK_OK(add("arc_easy", "a.jsonl", "{\"id\":\"y\",\"question\":\"s\",\"choices\":{\"text\":[\"p\",\"q\"],\"label\":"
-               "[\"A\",\"B\"]},\"answerKey\":\"B\"}", NULL, &t, &d, &err));
+  CHECK_OK(add("arc_easy", "a.jsonl",
+               "{\"id\":\"y\",\"question\":\"s\",\"choices\":{\"text\":[\"p\",\"q\"],\"label\":"
+               "[\"A\",\"B\"]},\"answerKey\":\"B\"}",
+               NULL, &t, &d, &err));
   CHECK(d.item[0].answer == 1);
   done(&t, &d);
   CHECK_OK(add("truthfulqa_mc2", "mc_task.json",
@@ -138,16 +140,16 @@ TEST(bad_rows_are_named) {
 
 TEST(patterns) {
   size_t b, n;
-  CHECK(nb_pattern_match("test/{subject}_test.csv", "mmlu/test/law_test.csv", &b, &n) && b == 10 && n == 3);
-  CHECK(nb_pattern_match("test/{subject}_test.csv", "test/law_test.csv.gz", &b, &n) && b == 5 && n == 3);
-  CHECK(!nb_pattern_match("test/{subject}_test.csv", "best/law_test.csv", &b, &n));
-  CHECK(!nb_pattern_match("test/{subject}_test.csv", "latest/law_test.csv", &b, &n));
-  CHECK(!nb_pattern_match("test/{subject}_test.csv", "test/_test.csv", &b, &n));
-  CHECK(!nb_pattern_match("test/{subject}_test.csv", "test/sub/law_test.csv", &b, &n));
-  CHECK(nb_pattern_match("{subject}/test.csv", "a/law/test.csv", &b, &n) && b == 2 && n == 3);
-  CHECK(nb_pattern_match("dev.jsonl", "x/dev.jsonl", &b, &n) && n == 0);
-  CHECK(nb_pattern_match("dev.jsonl", "dev.jsonl", &b, &n));
-  CHECK(!nb_pattern_match("dev.jsonl", "mydev.jsonl", &b, &n));
+  CHECK(nb_dataset_pattern_match("test/{subject}_test.csv", "mmlu/test/law_test.csv", &b, &n) && b == 10 && n == 3);
+  CHECK(nb_dataset_pattern_match("test/{subject}_test.csv", "test/law_test.csv.gz", &b, &n) && b == 5 && n == 3);
+  CHECK(!nb_dataset_pattern_match("test/{subject}_test.csv", "best/law_test.csv", &b, &n));
+  CHECK(!nb_dataset_pattern_match("test/{subject}_test.csv", "latest/law_test.csv", &b, &n));
+  CHECK(!nb_dataset_pattern_match("test/{subject}_test.csv", "test/_test.csv", &b, &n));
+  CHECK(!nb_dataset_pattern_match("test/{subject}_test.csv", "test/sub/law_test.csv", &b, &n));
+  CHECK(nb_dataset_pattern_match("{subject}/test.csv", "a/law/test.csv", &b, &n) && b == 2 && n == 3);
+  CHECK(nb_dataset_pattern_match("dev.jsonl", "x/dev.jsonl", &b, &n) && n == 0);
+  CHECK(nb_dataset_pattern_match("dev.jsonl", "dev.jsonl", &b, &n));
+  CHECK(!nb_dataset_pattern_match("dev.jsonl", "mydev.jsonl", &b, &n));
 }
 
 TEST(a_directory_of_subjects) {

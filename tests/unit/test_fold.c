@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "cpu.h"
-#include "fold.h"
-#include "mem.h"
-#include "open.h"
+#include "base/cpu.h"
+#include "quant/fold.h"
+#include "base/mem.h"
+#include "formats/open.h"
 
 static nb_err err;
 
@@ -35,7 +35,7 @@ static void close_fixture(fixture *x) {
   for (int i = 0; i < NB_TAPS; i++) nb_free(x->H[i]);
   nb_kv_free(x->kv);
   nb_session_free(x->s);
-  nb_close(&x->checkpoint);
+  nb_opened_free(&x->checkpoint);
 }
 
 static void see(void *ctx, nb_tap_site site, const float *v, size_t n, size_t K) {
@@ -104,8 +104,7 @@ static void make_outliers(const nb_config *c, nb_fold *f) {
     l->attn_norm[k] *= 30, l->ffn_norm[k] *= 30;
     for (int s = 0; s < NB_SLOTS; s++)
       if (s != NB_O && s != NB_DOWN)
-        for (size_t i = 0; i < l->w[s].N; i++)
-          ((float *)(uintptr_t)l->w[s].dense.data)[i * c->hidden + k] *= 1.0f / 30;
+        for (size_t i = 0; i < l->w[s].N; i++) ((float *)(uintptr_t)l->w[s].dense.data)[i * c->hidden + k] *= 1.0f / 30;
   }
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "f16.h"
-#include "gptq.h"
-#include "json.h"
-#include "mapfile.h"
-#include "mem.h"
+#include "base/f16.h"
+#include "quant/gptq.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
+#include "base/mem.h"
 
 #include <math.h>
 
@@ -56,8 +56,7 @@ static void free_layer(layer *l) { nb_free(l->w), nb_free(l->x); }
 
 static float *gram(const layer *l, int threads) {
   float *H = nb_alloc(l->K * l->K, 4);
-  for (size_t t = 0; t < l->T; t += 50)
-    nb_hess_add(H, l->x + t * l->K, nb_min(50, l->T - t), l->K, threads);
+  for (size_t t = 0; t < l->T; t += 50) nb_hess_add(H, l->x + t * l->K, nb_min(50, l->T - t), l->K, threads);
   return H;
 }
 
@@ -82,7 +81,7 @@ static nb_status solve(const layer *l, const char *fmt, nb_gptq_opts o, double d
   float *w = nb_alloc(l->N * l->K, 4);
   memcpy(w, l->w, l->N * l->K * 4);
   nb_qout out;
-  nb_status st = fit ? nb_quant_fit_table(&g, w, l->N, l->K, h.diag, &err) : NB_OK;
+  nb_status st = fit ? nb_gptq_fit_table(&g, w, l->N, l->K, h.diag, &err) : NB_OK;
   memset(&s->report, 0, sizeof s->report);
   if (st == NB_OK) st = nb_qout_init(&g, l->N, l->K, s->data, s->n_bytes, &out, &err);
   size_t half = l->N / 128 * 64; /* in two calls */
@@ -112,7 +111,7 @@ static double loss_of(const layer *l, const nb_qmat *m) {
 
 /* ---- tests ---- */
 
-/* The published recursion (optimal brain quantisation in a fixed order), with the inverse itself eliminated column by
+/* The published recursion (optimal brain quantization in a fixed order), with the inverse itself eliminated column by
  * column in double precision: no Cholesky factor, no blocks. Starts from the scales that the solver chose. */
 static size_t textbook_disagreements(const layer *l, const nb_qmat *m, const nb_grid *g, double damp, double *loss) {
   size_t K = l->K, wrong = 0;
@@ -275,7 +274,7 @@ TEST(the_codes_of_a_reference_in_double_precision) {
   char *text;
   size_t n, cases = 0;
   cJSON *all;
-  CHECK_OK(nb_read_file("tests/golden/gptq.json", 1 << 20, &text, &n, &err));
+  CHECK_OK(nb_mapfile_read("tests/golden/gptq.json", 1 << 20, &text, &n, &err));
   CHECK_OK(nb_json_parse(text, n, "gptq.json", &all, &err));
   for (const cJSON *j = all->child; j; j = j->next, cases++) {
     golden g = read_golden(j);

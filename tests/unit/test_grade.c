@@ -2,9 +2,9 @@
 /* Scores equal lm-evaluation-harness's (tests/golden/make_grade_goldens.py). */
 #include "test.h"
 
-#include "grade.h"
-#include "json.h"
-#include "mapfile.h"
+#include "eval/grade.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
 
 static nb_err err;
 
@@ -18,7 +18,7 @@ TEST(scores_equal_the_goldens) {
   char *bytes;
   size_t n, seen[4] = {0};
   cJSON *all;
-  CHECK_OK(nb_read_file("tests/golden/grades.json", 1 << 20, &bytes, &n, &err));
+  CHECK_OK(nb_mapfile_read("tests/golden/grades.json", 1 << 20, &bytes, &n, &err));
   CHECK_OK(nb_json_parse(bytes, n, "grades.json", &all, &err));
   free(bytes);
   for (const cJSON *g = all->child; g; g = g->next) {
@@ -35,7 +35,10 @@ TEST(scores_equal_the_goldens) {
     for (const cJSON *r = nb_json_get(g, "right")->child; r; r = r->next) correct[r->valueint] = true;
     nb_grade grade;
     nb_grade_answer(&item, &a, false, &grade);
-    const struct { const char *key; double value; } score[] = {
+    const struct {
+      const char *key;
+      double value;
+    } score[] = {
         {"acc", grade.acc}, {"acc_norm", grade.acc_norm}, {"acc_bytes", grade.acc_bytes}, {"mass", grade.mass}};
     for (size_t k = 0; k < 4; k++) {
       const cJSON *want = nb_json_get(g, score[k].key);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The goldens in tests/golden/config are transformers': tests/golden/make_config_goldens.py. */
-#include "hf_config.h"
-#include "json.h"
-#include "mapfile.h"
+#include "formats/hf_config.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
 #include "tempdir.h"
 #include "test.h"
 
@@ -12,7 +12,7 @@ static cJSON *load(const char *path) {
   char *text;
   size_t n;
   cJSON *j = NULL;
-  if (nb_read_file(path, 1 << 20, &text, &n, &err) || nb_json_parse(text, n, path, &j, &err)) puts(err.msg);
+  if (nb_mapfile_read(path, 1 << 20, &text, &n, &err) || nb_json_parse(text, n, path, &j, &err)) puts(err.msg);
   free(text);
   return j;
 }
@@ -60,12 +60,10 @@ static void compare_fields(const cJSON *want, const char *name, const nb_config 
       {"bos", c->bos_id},
   };
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-    CHECK_MSG(fields[i].have == number(want, fields[i].key), "%s: %s is %g", name, fields[i].key,
-              fields[i].have);
+    CHECK_MSG(fields[i].have == number(want, fields[i].key), "%s: %s is %g", name, fields[i].key, fields[i].have);
   }
   CHECK(c->rms_eps == (float)number(want, "rms_eps"));
-  CHECK_MSG(c->rope_scale == (float)number(want, "rope_scale"), "%s: scale %.9g", name,
-            (double)c->rope_scale);
+  CHECK_MSG(c->rope_scale == (float)number(want, "rope_scale"), "%s: scale %.9g", name, (double)c->rope_scale);
   CHECK((c->rope_kind == NB_ROPE_LONGROPE) == cJSON_IsTrue(nb_json_get(want, "longrope")));
   CHECK(c->tie_embeddings == (bool)cJSON_IsTrue(nb_json_get(want, "tie")));
   const cJSON *eos = nb_json_get(want, "eos");
@@ -79,7 +77,7 @@ static nb_status load_config(const char *name, const char *form, nb_config *c) {
   char path[256], *text;
   size_t n;
   snprintf(path, sizeof path, "tests/golden/config/%s/%s", name, form);
-  NB_TRY(nb_read_file(path, 1 << 20, &text, &n, &err));
+  NB_TRY(nb_mapfile_read(path, 1 << 20, &text, &n, &err));
   nb_status st = nb_hf_config_parse(text, n, path, c, &err);
   free(text);
   return st;
@@ -109,33 +107,30 @@ static void check_variant(const char *name) {
 }
 
 TEST(agrees_with_transformers) {
-  static const char *const names[] = {
-      "phi-3-mini-4k", "phi-3-mini-128k",   "phi-3-mini-128k-su", "phi-3-medium-4k", "phi-4",
-      "phi-4-mini",    "explicit-head-dim", "attention-factor",   "factor",          "no-stretch"};
+  static const char *const names[] = {"phi-3-mini-4k", "phi-3-mini-128k", "phi-3-mini-128k-su", "phi-3-medium-4k",
+                                      "phi-4",         "phi-4-mini",      "explicit-head-dim",  "attention-factor",
+                                      "factor",        "no-stretch"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) check_variant(names[i]);
 }
 
 #define ARCH "\"architectures\":[\"Phi3ForCausalLM\"],"
-#define DIMS                                                                                                 \
-  "\"hidden_size\":64,\"intermediate_size\":96,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"vocab_"   \
+#define DIMS                                                                                                           \
+  "\"hidden_size\":64,\"intermediate_size\":96,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"vocab_"             \
   "size\":100"
 
 TEST(defaults) {
   nb_config c;
   CHECK_OK(parse("{\"model_type\":\"phi3\"," DIMS "}", &c));
-  CHECK(c.kv_heads == 4 && c.head_dim == 16 && c.rotary_dim == 16 && c.max_position == 4096 &&
-        !c.sliding_window);
+  CHECK(c.kv_heads == 4 && c.head_dim == 16 && c.rotary_dim == 16 && c.max_position == 4096 && !c.sliding_window);
   CHECK(c.rms_eps == 1e-5f && c.rope_theta == 10000 && c.rope_scale == 1 && c.bos_id == -1 && c.n_eos == 0);
   CHECK(c.rope_kind == NB_ROPE_DEFAULT && c.original_max_position == 4096 && !c.tie_embeddings);
   CHECK_STR(c.architecture, "Phi3ForCausalLM");
   /* an original length inside rope_parameters only */
-  CHECK_OK(parse("{" ARCH DIMS
-                 ",\"max_position_embeddings\":64,\"partial_rotary_factor\":0.25,\"rope_parameters\":"
+  CHECK_OK(parse("{" ARCH DIMS ",\"max_position_embeddings\":64,\"partial_rotary_factor\":0.25,\"rope_parameters\":"
                  "{\"rope_type\":\"longrope\",\"original_max_position_embeddings\":32,\"short_factor\":[1,2],"
                  "\"long_factor\":[3,4]}}",
                  &c));
-  CHECK(c.rotary_dim == 4 && c.original_max_position == 32 && c.long_factor[1] == 4 &&
-        c.short_factor[0] == 1);
+  CHECK(c.rotary_dim == 4 && c.original_max_position == 32 && c.long_factor[1] == 4 && c.short_factor[0] == 1);
   CHECK(c.rope_scale == (float)sqrt(1 + log(2.0) / log(32.0)));
 }
 
@@ -156,9 +151,8 @@ TEST(refuses_what_is_not_supported) {
   refused("{}", U, "config.json: the architecture none is not supported; supported: Phi3ForCausalLM");
   refused("{" ARCH DIMS ",\"hidden_act\":\"gelu\"}", U,
           "config.json: the activation \"gelu\" is not supported; supported: silu");
-  refused(
-      "{" ARCH DIMS ",\"torch_dtype\":\"float8_e4m3fn\"}", U,
-      "config.json: the data type \"float8_e4m3fn\" is not supported; supported: float32, float16, bfloat16");
+  refused("{" ARCH DIMS ",\"torch_dtype\":\"float8_e4m3fn\"}", U,
+          "config.json: the data type \"float8_e4m3fn\" is not supported; supported: float32, float16, bfloat16");
   refused("{" ARCH DIMS ",\"attention_bias\":true}", U,
           "config.json: \"attention_bias\" is true; biases are not supported");
   refused("{" ARCH DIMS ",\"quantization_config\":{\"quant_method\":\"gptq\"}}", U,
@@ -177,24 +171,20 @@ TEST(refuses_absurd_numbers) {
   refused("{" ARCH "\"hidden_size\":64}", F, "config.json: \"intermediate_size\" is missing");
   refused("{" ARCH "\"hidden_size\":1e12}", F,
           "config.json: \"hidden_size\" is 1000000000000, not between 1 and 131072");
-  refused("{" ARCH "\"hidden_size\":\"64\"}", F,
-          "config.json: \"hidden_size\" is a string, not a whole number");
+  refused("{" ARCH "\"hidden_size\":\"64\"}", F, "config.json: \"hidden_size\" is a string, not a whole number");
   refused("{" ARCH "\"hidden_size\":63.5}", F, "config.json: \"hidden_size\" is 63.5, not a whole number");
-  refused("{" ARCH
-          "\"hidden_size\":65,\"intermediate_size\":96,\"num_hidden_layers\":2,\"num_attention_heads\":4,"
+  refused("{" ARCH "\"hidden_size\":65,\"intermediate_size\":96,\"num_hidden_layers\":2,\"num_attention_heads\":4,"
           "\"vocab_size\":9}",
           F, "config.json: \"hidden_size\" 65 is not a multiple of \"num_attention_heads\" 4");
   refused("{" ARCH DIMS ",\"num_key_value_heads\":3}", F,
           "config.json: num_attention_heads 4 is not a multiple of num_key_value_heads 3");
-  refused("{" ARCH DIMS ",\"num_key_value_heads\":8}", F,
-          "config.json: num_key_value_heads is 8, not between 1 and 4");
+  refused("{" ARCH DIMS ",\"num_key_value_heads\":8}", F, "config.json: num_key_value_heads is 8, not between 1 and 4");
   refused("{" ARCH DIMS ",\"head_dim\":15}", F, "config.json: partial_rotary_factor * head_dim, 15, is odd");
   refused("{" ARCH DIMS ",\"partial_rotary_factor\":1.5}", F,
           "config.json: \"partial_rotary_factor\" is 1.5, not above 0 and at most 1");
   refused("{" ARCH DIMS ",\"partial_rotary_factor\":0.01}", F,
           "config.json: partial_rotary_factor * head_dim is 0, not between 2 and 16");
-  refused("{" ARCH DIMS ",\"rms_norm_eps\":-1e-5}", F,
-          "config.json: rms_norm_eps is -1e-05, not between 0 and 1");
+  refused("{" ARCH DIMS ",\"rms_norm_eps\":-1e-5}", F, "config.json: rms_norm_eps is -1e-05, not between 0 and 1");
   refused("{" ARCH DIMS ",\"rms_norm_eps\":1e-60}", F, "config.json: rms_norm_eps is 0, not between 0 and 1");
   refused("{" ARCH DIMS ",\"rope_theta\":0}", F, "config.json: rope_theta is 0, not between 1 and 1e15");
   refused("{" ARCH DIMS ",\"rope_theta\":1e999}", F,
@@ -238,8 +228,7 @@ TEST(reads_a_directory) {
   CHECK_OK(nb_hf_config_read(temp_dir(), &c, &err));
   CHECK(c.bos_id == 1 && c.n_eos == 3 && c.eos_ids[0] == 7 && c.eos_ids[1] == 2 && c.eos_ids[2] == 9);
   temp_write(more, "{\"eos_token_id\":100}", 20);
-  CHECK(nb_hf_config_read(temp_dir(), &c, &err) == F &&
-        strstr(err.msg, "generation_config.json: the end-of-text"));
+  CHECK(nb_hf_config_read(temp_dir(), &c, &err) == F && strstr(err.msg, "generation_config.json: the end-of-text"));
   CHECK(nb_hf_config_read("/no/such", &c, &err) == NB_ERR_IO);
   CHECK_STR(err.msg, "/no/such/config.json: cannot open: No such file or directory");
   free(config), free(more);
@@ -263,9 +252,8 @@ TEST(rotary_dimension_survives) {
 }
 
 TEST(survives_damage) {
-  static const char text[] =
-      "{" ARCH DIMS ",\"head_dim\":4,\"eos_token_id\":[1,2],\"rope_scaling\":{\"type\":\"su\","
-      "\"short_factor\":[1,1.5],\"long_factor\":[2,4e1]}}";
+  static const char text[] = "{" ARCH DIMS ",\"head_dim\":4,\"eos_token_id\":[1,2],\"rope_scaling\":{\"type\":\"su\","
+                             "\"short_factor\":[1,1.5],\"long_factor\":[2,4e1]}}";
   nb_config c;
   CHECK_OK(parse(text, &c));
   for (size_t n = 0; n < sizeof text - 1; n++) CHECK(nb_hf_config_parse(text, n, "cut", &c, &err) == F);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "importance.h"
+#include "quant/importance.h"
 
-#include "cpu.h"
-#include "mem.h"
-#include "open.h"
+#include "base/cpu.h"
+#include "base/mem.h"
+#include "formats/open.h"
 #include "test.h"
 
 #include <math.h>
@@ -40,7 +40,7 @@ TEST(mean_squares_of_what_the_forward_pass_sees) {
   for (int q = 0; q < SEQS; q++) {
     nb_kv *kv;
     CHECK_OK(nb_kv_create(c, LEN, NB_KV_F32, nb_config_long_rope(c, LEN), &kv, &err));
-    CHECK_OK(nb_prefill(s, &m.model, kv, tokens + q * LEN, LEN, &err));
+    CHECK_OK(nb_session_prefill(s, &m.model, kv, tokens + q * LEN, LEN, &err));
     const float *h = nb_session_hidden(s);
     for (int t = 0; t < LEN; t++) {
       double square = 0;
@@ -71,7 +71,7 @@ TEST(mean_squares_of_what_the_forward_pass_sees) {
   CHECK(wrong == 0);
   nb_free(got), nb_free(again), nb_free(row), free(want);
   nb_session_free(s);
-  nb_close(&m);
+  nb_opened_free(&m);
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "json.h"
+#include "formats/json.h"
 #include "test.h"
 
 #include <stdbool.h>
@@ -131,9 +131,8 @@ TEST(limits_depth) {
 
 TEST(getters) {
   cJSON *j;
-  static const char text[] =
-      "{\"n\":7,\"big\":9007199254740993,\"f\":0.5,\"neg\":-1,\"inf\":1e999,\"t\":true,"
-      "\"s\":\"x\",\"o\":{},\"a\":[1],\"null\":null}";
+  static const char text[] = "{\"n\":7,\"big\":9007199254740993,\"f\":0.5,\"neg\":-1,\"inf\":1e999,\"t\":true,"
+                             "\"s\":\"x\",\"o\":{},\"a\":[1],\"null\":null}";
   CHECK_OK(parse(text, sizeof text - 1, &j));
   size_t n = 99;
   double f = 99;
@@ -181,8 +180,7 @@ TEST(getters) {
 
 /* Every text cut anywhere and with any byte changed is either accepted or refused, never a crash. */
 TEST(survives_damage) {
-  static const char text[] =
-      "{\"a\\u00e9\":[1,-2.5e3,true,null,\"\\ud83d\\ude00\xc3\xa9\"],\"b\":{\"c\":{}}} ";
+  static const char text[] = "{\"a\\u00e9\":[1,-2.5e3,true,null,\"\\ud83d\\ude00\xc3\xa9\"],\"b\":{\"c\":{}}} ";
   char buf[sizeof text];
   cJSON *j;
   for (size_t n = 0; n < sizeof text - 1; n++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "jsonl.h"
+#include "formats/jsonl.h"
 #include "test.h"
 
 static nb_err err;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mapfile.h"
+#include "formats/mapfile.h"
 #include "tempdir.h"
 #include "test.h"
 
@@ -33,7 +33,7 @@ TEST(refuses_what_is_no_file) {
   CHECK(nb_mapfile_open("/dev/zero", &m, &err) == NB_ERR_IO && strstr(err.msg, "not a regular file"));
   CHECK(mkfifo(fifo, 0600) == 0);
   CHECK(nb_mapfile_open(fifo, &m, &err) == NB_ERR_IO && strstr(err.msg, "not a regular file"));
-  CHECK(nb_read_file(fifo, 100, &b, &n, &err) == NB_ERR_IO && !b);
+  CHECK(nb_mapfile_read(fifo, 100, &b, &n, &err) == NB_ERR_IO && !b);
   CHECK(!m.data && !m.path);
   free(empty), free(fifo);
 }
@@ -41,12 +41,12 @@ TEST(refuses_what_is_no_file) {
 TEST(reads_a_file) {
   char *path = temp_file("text", "abc", 3), *empty = temp_file("empty", "", 0), *b;
   size_t n;
-  CHECK_OK(nb_read_file(path, 3, &b, &n, &err));
+  CHECK_OK(nb_mapfile_read(path, 3, &b, &n, &err));
   CHECK(n == 3 && !strcmp(b, "abc"));
   free(b);
-  CHECK(nb_read_file(path, 2, &b, &n, &err) == NB_ERR_UNSUPPORTED && !b);
+  CHECK(nb_mapfile_read(path, 2, &b, &n, &err) == NB_ERR_UNSUPPORTED && !b);
   CHECK(strstr(err.msg, "3 bytes, at most 2 are read"));
-  CHECK_OK(nb_read_file(empty, 3, &b, &n, &err));
+  CHECK_OK(nb_mapfile_read(empty, 3, &b, &n, &err));
   CHECK(n == 0 && b && !*b);
   free(b), free(path), free(empty);
 }

@@ -3,12 +3,12 @@
  * same bits for any batch split, thread count, instruction set and shared prefix. */
 #include "test.h"
 
-#include "cpu.h"
-#include "generate.h"
-#include "hf_config.h"
-#include "mem.h"
-#include "model.h"
-#include "safetensors.h"
+#include "base/cpu.h"
+#include "model/generate.h"
+#include "formats/hf_config.h"
+#include "base/mem.h"
+#include "model/model.h"
+#include "formats/safetensors.h"
 
 #include <stdint.h>
 
@@ -19,8 +19,8 @@ typedef struct fixture {
   nb_model model;
 } fixture;
 
-static const char *const variants[] = {"mha_window", "gqa_f16", "longrope_su", "longrope_window", "partial_tied",
-                                       "partial",    "head_dim", "f32",        "sharded"};
+static const char *const variants[] = {"mha_window", "gqa_f16",  "longrope_su", "longrope_window", "partial_tied",
+                                       "partial",    "head_dim", "f32",         "sharded"};
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
 static nb_err err;
@@ -31,7 +31,7 @@ static int open_fixture(const char *variant, const char *config, fixture *f) {
   char *json;
   size_t n;
   snprintf(path, sizeof path, "tests/golden/model/%s/%s", variant, config);
-  if (nb_read_file(path, 1 << 20, &json, &n, &err) != NB_OK) return 0;
+  if (nb_mapfile_read(path, 1 << 20, &json, &n, &err) != NB_OK) return 0;
   nb_status parsed = nb_hf_config_parse(json, n, path, &f->model.config, &err);
   free(json);
   snprintf(path, sizeof path, "tests/golden/model/%s", variant);
@@ -86,9 +86,9 @@ static int run_logits(nb_session *s, const fixture *f, const int32_t *ids, size_
   int ok = 1;
   for (size_t i = 0; i < T && ok; i += step) {
     size_t n = nb_min(step, T - i), rows[1024];
-    ok = nb_prefill(s, &f->model, kv, ids + i, n, &err) == NB_OK;
+    ok = nb_session_prefill(s, &f->model, kv, ids + i, n, &err) == NB_OK;
     for (size_t r = 0; r < n; r++) rows[r] = r;
-    if (ok) nb_logits(s, &f->model, rows, n, logits + i * V);
+    if (ok) nb_session_logits(s, &f->model, rows, n, logits + i * V);
   }
   nb_kv_free(kv);
   return ok;
@@ -210,18 +210,18 @@ TEST(forks_equal_whole_runs) {
     float *whole = malloc(2 * N * D * sizeof *whole);
     for (int q = 0; q < 2; q++) {
       CHECK_OK(nb_kv_create(&f.model.config, P + N, (nb_kv_type)type, false, &kv[q], &err));
-      CHECK_OK(nb_prefill(s, &f.model, kv[q], ids[q], P + N, &err));
+      CHECK_OK(nb_session_prefill(s, &f.model, kv[q], ids[q], P + N, &err));
       memcpy(whole + q * N * D, nb_session_hidden(s) + P * D, N * D * sizeof *whole);
       nb_kv_free(kv[q]);
     }
     CHECK_OK(nb_kv_create(&f.model.config, P + 5, (nb_kv_type)type, false, &parent, &err));
-    CHECK_OK(nb_prefill(s, &f.model, parent, ids[0], P, &err));
+    CHECK_OK(nb_session_prefill(s, &f.model, parent, ids[0], P, &err));
     nb_segment seg[2];
     for (int q = 0; q < 2; q++) {
       CHECK_OK(nb_kv_fork(parent, P, P + N, &kv[q], &err));
       seg[q] = (nb_segment){kv[q], ids[q] + P, N};
     }
-    CHECK_OK(nb_forward(s, &f.model, seg, 2, &err));
+    CHECK_OK(nb_session_forward(s, &f.model, seg, 2, &err));
     CHECK(memcmp(whole, nb_session_hidden(s), 2 * N * D * sizeof *whole) == 0);
     CHECK(nb_kv_bytes(kv[0]) < nb_kv_bytes(parent) && nb_kv_length(kv[0]) == P + N);
     for (int q = 0; q < 2; q++) nb_kv_free(kv[q]);
@@ -235,14 +235,23 @@ TEST(forks_equal_whole_runs) {
 /* What a checkpoint may hold: a tensor that is not used would change the model. */
 TEST(names_of_tensors) {
   nb_config c = {.layers = 12};
-  const char *const known[] = {"model.embed_tokens.weight", "lm_head.weight", "model.norm.weight",
-                               "model.layers.0.input_layernorm.weight", "model.layers.11.mlp.down_proj.weight",
+  const char *const known[] = {"model.embed_tokens.weight",
+                               "lm_head.weight",
+                               "model.norm.weight",
+                               "model.layers.0.input_layernorm.weight",
+                               "model.layers.11.mlp.down_proj.weight",
                                "model.layers.3.self_attn.rotary_emb.inv_freq"};
-  const char *const unknown[] = {"", "weight", "model.norm.bias", "model.norm.weight2",
-                                 "model.layers.12.mlp.down_proj.weight", "model.layers.01.mlp.down_proj.weight",
-                                 "model.layers.0.mlp.down_proj.bias", "model.layers.0.mlp.down_proj",
+  const char *const unknown[] = {"",
+                                 "weight",
+                                 "model.norm.bias",
+                                 "model.norm.weight2",
+                                 "model.layers.12.mlp.down_proj.weight",
+                                 "model.layers.01.mlp.down_proj.weight",
+                                 "model.layers.0.mlp.down_proj.bias",
+                                 "model.layers.0.mlp.down_proj",
                                  "model.layers.99999999999999999999.input_layernorm.weight",
-                                 "x.model.layers.0.mlp.down_proj.weight", "model.layers.0.self_attn.q_norm.weight"};
+                                 "x.model.layers.0.mlp.down_proj.weight",
+                                 "model.layers.0.self_attn.q_norm.weight"};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) CHECK_MSG(nb_phi3_knows(&c, known[i]), "%s", known[i]);
   for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
     CHECK_MSG(!nb_phi3_knows(&c, unknown[i]), "%s", unknown[i]);
@@ -256,13 +265,13 @@ TEST(arguments_are_checked) {
   CHECK_OK(nb_kv_create(&f.model.config, 64, NB_KV_F16, false, &kv, &err));
   int32_t ids[64] = {0};
   nb_segment seg = {kv, ids, 9};
-  CHECK(nb_forward(s, &f.model, &seg, 1, &err) == NB_ERR_ARG);
+  CHECK(nb_session_forward(s, &f.model, &seg, 1, &err) == NB_ERR_ARG);
   seg.n = 1, ids[0] = -1;
-  CHECK(nb_forward(s, &f.model, &seg, 1, &err) == NB_ERR_ARG && strstr(err.msg, "-1"));
+  CHECK(nb_session_forward(s, &f.model, &seg, 1, &err) == NB_ERR_ARG && strstr(err.msg, "-1"));
   ids[0] = (int32_t)f.model.config.vocab;
-  CHECK(nb_forward(s, &f.model, &seg, 1, &err) == NB_ERR_ARG);
+  CHECK(nb_session_forward(s, &f.model, &seg, 1, &err) == NB_ERR_ARG);
   ids[0] = 0;
-  CHECK(nb_prefill(s, &f.model, kv, ids, 33, &err) == NB_ERR_ARG && strstr(err.msg, "long"));
+  CHECK(nb_session_prefill(s, &f.model, kv, ids, 33, &err) == NB_ERR_ARG && strstr(err.msg, "long"));
   nb_kv_free(kv);
   nb_session_free(s);
   close_fixture(&f);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "hf_config.h"
-#include "mem.h"
-#include "nbl.h"
-#include "nbl_layout.h"
-#include "outfile.h"
+#include "formats/hf_config.h"
+#include "base/mem.h"
+#include "formats/nbl.h"
+#include "formats/nbl_layout.h"
+#include "formats/outfile.h"
 
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "outfile.h"
+#include "formats/outfile.h"
 #include "tempdir.h"
 #include "test.h"
 
@@ -138,14 +138,14 @@ TEST(keeps_a_symbolic_link) {
   CHECK(symlink(target, link) == 0);
   CHECK_OK(nb_outfile_save(link, "new", 3, &err));
   CHECK(lstat(link, &st) == 0 && S_ISLNK(st.st_mode) && holds(target, "new"));
-  CHECK(nb_same_file(target, link));
+  CHECK(nb_outfile_same(target, link));
   free(target), free(link);
 }
 
 TEST(same_file) {
   char *a = temp_text("a", "x"), *b = temp_text("b", "x"), *c = temp_path("c"), *none = temp_path("none");
   CHECK(link(a, c) == 0);
-  CHECK(nb_same_file(a, a) && nb_same_file(a, c) && !nb_same_file(a, b) && !nb_same_file(none, none));
+  CHECK(nb_outfile_same(a, a) && nb_outfile_same(a, c) && !nb_outfile_same(a, b) && !nb_outfile_same(none, none));
   free(a), free(b), free(c), free(none);
 }
 
@@ -192,8 +192,7 @@ TEST(full_disk) {
   CHECK(nb_outfile_reserve(&f, 1 << 20, &err) == NB_OK);
   nb_status st = NB_OK;
   for (int i = 0; i < 3 && st == NB_OK; i++) st = nb_outfile_write(&f, block, 1 << 20, &err);
-  CHECK(st == NB_ERR_IO &&
-        strstr(err.msg, "full/out: cannot write: No space left on device (free some space"));
+  CHECK(st == NB_ERR_IO && strstr(err.msg, "full/out: cannot write: No space left on device (free some space"));
   nb_outfile_abort(&f);
   CHECK(temp_count(dir, "out") == 0 && temp_count(dir, ".tmp") == 0);
   CHECK(nb_outfile_save(path, block, 1 << 20, &err) == NB_OK); /* the room is back */

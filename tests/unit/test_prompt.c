@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "json.h"
-#include "mapfile.h"
-#include "prompt.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
+#include "eval/prompt.h"
 
 #include <unistd.h>
 
@@ -64,7 +64,7 @@ TEST(prompts_equal_the_goldens) {
   size_t n_bytes, lines = 0;
   snprintf(data, sizeof data, "%s/data/mmlu", shared());
   if (access(data, R_OK)) SKIP("no ../shared/data (NB_SHARED)");
-  CHECK_OK(nb_read_file("tests/golden/prompts.tsv", 1 << 20, &tsv, &n_bytes, &err));
+  CHECK_OK(nb_mapfile_read("tests/golden/prompts.tsv", 1 << 20, &tsv, &n_bytes, &err));
   setup s = {0};
   char open_as[200] = "";
   for (char *line = strtok(tsv, "\n"); line; line = strtok(NULL, "\n"), lines++) {
@@ -102,7 +102,7 @@ TEST(texts_equal_the_goldens) {
   char *bytes;
   size_t n, seen = 0, multi_line = 0;
   cJSON *all;
-  CHECK_OK(nb_read_file("tests/golden/prompts.json", 1 << 20, &bytes, &n, &err));
+  CHECK_OK(nb_mapfile_read("tests/golden/prompts.json", 1 << 20, &bytes, &n, &err));
   CHECK_OK(nb_json_parse(bytes, n, "prompts.json", &all, &err));
   free(bytes);
   for (const char *const *preset = (const char *const[]){"hendrycks", "lm-eval", NULL}; *preset; preset++) {
@@ -137,7 +137,7 @@ TEST(examples_equal_the_goldens) {
   char *bytes;
   size_t n, seen = 0;
   cJSON *all;
-  CHECK_OK(nb_read_file("tests/golden/fewshot.json", 1 << 20, &bytes, &n, &err));
+  CHECK_OK(nb_mapfile_read("tests/golden/fewshot.json", 1 << 20, &bytes, &n, &err));
   CHECK_OK(nb_json_parse(bytes, n, "fewshot.json", &all, &err));
   free(bytes);
   for (const cJSON *g = all->child; g; g = g->next, seen++) {
@@ -151,8 +151,7 @@ TEST(examples_equal_the_goldens) {
     CHECK_OK(nb_prompt_build(&s.prompter, &s.set.item[nb_json_get(g, "row")->valueint], shots, &p, &err));
     const cJSON *contexts = nb_json_get(g, "contexts"), *continuations = nb_json_get(g, "continuations");
     CHECK((int)p.n_contexts == cJSON_GetArraySize(contexts) && (int)p.n == cJSON_GetArraySize(continuations));
-    for (int c = 0; c < (int)p.n_contexts; c++)
-      CHECK_STR(p.context[c].s, cJSON_GetArrayItem(contexts, c)->valuestring);
+    for (int c = 0; c < (int)p.n_contexts; c++) CHECK_STR(p.context[c].s, cJSON_GetArrayItem(contexts, c)->valuestring);
     for (int c = 0; c < (int)p.n; c++)
       CHECK_STR(p.continuation[c].s, cJSON_GetArrayItem(continuations, c)->valuestring);
     nb_prompt_free(&p);
@@ -206,7 +205,8 @@ TEST(templates_and_filters) {
       "{\"q\": \"\\u00a0 hi there\\n\", \"c\": [\"one\", \"two\"], \"a\": 1, \"x\": {\"y\": \"\\u00e9COLE de\"}}\n",
       &st, &err);
   CHECK_OK(st);
-  CHECK_STR(p.context[0].s, "hi there/two/\xc3\x89""cole de/A");
+  CHECK_STR(p.context[0].s, "hi there/two/\xc3\x89"
+                            "cole de/A");
   CHECK_STR(p.continuation[1].s, " B");
   nb_prompt_free(&p);
   p = build_one(

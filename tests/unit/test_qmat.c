@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "f16.h"
-#include "mem.h"
-#include "qmat.h"
+#include "base/f16.h"
+#include "base/mem.h"
+#include "base/qmat.h"
 
 static nb_err err;
 static unsigned seed = 1;
@@ -26,15 +26,15 @@ TEST(a_code_is_where_the_header_says) {
   uint8_t code[16 * 32] = {0}, block[512];
   code[5 * 32 + 22] = 0x7f; /* row 5, input 22 = 4 * 5 + 2, seven bits */
   nb_qmat_pack_block(code, 32, 7, block);
-  CHECK(block[2 * 64 + 22] == 0xf0);             /* four bits: line 2 holds 16..23, 20..23 in the high nibble */
+  CHECK(block[2 * 64 + 22] == 0xf0);              /* four bits: line 2 holds 16..23, 20..23 in the high nibble */
   CHECK(block[4 * 64 + 1 * 64 + 22] == 0x3 << 2); /* two bits: line 1 holds 16..31, m = 1 */
-  CHECK(block[6 * 64 + 22] == 1 << 5);           /* one bit: m = 5 */
+  CHECK(block[6 * 64 + 22] == 1 << 5);            /* one bit: m = 5 */
   size_t set = 0;
   for (size_t i = 0; i < 7 * 64; i++) set += block[i] != 0;
   CHECK(set == 3);
 }
 
-TEST(rows_dequantise) {
+TEST(rows_dequantize) {
   static const char *const names[] = {"t3g32", "t4g64", "t5g128", "u3g64", "u4g256",
                                       "u5g32", "u6g64", "u7g128", "u8g32"};
   for (size_t f = 0; f < sizeof names / sizeof *names; f++) {
@@ -100,7 +100,7 @@ TEST(names_round_trip) {
 int main(void) {
   RUN(blocks_round_trip);
   RUN(a_code_is_where_the_header_says);
-  RUN(rows_dequantise);
+  RUN(rows_dequantize);
   RUN(plans_are_checked);
   RUN(names_round_trip);
   return test_end();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "f16.h"
-#include "mem.h"
-#include "quant.h"
+#include "base/f16.h"
+#include "base/mem.h"
+#include "quant/quant.h"
 
 static nb_err err;
 static uint64_t state = 1;

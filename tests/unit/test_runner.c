@@ -3,11 +3,11 @@
  * where a run was cut off. The model is one of tests/golden/model with its limits set here. */
 #include "test.h"
 
-#include "cpu.h"
-#include "evaluate.h"
-#include "journal.h"
+#include "base/cpu.h"
+#include "eval/evaluate.h"
+#include "eval/journal.h"
 #include "tempdir.h"
-#include "tokenizer_json.h"
+#include "formats/tokenizer_json.h"
 
 #include <unistd.h>
 
@@ -50,7 +50,7 @@ static nb_status open_fixture(fixture *f, const char *task, const char *preset, 
 
 static void close_fixture(fixture *f) {
   nb_evaluation_free(&f->e);
-  nb_close(&f->model);
+  nb_opened_free(&f->model);
 }
 
 typedef struct how {
@@ -71,8 +71,15 @@ static nb_status answer(fixture *f, how h, nb_result *out) {
   nb_session *s = NULL;
   nb_session_opts so = {.threads = h.threads, .max_tokens = h.batch, .cpu_features = nb_cpu_detect()};
   NB_TRY(nb_session_create(&f->model.model.config, &so, &s, &err));
-  nb_evaluation_run run = {.name = "tiny", .model = &f->model, .session = s, .kv = NB_KV_F32, .threads = h.threads,
-                           .alone = h.alone, .journal = h.journal, .answered = stop, .ctx = &h.stop_after};
+  nb_evaluation_run run = {.name = "tiny",
+                           .model = &f->model,
+                           .session = s,
+                           .kv = NB_KV_F32,
+                           .threads = h.threads,
+                           .alone = h.alone,
+                           .journal = h.journal,
+                           .answered = stop,
+                           .ctx = &h.stop_after};
   nb_status st = nb_evaluation_answer(&f->e, &run, out, &err);
   nb_session_free(s);
   return st;
@@ -206,15 +213,16 @@ TEST(result_files) {
   CHECK_OK(nb_result_write(&back, &b, &err));
   CHECK(a.n == b.n && !memcmp(a.s, b.s, a.n));
   nb_result_free(&back);
-  const struct { const char *what, *with, *say; } bad[] = {
-      {"\"logprobs\": [-", "\"logprobs\": [null, -", "log-prob"},
-      {"\"id\": \"abstract_algebra:1\"", "\"id\": \"abstract_algebra:0\"", "comes twice"},
-      {"\"right\": [", "\"right\": [9, ", "right choice"},
-      {"\"prompt_xxh3\": \"", "\"prompt_xxh3\": \"0", "no hash"},
-      {"\"format_version\": 1", "\"format_version\": 2", "newer nibble"},
-      {"\"metric\": \"acc\"", "\"metric\": \"aca\"", "metric"},
-      {"nibble-result", "nibble-report", "not a result"},
-      {"\"answers\": [", "\"answer\": [", "answers"}};
+  const struct {
+    const char *what, *with, *say;
+  } bad[] = {{"\"logprobs\": [-", "\"logprobs\": [null, -", "log-prob"},
+             {"\"id\": \"abstract_algebra:1\"", "\"id\": \"abstract_algebra:0\"", "comes twice"},
+             {"\"right\": [", "\"right\": [9, ", "right choice"},
+             {"\"prompt_xxh3\": \"", "\"prompt_xxh3\": \"0", "no hash"},
+             {"\"format_version\": 1", "\"format_version\": 2", "newer nibble"},
+             {"\"metric\": \"acc\"", "\"metric\": \"aca\"", "metric"},
+             {"nibble-result", "nibble-report", "not a result"},
+             {"\"answers\": [", "\"answer\": [", "answers"}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     char *hit = strstr(a.s, bad[i].what);
     CHECK(hit != NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The goldens in tests/golden/safetensors are the safetensors library's: make_safetensors_goldens.py. */
-#include "safetensors.h"
-#include "f16.h"
+#include "formats/safetensors.h"
+#include "base/f16.h"
 #include "tempdir.h"
 #include "test.h"
 
@@ -99,21 +99,17 @@ TEST(refuses_bad_headers) {
   refused("{", 0, "f:1:2: expected a key in double quotes");
   refused("{}", 0, "f: no tensors");
   refused("{}", 3, "f: the last 3 bytes belong to no tensor");
-  refused("{\"a\":" T("F32", "[1]", "[0,4]") ",\"a\":" T("F32", "[1]", "[4,8]") "}", 8,
-          "f:1:55: duplicate key \"a\"");
+  refused("{\"a\":" T("F32", "[1]", "[0,4]") ",\"a\":" T("F32", "[1]", "[4,8]") "}", 8, "f:1:55: duplicate key \"a\"");
   refused("{\"a\":" T("F32", "{}", "[0,4]") "}", 4, "f: tensor \"a\": \"shape\" is an object, not an array");
   refused("{\"a\":" T("F32", "[-1]", "[0,4]") "}", 4,
           "f: tensor \"a\": \"shape\" is -1, not between 0 and 9007199254740992");
-  refused("{\"a\":" T("F32", "[1.5]", "[0,4]") "}", 4,
-          "f: tensor \"a\": \"shape\" is 1.5, not a whole number");
+  refused("{\"a\":" T("F32", "[1.5]", "[0,4]") "}", 4, "f: tensor \"a\": \"shape\" is 1.5, not a whole number");
   refused("{\"a\":" T("F32", "[1]", "[0]") "}", 4, "f: tensor \"a\": \"data_offsets\" has 1 numbers, not 2");
-  refused("{\"a\":" T("F32", "[1]", "[0,4,8]") "}", 4,
-          "f: tensor \"a\": \"data_offsets\" has 3 numbers, not 2");
+  refused("{\"a\":" T("F32", "[1]", "[0,4,8]") "}", 4, "f: tensor \"a\": \"data_offsets\" has 3 numbers, not 2");
 }
 
 TEST(refuses_bad_extents) {
-  refused("{\"a\":" T("F32", "[2]", "[4,0]") "}", 4,
-          "f: tensor \"a\": it ends at byte 0, before its begin 4");
+  refused("{\"a\":" T("F32", "[2]", "[4,0]") "}", 4, "f: tensor \"a\": it ends at byte 0, before its begin 4");
   refused("{\"a\":" T("F32", "[2]", "[0,8]") "}", 7,
           "f: tensor \"a\": it ends at byte 8 of the data, but the file has only 7: it is truncated, "
           "download it again");
@@ -141,10 +137,8 @@ TEST(refuses_bad_sizes) {
   CHECK(nb_safetensors_open_memory("\1\0\0", 3, "f", &st, &err) == NB_ERR_FORMAT);
   CHECK_STR(err.msg, "f: 3 bytes are too few for a safetensors file");
   CHECK(nb_safetensors_open_memory("\3\0\0\0\0\0\0\0{}", 10, "f", &st, &err) == NB_ERR_FORMAT);
-  CHECK_STR(err.msg,
-            "f: a header of 3 bytes does not fit: the file is truncated or not in safetensors format");
-  CHECK(nb_safetensors_open_memory("\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, "f", &st, &err) ==
-        NB_ERR_FORMAT);
+  CHECK_STR(err.msg, "f: a header of 3 bytes does not fit: the file is truncated or not in safetensors format");
+  CHECK(nb_safetensors_open_memory("\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, "f", &st, &err) == NB_ERR_FORMAT);
   /* an unknown type is no obstacle until the tensor is asked for */
   size_t n;
   char *p = build("{\"a\":" T("F9_NEW", "[3]", "[0,5]") "}", 5, &n);
@@ -183,8 +177,7 @@ TEST(refuses_bad_shards) {
   refused_directory("s", "a shard named by ");
   CHECK(strstr(err.msg, "2.safetensors: cannot open: No such file") != NULL);
   write_file("s/2.safetensors", b, 3);
-  refused_directory("s",
-                    "2.safetensors: tensor \"b\": it ends at byte 4 of the data, but the file has only 3");
+  refused_directory("s", "2.safetensors: tensor \"b\": it ends at byte 4 of the data, but the file has only 3");
   write_file("s/2.safetensors", a, 4);
   refused_directory("s", "tensor \"a\" is in both ");
   write_file("s/2.safetensors", "{\"c\":" T("F32", "[1]", "[0,4]") "}", 4);
@@ -196,8 +189,7 @@ TEST(refuses_bad_shards) {
   nb_safetensors_close(&st);
   free(dir);
   static const char *const bad[][2] = {
-      {"{\"weight_map\":{\"a\":\"2.safetensors\",\"b\":\"1.safetensors\"}}",
-       "tensor \"a\" is not in 2.safetensors"},
+      {"{\"weight_map\":{\"a\":\"2.safetensors\",\"b\":\"1.safetensors\"}}", "tensor \"a\" is not in 2.safetensors"},
       {"{\"weight_map\":{\"a\":\"../s/1.safetensors\"}}", "no plain file name for \"a\""},
       {"{\"weight_map\":{\"a\":7}}", "no plain file name for \"a\""},
       {"{\"weight_map\":{\"a\":\"\"}}", "no plain file name for \"a\""},
@@ -242,8 +234,7 @@ TEST(writes_what_it_reads) {
   CHECK(z && a && z->view.shape[1] == 3 && z->n_bytes == 24 && a->n_bytes == 10);
   CHECK(!memcmp(z->data, bytes, 24) && !memcmp(a->data, bytes + 24, 10));
   nb_safetensors_close(&st);
-  static const nb_st_spec bad[] = {
-      {"a\"b", NB_F32, 1, {1}}, {"a", NB_F32, 3, {SIZE_MAX, 2, 1}}, {"a", NB_F32, 0, {1}}};
+  static const nb_st_spec bad[] = {{"a\"b", NB_F32, 1, {1}}, {"a", NB_F32, 3, {SIZE_MAX, 2, 1}}, {"a", NB_F32, 0, {1}}};
   CHECK_OK(nb_outfile_create(path, &f, &err));
   for (int i = 0; i < 3; i++) CHECK(nb_safetensors_begin(&f, &bad[i], 1, &w, &err) == NB_ERR_ARG);
   nb_outfile_abort(&f);
@@ -280,7 +271,7 @@ TEST(fingerprints) {
 TEST(survives_damage) {
   char *p;
   size_t n;
-  CHECK_OK(nb_read_file("tests/golden/safetensors/all.safetensors", 1 << 20, &p, &n, &err));
+  CHECK_OK(nb_mapfile_read("tests/golden/safetensors/all.safetensors", 1 << 20, &p, &n, &err));
   nb_safetensors st;
   for (size_t cut = 0; cut < n; cut++) {
     char *exact = malloc(cut ? cut : 1);
@@ -310,8 +301,8 @@ TEST(many_tensors) {
   size_t cap = 4 << 20, h = 0, n;
   char *header = malloc(cap);
   for (size_t i = 0; i < 20000; i++) {
-    h += (size_t)snprintf(header + h, cap - h, "%c\"layers.%zu.weight\":" T("F16", "[1]", "[%zu,%zu]"),
-                          i ? ',' : '{', i, 2 * i, 2 * i + 2);
+    h += (size_t)snprintf(header + h, cap - h, "%c\"layers.%zu.weight\":" T("F16", "[1]", "[%zu,%zu]"), i ? ',' : '{',
+                          i, 2 * i, 2 * i + 2);
   }
   snprintf(header + h, cap - h, "}");
   char *p = build(header, 40000, &n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "select.h"
+#include "eval/select.h"
 
 static nb_err err;
 

@@ -3,8 +3,8 @@
  * early where the difference is plain. */
 #include "test.h"
 
-#include "rng.h"
-#include "sequential.h"
+#include "eval/rng.h"
+#include "eval/sequential.h"
 
 enum { RUNS = 600 };
 

@@ -3,10 +3,10 @@
  * passes a model that is worse by exactly the margin, and one that is not worse. */
 #include "test.h"
 
-#include "json.h"
-#include "mapfile.h"
-#include "rng.h"
-#include "stats.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
+#include "eval/rng.h"
+#include "eval/stats.h"
 
 static nb_err err;
 static cJSON *golden;
@@ -15,31 +15,30 @@ static double at(const cJSON *row, int i) { return cJSON_GetArrayItem(row, i)->v
 
 static int near(double a, double b, double rel) { return fabs(a - b) <= rel * fmax(1e-300, fmax(fabs(a), fabs(b))); }
 
-#define EACH(name) \
-  for (const cJSON *g = cJSON_GetObjectItem(golden, name)->child; g; g = g->next)
+#define EACH(name) for (const cJSON *g = cJSON_GetObjectItem(golden, name)->child; g; g = g->next)
 
 TEST(distributions) {
-  EACH("normal") CHECK(near(nb_normal_quantile(at(g, 0)), at(g, 1), 1e-9) || fabs(at(g, 1)) < 1e-12);
-  EACH("binomial") CHECK(near(nb_binomial_cdf((size_t)at(g, 0), (size_t)at(g, 1), at(g, 2)), at(g, 3), 1e-10));
+  EACH("normal") CHECK(near(nb_stats_normal_quantile(at(g, 0)), at(g, 1), 1e-9) || fabs(at(g, 1)) < 1e-12);
+  EACH("binomial") CHECK(near(nb_stats_binomial_cdf((size_t)at(g, 0), (size_t)at(g, 1), at(g, 2)), at(g, 3), 1e-10));
   EACH("wilson") {
     double low, high;
-    nb_wilson(at(g, 0), at(g, 1), at(g, 2), &low, &high);
+    nb_stats_wilson(at(g, 0), at(g, 1), at(g, 2), &low, &high);
     CHECK(fabs(low - at(g, 3)) < 1e-9 && fabs(high - at(g, 4)) < 1e-9);
   }
 }
 
 TEST(paired_proportions) {
-  EACH("mcnemar") CHECK(near(nb_mcnemar_exact((size_t)at(g, 0), (size_t)at(g, 1)), at(g, 2), 1e-10));
+  EACH("mcnemar") CHECK(near(nb_stats_mcnemar_exact((size_t)at(g, 0), (size_t)at(g, 1)), at(g, 2), 1e-10));
   EACH("tango") {
-    double z = nb_tango_z((size_t)at(g, 0), (size_t)at(g, 1), (size_t)at(g, 2), at(g, 3));
+    double z = nb_stats_tango_z((size_t)at(g, 0), (size_t)at(g, 1), (size_t)at(g, 2), at(g, 3));
     CHECK_MSG(near(z, at(g, 4), 1e-4), "%g is not %g", z, at(g, 4));
   }
   double low, high; /* the ends of the interval are where the statistic is the quantile */
-  nb_tango_interval(20, 35, 700, 0.9, &low, &high);
-  CHECK(fabs(nb_tango_z(20, 35, 700, -low) - 1.6448536) < 1e-6 &&
-        fabs(nb_tango_z(20, 35, 700, -high) + 1.6448536) < 1e-6);
+  nb_stats_tango_interval(20, 35, 700, 0.9, &low, &high);
+  CHECK(fabs(nb_stats_tango_z(20, 35, 700, -low) - 1.6448536) < 1e-6 &&
+        fabs(nb_stats_tango_z(20, 35, 700, -high) + 1.6448536) < 1e-6);
   CHECK(low < -15.0 / 700 && high > -15.0 / 700);
-  nb_tango_interval(0, 0, 100, 0.9, &low, &high);
+  nb_stats_tango_interval(0, 0, 100, 0.9, &low, &high);
   CHECK(low < 0 && low > -0.05 && high > 0 && high < 0.05);
 }
 
@@ -47,8 +46,8 @@ TEST(many_tests) {
   double holm[64], bh[64];
   size_t n = 0;
   EACH("p") holm[n] = bh[n] = g->valuedouble, n++;
-  CHECK_OK(nb_adjust_holm(holm, n, &err));
-  CHECK_OK(nb_adjust_bh(bh, n, &err));
+  CHECK_OK(nb_stats_adjust_holm(holm, n, &err));
+  CHECK_OK(nb_stats_adjust_bh(bh, n, &err));
   for (size_t i = 0; i < n; i++) {
     CHECK(near(holm[i], at(cJSON_GetObjectItem(golden, "holm"), (int)i), 1e-12));
     CHECK(near(bh[i], at(cJSON_GetObjectItem(golden, "bh"), (int)i), 1e-12));
@@ -61,10 +60,10 @@ TEST(divergences_and_quantiles) {
   EACH("a") a[n++] = g->valuedouble;
   n = 0;
   EACH("b") b[n++] = g->valuedouble;
-  CHECK(near(nb_kl(a, b, n), cJSON_GetObjectItem(golden, "kl")->valuedouble, 1e-12));
-  CHECK(near(nb_total_variation(a, b, n), cJSON_GetObjectItem(golden, "tv")->valuedouble, 1e-12));
+  CHECK(near(nb_stats_kl(a, b, n), cJSON_GetObjectItem(golden, "kl")->valuedouble, 1e-12));
+  CHECK(near(nb_stats_total_variation(a, b, n), cJSON_GetObjectItem(golden, "tv")->valuedouble, 1e-12));
   EACH("x") x[m++] = g->valuedouble;
-  EACH("quantiles") CHECK(near(nb_quantile_sorted(x, m, at(g, 0)), at(g, 1), 1e-12));
+  EACH("quantiles") CHECK(near(nb_stats_quantile_sorted(x, m, at(g, 0)), at(g, 1), 1e-12));
 }
 
 TEST(bootstrap) {
@@ -78,11 +77,11 @@ TEST(bootstrap) {
   const char *names[] = {"bootstrap", "clustered"};
   for (int i = 0; i < 2; i++) {
     const cJSON *g = cJSON_GetObjectItem(golden, names[i]);
-    CHECK_OK(nb_bootstrap_mean(diff, cluster, n, i ? 20 : 0, 20000, 7, 0.9, &b, &err));
+    CHECK_OK(nb_stats_bootstrap_mean(diff, cluster, n, i ? 20 : 0, 20000, 7, 0.9, &b, &err));
     CHECK(near(b.mean, at(g, 0), 1e-12) && near(b.se, at(g, 1), 0.03));
     CHECK(fabs(b.low - at(g, 2)) < 0.08 * at(g, 1) + 0.0026 && fabs(b.high - at(g, 3)) < 0.08 * at(g, 1) + 0.0026);
   }
-  CHECK_OK(nb_bootstrap_mean(diff, cluster, n, 20, 20000, 7, 0.9, &again, &err));
+  CHECK_OK(nb_stats_bootstrap_mean(diff, cluster, n, 20, 20000, 7, 0.9, &again, &err));
   CHECK(!memcmp(&b, &again, sizeof b));
 }
 
@@ -98,7 +97,7 @@ static void simulate(double gain, double lose, size_t n, double margin, double *
       g += u < gain, l += u >= gain && u < gain + lose;
     }
     nb_noninferiority t;
-    nb_noninferiority_test(g, l, n, margin, 0.05, &t);
+    nb_stats_noninferiority_test(g, l, n, margin, 0.05, &t);
     *pass += t.verdict == NB_VERDICT_PASS, *fail += t.verdict == NB_VERDICT_FAIL;
   }
   *pass /= RUNS, *fail /= RUNS;
@@ -122,32 +121,32 @@ TEST(the_gate_errs_as_seldom_as_it_says) {
 /* That no answer has flipped does not make few questions enough. */
 TEST(needed_without_flips) {
   nb_noninferiority t;
-  nb_noninferiority_test(0, 0, 3, 0.01, 0.05, &t);
+  nb_stats_noninferiority_test(0, 0, 3, 0.01, 0.05, &t);
   CHECK(t.verdict == NB_VERDICT_UNDECIDED && t.power == 0 && t.needed == 268);
-  nb_noninferiority_test(0, 0, 267, 0.01, 0.05, &t);
+  nb_stats_noninferiority_test(0, 0, 267, 0.01, 0.05, &t);
   CHECK(t.verdict == NB_VERDICT_UNDECIDED && t.power == 0);
-  nb_noninferiority_test(0, 0, 268, 0.01, 0.05, &t);
+  nb_stats_noninferiority_test(0, 0, 268, 0.01, 0.05, &t);
   CHECK(t.verdict == NB_VERDICT_PASS && t.power == 1);
-  nb_noninferiority_test(0, 0, 268, 0, 0.05, &t);
+  nb_stats_noninferiority_test(0, 0, 268, 0, 0.05, &t);
   CHECK(t.verdict == NB_VERDICT_UNDECIDED && t.power == 0 && isinf(t.needed));
 }
 
 TEST(needed_numbers) {
   nb_noninferiority t;
-  nb_noninferiority_test(560, 560, 14042, 0.01, 0.05, &t); /* f = 8 %: the 4,900 of the textbook formula */
+  nb_stats_noninferiority_test(560, 560, 14042, 0.01, 0.05, &t); /* f = 8 %: the 4,900 of the textbook formula */
   CHECK(fabs(t.needed - 4932) < 2 && t.verdict == NB_VERDICT_PASS && t.power > 0.99);
-  nb_noninferiority_test(4, 4, 100, 0.01, 0.05, &t);
+  nb_stats_noninferiority_test(4, 4, 100, 0.01, 0.05, &t);
   CHECK(t.verdict == NB_VERDICT_UNDECIDED && t.power < 0.2 && t.needed > 4000);
-  nb_noninferiority_test(0, 0, 100, 0.01, 0.05, &t);
+  nb_stats_noninferiority_test(0, 0, 100, 0.01, 0.05, &t);
   CHECK(t.verdict == NB_VERDICT_UNDECIDED); /* 100 questions without a flip show little: up to 2.6 % may flip */
-  nb_noninferiority_test(0, 0, 2000, 0.01, 0.05, &t);
+  nb_stats_noninferiority_test(0, 0, 2000, 0.01, 0.05, &t);
   CHECK(t.verdict == NB_VERDICT_PASS);
 }
 
 int main(void) {
   char *bytes;
   size_t n;
-  if (nb_read_file("tests/golden/stats.json", 1 << 20, &bytes, &n, &err) != NB_OK ||
+  if (nb_mapfile_read("tests/golden/stats.json", 1 << 20, &bytes, &n, &err) != NB_OK ||
       nb_json_parse(bytes, n, "stats.json", &golden, &err) != NB_OK) {
     printf("FAIL goldens: %s\n0 passed, 1 failed, 0 skipped\n", err.msg);
     return 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "status.h"
+#include "base/status.h"
 #include "test.h"
 
 TEST(messages) {
@@ -32,8 +32,8 @@ TEST(long_messages_are_cut) {
 }
 
 TEST(exit_codes) {
-  CHECK(nb_exit_code(NB_OK) == 0 && nb_exit_code(NB_ERR_IO) == 1 && nb_exit_code(NB_ERR_ARG) == 2);
-  CHECK(nb_exit_code(NB_ERR_GATE) == 3 && nb_exit_code(NB_ERR_NUMERIC) == 1);
+  CHECK(nb_status_exit_code(NB_OK) == 0 && nb_status_exit_code(NB_ERR_IO) == 1 && nb_status_exit_code(NB_ERR_ARG) == 2);
+  CHECK(nb_status_exit_code(NB_ERR_GATE) == 3 && nb_status_exit_code(NB_ERR_NUMERIC) == 1);
 }
 
 int main(void) {

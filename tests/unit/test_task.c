@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "task.h"
+#include "eval/task.h"
 
 static nb_status parse(const char *json, const char *preset, nb_task *t, nb_err *err) {
   return nb_task_parse(json, strlen(json), "t.json", preset, t, err);

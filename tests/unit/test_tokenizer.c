@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Tokenizers against Hugging Face's library (tests/golden/make_tokenizer_goldens.py), their compact form,
  * and damaged files. */
-#include "mapfile.h"
-#include "parallel.h"
-#include "tokenizer_json.h"
+#include "formats/mapfile.h"
+#include "base/parallel.h"
+#include "formats/tokenizer_json.h"
 #include "test.h"
 #include "tests/hostile_strings.h"
 
@@ -63,8 +63,8 @@ static void check_golden(const char *dir, const char *name, const char *numbers)
     uLong ids, text;
     CHECK_OK(sum_up(t[k], seed, n, &count, &ids, &text));
     CHECK_MSG(count == want_count && ids == want_ids && text == want_text,
-              "%s: %zu ids %08lx, text %08lx; want %lu ids %08lx, text %08lx", name, count, ids, text,
-              want_count, want_ids, want_text);
+              "%s: %zu ids %08lx, text %08lx; want %lu ids %08lx, text %08lx", name, count, ids, text, want_count,
+              want_ids, want_text);
     nb_tokenizer_free(t[k]);
   }
   nb_text_free(&saved);
@@ -171,8 +171,8 @@ TEST(streaming) {
         CHECK(nb_utf8_valid_prefix(pieces.s, pieces.n) == pieces.n);
       }
       CHECK_OK(nb_decoder_finish(d, &pieces, &err));
-      CHECK_MSG(pieces.n == whole.n && (!whole.n || !memcmp(pieces.s, whole.s, whole.n)), "%s: string %zu",
-                names[k], i);
+      CHECK_MSG(pieces.n == whole.n && (!whole.n || !memcmp(pieces.s, whole.s, whole.n)), "%s: string %zu", names[k],
+                i);
     }
     nb_decoder_free(d);
     nb_text_free(&s);
@@ -211,8 +211,7 @@ TEST(threads) {
 static nb_status from_string(const char *json, const char *config, const char *jinja, nb_tokenizer **t) {
   nb_source s = {json, strlen(json), "tokenizer.json"},
             c = {config, config ? strlen(config) : 0, "tokenizer_config.json"};
-  return nb_tokenizer_from_json(s, c, (nb_source){jinja, jinja ? strlen(jinja) : 0, "chat_template.jinja"}, t,
-                                &err);
+  return nb_tokenizer_from_json(s, c, (nb_source){jinja, jinja ? strlen(jinja) : 0, "chat_template.jinja"}, t, &err);
 }
 
 #define VOCAB "\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\" \":3,\"<s>\":4}"
@@ -225,13 +224,13 @@ TEST(config) {
   static const struct {
     const char *config, *jinja, *chat;
     int bos, eos;
-  } good[] = {{NULL, NULL, "", -1, -1},
-              {"{\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"b\"},\"chat_template\":\"x{{1}}\"}", NULL,
-               "x{{1}}", 4, 1},
-              {"{\"bos_token\":null,\"chat_template\":[{\"name\":\"rag\",\"template\":\"r\"},{\"name\":"
-               "\"default\",\"template\":\"d\"}]}",
-               NULL, "d", -1, -1},
-              {"{\"chat_template\":\"old\"}", "new", "new", -1, -1}};
+  } good[] = {
+      {NULL, NULL, "", -1, -1},
+      {"{\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"b\"},\"chat_template\":\"x{{1}}\"}", NULL, "x{{1}}", 4, 1},
+      {"{\"bos_token\":null,\"chat_template\":[{\"name\":\"rag\",\"template\":\"r\"},{\"name\":"
+       "\"default\",\"template\":\"d\"}]}",
+       NULL, "d", -1, -1},
+      {"{\"chat_template\":\"old\"}", "new", "new", -1, -1}};
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     nb_tokenizer *t;
     CHECK_OK(from_string(json, good[i].config, good[i].jinja, &t));
@@ -242,8 +241,7 @@ TEST(config) {
     CHECK_OK(nb_tokenizer_save(t, &saved, &err));
     CHECK_OK(nb_tokenizer_load(saved.s, saved.n, &u, &err));
     CHECK_STR(nb_tokenizer_chat_template(u), good[i].chat);
-    CHECK(nb_tokenizer_bos(u) == good[i].bos && nb_tokenizer_eos(u) == good[i].eos &&
-          nb_tokenizer_is_special(u, 4));
+    CHECK(nb_tokenizer_bos(u) == good[i].bos && nb_tokenizer_eos(u) == good[i].eos && nb_tokenizer_is_special(u, 4));
     nb_text_free(&saved);
     nb_tokenizer_free(t);
     nb_tokenizer_free(u);
@@ -258,10 +256,10 @@ TEST(strip_decoder) {
   nb_tokenizer *t;
   nb_text text = {0};
   int32_t ids[] = {3, 3, 3, 0, 3, 3};
-  CHECK_OK(from_string(
-      "{" MODEL ",\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},{\"type\":\"Strip\","
-      "\"content\":\" \",\"start\":2,\"stop\":1}]}}",
-      NULL, NULL, &t));
+  CHECK_OK(from_string("{" MODEL
+                       ",\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},{\"type\":\"Strip\","
+                       "\"content\":\" \",\"start\":2,\"stop\":1}]}}",
+                       NULL, NULL, &t));
   CHECK_OK(nb_tokenizer_decode(t, ids, 6, false, &text, &err));
   CHECK_STR(text.s, " a ");
   nb_text_clear(&text);
@@ -284,8 +282,7 @@ TEST(refused) {
       {"{\"model\":{\"vocab\":{\"a\":0.5},\"merges\":[]}}", "id"},
       {"{\"model\":{\"vocab\":{\"a\":99999999},\"merges\":[]}}", "id"},
       {"{\"model\":{\"vocab\":{\"a\":1999999},\"merges\":[]}}", "1 tokens have ids up to 1999999"},
-      {"{\"model\":{\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}",
-       "token id 0 is given twice: to \"a\" and to \"b\""},
+      {"{\"model\":{\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}", "token id 0 is given twice: to \"a\" and to \"b\""},
       {"{\"model\":{\"vocab\":{\"a\":0,\"a\":1},\"merges\":[]}}", "tokenizer.json:1:"},
       {"{\"model\":{\"vocab\":{\"\":0},\"merges\":[]}}", "text of 0 bytes"},
       {"{\"model\":{" VOCAB ",\"merges\":[\"a c\"]}}", "merge 0, \"a c\", is not two tokens"},
@@ -298,53 +295,46 @@ TEST(refused) {
       {"{\"model\":{" VOCAB ",\"merges\":[],\"dropout\":0.1}}", "\"dropout\" is not supported"},
       {"{\"model\":{" VOCAB ",\"merges\":[],\"end_of_word_suffix\":\"</w>\"}}",
        "\"end_of_word_suffix\" is not supported"},
-      {"{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\"}}",
-       "the normalizer \"Precompiled\" is not supported"},
+      {"{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\"}}", "the normalizer \"Precompiled\" is not supported"},
       {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}}", "the pre-tokenizer \"UnicodeScripts\""},
       {"{" MODEL ",\"decoder\":{\"type\":\"WordPiece\"}}", "the decoder \"WordPiece\""},
-      {"{" MODEL ",\"post_processor\":{\"type\":\"RobertaProcessing\"}}",
-       "the post-processor \"RobertaProcessing\""},
-      {"{" MODEL
-       ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],"
+      {"{" MODEL ",\"post_processor\":{\"type\":\"RobertaProcessing\"}}", "the post-processor \"RobertaProcessing\""},
+      {"{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],"
        "\"special_tokens\":{\"x\":{\"ids\":[9]}}}}",
        "0 times"},
       {"{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":"
-                 "\"x\"}},{\"Sequence\":"
+       "\"x\"}},{\"Sequence\":"
        "{\"id\":\"A\"}}],\"special_tokens\":{\"x\":{\"ids\":[9]}}}}",
        "token id 9, which does not exist"},
       {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":"
-                 "\"Isolated\",\"invert\":false}}",
+       "\"Isolated\",\"invert\":false}}",
        "does not compile"},
       {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a&&b]\"},\"behavior\":"
-                 "\"Isolated\"}}",
+       "\"Isolated\"}}",
        "\"&&\""},
-      {"{" MODEL
-       ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a{2}+\"},\"behavior\":\"Isolated\"}}",
+      {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a{2}+\"},\"behavior\":\"Isolated\"}}",
        "\"{2}+\""},
-      {"{" MODEL
-       ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\h\"},\"behavior\":\"Isolated\"}}",
+      {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\h\"},\"behavior\":\"Isolated\"}}",
        "\"\\h\""},
-      {"{" MODEL
-       ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"\"},\"behavior\":\"Isolated\"}}",
+      {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"\"},\"behavior\":\"Isolated\"}}",
        "empty"},
-      {"{" MODEL
-       ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"x\"},\"behavior\":\"Sideways\"}}",
+      {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"x\"},\"behavior\":\"Sideways\"}}",
        "Sideways"},
       {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"xy\"}}", "one character"},
       {"{" MODEL ",\"added_tokens\":[{\"id\":5,\"content\":\"a\",\"single_word\":false,\"lstrip\":false,"
-                 "\"rstrip\":false,"
+       "\"rstrip\":false,"
        "\"normalized\":false,\"special\":true}]}",
        "token \"a\" has two ids, 0 and 5"},
       {"{" MODEL ",\"added_tokens\":[{\"id\":0,\"content\":\"z\",\"single_word\":false,\"lstrip\":false,"
-                 "\"rstrip\":false,"
+       "\"rstrip\":false,"
        "\"normalized\":false,\"special\":true}]}",
        "token id 0 is given twice"},
       {"{" MODEL ",\"added_tokens\":[{\"id\":5,\"content\":\"z\"}]}", "special"}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     nb_tokenizer *t;
     nb_status st = from_string(bad[i].json, NULL, NULL, &t);
-    CHECK_MSG(st != NB_OK && strstr(err.msg, bad[i].says) && strstr(err.msg, "tokenizer.json"), "%s: %s",
-              bad[i].json, st == NB_OK ? "accepted" : err.msg);
+    CHECK_MSG(st != NB_OK && strstr(err.msg, bad[i].says) && strstr(err.msg, "tokenizer.json"), "%s: %s", bad[i].json,
+              st == NB_OK ? "accepted" : err.msg);
     if (st == NB_OK) nb_tokenizer_free(t);
     else CHECK(t == NULL);
   }
@@ -356,12 +346,10 @@ TEST(costly_pattern) {
   nb_ids ids = {0};
   char text[200];
   memset(text, 'a', sizeof text);
-  CHECK_OK(from_string("{" MODEL
-                       ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(?:a|aa)+b|c\"},"
+  CHECK_OK(from_string("{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(?:a|aa)+b|c\"},"
                        "\"behavior\":\"Isolated\",\"invert\":false}}",
                        NULL, NULL, &t));
-  CHECK(nb_tokenizer_encode(t, text, sizeof text, 0, &ids, &err) == NB_ERR_FORMAT &&
-        strstr(err.msg, "limit"));
+  CHECK(nb_tokenizer_encode(t, text, sizeof text, 0, &ids, &err) == NB_ERR_FORMAT && strstr(err.msg, "limit"));
   nb_ids_free(&ids);
   nb_tokenizer_free(t);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "backward.h"
-#include "calib.h"
-#include "cpu.h"
-#include "fold.h"
-#include "mem.h"
-#include "open.h"
-#include "tune.h"
+#include "quant/backward.h"
+#include "quant/calib.h"
+#include "base/cpu.h"
+#include "quant/fold.h"
+#include "base/mem.h"
+#include "formats/open.h"
+#include "quant/tune.h"
 
 static nb_err err;
 
@@ -51,7 +51,7 @@ static void close_fixture(fixture *f) {
   nb_free(f->x), nb_free(f->sign);
   nb_kv_free(f->kv);
   nb_session_free(f->s);
-  nb_close(&f->checkpoint);
+  nb_opened_free(&f->checkpoint);
 }
 
 /* ---- gradients against differences of the forward pass ---- */
@@ -130,7 +130,7 @@ typedef struct coded {
   size_t n;
 } coded;
 
-static nb_status keep(void *ctx, const nb_quantised *q, nb_err *e) {
+static nb_status keep(void *ctx, const nb_quantized *q, nb_err *e) {
   coded *c = ctx;
   nb_linear *w = q->layer >= 0 ? &c->layer[q->layer].w[q->slot] : q->head ? &c->m.weights.head : &c->m.weights.embed;
   nb_qfmt fmt = {(uint8_t)(q->layer >= 0 ? 3 : 6), 0, 64};
@@ -150,7 +150,7 @@ static nb_status code(fixture *f, coded *c) {
   for (size_t i = 0; i < 64; i++) slot[i] = (nb_qfmt){3, 0, 64};
   nb_formats formats = {{6, 0, 64}, {6, 0, 64}, slot};
   nb_calib_opts o = {.threads = 1, .cpu_features = nb_cpu_detect(), .put = keep, .ctx = c};
-  return nb_quantise_fast(&f->m.config, &f->m.weights, &formats, 1, &o, &err);
+  return nb_calib_fast(&f->m.config, &f->m.weights, &formats, 1, &o, &err);
 }
 
 TEST(tuning_lessens_the_divergence_and_repeats) {
@@ -159,8 +159,15 @@ TEST(tuning_lessens_the_divergence_and_repeats) {
   nb_tuned one, three, longer;
   CHECK_OK(open_fixture(&f));
   CHECK_OK(code(&f, &c));
-  nb_tune_opts o = {.tokens = f.text, .n_seqs = SEQS, .seq_len = T, .n_check = 2, .batch = 2, .max_steps = 30,
-                    .rate = 3e-3, .threads = 1, .cpu_features = nb_cpu_detect()};
+  nb_tune_opts o = {.tokens = f.text,
+                    .n_seqs = SEQS,
+                    .seq_len = T,
+                    .n_check = 2,
+                    .batch = 2,
+                    .max_steps = 30,
+                    .rate = 3e-3,
+                    .threads = 1,
+                    .cpu_features = nb_cpu_detect()};
   CHECK_OK(nb_tune(&f.m, &c.m, &o, &one, &err));
   CHECK_MSG(one.after < 0.95 * one.before && one.kept > 0, "%g, before %g", one.after, one.before);
   o.threads = 3;

@@ -22,7 +22,7 @@ while [ $trial -lt 3 ]; do
   [ -e c.nbl.part ] || break
   [ $killed -gt 0 ] && cp c.nbl.part kept.$trial
 done
-[ -e c.nbl.part ] || [ -e kept.1 ] || skip "quantising ended before it could be killed"
+[ -e c.nbl.part ] || [ -e kept.1 ] || skip "quantizing ended before it could be killed"
 [ -e c.nbl.part ] || cp kept.1 c.nbl.part
 q c.nbl --json >c.json 2>err
 grep -q '^nibble: note: going on after layer [1-4] of 4' err

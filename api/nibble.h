@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* libnibble: runs a model in a program of yours. Link with `pkg-config --libs nibble`.
+ *
+ *   nibble_error err;
+ *   nibble_model *m;
+ *   if (nibble_open("phi3.nbl", NULL, &m, &err)) { fprintf(stderr, "%s\n", err.text); return 1; }
+ *
+ * A model is used by one thread at a time (it starts its own for the arithmetic). For several threads open the file
+ * several times: its weights are mapped and stay once in memory. Nothing here prints, exits or keeps global state.
+ * The same input gives the same result for any number of threads and on every instruction set.
+ *
+ * Text is UTF-8 of a given length in bytes. Functions return NIBBLE_OK (0) or a reason, with a message in *err, which
+ * may be NULL. Memory that a function hands out is released with nibble_free. */
+#ifndef NIBBLE_H
+#define NIBBLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NIBBLE_API __attribute__((visibility("default")))
+
+typedef enum nibble_status {
+  NIBBLE_OK = 0,
+  NIBBLE_ERROR_IO,          /* the operating system refused: open, read, map */
+  NIBBLE_ERROR_FORMAT,      /* the file is damaged */
+  NIBBLE_ERROR_UNSUPPORTED, /* a model or a template that nibble does not know */
+  NIBBLE_ERROR_MEMORY,
+  NIBBLE_ERROR_ARGUMENT, /* yours: a token id or a length out of range, text too long for the model */
+  NIBBLE_ERROR_NUMERIC   /* the weights gave a NaN */
+} nibble_status;
+
+typedef struct nibble_error {
+  char text[512]; /* one line, NUL-terminated; says which file and what to do */
+} nibble_error;
+
+typedef struct nibble_model nibble_model;
+
+/* "0.1.0" */
+NIBBLE_API const char *nibble_version(void);
+
+/* Zero (or no) options are the defaults. */
+typedef struct nibble_options {
+  int threads;     /* 0: all processors of this process */
+  int verify;      /* 1: check every tensor's checksum first (reads the whole file) */
+  size_t batch;    /* tokens of a forward pass at most: workspace against speed. 0: 512 */
+  const char *kv;  /* the attention cache: "f32", "f16" or "q8". NULL: q16 for .nbl files, f32 for checkpoints */
+  const char *cpu; /* use no instruction set above this: "ref", "avx2", ... NULL: the best */
+} nibble_options;
+
+/* Opens a .nbl file, or the directory of a Hugging Face checkpoint. */
+NIBBLE_API nibble_status nibble_open(const char *path, const nibble_options *options, nibble_model **out,
+                                     nibble_error *err);
+NIBBLE_API void nibble_close(nibble_model *m); /* NULL is accepted */
+NIBBLE_API void nibble_free(void *memory);
+
+typedef struct nibble_info {
+  char architecture[64]; /* "Phi3ForCausalLM" */
+  size_t layers, width, vocabulary;
+  size_t max_position; /* tokens of the longest sequence */
+  int32_t bos;         /* the begin token's id, -1: none */
+  int has_chat_template;
+  uint64_t file_bytes;
+} nibble_info;
+
+NIBBLE_API void nibble_describe(const nibble_model *m, nibble_info *out);
+
+/* Text to ids. special: 1 adds what the tokenizer puts around a text (the begin token); 0 adds nothing. The text of a
+ * special token counts as that token. *ids is (*n), released with nibble_free. */
+NIBBLE_API nibble_status nibble_tokenize(const nibble_model *m, const char *text, size_t n_bytes, int special,
+                                         int32_t **ids, size_t *n, nibble_error *err);
+
+/* Ids to text without special tokens; *text is NUL-terminated as well and released with nibble_free. */
+NIBBLE_API nibble_status nibble_detokenize(const nibble_model *m, const int32_t *ids, size_t n, char **text,
+                                           size_t *n_bytes, nibble_error *err);
+
+typedef struct nibble_message {
+  const char *role;    /* "system", "user", "assistant" */
+  const char *content; /* NUL-terminated */
+} nibble_message;
+
+/* A conversation in the form that the model was trained on, ending where its answer begins. Tokenize it with
+ * special = 0. *text is NUL-terminated as well and released with nibble_free. */
+NIBBLE_API nibble_status nibble_chat(const nibble_model *m, const nibble_message *messages, size_t n, char **text,
+                                     size_t *n_bytes, nibble_error *err);
+
+typedef struct nibble_generation {
+  size_t max_tokens;  /* new ones at most; 0: 256 */
+  double temperature; /* 0: always the most likely token */
+  double top_p;       /* 0 or 1: all tokens; else the smallest set whose probabilities reach this */
+  uint64_t seed;      /* the same seed gives the same text */
+  /* Receives the text as it is made, whole characters only, not NUL-terminated; returns 0 to stop. */
+  int (*text)(void *ctx, const char *piece, size_t n_bytes);
+  void *ctx;
+} nibble_generation;
+
+typedef struct nibble_stats {
+  size_t prompt_tokens, new_tokens;
+  double prompt_seconds, new_seconds;
+  int ended; /* by the model's end token, not by a limit or the callback */
+} nibble_stats;
+
+/* Continues the prompt's ids. stats may be NULL. */
+NIBBLE_API nibble_status nibble_generate(nibble_model *m, const int32_t *prompt, size_t n, const nibble_generation *g,
+                                         nibble_stats *stats, nibble_error *err);
+
+/* The natural-log probability of the continuation's ids after the context's (at least one: the begin token, say).
+ * *greedy (or NULL): whether each of them is the most likely token. */
+NIBBLE_API nibble_status nibble_score(nibble_model *m, const int32_t *context, size_t n_context,
+                                      const int32_t *continuation, size_t n, double *logprob, int *greedy,
+                                      nibble_error *err);
+
+/* What this process holds now, in bytes; 0 where the system does not say. */
+typedef struct nibble_memory {
+  uint64_t file; /* mapped files' pages, which the system can drop and read again */
+  uint64_t anon; /* heap, stacks and caches, which must stay */
+  uint64_t peak; /* the most that both were together */
+} nibble_memory;
+
+NIBBLE_API void nibble_memory_now(nibble_memory *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

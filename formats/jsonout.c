@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include "formats/jsonout.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static void put(nb_jsonout *j, const char *s, size_t n) {
+  if (j->st == NB_OK) j->st = nb_text_append(j->out, s, n, j->err);
+}
+
+static void quoted(nb_jsonout *j, const char *s) {
+  put(j, "\"", 1);
+  for (const char *p = s; *p;) {
+    size_t n = 0;
+    while ((unsigned char)p[n] >= 0x20 && p[n] != '"' && p[n] != '\\') n++;
+    put(j, p, n);
+    p += n;
+    if (!*p) break;
+    char buf[8];
+    int k = *p == '"' || *p == '\\' ? snprintf(buf, sizeof buf, "\\%c", *p)
+            : *p == '\n'            ? snprintf(buf, sizeof buf, "\\n")
+            : *p == '\t'            ? snprintf(buf, sizeof buf, "\\t")
+                                    : snprintf(buf, sizeof buf, "\\u%04x", (unsigned)(unsigned char)*p);
+    put(j, buf, (size_t)k);
+    p++;
+  }
+  put(j, "\"", 1);
+}
+
+static void begin(nb_jsonout *j, const char *key) {
+  if (j->comma) put(j, ",", 1);
+  if (j->lines) put(j, "\n", 1);
+  else if (j->comma) put(j, " ", 1);
+  j->comma = true;
+  if (!key) return;
+  quoted(j, key);
+  put(j, ": ", 2);
+}
+
+void nb_jsonout_open(nb_jsonout *j, const char *key, char bracket) {
+  begin(j, key);
+  put(j, &bracket, 1);
+  j->comma = false;
+}
+
+void nb_jsonout_close(nb_jsonout *j, char bracket) {
+  if (j->lines) put(j, "\n", 1);
+  put(j, &bracket, 1);
+  j->comma = true;
+}
+
+void nb_jsonout_string(nb_jsonout *j, const char *key, const char *value) { begin(j, key), quoted(j, value); }
+
+static void number(nb_jsonout *j, const char *key, const char *format, int digits, double value) {
+  char buf[400];
+  begin(j, key);
+  if (!isfinite(value)) put(j, "null", 4);
+  else put(j, buf, (size_t)snprintf(buf, sizeof buf, format, digits, value));
+}
+
+void nb_jsonout_double(nb_jsonout *j, const char *key, double value) { number(j, key, "%.*g", 17, value); }
+void nb_jsonout_fixed(nb_jsonout *j, const char *key, double value, int digits) {
+  number(j, key, "%.*f", digits, value);
+}
+
+void nb_jsonout_u64(nb_jsonout *j, const char *key, uint64_t value) {
+  char buf[24];
+  begin(j, key);
+  put(j, buf, (size_t)snprintf(buf, sizeof buf, "%llu", (unsigned long long)value));
+}
+
+void nb_jsonout_bool(nb_jsonout *j, const char *key, bool value) {
+  begin(j, key);
+  if (value) put(j, "true", 4);
+  else put(j, "false", 5);
+}

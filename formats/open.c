@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+#include "formats/open.h"
+
+#include "formats/hf_config.h"
+#include "base/mem.h"
+#include "formats/nbl.h"
+#include "formats/safetensors.h"
+#include "formats/tokenizer_json.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct nb_opened_files {
+  nb_nbl *nbl;
+  nb_safetensors checkpoint;
+  nb_tensor_source tensors;
+  bool is_checkpoint;
+};
+
+static bool is_directory(const char *path) {
+  struct stat s;
+  return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+static nb_status open_nbl(const char *path, unsigned flags, int threads, nb_opened *o, nb_err *err) {
+  NB_TRY(nb_nbl_open(path, flags & NB_OPEN_VERIFY, threads, &o->files->nbl, err));
+  const nb_nbl *f = o->files->nbl;
+  o->coded = true;
+  o->kv = NB_KV_Q16;
+  o->model.config = *nb_nbl_config(f);
+  o->file_bytes = nb_nbl_file_bytes(f);
+  o->weight_bytes = o->file_bytes - nb_nbl_data_offset(f);
+  if (!(flags & NB_OPEN_NO_TOKENIZER)) {
+    size_t n;
+    const void *bytes = nb_nbl_tokenizer(f, &n);
+    nb_status st = nb_tokenizer_load(bytes, n, &o->tokenizer, err);
+    if (st != NB_OK) return nb_fail_in(err, st, "%s", path);
+  }
+  nb_weight_source src;
+  nb_nbl_source(f, &src);
+  nb_status st = nb_weights_bind(&o->model.config, &src, &o->model.weights, err);
+  return st == NB_OK ? st : nb_fail_in(err, st, "%s", path);
+}
+
+static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o, nb_err *err) {
+  struct nb_opened_files *f = o->files;
+  NB_TRY(nb_hf_config_read(path, &o->model.config, err));
+  NB_TRY(nb_safetensors_open(path, &f->checkpoint, err));
+  f->is_checkpoint = true;
+  o->kv = NB_KV_F32;
+  for (size_t i = 0; i < f->checkpoint.n_shards; i++) {
+    o->file_bytes += f->checkpoint.shards[i].size;
+    o->weight_bytes += f->checkpoint.shards[i].size - f->checkpoint.shards[i].header_bytes;
+  }
+  if (!(flags & NB_OPEN_NO_TOKENIZER)) NB_TRY(nb_tokenizer_read_dir(path, &o->tokenizer, err));
+  nb_weight_source src;
+  nb_safetensors_source(&f->checkpoint, &f->tensors);
+  nb_phi3_source(&f->tensors, &src);
+  nb_status st = nb_weights_bind(&o->model.config, &src, &o->model.weights, err);
+  if (st == NB_ERR_NUMERIC) return nb_fail_in(err, st, "%s", path);
+  NB_TRY(st);
+  for (size_t i = 0; i < f->checkpoint.n_tensors; i++) {
+    const nb_st_tensor *t = &f->checkpoint.tensors[i];
+    if (!nb_phi3_knows(&o->model.config, t->name))
+      return nb_fail(err, NB_ERR_UNSUPPORTED,
+                     "%s: tensor \"%.100s\" has no place in the model that config.json "
+                     "describes (%zu layers, no biases): without it results would be wrong",
+                     f->checkpoint.shards[t->shard].path, t->name, o->model.config.layers);
+  }
+  return NB_OK;
+}
+
+nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err) {
+  memset(out, 0, sizeof *out);
+  NB_TRY(nb_new(&out->files, 1, sizeof *out->files, "a model", err));
+  nb_status st = is_directory(path) ? open_checkpoint(path, flags, out, err) : open_nbl(path, flags, threads, out, err);
+  if (st == NB_OK && out->tokenizer && nb_tokenizer_n_vocab(out->tokenizer) > out->model.config.vocab)
+    st = nb_fail(err, NB_ERR_FORMAT, "%s: the tokenizer has ids up to %zu, but the model's vocabulary is %zu", path,
+                 nb_tokenizer_n_vocab(out->tokenizer) - 1, out->model.config.vocab);
+  if (st != NB_OK) nb_opened_free(out);
+  return st;
+}
+
+void nb_opened_free(nb_opened *o) {
+  nb_weights_free(&o->model.weights);
+  nb_tokenizer_free(o->tokenizer);
+  if (o->files) {
+    nb_nbl_close(o->files->nbl);
+    nb_safetensors_close(&o->files->checkpoint);
+    nb_free(o->files);
+  }
+  memset(o, 0, sizeof *o);
+}
+
+/* Whether all elements of a tensor are finite; else *at is the first that is not. */
+static bool all_finite(const nb_tensor *t, size_t *at) {
+  enum { PIECE = 1024 };
+  size_t n = t->n_bytes / nb_dtype_bytes(t->dtype);
+  float x[PIECE];
+  for (size_t i = 0; i < n; i += PIECE) {
+    size_t k = nb_min(PIECE, n - i);
+    nb_tensor_floats(t, i, k, x);
+    for (*at = i; *at < i + k; ++*at)
+      if (!isfinite(x[*at - i])) return false;
+  }
+  return true;
+}
+
+nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err) {
+  const nb_safetensors *ck = nb_opened_checkpoint(o);
+  for (size_t i = 0; ck && st == NB_ERR_NUMERIC && i < ck->n_tensors; i++) {
+    const nb_st_tensor *t = &ck->tensors[i];
+    size_t at;
+    if (t->readable && !all_finite(&t->view, &at))
+      return nb_fail_in(err, st, "%s: %s is NaN or infinite at element %zu", ck->shards[t->shard].path, t->name, at);
+  }
+  return st;
+}
+
+nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err) {
+  if (is_directory(path)) return nb_tokenizer_read_dir(path, out, err);
+  nb_nbl *f = NULL;
+  *out = NULL;
+  NB_TRY(nb_nbl_open(path, false, 1, &f, err));
+  size_t n;
+  const void *bytes = nb_nbl_tokenizer(f, &n);
+  nb_status st = nb_tokenizer_load(bytes, n, out, err);
+  nb_nbl_close(f);
+  return st == NB_OK ? st : nb_fail_in(err, st, "%s", path);
+}
+
+const nb_nbl *nb_opened_nbl(const nb_opened *o) { return o->files ? o->files->nbl : NULL; }
+const nb_safetensors *nb_opened_checkpoint(const nb_opened *o) {
+  return o->files && o->files->is_checkpoint ? &o->files->checkpoint : NULL;
+}
+
+static const char *const kv_names[NB_KV_TYPES] = {"f32", "f16", "q16", "q8"};
+
+const char *nb_kv_type_name(nb_kv_type t) { return kv_names[t]; }
+
+nb_status nb_kv_type_parse(const char *name, nb_kv_type *out, nb_err *err) {
+  for (int i = 0; i < NB_KV_TYPES; i++)
+    if (!strcmp(name, kv_names[i])) {
+      *out = (nb_kv_type)i;
+      return NB_OK;
+    }
+  return nb_fail(err, NB_ERR_ARG, "'%s' is not a cache type: f32, f16, q16 or q8", name);
+}

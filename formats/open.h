@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Opens a model, whichever form it has: a .nbl file, or the directory of a Hugging Face checkpoint. */
+#ifndef NB_OPEN_H
+#define NB_OPEN_H
+
+#include "model/model.h"
+#include "text/tokenizer.h"
+
+#include <stdint.h>
+
+typedef struct nb_opened {
+  nb_model model;                /* borrows the mapped files */
+  nb_tokenizer *tokenizer;       /* NULL when opened without */
+  bool coded;                    /* a .nbl file: int8 activations; otherwise dense weights in float arithmetic */
+  nb_kv_type kv;                 /* the cache that fits: q16 for .nbl files, f32 for checkpoints */
+  uint64_t weight_bytes;         /* of the tensors: what a forward pass may touch */
+  uint64_t file_bytes;           /* of the .nbl file, or of all weight files */
+  struct nb_opened_files *files; /* what is mapped, for nb_opened_checkpoint and nb_opened_nbl */
+} nb_opened;
+
+enum {
+  NB_OPEN_VERIFY = 1,       /* check every tensor's checksum (.nbl only) */
+  NB_OPEN_NO_TOKENIZER = 2, /* do not read the tokenizer: a checkpoint may lack one */
+};
+
+/* Opens path; `threads` serve NB_OPEN_VERIFY. Ends with nb_opened_free, also after a failure. */
+nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err);
+void nb_opened_free(nb_opened *o);
+
+/* For a failure st with NB_ERR_NUMERIC: when a checkpoint holds a weight that is NaN or infinite, the message names its
+ * file and tensor first. Reads all weights. Returns st. */
+nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err);
+
+/* The tokenizer alone, of a .nbl file, a checkpoint's directory, or a folder with just tokenizer.json. */
+nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err);
+
+/* The parts, for tools that list them; NULL when the model has the other form. */
+const struct nb_nbl *nb_opened_nbl(const nb_opened *o);
+const struct nb_safetensors *nb_opened_checkpoint(const nb_opened *o);
+
+/* "f32", "f16", "q8" and back. */
+const char *nb_kv_type_name(nb_kv_type t);
+nb_status nb_kv_type_parse(const char *name, nb_kv_type *out, nb_err *err);
+
+#endif

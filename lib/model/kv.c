@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/kv_impl.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+static nb_status create(const nb_kv *shape, nb_kv **out, nb_err *err) {
+  nb_status st;
+  nb_kv *kv = NULL;
+  size_t blocks, heads;
+  *out = NULL;
+  NB_GOTO(nb_new(&kv, 1, sizeof *kv, "a cache", err));
+  *kv = *shape;
+  kv->block_bytes = nb_kv_block_bytes(kv->type, kv->head_dim);
+  kv->n_own = (kv->capacity + NB_KV_BLOCK - 1) / NB_KV_BLOCK - kv->n_shared;
+  if (!nb_mul(kv->layers, kv->kv_heads, &heads) || !nb_mul(heads, kv->n_own, &blocks)) blocks = SIZE_MAX;
+  kv->data = nb_alloc(blocks, kv->block_bytes);
+  if (!kv->data) {
+    st = nb_fail(err, NB_ERR_MEMORY, "out of memory: a cache of %zu tokens needs %zu x %zu bytes", kv->capacity, blocks,
+                 kv->block_bytes);
+    goto fail;
+  }
+  *out = kv;
+  return NB_OK;
+fail:
+  nb_free(kv);
+  return st;
+}
+
+nb_status nb_kv_create_layers(const nb_config *c, size_t layers, size_t capacity, nb_kv_type type, bool long_factors,
+                              nb_kv **out, nb_err *err) {
+  *out = NULL;
+  if (capacity == 0 || capacity > NB_MAX_POSITION)
+    return nb_fail(err, NB_ERR_ARG, "a cache of %zu tokens is out of range (1 to %d)", capacity, NB_MAX_POSITION);
+  nb_kv shape = {.layers = layers,
+                 .kv_heads = c->kv_heads,
+                 .head_dim = c->head_dim,
+                 .type = type,
+                 .long_factors = long_factors,
+                 .capacity = capacity};
+  return create(&shape, out, err);
+}
+
+nb_status nb_kv_create(const nb_config *c, size_t capacity, nb_kv_type type, bool long_factors, nb_kv **out,
+                       nb_err *err) {
+  return nb_kv_create_layers(c, c->layers, capacity, type, long_factors, out, err);
+}
+
+nb_status nb_kv_fork(const nb_kv *parent, size_t length, size_t capacity, nb_kv **out, nb_err *err) {
+  *out = NULL;
+  if (parent->parent) return nb_fail(err, NB_ERR_ARG, "a forked cache cannot be forked again");
+  if (length > parent->length || capacity <= length || capacity > NB_MAX_POSITION)
+    return nb_fail(err, NB_ERR_ARG, "a fork of %zu of %zu tokens with room for %zu is out of range", length,
+                   parent->length, capacity);
+  nb_kv shape = *parent;
+  shape.parent = parent;
+  shape.capacity = capacity;
+  shape.length = shape.fork_length = length;
+  shape.n_shared = length / NB_KV_BLOCK;
+  NB_TRY(create(&shape, out, err));
+  if (length % NB_KV_BLOCK == 0) return NB_OK;
+  for (size_t l = 0; l < parent->layers; l++) /* the block that is shared in part */
+    for (size_t h = 0; h < parent->kv_heads; h++)
+      memcpy(nb_kv_own(*out, l, h), nb_kv_own(parent, l, h) + shape.n_shared * parent->block_bytes,
+             parent->block_bytes);
+  return NB_OK;
+}
+
+void nb_kv_free(nb_kv *kv) {
+  if (!kv) return;
+  nb_free(kv->data);
+  nb_free(kv);
+}
+
+void nb_kv_clear(nb_kv *kv) {
+  kv->length = kv->fork_length;
+  memset(kv->data, 0, kv->layers * kv->kv_heads * kv->n_own * kv->block_bytes);
+}
+
+size_t nb_kv_length(const nb_kv *kv) { return kv->length; }
+size_t nb_kv_capacity(const nb_kv *kv) { return kv->capacity; }
+
+void nb_kv_truncate(nb_kv *kv, size_t length) {
+  if (length < kv->length) kv->length = nb_max(length, kv->fork_length);
+}
+
+size_t nb_kv_bytes(const nb_kv *kv) {
+  size_t blocks = (kv->length + NB_KV_BLOCK - 1) / NB_KV_BLOCK;
+  return (blocks > kv->n_shared ? blocks - kv->n_shared : 0) * kv->layers * kv->kv_heads * kv->block_bytes;
+}

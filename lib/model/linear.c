@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/linear.h"
+
+#include "base/parallel.h"
+
+enum { MAX_GRAIN = 4, FEW_TOKENS = 4 }; /* tiles a thread takes at once; fewer tokens than that stream the weights */
+
+typedef struct job {
+  const nb_kernels *k;
+  const nb_product *product;
+  size_t n;
+  const nb_rows *x;
+  uint8_t *scratch;
+  size_t scratch_bytes;
+} job;
+
+static size_t tiles_of(const nb_linear *w) { return (w->N + NB_TILE - 1) / NB_TILE; }
+
+static void run_product(const job *j, const nb_product *p, size_t tile0, size_t tile1, void *scratch) {
+  const nb_rows *x = j->x;
+  if (p->w->coded) j->k->linear_q8(&p->w->qmat, tile0, tile1, x->q, p->y, p->ldy, scratch);
+  else
+    j->k->linear_float(&p->w->dense, tile0 * NB_TILE, nb_min(tile1 * NB_TILE, p->w->N), x->x, x->ldx, x->T, p->y,
+                       p->ldy, scratch);
+}
+
+/* Tiles [begin, end) of all the products' tiles, one product after another. */
+static void run_tiles(void *ctx, size_t begin, size_t end, int thread) {
+  const job *j = ctx;
+  void *scratch = j->scratch + (size_t)thread * j->scratch_bytes;
+  size_t first = 0;
+  for (size_t i = 0; i < j->n; i++) {
+    size_t tiles = tiles_of(j->product[i].w), a = nb_max(begin, first), b = nb_min(end, first + tiles);
+    if (a < b) run_product(j, &j->product[i], a - first, b - first, scratch);
+    first += tiles;
+  }
+}
+
+void nb_linear_run(const nb_kernels *k, int threads, const nb_product *product, size_t n, const nb_rows *x,
+                   uint8_t *scratch, size_t scratch_bytes) {
+  job j = {k, product, n, x, scratch, scratch_bytes};
+  size_t tiles = 0;
+  for (size_t i = 0; i < n; i++) tiles += tiles_of(product[i].w);
+  size_t grain = tiles / ((size_t)threads * 4);
+  if (x->T > FEW_TOKENS) grain = nb_min(grain, MAX_GRAIN);
+  nb_parallel_for(threads, tiles, nb_max(grain, 1), run_tiles, &j);
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/* Products are made of panels of tokens, so that sums do not depend on the number of threads. */
+#include "quant/backward.h"
+
+#include "base/mem.h"
+#include "base/parallel.h"
+
+#include <math.h>
+#include <string.h>
+
+#ifdef NB_HAVE_LAPACK
+#include <cblas.h>
+
+enum { PANEL = 64, HEAD_ROWS = 4096 };
+
+struct nb_backward {
+  nb_config c;
+  nb_kernels k;
+  int threads;
+  size_t T, q_dim, kv_dim, ld;  /* ld: of q, k, v together */
+  float *cos, *sin, *minus_sin; /* (T, rotary_dim / 2) */
+  float *w;                     /* the weights of a matrix: (N, K), or HEAD_ROWS rows of the head */
+  /* (T, ...): states of the layer, and their gradients */
+  float *n1, *qkv, *turned, *attn, *o, *x2, *n2, *gate, *up, *h, *down;
+  float *dn, *dqkv, *dattn, *dx2, *dgate, *dup, *dh;
+  float *inv1, *inv2; /* (T) 1 / root mean square */
+  float *p;           /* (threads, 2 T T) */
+  int8_t *q8;         /* a row a thread */
+  float *q8_scale;
+  int32_t *q8_sum;
+  size_t Kp;
+};
+
+static size_t largest(const nb_config *c) {
+  size_t n = 0;
+  for (int s = 0; s < NB_SLOTS; s++) {
+    size_t N, K;
+    nb_slot_shape(c, (nb_slot)s, &N, &K);
+    n = nb_max(n, N * K);
+  }
+  return nb_max(n, nb_min(HEAD_ROWS, c->vocab) * c->hidden);
+}
+
+static void fill_rope(nb_backward *b) {
+  size_t half = b->c.rotary_dim / 2;
+  float inv[NB_MAX_ROPE_FACTORS];
+  nb_config_inv_freq(&b->c, nb_config_long_rope(&b->c, b->T), inv);
+  for (size_t t = 0; t < b->T; t++) nb_config_rope(&b->c, inv, t, b->cos + t * half, b->sin + t * half);
+  for (size_t i = 0; i < b->T * half; i++) b->minus_sin[i] = -b->sin[i];
+}
+
+nb_status nb_backward_create(const nb_config *c, size_t T, int threads, unsigned cpu_features, nb_backward **out,
+                             nb_err *err) {
+  nb_status st;
+  nb_backward *b;
+  NB_TRY(nb_new(&b, 1, sizeof *b, "gradients", err));
+  *out = b;
+  *b = (nb_backward){.c = *c, .k = nb_kernels_select(cpu_features), .threads = threads, .T = T};
+  b->q_dim = c->heads * c->head_dim, b->kv_dim = c->kv_heads * c->head_dim;
+  b->ld = b->q_dim + 2 * b->kv_dim;
+  size_t D = c->hidden, F = c->ffn, half = c->rotary_dim / 2;
+  b->Kp = nb_round_up(nb_max(nb_max(D, F), b->q_dim), NB_K_PAD);
+  struct {
+    float **p;
+    size_t n;
+  } of[] = {{&b->cos, T * half},
+            {&b->sin, T * half},
+            {&b->minus_sin, T * half},
+            {&b->w, largest(c)},
+            {&b->n1, T * D},
+            {&b->n2, T * D},
+            {&b->qkv, T * b->ld},
+            {&b->turned, T * b->ld},
+            {&b->o, T * D},
+            {&b->x2, T * D},
+            {&b->attn, T * b->q_dim},
+            {&b->dattn, T * b->q_dim},
+            {&b->gate, T * F},
+            {&b->up, T * F},
+            {&b->h, T * F},
+            {&b->down, T * D},
+            {&b->dn, T * D},
+            {&b->dx2, T * D},
+            {&b->dqkv, T * b->ld},
+            {&b->dgate, T * F},
+            {&b->dup, T * F},
+            {&b->dh, T * F},
+            {&b->inv1, T},
+            {&b->inv2, T},
+            {&b->p, (size_t)threads * 2 * T * T}};
+  for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+    NB_GOTO(nb_new(of[i].p, of[i].n, sizeof(float), "gradients", err));
+  NB_GOTO(nb_new(&b->q8, (size_t)threads * b->Kp, 1, "gradients", err));
+  NB_GOTO(nb_new(&b->q8_scale, (size_t)threads * b->Kp / NB_QA_GROUP, sizeof(float), "gradients", err));
+  NB_GOTO(nb_new(&b->q8_sum, (size_t)threads * b->Kp / NB_BLOCK, sizeof(int32_t), "gradients", err));
+  openblas_set_num_threads(1);
+  fill_rope(b);
+  return NB_OK;
+fail:
+  nb_backward_free(b);
+  *out = NULL;
+  return st;
+}
+
+void nb_backward_free(nb_backward *b) {
+  if (!b) return;
+  void *all[] = {b->cos,  b->sin,   b->minus_sin, b->w,    b->n1, b->n2,   b->qkv,      b->turned, b->o,    b->x2,
+                 b->attn, b->dattn, b->gate,      b->up,   b->h,  b->down, b->dn,       b->dx2,    b->dqkv, b->dgate,
+                 b->dup,  b->dh,    b->inv1,      b->inv2, b->p,  b->q8,   b->q8_scale, b->q8_sum};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) nb_free(all[i]);
+  nb_free(b);
+}
+
+/* ---- pieces ---- */
+
+typedef struct rows_job {
+  nb_backward *b;
+  const nb_linear *m;
+  size_t row0;
+  const float *x, *g, *d;
+  float *y, *inv;
+  size_t K, ldx, ldy;
+  bool add;
+} rows_job;
+
+static void weight_rows(void *ctx, size_t begin, size_t end, int thread) {
+  rows_job *j = ctx;
+  (void)thread;
+  for (size_t i = begin; i < end; i++) nb_linear_row(j->m, j->row0 + i, j->b->w + i * j->m->K);
+}
+
+/* b->w = rows [row0, row0 + n) of m. */
+static void load(nb_backward *b, const nb_linear *m, size_t row0, size_t n) {
+  rows_job j = {.b = b, .m = m, .row0 = row0};
+  nb_parallel_for(b->threads, n, 32, weight_rows, &j);
+}
+
+static void multiply(void *ctx, size_t begin, size_t end, int thread) {
+  rows_job *j = ctx;
+  (void)thread;
+  for (size_t i = begin; i < end; i++) {
+    size_t t = i * PANEL, n = nb_min(PANEL, j->b->T - t);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)j->m->N, (int)j->m->K, 1, j->x + t * j->ldx,
+                (int)j->ldx, j->b->w, (int)j->m->K, 0, j->y + t * j->ldy, (int)j->ldy);
+  }
+}
+
+static void multiply_back(void *ctx, size_t begin, size_t end, int thread) {
+  rows_job *j = ctx;
+  (void)thread;
+  for (size_t i = begin; i < end; i++) {
+    size_t t = i * PANEL, n = nb_min(PANEL, j->b->T - t);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)j->K, (int)j->ldx, 1, j->d + t * j->ldy,
+                (int)j->ldy, j->b->w, (int)j->K, j->add, j->y + t * j->K, (int)j->K);
+  }
+}
+
+static void over_panels(nb_backward *b, nb_range_fn fn, rows_job *j) {
+  j->b = b;
+  nb_parallel_for(b->threads, (b->T + PANEL - 1) / PANEL, 1, fn, j);
+}
+
+/* y (T, N) = x (T, K) m^T */
+static void forward(nb_backward *b, const nb_linear *m, const float *x, float *y, size_t ldy) {
+  rows_job j = {.m = m, .x = x, .ldx = m->K, .y = y, .ldy = ldy};
+  load(b, m, 0, m->N);
+  over_panels(b, multiply, &j);
+}
+
+/* dx (T, K) = [dx +] dy (T, ld) m, and adds the gradient of each row's factor, from dy and y. */
+static void back(nb_backward *b, const nb_linear *m, const float *y, const float *dy, size_t ld, float *dx, bool add,
+                 float *row) {
+  rows_job j = {.d = dy, .ldy = ld, .ldx = m->N, .K = m->K, .y = dx, .add = add};
+  for (size_t t = 0; t < b->T; t++)
+    for (size_t i = 0; i < m->N; i++) row[i] += y[t * ld + i] * dy[t * ld + i];
+  load(b, m, 0, m->N);
+  over_panels(b, multiply_back, &j);
+}
+
+static void norm_rows(void *ctx, size_t begin, size_t end, int thread) {
+  rows_job *j = ctx;
+  (void)thread;
+  for (size_t t = begin; t < end; t++) {
+    double sum = 0;
+    const float *x = j->x + t * j->K;
+    for (size_t i = 0; i < j->K; i++) sum += (double)x[i] * x[i];
+    j->inv[t] = (float)(1 / sqrt(sum / (double)j->K + j->b->c.rms_eps));
+    for (size_t i = 0; i < j->K; i++) j->y[t * j->K + i] = x[i] * j->inv[t] * j->g[i];
+  }
+}
+
+static void norm_back_rows(void *ctx, size_t begin, size_t end, int thread) {
+  rows_job *j = ctx;
+  (void)thread;
+  for (size_t t = begin; t < end; t++) {
+    const float *x = j->x + t * j->K, *d = j->d + t * j->K;
+    double dot = 0;
+    float inv = j->inv[t], *y = j->y + t * j->K;
+    for (size_t i = 0; i < j->K; i++) dot += (double)d[i] * j->g[i] * x[i];
+    float common = (float)(dot * inv * inv / (double)j->K);
+    for (size_t i = 0; i < j->K; i++) y[i] = (j->add ? y[i] : 0) + inv * (d[i] * j->g[i] - x[i] * common);
+  }
+}
+
+/* y = the norm of x with gains g; inv (T) is kept for the way back. */
+static void norm(nb_backward *b, const float *x, const float *g, float *y, float *inv) {
+  rows_job j = {.b = b, .x = x, .g = g, .y = y, .inv = inv, .K = b->c.hidden};
+  nb_parallel_for(b->threads, b->T, 8, norm_rows, &j);
+}
+
+/* dx = [dx +] what dn, the gradient at the norm's output, means for x; adds the gradient of the gains. */
+static void norm_back(nb_backward *b, const float *x, const float *g, float *inv, const float *dn, float *dx, bool add,
+                      float *dg) {
+  size_t D = b->c.hidden;
+  rows_job j = {.b = b, .x = x, .g = g, .d = dn, .y = dx, .inv = inv, .K = D, .add = add};
+  for (size_t t = 0; t < b->T; t++)
+    for (size_t i = 0; i < D; i++) dg[i] += dn[t * D + i] * x[t * D + i] * inv[t];
+  nb_parallel_for(b->threads, b->T, 8, norm_back_rows, &j);
+}
+
+static void round_rows(void *ctx, size_t begin, size_t end, int thread) {
+  rows_job *j = ctx;
+  nb_backward *b = j->b;
+  size_t at = (size_t)thread * b->Kp;
+  for (size_t t = begin; t < end; t++) {
+    float *y = j->y + t * j->K;
+    nb_kernels_round_q8(&b->k, y, j->K, b->q8 + at, b->q8_scale + at / NB_QA_GROUP, b->q8_sum + at / NB_BLOCK, y);
+  }
+}
+
+/* x (T, K) as the kernels of coded matrices see it. */
+static void round_inputs(nb_backward *b, const nb_linear *m, float *x) {
+  rows_job j = {.b = b, .y = x, .K = m->K};
+  if (m->coded) nb_parallel_for(b->threads, b->T, 8, round_rows, &j);
+}
+
+/* ---- attention ---- */
+
+/* Turns the queries and keys of qkv (T, ld) by the positions' angles, or the other way. */
+static void turn(nb_backward *b, float *qkv, const float *sines) {
+  size_t half = b->c.rotary_dim / 2;
+  for (size_t t = 0; t < b->T; t++)
+    for (size_t h = 0; h < b->c.heads + b->c.kv_heads; h++)
+      b->k.rope(qkv + t * b->ld + h * b->c.head_dim, b->cos + t * half, sines + t * half, half);
+}
+
+/* p (T, T) = the weights of one head. */
+static void attention_weights(nb_backward *b, const float *q, const float *k, float *p) {
+  int T = (int)b->T, n = (int)b->c.head_dim, ld = (int)b->ld;
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, T, T, n, 1 / sqrtf((float)n), q, ld, k, ld, 0, p, T);
+  for (size_t t = 0; t < b->T; t++) {
+    float *row = p + t * b->T, top = -INFINITY;
+    size_t first = b->c.sliding_window && t >= b->c.sliding_window ? t + 1 - b->c.sliding_window : 0;
+    double sum = 0;
+    for (size_t i = first; i <= t; i++) top = fmaxf(top, row[i]);
+    for (size_t i = 0; i < b->T; i++) {
+      row[i] = i < first || i > t ? 0 : expf(row[i] - top);
+      sum += row[i];
+    }
+    for (size_t i = first; i <= t; i++) row[i] *= (float)(1 / sum);
+  }
+}
+
+/* For key and value heads [begin, end): b->attn from b->turned. */
+static void attend(void *ctx, size_t begin, size_t end, int thread) {
+  nb_backward *b = ctx;
+  int T = (int)b->T, n = (int)b->c.head_dim, ld = (int)b->ld;
+  size_t group = b->c.heads / b->c.kv_heads;
+  float *p = b->p + (size_t)thread * 2 * b->T * b->T;
+  for (size_t h = begin * group; h < end * group; h++) {
+    const float *q = b->turned + h * b->c.head_dim, *k = b->turned + b->q_dim + h / group * b->c.head_dim;
+    attention_weights(b, q, k, p);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, T, n, T, 1, p, T, k + b->kv_dim, ld, 0,
+                b->attn + h * b->c.head_dim, (int)b->q_dim);
+  }
+}
+
+/* The way back: b->dqkv (turned) from b->dattn. */
+static void attend_back(void *ctx, size_t begin, size_t end, int thread) {
+  nb_backward *b = ctx;
+  int T = (int)b->T, n = (int)b->c.head_dim, ld = (int)b->ld, ldq = (int)b->q_dim;
+  size_t group = b->c.heads / b->c.kv_heads;
+  float *p = b->p + (size_t)thread * 2 * b->T * b->T, *dp = p + b->T * b->T, scale = 1 / sqrtf((float)n);
+  for (size_t h = begin * group; h < end * group; h++) {
+    size_t q_at = h * b->c.head_dim, k_at = b->q_dim + h / group * b->c.head_dim, v_at = k_at + b->kv_dim;
+    float more = h % group != 0;
+    const float *q = b->turned + q_at, *k = b->turned + k_at, *v = b->turned + v_at, *da = b->dattn + q_at;
+    attention_weights(b, q, k, p);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, T, T, n, 1, da, ldq, v, ld, 0, dp, T);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, T, n, T, 1, p, T, da, ldq, more, b->dqkv + v_at, ld);
+    for (size_t t = 0; t < b->T; t++) {
+      double dot = 0;
+      for (size_t i = 0; i <= t; i++) dot += (double)p[t * b->T + i] * dp[t * b->T + i];
+      for (size_t i = 0; i < b->T; i++) dp[t * b->T + i] = p[t * b->T + i] * (dp[t * b->T + i] - (float)dot);
+    }
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, T, n, T, scale, dp, T, k, ld, 0, b->dqkv + q_at, ld);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, T, n, T, scale, dp, T, q, ld, more, b->dqkv + k_at, ld);
+  }
+}
+
+/* ---- a layer ---- */
+
+static float silu(float x) { return x / (1 + expf(-x)); }
+
+/* All inner states of the layer from x. */
+static void recompute(nb_backward *b, const nb_layer *l, const float *x) {
+  size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
+  norm(b, x, l->attn_norm, b->n1, b->inv1);
+  round_inputs(b, &l->w[NB_Q], b->n1);
+  forward(b, &l->w[NB_Q], b->n1, b->qkv, b->ld);
+  forward(b, &l->w[NB_K], b->n1, b->qkv + b->q_dim, b->ld);
+  forward(b, &l->w[NB_V], b->n1, b->qkv + b->q_dim + b->kv_dim, b->ld);
+  memcpy(b->turned, b->qkv, T * b->ld * sizeof *b->qkv);
+  turn(b, b->turned, b->sin);
+  nb_parallel_for(b->threads, b->c.kv_heads, 1, attend, b);
+  round_inputs(b, &l->w[NB_O], b->attn);
+  forward(b, &l->w[NB_O], b->attn, b->o, D);
+  for (size_t i = 0; i < T * D; i++) b->x2[i] = x[i] + b->o[i];
+  norm(b, b->x2, l->ffn_norm, b->n2, b->inv2);
+  round_inputs(b, &l->w[NB_GATE], b->n2);
+  forward(b, &l->w[NB_GATE], b->n2, b->gate, F);
+  forward(b, &l->w[NB_UP], b->n2, b->up, F);
+  for (size_t i = 0; i < T * F; i++) b->h[i] = silu(b->gate[i]) * b->up[i];
+  round_inputs(b, &l->w[NB_DOWN], b->h);
+  forward(b, &l->w[NB_DOWN], b->h, b->down, D);
+}
+
+nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
+                            nb_err *err) {
+  size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
+  recompute(b, l, x);
+  back(b, &l->w[NB_DOWN], b->down, dy, D, b->dh, false, g->row[NB_DOWN]);
+  for (size_t i = 0; i < T * F; i++) {
+    float z = b->gate[i], s = 1 / (1 + expf(-z));
+    b->dup[i] = b->dh[i] * z * s;
+    b->dgate[i] = b->dh[i] * b->up[i] * s * (1 + z * (1 - s));
+  }
+  back(b, &l->w[NB_GATE], b->gate, b->dgate, F, b->dn, false, g->row[NB_GATE]);
+  back(b, &l->w[NB_UP], b->up, b->dup, F, b->dn, true, g->row[NB_UP]);
+  norm_back(b, b->x2, l->ffn_norm, b->inv2, b->dn, dy, true, g->ffn_norm);
+
+  back(b, &l->w[NB_O], b->o, dy, D, b->dattn, false, g->row[NB_O]);
+  nb_parallel_for(b->threads, b->c.kv_heads, 1, attend_back, b);
+  turn(b, b->dqkv, b->minus_sin);
+  size_t at[] = {0, b->q_dim, b->q_dim + b->kv_dim};
+  for (int s = NB_Q; s <= NB_V; s++)
+    back(b, &l->w[s], b->qkv + at[s], b->dqkv + at[s], b->ld, b->dn, s != NB_Q, g->row[s]);
+  norm_back(b, x, l->attn_norm, b->inv1, b->dn, dy, true, g->attn_norm);
+  for (size_t i = 0; i < T * D; i++)
+    if (!isfinite(dy[i])) return nb_fail(err, NB_ERR_NUMERIC, "the gradients are not finite");
+  return NB_OK;
+}
+
+nb_status nb_backward_head(nb_backward *b, const float *gain, const nb_linear *head, const float *x,
+                           const float *dlogits, float *dx, float *dnorm, nb_err *err) {
+  size_t V = b->c.vocab, D = b->c.hidden;
+  norm(b, x, gain, b->n1, b->inv1);
+  for (size_t v = 0; v < V; v += HEAD_ROWS) {
+    size_t n = nb_min(HEAD_ROWS, V - v);
+    rows_job j = {.d = dlogits + v, .ldy = V, .ldx = n, .K = D, .y = b->dn, .add = v > 0};
+    load(b, head, v, n);
+    over_panels(b, multiply_back, &j);
+  }
+  norm_back(b, x, gain, b->inv1, b->dn, dx, false, dnorm);
+  for (size_t i = 0; i < b->T * D; i++)
+    if (!isfinite(dx[i])) return nb_fail(err, NB_ERR_NUMERIC, "the gradients at the head are not finite");
+  return NB_OK;
+}
+
+#else
+nb_status nb_backward_create(const nb_config *c, size_t T, int threads, unsigned cpu_features, nb_backward **out,
+                             nb_err *err) {
+  (void)c, (void)T, (void)threads, (void)cpu_features;
+  *out = NULL;
+  return nb_fail(err, NB_ERR_UNSUPPORTED,
+                 "tuning needs BLAS, which this nibble was built without: install OpenBLAS "
+                 "and LAPACKE (libopenblas-dev, liblapacke-dev) and build again");
+}
+void nb_backward_free(nb_backward *b) { (void)b; }
+nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
+                            nb_err *err) {
+  (void)b, (void)l, (void)x, (void)dy, (void)g;
+  return nb_fail(err, NB_ERR_UNSUPPORTED, "tuning needs BLAS");
+}
+nb_status nb_backward_head(nb_backward *b, const float *norm, const nb_linear *head, const float *x,
+                           const float *dlogits, float *dx, float *dnorm, nb_err *err) {
+  (void)b, (void)norm, (void)head, (void)x, (void)dlogits, (void)dx, (void)dnorm;
+  return nb_fail(err, NB_ERR_UNSUPPORTED, "tuning needs BLAS");
+}
+#endif

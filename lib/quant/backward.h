@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Gradients through a coded model, for tuning what is cheap to change in it: the norms, and a factor on each row of
+ * each matrix (in place of its row scale). Rounding of inputs to int8 counts as the identity on the way back (the
+ * straight-through estimator, arXiv 1308.3432); everything else is exact. One sequence at a time.
+ * Needs BLAS: without NB_HAVE_LAPACK, nb_backward_create returns NB_ERR_UNSUPPORTED. */
+#ifndef NB_BACKWARD_H
+#define NB_BACKWARD_H
+
+#include "model/model.h"
+
+/* Where a layer's gradients are added: with respect to the norms (D) and to a factor on each row (N), at factor 1. */
+typedef struct nb_layer_grad {
+  float *attn_norm, *ffn_norm;
+  float *row[NB_SLOTS];
+} nb_layer_grad;
+
+typedef struct nb_backward nb_backward;
+
+/* Workspace for sequences of T tokens. */
+nb_status nb_backward_create(const nb_config *c, size_t T, int threads, unsigned cpu_features, nb_backward **out,
+                             nb_err *err);
+void nb_backward_free(nb_backward *b);
+
+/* x (T, D): the states before the layer, of a sequence from position 0. dy (T, D): the loss's gradient with respect to
+ * the states behind it; becomes that before it. */
+nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
+                            nb_err *err);
+
+/* x (T, D): the states before the final norm. dlogits (T, V): the gradient with respect to the logits. dx (T, D): the
+ * gradient with respect to x, is written; that with respect to the norm (D) is added to dnorm. */
+nb_status nb_backward_head(nb_backward *b, const float *norm, const nb_linear *head, const float *x,
+                           const float *dlogits, float *dx, float *dnorm, nb_err *err);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Quantizes a model on calibration text, a layer at a time.
+ *
+ * Two streams of hidden states run through the model: one as the quantized model computes it (int8 activations, what
+ * was quantized before), one as the unquantized model does (only with alpha > 0). Layers that are not quantized yet
+ * are passed at 8 bits with fine inputs (proxy8.h): twice as fast as float. Each layer's linears are solved on the
+ * quantized stream's inputs, rounded to int8 as at run time (gptq.h); then the stream moves on through the quantized
+ * layer. Memory: the streams (tokens x D floats each) and one layer's statistics. */
+#ifndef NB_CALIB_H
+#define NB_CALIB_H
+
+#include "quant/gptq.h"
+#include "model/model.h"
+
+/* The formats of all matrices; bits 0: the matrix is left as it is. */
+typedef struct nb_formats {
+  nb_qfmt embed, head; /* head is ignored when tied */
+  nb_qfmt *slot;       /* (layers, NB_SLOTS) */
+} nb_formats;
+
+/* A quantized matrix on its way out. layer is -1 for the embedding (head false) and the head. */
+typedef struct nb_quantized {
+  int layer;
+  nb_slot slot;
+  bool head;
+  const float *norm; /* (D) with q and gate: the norm before them when it is not the checkpoint's; else NULL */
+  const void *data;  /* n_bytes as nb_qmat_plan says; the dense bytes when the matrix is left as it is */
+  size_t n_bytes;
+  double plain, loss; /* relative to the output's energy: of plain rounding, of the result; -1 when not measured */
+  size_t fell_back;   /* rows that kept plain rounding */
+} nb_quantized;
+
+typedef struct nb_calib_opts {
+  const int32_t *tokens; /* (n_seqs, seq_len) */
+  size_t n_seqs, seq_len;
+  double damp;     /* of the statistics' diagonal: 0.01 */
+  double alpha;    /* how much of the distortion by earlier layers is made good, 0 to 1 */
+  int sweeps;      /* of coordinate descent after GPTQ */
+  bool gptq;       /* false: importance-weighted rounding and sweeps only */
+  bool fit_tables; /* a table of its own for each matrix */
+  bool sequential; /* within a layer too, inputs come from what is quantized already */
+  bool calibrate_head;
+  bool rotate, fold; /* the layers' inner bases: see fold.h; not of layers with a slice left unquantized */
+  int threads;
+  unsigned cpu_features;
+  const nb_progress *progress; /* in weights; may be NULL */
+  /* Takes each matrix: the embedding, every layer's slices in order, the head. */
+  nb_status (*put)(void *ctx, const nb_quantized *q, nb_err *err);
+  /* The bytes of a layer's slice from an earlier run that was cut short (they are put again), or NULL; may be NULL. */
+  const void *(*resume)(void *ctx, size_t layer, nb_slot slot, size_t n_bytes);
+  void *ctx;
+} nb_calib_opts;
+
+/* Quantizes a dense model. NB_ERR_NUMERIC names the layer whose states are not finite. */
+nb_status nb_calib_run(const nb_config *c, const nb_weights *w, const nb_formats *f, const nb_calib_opts *o,
+                       nb_err *err);
+
+/* Quantizes without calibration: scale search only. Uses o's threads, progress, put and ctx. */
+nb_status nb_calib_fast(const nb_config *c, const nb_weights *w, const nb_formats *f, int effort,
+                        const nb_calib_opts *o, nb_err *err);
+
+#endif

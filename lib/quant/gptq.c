@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+#include "quant/gptq.h"
+
+#include "base/f16.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  ROWS = 128, /* rows that are solved together, one after another in memory: arrays are (K, R) */
+  DIRECT = 16 /* columns that are handled without matrix products */
+};
+
+typedef struct job {
+  const nb_hess *h;
+  const nb_grid *g;
+  const nb_gptq_opts *o;
+  const float *w; /* (N, K) */
+  nb_qout *out;
+  size_t row0;
+  size_t N;
+  float *scratch; /* a piece a thread */
+  size_t piece;
+  nb_gptq_report *report; /* by task */
+} job;
+
+/* The state of one task: R rows of the matrix. */
+typedef struct task {
+  const job *j;
+  size_t R, K, G, group;
+  float *w, *q, *r, *x, *e; /* (K, R): target, its rounding, H (w - q), working copies */
+  float *step;              /* (G, R) row scale times group scale */
+  float *rowf;              /* (R) */
+  int8_t *scale;            /* (G, R) */
+  uint8_t *code, *plain;    /* (K, R) */
+  int8_t *plain_scale;      /* (G, R) */
+} task;
+
+#ifdef NB_HAVE_LAPACK
+#include <cblas.h>
+
+/* y (m, R) -= a^T b, a (n, m) with rows lda apart, b (n, R). */
+static void subtract_product(const float *a, size_t lda, const float *b, float *y, size_t m, size_t n, size_t R) {
+  if (m && n)
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)R, (int)n, -1, a, (int)lda, b, (int)R, 1, y,
+                (int)R);
+}
+#else
+static void subtract_product(const float *a, size_t lda, const float *b, float *y, size_t m, size_t n, size_t R) {
+  for (size_t k = 0; k < n; k++)
+    for (size_t i = 0; i < m; i++)
+      for (size_t r = 0; r < R; r++) y[i * R + r] -= a[k * lda + i] * b[k * R + r];
+}
+#endif
+
+static float reciprocal(float x) { return x != 0 ? 1 / x : 0; }
+
+/* ---- GPTQ ---- */
+
+/* Rounds column i (in visiting order), whose working values are x; e becomes its error over U[i][i]. */
+static void round_column(task *t, size_t i) {
+  size_t R = t->R, k = t->j->h->order[i];
+  const float *step = t->step + k / t->group * R, d = 1 / t->j->h->U[i * t->K + i];
+  for (size_t r = 0; r < R; r++) {
+    float x = t->x[i * R + r];
+    unsigned c = nb_grid_nearest(t->j->g, x * reciprocal(step[r]));
+    t->code[k * R + r] = (uint8_t)c;
+    t->e[i * R + r] = (x - step[r] * t->j->g->value[c]) * d;
+  }
+}
+
+/* Columns [a, b), whose working values have seen the errors of all columns before a. */
+static void gptq_columns(task *t, size_t a, size_t b) {
+  size_t R = t->R, K = t->K;
+  const float *U = t->j->h->U;
+  if (b - a <= DIRECT) {
+    for (size_t i = a; i < b; i++) {
+      round_column(t, i);
+      for (size_t k = i + 1; k < b; k++)
+        for (size_t r = 0; r < R; r++) t->x[k * R + r] -= U[i * K + k] * t->e[i * R + r];
+    }
+    return;
+  }
+  size_t mid = a + nb_round_up((b - a) / 2, DIRECT);
+  gptq_columns(t, a, mid);
+  subtract_product(U + a * K + mid, K, t->e + a * R, t->x + mid * R, b - mid, mid - a, R);
+  gptq_columns(t, mid, b);
+}
+
+/* ---- coordinate descent ---- */
+
+/* The loss of each row: (w - q) H (w - q)^T. */
+static void losses(const task *t, double *loss) {
+  size_t R = t->R;
+  for (size_t r = 0; r < R; r++) loss[r] = 0;
+  for (size_t k = 0; k < t->K; k++)
+    for (size_t r = 0; r < R; r++) loss[r] += ((double)t->w[k * R + r] - t->q[k * R + r]) * t->r[k * R + r];
+}
+
+/* q from the codes, r = H (w - q), and the loss of each row. */
+static void residual(task *t, const uint8_t *code, const float *step, double *loss) {
+  size_t R = t->R, K = t->K;
+  for (size_t k = 0; k < K; k++)
+    for (size_t r = 0; r < R; r++) {
+      t->q[k * R + r] = step[k / t->group * R + r] * t->j->g->value[code[k * R + r]];
+      t->x[k * R + r] = t->q[k * R + r] - t->w[k * R + r];
+    }
+  memset(t->r, 0, K * R * sizeof *t->r);
+  subtract_product(t->j->h->H, K, t->x, t->r, K, K, R);
+  losses(t, loss);
+}
+
+/* Moves each row's scale of group i to the best grid point. x: working residual of the group, e: the change of q. */
+static void descend_scale(task *t, size_t i, size_t k0, size_t n) {
+  size_t R = t->R;
+  float *v = t->e + t->K * R, *hv = v + n * R; /* (n, R) each, behind e */
+  for (size_t k = 0; k < n; k++)
+    for (size_t r = 0; r < R; r++) v[k * R + r] = t->j->g->value[t->code[(k0 + k) * R + r]], hv[k * R + r] = 0;
+  subtract_product(t->j->h->H + k0 * t->K + k0, t->K, v, hv, n, n, R);
+  for (size_t r = 0; r < R; r++) {
+    float num = 0, den = 0;
+    for (size_t k = 0; k < n; k++) num += v[k * R + r] * t->x[k * R + r], den -= v[k * R + r] * hv[k * R + r];
+    float old = t->step[i * R + r], rowf = t->rowf[r], delta = 0;
+    if (den > 0 && rowf > 0) {
+      float s = fminf(127, fmaxf(-127, rintf((old + num / den) / rowf)));
+      float change = s * rowf - old;
+      if (change * (2 * num - change * den) > 0) delta = change, t->scale[i * R + r] = (int8_t)s;
+    }
+    t->step[i * R + r] = delta != 0 ? t->scale[i * R + r] * rowf : old;
+    for (size_t k = 0; k < n; k++) {
+      t->e[k * R + r] = delta * v[k * R + r];
+      t->x[k * R + r] += delta * hv[k * R + r]; /* hv is -H v */
+    }
+  }
+}
+
+/* Moves each code of columns [k0 + a, k0 + b) in turn to the best value, given all others. */
+static void descend_codes(task *t, size_t i, size_t k0, size_t n) {
+  size_t R = t->R, K = t->K;
+  const float *H = t->j->h->H;
+  float *d = t->e + K * R; /* (DIRECT, R) */
+  for (size_t a = 0; a < n; a += DIRECT) {
+    size_t b = nb_min(n, a + DIRECT);
+    for (size_t k = a; k < b; k++) {
+      const float *h = H + (k0 + k) * K + k0;
+      float inv = reciprocal(h[k]);
+      for (size_t r = 0; r < R; r++) {
+        float step = t->step[i * R + r], q = t->q[(k0 + k) * R + r] + t->e[k * R + r];
+        unsigned c = nb_grid_nearest(t->j->g, (q + t->x[k * R + r] * inv) * reciprocal(step));
+        float change = step * t->j->g->value[c] - q;
+        bool gain = change * (2 * t->x[k * R + r] - change * h[k]) > 0;
+        if (gain) t->code[(k0 + k) * R + r] = (uint8_t)c;
+        d[(k - a) * R + r] = gain ? change : 0;
+        t->e[k * R + r] += d[(k - a) * R + r];
+      }
+      for (size_t m = k + 1; m < b; m++)
+        for (size_t r = 0; r < R; r++) t->x[m * R + r] -= h[m] * d[(k - a) * R + r];
+    }
+    subtract_product(H + (k0 + a) * K + k0 + b, K, d, t->x + b * R, n - b, b - a, R);
+  }
+}
+
+static void sweep(task *t) {
+  size_t R = t->R, K = t->K;
+  for (size_t i = 0; i < t->G && i * t->group < K; i++) {
+    size_t k0 = i * t->group, n = nb_min(t->group, K - k0);
+    memcpy(t->x, t->r + k0 * R, n * R * sizeof *t->x);
+    descend_scale(t, i, k0, n);
+    descend_codes(t, i, k0, n);
+    for (size_t k = 0; k < n * R; k++) t->q[k0 * R + k] += t->e[k];
+    subtract_product(t->j->h->H + k0 * K, K, t->e, t->r, K, n, R);
+  }
+}
+
+/* ---- one task ---- */
+
+static void steps_of(task *t) {
+  for (size_t i = 0; i < t->G; i++)
+    for (size_t r = 0; r < t->R; r++) t->step[i * t->R + r] = t->rowf[r] * t->scale[i * t->R + r];
+}
+
+/* Scales by search, weighted by the importance of the inputs, and plain codes. */
+static void start(task *t, const float *w, uint16_t *row_scale) {
+  size_t R = t->R, K = t->K, G = t->G;
+  float *s = t->x;
+  int8_t *q = (int8_t *)(s + G);
+  for (size_t r = 0; r < R; r++) {
+    for (size_t i = 0; i < G; i++) {
+      size_t k = i * t->group, n = k < K ? nb_min(t->group, K - k) : 0;
+      s[i] = nb_quant_fit_group(t->j->g, w + r * K + k, t->j->h->diag + k, n, 1);
+    }
+    nb_quant_round_scales(s, G, t->j->o->sweeps ? 120 : 127, q, &row_scale[r]);
+    t->rowf[r] = nb_bf16_f32(row_scale[r]);
+    for (size_t i = 0; i < G; i++) t->scale[i * R + r] = q[i];
+    for (size_t k = 0; k < K; k++) t->w[k * R + r] = w[r * K + k];
+  }
+  steps_of(t);
+  for (size_t k = 0; k < K; k++)
+    for (size_t r = 0; r < R; r++)
+      t->plain[k * R + r] =
+          (uint8_t)nb_grid_nearest(t->j->g, t->w[k * R + r] * reciprocal(t->step[k / t->group * R + r]));
+  memcpy(t->plain_scale, t->scale, G * R);
+}
+
+static void store(task *t, size_t row0, const uint16_t *row_scale) {
+  nb_qout *out = t->j->out;
+  size_t R = t->R, G = t->G, ld = out->m.n_blocks * NB_BLOCK;
+  uint8_t *code = (uint8_t *)t->x; /* (16, ld) */
+  int8_t *scale = (int8_t *)(code + NB_TILE * ld);
+  for (size_t r0 = 0; r0 < R; r0 += NB_TILE) {
+    memset(code, 0, NB_TILE * (ld + G));
+    uint16_t rows[NB_TILE] = {0};
+    for (size_t r = r0; r < nb_min(R, r0 + NB_TILE); r++) {
+      for (size_t k = 0; k < t->K; k++) code[(r - r0) * ld + k] = t->code[k * R + r];
+      for (size_t i = 0; i < G; i++) scale[(r - r0) * G + i] = t->scale[i * R + r];
+      rows[r - r0] = row_scale[r];
+    }
+    nb_qout_tile(out, (t->j->row0 + row0 + r0) / NB_TILE, code, scale, rows);
+  }
+}
+
+/* The loss of all weights being 0, by the diagonal of H. */
+static double zero_loss(const nb_hess *h, const float *w, size_t N) {
+  double sum = 0;
+  for (size_t n = 0; n < N; n++)
+    for (size_t k = 0; k < h->K; k++) sum += (double)w[n * h->K + k] * w[n * h->K + k] * h->diag[k];
+  return sum;
+}
+
+static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
+  size_t R = t->R, K = t->K;
+  const nb_hess *h = t->j->h;
+  uint16_t row_scale[ROWS];
+  double plain[ROWS], solved[ROWS];
+  start(t, t->j->w + row0 * K, row_scale);
+  residual(t, t->plain, t->step, plain);
+  memcpy(t->code, t->plain, K * R);
+  if (t->j->o->gptq) {
+    for (size_t i = 0; i < K; i++) memcpy(t->x + i * R, t->w + h->order[i] * R, R * sizeof *t->x);
+    gptq_columns(t, 0, K);
+  }
+  if (t->j->o->gptq) residual(t, t->code, t->step, solved);
+  for (int i = 0; i < t->j->o->sweeps; i++) sweep(t); /* keeps q and r up to date */
+  losses(t, solved);
+  *report = (nb_gptq_report){0, 0, zero_loss(h, t->j->w + row0 * K, R), 0};
+  for (size_t r = 0; r < R; r++) {
+    if (!(solved[r] <= plain[r])) {
+      for (size_t k = 0; k < K; k++) t->code[k * R + r] = t->plain[k * R + r];
+      for (size_t i = 0; i < t->G; i++) t->scale[i * R + r] = t->plain_scale[i * R + r];
+      solved[r] = plain[r];
+      report->fell_back++;
+    }
+    report->plain += plain[r], report->solved += solved[r];
+  }
+  store(t, row0, row_scale);
+}
+
+static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
+  job *j = ctx;
+  const nb_qmat *m = &j->out->m;
+  for (size_t i = begin; i < end; i++) {
+    task t = {.j = j, .R = nb_min(ROWS, j->N - i * ROWS), .K = m->K, .G = m->n_groups, .group = m->fmt.group};
+    size_t KR = (m->n_blocks * NB_BLOCK) * ROWS, GR = t.G * ROWS;
+    float *p = j->scratch + (size_t)thread * j->piece;
+    t.w = p, t.q = t.w + KR, t.r = t.q + KR, t.x = t.r + KR, t.e = t.x + KR + GR;
+    t.step = t.e + KR + 2 * NB_K_PAD * ROWS, t.rowf = t.step + GR;
+    t.scale = (int8_t *)(t.rowf + ROWS), t.plain_scale = t.scale + GR;
+    t.code = (uint8_t *)(t.plain_scale + GR), t.plain = t.code + KR;
+    solve_rows(&t, i * ROWS, &j->report[i]);
+  }
+}
+
+/* ---- the matrix ---- */
+
+#ifdef NB_HAVE_LAPACK
+typedef struct shift_job {
+  const nb_hess *h;
+  float *w, *scratch; /* scratch: (ROWS, K) a thread */
+  size_t N;
+} shift_job;
+
+/* w += w shift, by blocks of rows. */
+static void shift_range(void *ctx, size_t begin, size_t end, int thread) {
+  shift_job *j = ctx;
+  size_t K = j->h->K;
+  float *old = j->scratch + (size_t)thread * ROWS * K;
+  for (size_t i = begin; i < end; i++) {
+    size_t n = nb_min(ROWS, j->N - i * ROWS);
+    float *w = j->w + i * ROWS * K;
+    memcpy(old, w, n * K * sizeof *w);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)K, (int)K, 1, old, (int)K, j->h->shift, (int)K,
+                1, w, (int)K);
+  }
+}
+
+nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int threads, nb_err *err) {
+  if (!h->shift) return NB_OK;
+  if (h->outputs) {
+    for (size_t i = 0; i < N * h->K; i++) w[i] += h->shift[row0 * h->K + i];
+    return NB_OK;
+  }
+  shift_job j = {h, w, NULL, N};
+  NB_TRY(nb_new(&j.scratch, (size_t)threads * ROWS * h->K, sizeof(float), "the shifted weights", err));
+  nb_parallel_for(threads, (N + ROWS - 1) / ROWS, 1, shift_range, &j);
+  nb_free(j.scratch);
+  return NB_OK;
+}
+#else
+nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int threads, nb_err *err) {
+  (void)h, (void)w, (void)row0, (void)N, (void)threads;
+  return nb_fail(err, NB_ERR_UNSUPPORTED, "this nibble was built without LAPACK");
+}
+#endif
+
+nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o,
+                        int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err) {
+  nb_status st;
+  size_t K = h->K, tasks = (N + ROWS - 1) / ROWS;
+  for (size_t i = 0; i < N * K; i++)
+    if (!(fabsf(w[i]) < 1e30f))
+      return nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30", what,
+                     row0 + i / K, i % K);
+  job j = {.h = h, .g = g, .o = o, .w = w, .N = N, .out = out, .row0 = row0};
+  size_t KR = out->m.n_blocks * NB_BLOCK * ROWS, GR = out->m.n_groups * ROWS;
+  size_t floats = 5 * KR + 2 * GR + 2 * NB_K_PAD * ROWS + ROWS;
+  j.piece = nb_round_up(floats + (2 * GR + 2 * KR) / sizeof(float) + 1, NB_ALIGN);
+  NB_GOTO(nb_new(&j.scratch, (size_t)threads * j.piece, sizeof(float), "solving", err));
+  NB_GOTO(nb_new(&j.report, tasks, sizeof *j.report, "solving", err));
+  nb_parallel_for(threads, tasks, 1, solve_range, &j);
+  for (size_t i = 0; i < tasks; i++) {
+    report->plain += j.report[i].plain;
+    report->solved += j.report[i].solved;
+    report->zero += j.report[i].zero;
+    report->fell_back += j.report[i].fell_back;
+  }
+fail:
+  nb_free(j.scratch);
+  nb_free(j.report);
+  return st;
+}
+
+/* ---- tables ---- */
+
+nb_status nb_gptq_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h, nb_err *err) {
+  enum { BINS = 1024 };                                     /* over -128 .. 128 */
+  size_t group = g->fmt.group, stride = nb_max(1, N / 512); /* 512 rows tell enough */
+  double *mass = nb_alloc(2 * BINS, sizeof *mass), *moment = mass + BINS;
+  if (!mass) return nb_fail(err, NB_ERR_MEMORY, "out of memory fitting a table");
+  double value[NB_MAX_LEVELS];
+  for (int round = 0; round < 3; round++) {
+    memset(mass, 0, 2 * BINS * sizeof *mass);
+    for (size_t n = 0; n < N; n += stride)
+      for (size_t k0 = 0; k0 < K; k0 += group) {
+        size_t len = nb_min(group, K - k0);
+        const float *x = w + n * K + k0;
+        float s = nb_quant_fit_group(g, x, h ? h + k0 : NULL, len, 0), inv = reciprocal(s);
+        for (size_t k = 0; k < len; k++) {
+          double u = (double)x[k] * inv, cost = (h ? h[k0 + k] : 1) * (double)s * s;
+          double bin = (fmin(127.9, fmax(-128, u)) + 128) * (BINS / 256.0);
+          mass[(int)bin] += cost, moment[(int)bin] += cost * u;
+        }
+      }
+    for (int c = 0; c < g->levels; c++) value[c] = g->value[c];
+    for (int step = 0; step < 20; step++) {
+      double m[NB_MAX_LEVELS] = {0}, f[NB_MAX_LEVELS] = {0};
+      int c = 0;
+      for (int b = 0; b < BINS; b++) {
+        double u = (b + 0.5) * (256.0 / BINS) - 128;
+        while (c + 1 < g->levels && 2 * u > value[c] + value[c + 1]) c++;
+        m[c] += mass[b], f[c] += moment[b];
+      }
+      for (c = 0; c < g->levels; c++)
+        if (m[c] > 0) value[c] = f[c] / m[c];
+    }
+    double peak = 0;
+    for (int c = 0; c < g->levels; c++) peak = fmax(peak, fabs(value[c]));
+    if (peak == 0) break;
+    int8_t table[NB_MAX_LEVELS];
+    for (int c = 0; c < g->levels; c++) table[c] = (int8_t)rint(value[c] / peak * 127);
+    if (table[0] == table[g->levels - 1]) break;
+    nb_grid_make(g->fmt, table, g);
+  }
+  nb_free(mass);
+  return NB_OK;
+}

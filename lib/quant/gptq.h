@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Calibrated rounding of one matrix: keeps the outputs W x on the calibration inputs x, not the weights.
+ *
+ * The loss of codes Q for a matrix W is the sum over rows of (w - q) H (w - q)^T, H = sum of x x^T over the inputs.
+ *  - GPTQ (Frantar et al., arXiv 2210.17323): columns are rounded one after another, each error is made good by the
+ *    columns that follow, by the rows of U, the upper Cholesky factor of H^-1. Groups are static (their scales are
+ *    chosen before), columns are visited by falling diagonal of H.
+ *  - Sweeps: coordinate descent on the same loss. For each group the scale moves to the grid point that loses least
+ *    with the codes as they are, then each code likewise. No step can increase the loss.
+ *  - An asymmetric target (GPTAQ, arXiv 2504.02692): the float model's inputs x' differ from x, which earlier layers
+ *    have already distorted. W (x' - x) can partly be made good: W is replaced by W + alpha W C H^-1, C = sum of
+ *    (x' - x) x^T, the least-squares solution for alpha = 1. Where a matrix has fewer outputs than inputs and many of
+ *    these, W C = sum of W (x' - x) x^T is summed instead, which costs less than C.
+ * H and U come from hess.h. */
+#ifndef NB_GPTQ_H
+#define NB_GPTQ_H
+
+#include "quant/hess.h"
+#include "quant/quant.h"
+
+typedef struct nb_gptq_opts {
+  bool gptq;  /* false: plain rounding, then the sweeps */
+  int sweeps; /* of coordinate descent */
+} nb_gptq_opts;
+
+/* Losses are sums over the rows. */
+typedef struct nb_gptq_report {
+  double plain, solved; /* of plain rounding, of the result */
+  double zero;          /* about that of all weights being 0: by the diagonal of H alone */
+  size_t fell_back;     /* rows for which plain rounding was better and was kept */
+} nb_gptq_report;
+
+/* Replaces w (N, K), rows row0 and on of the matrix, by its shifted target; does nothing when h has no shift. */
+nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int threads, nb_err *err);
+
+/* Rounds the target w (N, K), row-major, to rows row0 .. row0 + N - 1 of out; row0 is a multiple of 16. *report is
+ * added to. `what` names the matrix in messages. */
+nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o,
+                        int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err);
+
+/* Fits a table to a matrix: Lloyd-Max on the weights in units of their groups' steps, weighted by what an error costs.
+ * Starts from g's table and replaces it. */
+nb_status nb_gptq_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h, nb_err *err);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "quant/quant.h"
+
+#include "base/cpu.h"
+#include "base/f16.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Made by tests/golden/make_tables.py. */
+static const int8_t table3[8] = {-127, -76, -44, -17, 7, 32, 62, 103};
+static const int8_t table4[16] = {-127, -93, -71, -55, -41, -29, -18, -8, 3, 13, 24, 35, 48, 62, 79, 105};
+static const int8_t table5[32] = {-127, -104, -90, -80, -72, -64, -58, -52, -46, -40, -34, -28, -23, -17, -12, -6,
+                                  -1,   5,    10,  16,  21,  27,  33,  39,  45,  51,  57,  64,  72,  81,  93,  107};
+
+const int8_t *nb_quant_default_table(unsigned bits) { return bits == 3 ? table3 : bits == 4 ? table4 : table5; }
+
+void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g) {
+  memset(g, 0, sizeof *g);
+  g->fmt = fmt;
+  g->levels = 1 << fmt.bits;
+  if (!table) table = nb_quant_default_table(fmt.bits);
+  for (int c = 0; c < g->levels; c++) g->value[c] = fmt.table ? table[c] : (int8_t)(c - g->levels / 2);
+  int c = 0;
+  for (int i = -128; i < 128; i++) {
+    while (c + 1 < g->levels && 2 * i > g->value[c] + g->value[c + 1]) c++;
+    g->nearest[i + 128] = (uint8_t)c;
+  }
+  g->exact.n = (unsigned)g->levels, g->exact.uniform = !fmt.table;
+  for (int i = 0; i < (fmt.table ? g->levels : 1); i++) g->exact.val[i] = g->value[i];
+  for (int i = 0; fmt.table && i + 1 < g->levels; i++) g->exact.mid[i] = 0.5f * (float)(g->value[i] + g->value[i + 1]);
+  nb_kernels k = nb_kernels_select(nb_cpu_detect());
+  g->fit = k.quant_fit, g->codes = k.quant_codes;
+}
+
+/* ---- scales ---- */
+
+float nb_quant_fit_group(const nb_grid *g, const float *w, const float *h, size_t n, int effort) {
+  static const float quick[] = {0.78f, 0.84f, 0.89f, 0.94f, 1, 1.07f};
+  static const float thorough[] = {0.7f, 0.75f, 0.79f, 0.83f, 0.87f, 0.91f, 0.95f, 0.99f, 1.03f, 1.07f, 1.12f, 1.2f};
+  float padded[2][NB_K_PAD]; /* the kernels want multiples of 16 */
+  if (n % 16) {
+    memset(padded, 0, sizeof padded);
+    memcpy(padded[0], w, n * sizeof *w);
+    if (h) memcpy(padded[1], h, n * sizeof *h);
+    w = padded[0], h = h ? padded[1] : NULL, n = nb_round_up(n, 16);
+  }
+  const float *factor = effort ? thorough : quick;
+  size_t n_factors = effort ? sizeof thorough / sizeof *thorough : sizeof quick / sizeof *quick;
+  float peak = 0;
+  for (size_t k = 0; k < n; k++) {
+    float a = fabsf(w[k]);
+    peak = a > peak ? a : peak;
+  }
+  if (peak == 0) return 0;
+  if (g->fmt.bits > 5) n_factors = 1, factor = effort ? &thorough[7] : &quick[4]; /* fine codes gain nothing */
+  float end = -(float)g->value[0], best = -1, scale = 0;
+  for (int sign = 1; sign >= -1; sign -= 2)
+    for (size_t i = 0; i < n_factors; i++) {
+      float sum[2];
+      g->fit(w, h, n, (float)sign * end * factor[i] / peak, &g->exact, sum);
+      float num = sum[0], den = sum[1];
+      if (den > 0 && num * (num / den) > best) best = num * (num / den), scale = num / den;
+    }
+  return scale;
+}
+
+void nb_quant_round_scales(const float *s, size_t n_groups, int top, int8_t *scale, uint16_t *row_scale) {
+  float peak = 0;
+  for (size_t i = 0; i < n_groups; i++) peak = fmaxf(peak, fabsf(s[i]));
+  *row_scale = nb_f32_bf16(peak / (float)top);
+  float r = nb_bf16_f32(*row_scale);
+  for (size_t i = 0; i < n_groups; i++) {
+    float q = r > 0 ? rintf(s[i] / r) : 0;
+    scale[i] = (int8_t)fminf(127, fmaxf(-127, q));
+  }
+}
+
+/* ---- storing ---- */
+
+nb_status nb_qout_init(const nb_grid *g, size_t N, size_t K, void *data, size_t n_bytes, nb_qout *out, nb_err *err) {
+  NB_TRY(nb_qmat_view(N, K, g->fmt, data, n_bytes, &out->m, err));
+  uint8_t *p = data;
+  out->table = g->fmt.table ? (int8_t *)data : NULL;
+  out->row_scale = (uint16_t *)(void *)(p + ((const uint8_t *)out->m.row_scale - p));
+  out->scale = (int8_t *)(p + ((const uint8_t *)out->m.scale - p));
+  out->codes = p + (out->m.codes - p);
+  if (out->table) memcpy(out->table, g->value, (size_t)g->levels);
+  return NB_OK;
+}
+
+void nb_qout_tile(nb_qout *q, size_t tile, const uint8_t *code, const int8_t *scale, const uint16_t *row_scale) {
+  const nb_qmat *m = &q->m;
+  size_t ld = m->n_blocks * NB_BLOCK;
+  memcpy(q->row_scale + tile * NB_TILE, row_scale, NB_TILE * sizeof *row_scale);
+  for (size_t g = 0; g < m->n_groups; g++)
+    for (size_t r = 0; r < NB_TILE; r++) q->scale[(tile * m->n_groups + g) * NB_TILE + r] = scale[r * m->n_groups + g];
+  for (size_t b = 0; b < m->n_blocks; b++)
+    nb_qmat_pack_block(code + b * NB_BLOCK, ld, m->fmt.bits, q->codes + (tile * m->n_blocks + b) * m->fmt.bits * 64);
+}
+
+/* ---- whole matrices ---- */
+
+typedef struct job {
+  const nb_grid *g;
+  const nb_linear *w;
+  const float *h;
+  int effort;
+  bool want_loss;
+  nb_qout out;
+  uint8_t *scratch; /* a piece a thread */
+  size_t piece;
+  nb_quant_loss *loss; /* by tile */
+  size_t *bad;         /* by tile: 1 + the index of a weight that is not finite, or 0 */
+} job;
+
+/* One row (w zero-padded to 16 inputs): its scales, codes and loss. Returns 1 + the first input whose weight is not
+ * finite or too large, or 0. */
+static size_t quantize_row(const job *j, const float *w, float *s, int8_t *scale, uint16_t *row_scale, uint8_t *code,
+                           nb_quant_loss *loss) {
+  const nb_qmat *m = &j->out.m;
+  size_t group = m->fmt.group, K = m->K;
+  for (size_t k = 0; k < K; k++)
+    if (!(fabsf(w[k]) < 1e30f)) return k + 1;
+  for (size_t i = 0; i < m->n_groups; i++) {
+    size_t k = i * group, n = k < K ? nb_min(group, K - k) : 0;
+    s[i] = nb_quant_fit_group(j->g, w + k, j->h ? j->h + k : NULL, n, j->effort);
+  }
+  nb_quant_round_scales(s, m->n_groups, 127, scale, row_scale);
+  float r = nb_bf16_f32(*row_scale);
+  for (size_t i = 0; i < m->n_groups; i++) {
+    float step = r * scale[i], inv = step != 0 ? 1 / step : 0;
+    size_t k0 = i * group, k1 = nb_min(K, k0 + group);
+    if (k0 < k1) j->g->codes(w + k0, nb_round_up(k1 - k0, 16), inv, &j->g->exact, code + k0);
+    for (size_t k = k0; j->want_loss && k < k1; k++) {
+      double h = j->h ? j->h[k] : 1, e = w[k] - step * j->g->value[code[k]];
+      loss->error += h * e * e;
+      loss->total += h * (double)w[k] * w[k];
+    }
+  }
+  return 0;
+}
+
+static void quantize_tiles(void *ctx, size_t begin, size_t end, int thread) {
+  job *j = ctx;
+  const nb_qmat *m = &j->out.m;
+  size_t ld = m->n_blocks * NB_BLOCK;
+  float *w = (float *)(void *)(j->scratch + (size_t)thread * j->piece), *s = w + ld;
+  uint16_t *row_scale = (uint16_t *)(s + m->n_groups);
+  int8_t *scale = (int8_t *)(row_scale + NB_TILE);
+  uint8_t *code = (uint8_t *)scale + NB_TILE * m->n_groups;
+  for (size_t t = begin; t < end; t++) {
+    memset(row_scale, 0, NB_TILE * sizeof *row_scale);
+    memset(scale, 0, NB_TILE * m->n_groups + NB_TILE * ld); /* and the codes */
+    nb_quant_loss loss = {0, 0};
+    for (size_t r = 0; r < NB_TILE && t * NB_TILE + r < m->N; r++) {
+      size_t n = t * NB_TILE + r;
+      nb_linear_row(j->w, n, w);
+      memset(w + m->K, 0, (ld - m->K) * sizeof *w);
+      size_t bad = quantize_row(j, w, s, scale + r * m->n_groups, &row_scale[r], code + r * ld, &loss);
+      if (bad && !j->bad[t]) j->bad[t] = n * m->K + bad;
+    }
+    j->loss[t] = loss;
+    nb_qout_tile(&j->out, t, code, scale, row_scale);
+  }
+}
+
+nb_status nb_quant_plain(const nb_grid *g, const nb_linear *w, const float *h, int effort, int threads,
+                         const char *what, void *data, size_t n_bytes, nb_quant_loss *loss, nb_err *err) {
+  job j = {.g = g, .w = w, .h = h, .effort = effort, .want_loss = loss != NULL};
+  nb_status st;
+  NB_TRY(nb_qout_init(g, w->N, w->K, data, n_bytes, &j.out, err));
+  const nb_qmat *m = &j.out.m;
+  size_t ld = m->n_blocks * NB_BLOCK;
+  j.piece = nb_round_up((ld + m->n_groups) * 4 + NB_TILE * (2 + m->n_groups + ld), NB_ALIGN);
+  NB_GOTO(nb_new(&j.scratch, (size_t)threads, j.piece, "quantizing", err));
+  NB_GOTO(nb_new(&j.loss, m->n_tiles, sizeof *j.loss, "quantizing", err));
+  NB_GOTO(nb_new(&j.bad, m->n_tiles, sizeof *j.bad, "quantizing", err));
+  nb_parallel_for(threads, m->n_tiles, 4, quantize_tiles, &j);
+  nb_quant_loss sum = {0, 0};
+  for (size_t t = 0; t < m->n_tiles; t++) {
+    if (j.bad[t]) {
+      size_t i = j.bad[t] - 1;
+      st = nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30", what,
+                   i / m->K, i % m->K);
+      goto fail;
+    }
+    sum.error += j.loss[t].error, sum.total += j.loss[t].total;
+  }
+  if (loss) *loss = sum;
+fail:
+  nb_free(j.scratch);
+  nb_free(j.loss);
+  nb_free(j.bad);
+  return st;
+}

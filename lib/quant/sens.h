@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* How much the model's predictions suffer when one matrix alone is rounded coarsely: what bits.h chooses by. */
+#ifndef NB_SENS_H
+#define NB_SENS_H
+
+#include "model/model.h"
+#include "base/progress.h"
+
+typedef struct nb_sens_opts {
+  const int32_t *tokens; /* (n_seqs, seq_len) */
+  size_t n_seqs, seq_len;
+  size_t max_layers; /* layers that are probed; the others' sensitivities are interpolated. 0: all */
+  int threads;
+  unsigned cpu_features;
+  const nb_progress *progress; /* in layers that a probe passes; may be NULL */
+} nb_sens_opts;
+
+/* kl[i]: the mean KL divergence, in nats, when item i alone is rounded to nb_sens_probe; error[i]: the relative squared
+ * error of that rounding. All runs are of the model at 8 bits (proxy8.h). Items: (layers * NB_SLOTS) slices, then the
+ * embedding, then the head (or 0 when tied). */
+nb_status nb_sens_measure(const nb_config *c, const nb_weights *w, const nb_sens_opts *o, double *kl, double *error,
+                          nb_err *err);
+extern const nb_qfmt nb_sens_probe;
+
+#endif

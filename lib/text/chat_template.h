@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Renders a model's chat template, the Jinja text that comes with its tokenizer, as transformers'
+ * apply_chat_template does (trim_blocks, lstrip_blocks; raise_exception; loop controls). A template is a
+ * program from a stranger: it can read only what is given here, and its memory, steps and output are
+ * bounded. Constructs that are not supported are refused by name with their line. */
+#ifndef NB_CHAT_TEMPLATE_H
+#define NB_CHAT_TEMPLATE_H
+
+#include "base/text.h"
+
+typedef struct nb_chat_message {
+  const char *role;    /* "system", "user", "assistant", or what the template knows; NUL-terminated UTF-8 */
+  const char *content; /* NUL-terminated UTF-8 */
+} nb_chat_message;
+
+typedef struct nb_chat_options {
+  bool add_generation_prompt; /* end with what opens the assistant's answer */
+  const char *bos_token;      /* text of the begin-of-sequence token; NULL: undefined in the template */
+  const char *eos_token;
+  int64_t now; /* seconds since 1970 (UTC) for strftime_now; 0: the template's own date */
+} nb_chat_options;
+
+/* Appends the conversation, rendered, to out. The text holds special tokens, BOS often among them: encode
+ * it without NB_ENCODE_ADD_SPECIAL. A template that rejects the conversation (raise_exception) fails with
+ * its message. */
+nb_status nb_chat_render(const char *template_text, size_t n_bytes, const nb_chat_message *message, size_t n_messages,
+                         const nb_chat_options *options, nb_text *out, nb_err *err);
+
+#endif
