@@ -49,7 +49,7 @@ typedef enum cli_type {
   CLI_TYPE_BYTES
 } cli_type;
 
-enum { CLI_MAX_ITEMS = 256, CLI_MAX_THREADS = 1024 };
+enum { CLI_MAX_ITEMS = 256 };
 
 /* The values of an option that may be given several times; zero it first. */
 typedef struct cli_list {

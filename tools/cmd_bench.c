@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble bench: speed and memory of a model beside the machine's limits; `nibble bench kernels`: each kernel alone. */
+#include "base/parallel.h"
 #include "eval/bench.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
@@ -186,7 +187,7 @@ static nb_status bench_model(const options *o, const cli_common *common, const c
   result r = {.threads = {(size_t)common->threads}, .n = 1};
   NB_TRY(parse_list("prefill", o->prefill, 1, NB_MAX_POSITION, bo.prefill, &bo.n_prefill, err));
   NB_TRY(parse_list("decode", o->decode, 0, NB_MAX_POSITION, bo.context, &bo.n_context, err));
-  if (o->by_threads) NB_TRY(parse_list("by-threads", o->by_threads, 1, CLI_MAX_THREADS, r.threads, &r.n, err));
+  if (o->by_threads) NB_TRY(parse_list("by-threads", o->by_threads, 1, NB_MAX_THREADS, r.threads, &r.n, err));
   qsort(bo.context, bo.n_context, sizeof *bo.context, by_length);
   double start = cli_clock();
   nb_status st = nb_open(path, 0, common->threads, &m, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cli_parse: one loop over argv, one function that stores a value, one that prints the help. */
 #include "base/bytes.h"
+#include "base/parallel.h"
 #include "tools/cli.h"
 
 #include "base/cpu.h"
@@ -22,8 +23,7 @@ typedef struct option_set {
 static void collect(option_set *set, const cli_command *c, cli_common *common) {
   const cli_opt shared[] = {
       CLI_FLAG("json", 0, &common->json, "print one JSON object on standard output"),
-      CLI_INT("threads", 't', "N", 1, CLI_MAX_THREADS, &common->threads,
-              "threads (default: this machine's processors)"),
+      CLI_INT("threads", 't', "N", 1, NB_MAX_THREADS, &common->threads, "threads (default: this machine's processors)"),
       CLI_STRING("cpu", 0, "SET", &common->cpu, "use no instruction set above SET: ref, avx2, avx512vnni, neon, ..."),
       CLI_FLAG("quiet", 'q', &common->quiet, "no progress and no notes"),
       CLI_FLAG("help", 'h', &set->help, "print this help"),

@@ -30,8 +30,9 @@ void nb_parallel_for(int threads, size_t n, size_t grain, nb_range_fn fn, void *
 int nb_parallel_cpus(void) {
 #if defined(__linux__)
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+    return CPU_COUNT(&set) < NB_MAX_THREADS ? CPU_COUNT(&set) : NB_MAX_THREADS;
 #endif
   long n = sysconf(_SC_NPROCESSORS_ONLN);
-  return n > 0 ? (int)n : 1;
+  return n < 1 ? 1 : n < NB_MAX_THREADS ? (int)n : NB_MAX_THREADS;
 }

@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+enum { NB_MAX_THREADS = 1024 }; /* that anything here may be asked for */
+
 /* Called with a range of items [begin, end) and the number of the thread, 0 <= thread < threads. */
 typedef void (*nb_range_fn)(void *ctx, size_t begin, size_t end, int thread);
 
@@ -13,7 +15,7 @@ typedef void (*nb_range_fn)(void *ctx, size_t begin, size_t end, int thread);
  * threads (so that slow cores take fewer). Returns when all are done. threads >= 1, grain >= 1. */
 void nb_parallel_for(int threads, size_t n, size_t grain, nb_range_fn fn, void *ctx);
 
-/* The number of processors that this process may use, at least 1. */
+/* The number of processors that this process may use, 1 to NB_MAX_THREADS. */
 int nb_parallel_cpus(void);
 
 #endif

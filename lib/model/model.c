@@ -15,9 +15,8 @@
 enum {
   DEFAULT_TOKENS = 512,
   MAX_TOKENS = 1 << 16,
-  SCORE_ROWS = 32,  /* rows of logits held at once */
-  QUERY_CHUNK = 64, /* queries of an attention item */
-  MAX_THREADS = 512
+  SCORE_ROWS = 32, /* rows of logits held at once */
+  QUERY_CHUNK = 64 /* queries of an attention item */
 };
 
 struct nb_session {
@@ -74,8 +73,8 @@ nb_status nb_session_create(const nb_config *c, const nb_session_opts *o, nb_ses
   nb_session *s = NULL;
   *out = NULL;
   NB_TRY(nb_config_check(c, err));
-  if (o->threads < 0 || o->threads > MAX_THREADS)
-    return nb_fail(err, NB_ERR_ARG, "%d threads is out of range (1 to %d)", o->threads, MAX_THREADS);
+  if (o->threads < 0 || o->threads > NB_MAX_THREADS)
+    return nb_fail(err, NB_ERR_ARG, "%d threads is out of range (1 to %d)", o->threads, NB_MAX_THREADS);
   if (o->max_tokens > MAX_TOKENS)
     return nb_fail(err, NB_ERR_ARG, "a batch of %zu tokens is out of range (1 to %d)", o->max_tokens, MAX_TOKENS);
   NB_GOTO(nb_new(&s, 1, sizeof *s, "a session", err));

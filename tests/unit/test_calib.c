@@ -95,7 +95,7 @@ static nb_calib_opts options(fixture *x, store *s, int threads) {
                          .threads = threads,
                          .cpu_features = nb_cpu_detect(),
                          .put = keep,
-                         .nb_resume = give_back,
+                         .resume = give_back,
                          .ctx = s};
 }
 
