@@ -12,17 +12,18 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-static const char magic[8] = "NBLPART3";
+static const char magic[8] = "NBLPART4";
 
-enum { SLICE_HEAD = 24 }; /* losses of plain rounding and of the result; rows kept plain */
+enum { MATRIX_HEAD = 24 }; /* losses of plain rounding and of the result; rows kept plain */
 
 struct nb_resume {
   char *path;
   uint8_t signature[16];
   size_t n_formats, layers, done; /* matrices with a format; layers in all; complete ones */
+  size_t per_layer;               /* matrices of a layer */
   char *bytes;                    /* the file as it was found */
   size_t n;
-  size_t *at, *size; /* (layers, NB_SLOTS) where slices are in bytes; SLICE_HEAD bytes of numbers stand before */
+  size_t *at, *size; /* (layers, per_layer) where matrices are in bytes; MATRIX_HEAD bytes of numbers stand before */
   size_t end;        /* of the last complete record */
   FILE *f;
   nb_text record;
@@ -33,14 +34,15 @@ static size_t header_bytes(const nb_resume *r) { return sizeof magic + 16 + (3 +
 
 static uint64_t header_hash(const nb_resume *r, const char *head) { return XXH3_64bits(head, header_bytes(r) - 8); }
 
-static nb_status new_resume(const char *path, const nb_config *c, nb_resume **out, nb_err *err) {
+static nb_status new_resume(const char *path, const nb_parts *parts, nb_resume **out, nb_err *err) {
   nb_resume *r = calloc(1, sizeof *r);
   if (r) {
     r->path = malloc(strlen(path) + 6);
-    r->layers = c->layers;
-    r->n_formats = c->layers * NB_SLOTS + 2;
-    r->at = calloc(c->layers * NB_SLOTS, sizeof *r->at);
-    r->size = calloc(c->layers * NB_SLOTS, sizeof *r->size);
+    r->per_layer = parts->per_layer;
+    r->layers = parts->embed / parts->per_layer;
+    r->n_formats = parts->n_matrices;
+    r->at = calloc(parts->embed, sizeof *r->at);
+    r->size = calloc(parts->embed, sizeof *r->size);
   }
   *out = r;
   if (!r || !r->path || !r->at || !r->size) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
@@ -73,11 +75,11 @@ static void scan(nb_resume *r) {
   r->end = c.pos;
   for (size_t l = 0; l < r->layers; l++) {
     size_t start = c.pos;
-    for (size_t s = 0; s < NB_SLOTS; s++) {
+    for (size_t i = 0; i < r->per_layer; i++) {
       uint64_t size = nb_cursor_u64(&c);
-      r->size[l * NB_SLOTS + s] = (size_t)size;
-      nb_cursor_bytes(&c, SLICE_HEAD);
-      r->at[l * NB_SLOTS + s] = c.pos;
+      r->size[l * r->per_layer + i] = (size_t)size;
+      nb_cursor_bytes(&c, MATRIX_HEAD);
+      r->at[l * r->per_layer + i] = c.pos;
       nb_cursor_bytes(&c, (size_t)size);
     }
     size_t stop = c.pos;
@@ -88,10 +90,10 @@ static void scan(nb_resume *r) {
   }
 }
 
-nb_status nb_resume_open(const char *path, const uint8_t signature[16], const nb_config *c, nb_formats *formats,
+nb_status nb_resume_open(const char *path, const uint8_t signature[16], const nb_parts *parts, nb_qfmt *formats,
                          nb_quantize_choice *choice, bool *found, nb_resume **out, nb_err *err) {
   *found = false;
-  nb_status st = new_resume(path, c, out, err);
+  nb_status st = new_resume(path, parts, out, err);
   nb_resume *r = *out;
   if (st != NB_OK) goto fail;
   memcpy(r->signature, signature, 16);
@@ -115,10 +117,7 @@ nb_status nb_resume_open(const char *path, const uint8_t signature[16], const nb
     r->n = 0;
     return NB_OK;
   }
-  for (size_t i = 0; i < r->n_formats; i++)
-    get_format(r->bytes + 24 + 3 * i, i < c->layers * NB_SLOTS    ? &formats->slot[i]
-                                      : i == c->layers * NB_SLOTS ? &formats->embed
-                                                                  : &formats->head);
+  for (size_t i = 0; i < r->n_formats; i++) get_format(r->bytes + 24 + 3 * i, &formats[i]);
   if (choice) get_choice(r->bytes + 24 + 3 * r->n_formats, r->n_formats, choice);
   scan(r);
   *found = true;
@@ -133,16 +132,13 @@ fail:
   return st;
 }
 
-nb_status nb_resume_begin(nb_resume *r, const nb_formats *formats, const nb_quantize_choice *choice, nb_err *err) {
+nb_status nb_resume_begin(nb_resume *r, const nb_qfmt *formats, const nb_quantize_choice *choice, nb_err *err) {
   if (r->f) return NB_OK;
   char *head = calloc(1, header_bytes(r));
   if (!head) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
   memcpy(head, magic, 8);
   memcpy(head + 8, r->signature, 16);
-  for (size_t i = 0; i < r->n_formats; i++)
-    put_format(head + 24 + 3 * i, i < r->n_formats - 2    ? formats->slot[i]
-                                  : i == r->n_formats - 2 ? formats->embed
-                                                          : formats->head);
+  for (size_t i = 0; i < r->n_formats; i++) put_format(head + 24 + 3 * i, formats[i]);
   if (choice) put_choice(head + 24 + 3 * r->n_formats, r->n_formats, choice);
   put_u64(head + header_bytes(r) - 8, header_hash(r, head));
   r->f = fopen(r->path, "wb");
@@ -153,9 +149,9 @@ nb_status nb_resume_begin(nb_resume *r, const nb_formats *formats, const nb_quan
 
 size_t nb_resume_layers(const nb_resume *r) { return r->done; }
 
-const void *nb_resume_slot(const nb_resume *r, size_t layer, nb_slot slot, size_t n_bytes) {
-  size_t i = layer * NB_SLOTS + slot;
-  return layer < r->done && r->size[i] == n_bytes ? r->bytes + r->at[i] : NULL;
+const void *nb_resume_matrix(const nb_resume *r, size_t matrix, size_t n_bytes) {
+  bool have = matrix < r->done * r->per_layer && r->size[matrix] == n_bytes;
+  return have ? r->bytes + r->at[matrix] : NULL;
 }
 
 static nb_status append_u64(nb_text *t, uint64_t v, nb_err *err) {
@@ -165,22 +161,22 @@ static nb_status append_u64(nb_text *t, uint64_t v, nb_err *err) {
 }
 
 nb_status nb_resume_put(nb_resume *r, nb_quantized *q, nb_err *err) {
-  if (q->layer < 0) return NB_OK;
-  if ((size_t)q->layer < r->done) {
-    const char *p = r->bytes + r->at[(size_t)q->layer * NB_SLOTS + q->slot] - SLICE_HEAD;
+  if (q->matrix >= r->layers * r->per_layer) return NB_OK;
+  if (q->matrix < r->done * r->per_layer) {
+    const char *p = r->bytes + r->at[q->matrix] - MATRIX_HEAD;
     uint64_t rows;
     memcpy(&q->plain, p, 8), memcpy(&q->loss, p + 8, 8), memcpy(&rows, p + 16, 8);
     q->fell_back = (size_t)rows;
     return NB_OK;
   }
   uint64_t rows = q->fell_back;
-  if (q->slot == NB_Q) nb_text_clear(&r->record);
+  if (q->matrix % r->per_layer == 0) nb_text_clear(&r->record);
   NB_TRY(append_u64(&r->record, q->n_bytes, err));
   NB_TRY(nb_text_append(&r->record, (const char *)&q->plain, 8, err));
   NB_TRY(nb_text_append(&r->record, (const char *)&q->loss, 8, err));
   NB_TRY(append_u64(&r->record, rows, err));
   NB_TRY(nb_text_append(&r->record, q->data, q->n_bytes, err));
-  if (q->slot != NB_DOWN) return NB_OK;
+  if ((q->matrix + 1) % r->per_layer != 0) return NB_OK;
   NB_TRY(append_u64(&r->record, XXH3_64bits(r->record.s, r->record.n), err));
   if (fwrite(r->record.s, r->record.n, 1, r->f) != 1 || fflush(r->f))
     return nb_fail(err, NB_ERR_IO, "%s: %s", r->path, strerror(errno));

@@ -8,6 +8,7 @@
 #include "formats/tokenizer_json.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -15,6 +16,7 @@ struct nb_opened_files {
   nb_nbl *nbl;
   nb_safetensors checkpoint;
   nb_tensor_source tensors;
+  nb_named_source named;
   bool is_checkpoint;
 };
 
@@ -43,6 +45,53 @@ static nb_status open_nbl(const char *path, unsigned flags, int threads, nb_open
   return st == NB_OK ? st : nb_fail_in(err, st, "%s", path);
 }
 
+/* Whether a checkpoint that says its head is the embedding stores another one. Both are read whole for it. */
+static nb_status settle_ties(const struct nb_opened_files *f, nb_opened *o, nb_err *err) {
+  nb_config *c = &o->model.config;
+  const nb_part embed = {.role = NB_EMBED, .layer = -1, .expert = -1, .matrix = true, .N = c->vocab, .K = c->hidden};
+  nb_part head = embed;
+  char name[128];
+  nb_rows_of of;
+  nb_row_map rows;
+  nb_tensor e, h;
+  head.role = NB_HEAD;
+  if (!c->tie_embeddings || !nb_arch_tensor_name(f->named.arch, &head, 0, name, &of)) return NB_OK;
+  if (!f->tensors.has(f->tensors.ctx, name)) return NB_OK;
+  NB_TRY(nb_weights_find(&f->named, c, &head, &h, &rows, err));
+  char embed_name[128];
+  nb_arch_tensor_name(f->named.arch, &embed, 0, embed_name, &of);
+  if (!f->tensors.has(f->tensors.ctx, embed_name)) return NB_OK; /* the head alone is stored: see find_tied */
+  NB_TRY(nb_weights_find(&f->named, c, &embed, &e, &rows, err));
+  if (e.dtype == h.dtype && e.n_bytes == h.n_bytes && !memcmp(e.data, h.data, e.n_bytes)) return NB_OK;
+  c->tie_embeddings = false;
+  snprintf(o->note, sizeof o->note, "config.json ties the head to the embedding, but %s differs from it: both are used",
+           name);
+  return NB_OK;
+}
+
+/* Finds a checkpoint's tensors by name; the embedding by the head's name when that alone is stored, which is how some
+ * programs save tied ones. */
+static nb_status find_tied(void *ctx, const char *name, nb_tensor *out, nb_err *err) {
+  const nb_safetensors *st = ctx;
+  nb_tensor_source plain;
+  nb_safetensors_source(st, &plain);
+  bool tied = !strcmp(name, "model.embed_tokens.weight") && !plain.has(plain.ctx, name);
+  return plain.find(plain.ctx, tied && plain.has(plain.ctx, "lm_head.weight") ? "lm_head.weight" : name, out, err);
+}
+
+/* Every tensor has a place in the model, or results would be wrong in silence. */
+static nb_status check_names(const struct nb_opened_files *f, const nb_model *m, nb_err *err) {
+  for (size_t i = 0; i < f->checkpoint.n_tensors; i++) {
+    const nb_st_tensor *t = &f->checkpoint.tensors[i];
+    if (!nb_arch_knows(f->named.arch, &m->config, &m->weights.parts, t->name))
+      return nb_fail(err, NB_ERR_UNSUPPORTED,
+                     "%s: tensor \"%.100s\" has no place in the %s that config.json describes (%zu layers): without it "
+                     "results would be wrong",
+                     f->checkpoint.shards[t->shard].path, t->name, m->config.architecture, m->config.layers);
+  }
+  return NB_OK;
+}
+
 static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o, nb_err *err) {
   struct nb_opened_files *f = o->files;
   NB_TRY(nb_hf_config_read(path, &o->model.config, err));
@@ -54,21 +103,16 @@ static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o,
     o->weight_bytes += f->checkpoint.shards[i].size - f->checkpoint.shards[i].header_bytes;
   }
   if (!(flags & NB_OPEN_NO_TOKENIZER)) NB_TRY(nb_tokenizer_read_dir(path, &o->tokenizer, err));
-  nb_weight_source src;
   nb_safetensors_source(&f->checkpoint, &f->tensors);
-  nb_phi3_source(&f->tensors, &src);
+  f->named = (nb_named_source){nb_arch_find(o->model.config.architecture), &f->tensors};
+  NB_TRY(settle_ties(f, o, err));
+  if (o->model.config.tie_embeddings) f->tensors.find = find_tied;
+  nb_weight_source src;
+  nb_weights_named(&f->named, &src);
   nb_status st = nb_weights_bind(&o->model.config, &src, &o->model.weights, err);
   if (st == NB_ERR_NUMERIC) return nb_fail_in(err, st, "%s", path);
   NB_TRY(st);
-  for (size_t i = 0; i < f->checkpoint.n_tensors; i++) {
-    const nb_st_tensor *t = &f->checkpoint.tensors[i];
-    if (!nb_phi3_knows(&o->model.config, t->name))
-      return nb_fail(err, NB_ERR_UNSUPPORTED,
-                     "%s: tensor \"%.100s\" has no place in the model that config.json "
-                     "describes (%zu layers, no biases): without it results would be wrong",
-                     f->checkpoint.shards[t->shard].path, t->name, o->model.config.layers);
-  }
-  return NB_OK;
+  return check_names(f, &o->model, err);
 }
 
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err) {
@@ -135,15 +179,4 @@ const nb_safetensors *nb_opened_checkpoint(const nb_opened *o) {
   return o->files && o->files->is_checkpoint ? &o->files->checkpoint : NULL;
 }
 
-static const char *const kv_names[NB_KV_TYPES] = {"f32", "f16", "q16", "q8"};
-
-const char *nb_kv_type_name(nb_kv_type t) { return kv_names[t]; }
-
-nb_status nb_kv_type_parse(const char *name, nb_kv_type *out, nb_err *err) {
-  for (int i = 0; i < NB_KV_TYPES; i++)
-    if (!strcmp(name, kv_names[i])) {
-      *out = (nb_kv_type)i;
-      return NB_OK;
-    }
-  return nb_fail(err, NB_ERR_ARG, "'%s' is not a cache type: f32, f16, q16 or q8", name);
-}
+const nb_named_source *nb_opened_named(const nb_opened *o) { return nb_opened_checkpoint(o) ? &o->files->named : NULL; }
