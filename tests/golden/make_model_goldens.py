@@ -196,21 +196,22 @@ def expectation(folder, v, spec, seed, logits, greedy):
     """Write expect.bin from logits(ids) and greedy(prompt, n); returns the smallest greedy gap."""
     g = torch.Generator().manual_seed(seed + 1000)
     tokens = lambda n: torch.randint(3, v, (n,), generator=g).tolist()
-    out = [b"NBGOLD01", struct.pack("<3I", v, len(spec["seqs"]), len(spec["greedy"]))]
-    for n in spec["seqs"]:
-        ids, rows = tokens(n), spec.get("rows", {}).get(n) or some_rows(n)
-        out += [struct.pack("<2I", n, len(rows)), struct.pack(f"<{n}i", *ids), struct.pack(f"<{len(rows)}I", *rows),
-                logits(ids)[rows].to(torch.float32).contiguous().numpy().astype("<f4").tobytes()]
-    worst = float("inf")
-    for n, more in spec["greedy"]:
-        ids = tokens(n)
+    seqs, prompts = [tokens(n) for n in spec["seqs"]], [tokens(n) for n, _ in spec["greedy"]]
+    worst, continuations = float("inf"), []
+    for ids, (n, more) in zip(prompts, spec["greedy"]):
         new, gap = greedy(ids, more)
         worst = min(worst, gap)
         if worst <= GAP:
             return worst
-        out += [struct.pack("<2I", n, more), struct.pack(f"<{n}i", *ids), struct.pack(f"<{more}i", *new)]
+        continuations += [struct.pack("<2I", n, more), struct.pack(f"<{n}i", *ids), struct.pack(f"<{more}i", *new)]
+    out = [b"NBGOLD01", struct.pack("<3I", v, len(seqs), len(prompts))]
+    for ids in seqs:
+        n = len(ids)
+        rows = spec.get("rows", {}).get(n) or some_rows(n)
+        out += [struct.pack("<2I", n, len(rows)), struct.pack(f"<{n}i", *ids), struct.pack(f"<{len(rows)}I", *rows),
+                logits(ids)[rows].to(torch.float32).contiguous().numpy().astype("<f4").tobytes()]
     with open(os.path.join(folder, "expect.bin"), "wb") as f:
-        f.write(b"".join(out))
+        f.write(b"".join(out + continuations))
     return worst
 
 
