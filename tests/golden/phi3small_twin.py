@@ -22,14 +22,20 @@ def block_mask(c, n):
     return ((q - k < local) | ((k + h * step + 1) % stride == 0)) & (t[None, :, None] >= t[None, None, :])
 
 
-def rotary(c, n):
-    """Cosines and sines (n, head_dim / 2): longrope by the length of the whole sequence, as Phi-3's."""
+def frequencies(c, n):
+    """(head_dim / 2,), and the factor of cosine and sine: longrope by the length of the whole sequence, as Phi-3's."""
     hd = c["hidden_size"] // c["num_attention_heads"]
     freq, scale = 1.0 / c["rope_embedding_base"] ** (torch.arange(0, hd, 2).float() / hd), 1.0
     s = c.get("rope_scaling")
     if s:
         side = "long" if n > s["original_max_position_embeddings"] else "short"
         freq, scale = freq / torch.tensor(s[side + "_factor"]), s[side + "_mscale"]
+    return freq, scale
+
+
+def rotary(c, n):
+    """Cosines and sines (n, head_dim / 2)."""
+    freq, scale = frequencies(c, n)
     a = torch.arange(n).float()[:, None] * freq
     return a.cos() * scale, a.sin() * scale
 
