@@ -108,7 +108,7 @@ static nb_status read_dimensions(const cJSON *j, const char *file, const nb_hf_f
   NB_TRY(nb_json_size(j, file, "num_hidden_layers", 1, NB_MAX_LAYERS, &c->layers, err));
   NB_TRY(nb_json_size(j, file, "num_attention_heads", 1, NB_MAX_HEADS, &c->heads, err));
   NB_TRY(nb_json_size(j, file, "vocab_size", 1, NB_MAX_VOCAB, &c->vocab, err));
-  c->kv_heads = c->heads;
+  c->kv_heads = f->kv_heads ? f->kv_heads : c->heads;
   c->head_dim = f->head_dim;
   NB_TRY(nb_json_optional_size(j, file, "num_key_value_heads", 1, NB_MAX_HEADS, &c->kv_heads, err));
   NB_TRY(nb_json_optional_size(j, file, "head_dim", 1, NB_MAX_HEAD_DIM, &c->head_dim, err));
@@ -154,10 +154,13 @@ static nb_status read_layer_types(const cJSON *list, const char *file, nb_config
 
 static nb_status read_sparse(const cJSON *j, const char *file, nb_config *c, nb_err *err) {
   size_t every = 2;
+  bool alike = false;
   c->sparse_local = 16, c->sparse_stride = 8;
   NB_TRY(nb_json_optional_size(j, file, "blocksparse_num_local_blocks", 1, NB_MAX_POSITION, &c->sparse_local, err));
   NB_TRY(nb_json_optional_size(j, file, "blocksparse_vert_stride", 1, NB_MAX_POSITION, &c->sparse_stride, err));
   NB_TRY(nb_json_optional_size(j, file, "dense_attention_every_n_layers", 1, NB_MAX_LAYERS + 1, &every, err));
+  NB_TRY(nb_json_optional_bool(j, file, "blocksparse_homo_head_pattern", &alike, err));
+  c->sparse_shift = alike ? 0 : nb_max(1, c->sparse_stride / c->heads);
   for (size_t l = 0; l < c->layers; l++) c->attend[l] = (l + 1) % every ? NB_ATTEND_SPARSE : NB_ATTEND_FULL;
   return NB_OK;
 }
@@ -168,6 +171,7 @@ static nb_status read_windows(const cJSON *j, const char *file, const nb_hf_fami
   bool asked = f->windows != NB_HF_WINDOW_ASKED;
   if (f->windows == NB_HF_WINDOW_SPARSE) return read_sparse(j, file, c, err);
   if (f->windows == NB_HF_WINDOW_NONE) return NB_OK;
+  if (!cJSON_HasObjectItem(j, "sliding_window")) c->sliding_window = f->window;
   NB_TRY(nb_json_optional_size(j, file, "sliding_window", 1, NB_MAX_POSITION, &c->sliding_window, err));
   if (f->windows == NB_HF_WINDOW_ASKED) {
     from = 28;
@@ -178,7 +182,6 @@ static nb_status read_windows(const cJSON *j, const char *file, const nb_hf_fami
   if (f->windows != NB_HF_WINDOW_ALL) NB_TRY(nb_json_optional_array(j, file, "layer_types", &types, err));
   NB_TRY(nb_json_optional_size(j, file, "sliding_window_pattern", 1, NB_MAX_LAYERS + 1, &pattern, err));
   if (types) return read_layer_types(types, file, c, err);
-  if (f->windows == NB_HF_WINDOW_EVERY && !c->sliding_window) c->sliding_window = 4096;
   for (size_t l = 0; l < c->layers && c->sliding_window; l++)
     if (f->windows == NB_HF_WINDOW_EVERY ? (l + 1) % pattern != 0 : l >= from) c->attend[l] = NB_ATTEND_WINDOW;
   return NB_OK;
@@ -291,7 +294,7 @@ static nb_status read_local(const cJSON *j, const cJSON **rope, const char *file
 static nb_status read_rope(const cJSON *j, const char *file, const nb_hf_family *f, nb_config *c, nb_err *err) {
   const cJSON *rope = NULL;
   const char *type = nb_hf_rope_names[NB_ROPE_DEFAULT];
-  double theta = f->default_theta, partial = !strcmp(f->architecture, "PhiForCausalLM") ? 0.5 : 1;
+  double theta = f->default_theta, partial = f->default_partial != 0 ? f->default_partial : 1;
   NB_TRY(nb_json_optional_object(j, file, "rope_scaling", &rope, err));
   if (!rope || !rope->child) NB_TRY(nb_json_optional_object(j, file, "rope_parameters", &rope, err));
   NB_TRY(nb_json_optional_f64(j, file, f->theta, &theta, err));
@@ -324,7 +327,6 @@ static nb_status read_config(const cJSON *j, const char *file, nb_config *c, nb_
   set_block(f, c);
   NB_TRY(nb_json_optional_string(j, file, f->activation, &act, err));
   if (f->gelu_is_tanh && !strcmp(act, "gelu")) act = f->default_activation;
-  if (f->gelu_is_tanh) NB_TRY(nb_json_optional_string(j, file, "hidden_activation", &act, err));
   NB_TRY(nb_hf_activation(act, file, &c->activation, err));
   if (f->read) NB_TRY(f->read(j, file, c, err));
   NB_TRY(read_biases(j, file, f, c, err));

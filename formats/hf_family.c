@@ -71,7 +71,7 @@ static nb_status read_gemma2(const cJSON *j, const char *file, nb_config *c, nb_
   if (second && !cJSON_HasObjectItem(j, "attn_logit_softcapping")) attn = 50;
   if (second && !cJSON_HasObjectItem(j, "final_logit_softcapping")) final = 30;
   NB_TRY(nb_json_optional_f64(j, file, "query_pre_attn_scalar", &scalar, err));
-  NB_TRY(nb_json_optional_f64(j, file, "attn_logit_softcapping", &attn, err));
+  if (second) NB_TRY(nb_json_optional_f64(j, file, "attn_logit_softcapping", &attn, err)); /* Gemma 3 ignores it */
   NB_TRY(nb_json_optional_f64(j, file, "final_logit_softcapping", &final, err));
   if (!(scalar > 0)) return nb_fail(err, NB_ERR_FORMAT, "%s: \"query_pre_attn_scalar\" is %g", file, scalar);
   c->attn_scale = (float)(1 / sqrt(scalar));
@@ -166,14 +166,10 @@ static nb_status fixed_number(const cJSON *j, const char *file, const char *key,
 
 static nb_status read_phi3small(const cJSON *j, const char *file, nb_config *c, nb_err *err) {
   double embed = 10, attn = 1, width = 8;
-  bool mup = true, homo = false;
+  bool mup = true;
   NB_TRY(fixed_number(j, file, "gegelu_limit", 20, err));
   NB_TRY(fixed_number(j, file, "rope_position_scale", 1, err));
   NB_TRY(fixed_number(j, file, "blocksparse_block_size", NB_KV_BLOCK, err));
-  NB_TRY(nb_json_optional_bool(j, file, "blocksparse_homo_head_pattern", &homo, err));
-  if (homo)
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: \"blocksparse_homo_head_pattern\" is true, which is not supported",
-                   file);
   NB_TRY(nb_json_optional_bool(j, file, "mup_use_scaling", &mup, err));
   NB_TRY(nb_json_optional_f64(j, file, "mup_embedding_multiplier", &embed, err));
   NB_TRY(nb_json_optional_f64(j, file, "mup_attn_multiplier", &attn, err));
@@ -185,11 +181,13 @@ static nb_status read_phi3small(const cJSON *j, const char *file, nb_config *c, 
 
 static void write_phi3small(const nb_config *c, nb_jsonout *out) {
   size_t every = 0; /* the first dense layer's number plus 1 */
+  bool scaled = c->attn_scale != 1.0f / sqrtf((float)c->head_dim);
   while (every < c->layers && c->attend[every] != NB_ATTEND_FULL) every++;
   nb_jsonout_f32(out, "mup_embedding_multiplier", c->embed_scale);
-  nb_jsonout_bool(out, "mup_use_scaling", true);
-  nb_jsonout_f32(out, "mup_attn_multiplier", c->attn_scale * (float)c->head_dim);
+  nb_jsonout_bool(out, "mup_use_scaling", scaled);
+  nb_jsonout_f32(out, "mup_attn_multiplier", scaled ? c->attn_scale * (float)c->head_dim : 1);
   nb_jsonout_f32(out, "mup_width_multiplier", 1 / c->logit_scale);
+  nb_jsonout_bool(out, "blocksparse_homo_head_pattern", c->sparse_shift == 0);
   nb_jsonout_f64(out, "gegelu_limit", 20);
   nb_jsonout_u64(out, "blocksparse_block_size", NB_KV_BLOCK);
   nb_jsonout_u64(out, "blocksparse_num_local_blocks", c->sparse_local);
@@ -222,13 +220,13 @@ static const nb_hf_family families[] = {
      .attention_bias = true,
      .mlp_bias = true,
      .windows = NB_HF_WINDOW_NONE},
-    {.architecture = "MistralForCausalLM",
+    {.architecture = "MistralForCausalLM", .kv_heads = 8, .window = 4096,
      LLAMA_KEYS,
      SILU,
      .max_position = 131072,
      .default_eps = 1e-6,
      .default_theta = 1e4},
-    {.architecture = "Qwen2ForCausalLM",
+    {.architecture = "Qwen2ForCausalLM", .kv_heads = 32,
      LLAMA_KEYS,
      SILU,
      .max_position = 32768,
@@ -236,7 +234,7 @@ static const nb_hf_family families[] = {
      .default_theta = 1e4,
      .qkv_bias = true,
      .windows = NB_HF_WINDOW_ASKED},
-    {.architecture = "Qwen3ForCausalLM",
+    {.architecture = "Qwen3ForCausalLM", .kv_heads = 32,
      LLAMA_KEYS,
      SILU,
      .max_position = 32768,
@@ -259,7 +257,7 @@ static const nb_hf_family families[] = {
      .gelu_is_tanh = true,
      .windows = NB_HF_WINDOW_NONE,
      .read = read_gemma},
-    {.architecture = "Gemma2ForCausalLM",
+    {.architecture = "Gemma2ForCausalLM", .window = 4096,
      .ffn = "intermediate_size",
      .eps = "rms_norm_eps",
      .theta = "rope_theta",
@@ -277,7 +275,7 @@ static const nb_hf_family families[] = {
      .pattern = 2,
      .read = read_gemma2,
      .write = write_gemma2},
-    {.architecture = "Gemma3ForCausalLM",
+    {.architecture = "Gemma3ForCausalLM", .window = 4096,
      .ffn = "intermediate_size",
      .eps = "rms_norm_eps",
      .theta = "rope_theta",
@@ -296,7 +294,7 @@ static const nb_hf_family families[] = {
      .pattern = 6,
      .read = read_gemma2,
      .write = write_gemma2},
-    {.architecture = "PhiForCausalLM",
+    {.architecture = "PhiForCausalLM", .default_partial = 0.5,
      .ffn = "intermediate_size",
      .eps = "layer_norm_eps",
      .theta = "rope_theta",
@@ -327,7 +325,7 @@ static const nb_hf_family families[] = {
      .windows = NB_HF_WINDOW_SPARSE,
      .read = read_phi3small,
      .write = write_phi3small},
-    {.architecture = "MixtralForCausalLM",
+    {.architecture = "MixtralForCausalLM", .kv_heads = 8,
      LLAMA_KEYS,
      SILU,
      .max_position = 131072,
@@ -335,7 +333,7 @@ static const nb_hf_family families[] = {
      .default_theta = 1e6,
      .read = read_experts,
      .write = write_experts},
-    {.architecture = "PhiMoEForCausalLM",
+    {.architecture = "PhiMoEForCausalLM", .kv_heads = 8,
      LLAMA_KEYS,
      SILU,
      .max_position = 131072,

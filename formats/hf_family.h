@@ -24,10 +24,11 @@ typedef struct nb_hf_family {
   /* what transformers takes where a key is missing */
   bool tied;
   size_t max_position, head_dim; /* head_dim 0: hidden_size / num_attention_heads */
+  size_t kv_heads, window;       /* kv_heads 0: num_attention_heads; window 0: none */
+  double default_partial;        /* partial_rotary_factor; 0: 1 */
   double default_eps, default_theta;
   const char *default_activation;
-  bool gelu_is_tanh; /* early files say "gelu", or hidden_activation beside it, and mean the tanh form, which is what
-                      * their makers' code computes */
+  bool gelu_is_tanh; /* files say "gelu" and mean the tanh form, which is what their makers' code computes */
   /* the block */
   nb_norm_kind norm;
   nb_block_kind block;

@@ -36,7 +36,7 @@ INLINE void attn_visible(const nb_attn *a, size_t r, size_t block, size_t *from,
   size_t p = a->pos0 + r / a->group, start = block * NB_KV_BLOCK;
   *from = *to = 0;
   if (a->sparse_local && p / NB_KV_BLOCK >= block + a->sparse_local &&
-      (block + a->head0 + r % a->group + 1) % a->sparse_stride != 0)
+      (block + a->sparse_first + r % a->group * a->sparse_shift + 1) % a->sparse_stride != 0)
     return;
   size_t first = a->window && p >= a->window ? p + 1 - a->window : 0;
   *to = p < start ? 0 : nb_min(p - start + 1, NB_KV_BLOCK);

@@ -46,8 +46,9 @@ typedef struct nb_attn {
   size_t pos0;                 /* position of query 0 */
   size_t window;               /* 0, or how many positions a query sees, itself included */
   size_t sparse_local;         /* not 0: of cache block kb a query of block qb sees all or nothing: it sees it if */
-  size_t sparse_stride;        /* qb - kb < sparse_local or (kb + h + 1) % sparse_stride == 0, h its head's number */
-  size_t head0;                /* the number of the group's first head */
+  size_t sparse_stride;        /* qb - kb < sparse_local or (kb + h + 1) % sparse_stride == 0, where h is */
+  size_t sparse_first;         /* that of the group's first head and grows */
+  size_t sparse_shift;         /* by so much from head to head */
   float softcap;               /* not 0: a score becomes softcap * tanh(score / softcap) */
   float scale;                 /* scores are scale * (q . k) */
   nb_kv_type type;

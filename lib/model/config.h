@@ -47,7 +47,7 @@ typedef enum nb_attend {
   NB_ATTEND_FULL,
   NB_ATTEND_WINDOW, /* position i sees j with i - sliding_window < j */
   NB_ATTEND_SPARSE  /* blocks of NB_KV_BLOCK positions: query block qb and head h see key block kb when qb - kb <
-                     * sparse_local or (kb + h + 1) % sparse_stride == 0 (Phi-3-small, arXiv 2404.14219) */
+                     * sparse_local or (kb + h sparse_shift + 1) % sparse_stride == 0 (Phi-3-small, arXiv 2404.14219) */
 } nb_attend;
 
 /* How the experts of a token are chosen and weighed. */
@@ -108,6 +108,7 @@ typedef struct nb_config {
   uint8_t attend[NB_MAX_LAYERS];      /* nb_attend of each layer */
   size_t sliding_window;              /* positions that a windowed layer's query sees, itself included; 0: none is */
   size_t sparse_local, sparse_stride; /* NB_ATTEND_SPARSE, in blocks */
+  size_t sparse_shift;                /* and between heads */
   float attn_scale;                   /* scores are attn_scale * (q . k) */
   float attn_softcap;                 /* and become cap * tanh(score / cap); 0: not */
 

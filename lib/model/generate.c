@@ -84,6 +84,7 @@ static bool is_end(const nb_config *c, int32_t id) {
 static nb_status extend(nb_session *s, const nb_model *m, nb_kv **kv, nb_kv_type type, const int32_t *ids, size_t n,
                         size_t capacity, size_t *last, nb_err *err) {
   size_t stretch = nb_config_stretch(&m->config, n);
+  if (*kv && m->config.rope_kind == NB_ROPE_DYNAMIC) nb_kv_restretch(*kv, stretch);
   if (!*kv || stretch != nb_kv_stretch(*kv)) {
     nb_kv_free(*kv);
     NB_TRY(nb_kv_create(&m->config, capacity, type, stretch, kv, err));

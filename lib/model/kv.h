@@ -23,6 +23,9 @@ void nb_kv_free(nb_kv *kv);
 size_t nb_kv_length(const nb_kv *kv); /* tokens held */
 size_t nb_kv_capacity(const nb_kv *kv);
 size_t nb_kv_stretch(const nb_kv *kv);
+/* What follows is turned as in a sequence that calls for this stretch; keys that are held stay as they are (dynamic
+ * scaling, as transformers generates with its cache). */
+void nb_kv_restretch(nb_kv *kv, size_t stretch);
 /* Forgets the tokens from `length` on (not below what is shared). */
 void nb_kv_truncate(nb_kv *kv, size_t length);
 /* Forgets all tokens (of its own) and writes zeros everywhere: the system has then given the memory. */
