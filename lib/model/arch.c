@@ -230,7 +230,8 @@ static bool generalize(const nb_config *c, const char *name, char out[128]) {
       out[n++] = *p++;
       continue;
     }
-    if (digits > 6 || (size_t)atol(p) >= (numbers ? c->experts : c->layers)) return false;
+    if (digits > 6 || (digits > 1 && *p == '0')) return false;
+    if ((size_t)atol(p) >= (numbers ? c->experts : c->layers)) return false;
     out[n++] = '%', out[n++] = numbers++ ? 'E' : 'L';
     p += digits;
   }

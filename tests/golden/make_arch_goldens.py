@@ -174,16 +174,16 @@ VARIANTS = {
                       rows={n: block_rows(n) for n in (1024, 1100, 2200)}),
     "phi3small_blocks": dict(
         config=dict(PHI3SMALL, hidden_size=48, num_attention_heads=3, num_key_value_heads=1, num_hidden_layers=3,
-                    blocksparse_block_size=8, blocksparse_num_local_blocks=2, blocksparse_vert_stride=6,
+                    blocksparse_num_local_blocks=2, blocksparse_vert_stride=6,
                     dense_attention_every_n_layers=3, mup_attn_multiplier=2.0),
-        seqs=(16, 17, 120), rows={120: [0, 15, 16, 17, 23, 24, 40, 63, 64, 88, 118, 119]}, greedy=(LONG,)),
+        seqs=(128, 129, 700), rows={700: [0, 127, 128, 129, 191, 192, 320, 511, 512, 640, 698, 699]}, greedy=(LONG,)),
     "phi3small_longrope": dict(
-        config=dict(PHI3SMALL, max_position_embeddings=1024, blocksparse_block_size=16, blocksparse_num_local_blocks=1,
+        config=dict(PHI3SMALL, max_position_embeddings=1024, blocksparse_num_local_blocks=1,
                     blocksparse_vert_stride=3, blocksparse_homo_head_pattern=True, ff_intermediate_size=16,
                     rope_scaling=dict(type="su", original_max_position_embeddings=64, short_mscale=1.1,
                                       long_mscale=1.3, short_factor=factors(4, 1.0, 1.4),
                                       long_factor=factors(4, 1.1, 20.0))),
-        seqs=(40, 64, 65, 100), greedy=((56, 16),)),
+        seqs=(40, 64, 65, 300), rows={300: [0, 64, 128, 191, 256, 298, 299]}, greedy=((56, 16),)),
 }
 
 # Standard deviations: of a matrix's output for inputs of variance 1, of the embedding's entries, of biases; and the
