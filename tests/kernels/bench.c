@@ -102,7 +102,17 @@ static void bench_attention(arena *a, nb_kv_type type, size_t n_q, size_t group)
   rnd_floats(&a->c, q, P * hd, F_UNIT);
   for (size_t p = 0; p < P; p++)
     a->k->kv_store(kv + p / NB_KV_BLOCK * bytes, type, hd, p % NB_KV_BLOCK, q + p * hd, q + (P - 1 - p) * hd);
-  nb_attn at = {q, out, hd * group, hd * group, n_q, group, hd, P - n_q, 0, 0.1f, type, NULL, 0, kv};
+  nb_attn at = {.q = q,
+                .out = out,
+                .ldq = hd * group,
+                .ldo = hd * group,
+                .n_q = n_q,
+                .group = group,
+                .head_dim = hd,
+                .pos0 = P - n_q,
+                .scale = 0.1f,
+                .type = type,
+                .own = kv};
   double best = 1e9;
   for (int i = 0; i < (n_q == 1 ? 50 : REPEATS); i++) {
     double t = now();

@@ -34,10 +34,11 @@ static scene random_scene(check *c, int kind) {
   if (rnd_below(c, 4) == 0) a->softcap = 1 + (float)rnd_below(c, 50);
   a->ldq = a->group * a->head_dim + rnd_below(c, 8), a->ldo = a->group * a->head_dim + rnd_below(c, 8);
   s.positions = a->pos0 + a->n_q;
-  snprintf(c->what, sizeof c->what,
-           "attention %s head_dim=%zu group=%zu n_q=%zu pos0=%zu window=%zu sparse %zu/%zu first %zu shift %zu softcap %g",
-           types[a->type], a->head_dim, a->group, a->n_q, a->pos0, a->window, a->sparse_local, a->sparse_stride,
-           a->sparse_first, a->sparse_shift, (double)a->softcap);
+  snprintf(
+      c->what, sizeof c->what,
+      "attention %s head_dim=%zu group=%zu n_q=%zu pos0=%zu window=%zu sparse %zu/%zu first %zu shift %zu softcap %g",
+      types[a->type], a->head_dim, a->group, a->n_q, a->pos0, a->window, a->sparse_local, a->sparse_stride,
+      a->sparse_first, a->sparse_shift, (double)a->softcap);
   size_t blocks = (s.positions + NB_KV_BLOCK - 1) / NB_KV_BLOCK, bytes = nb_kv_block_bytes(a->type, a->head_dim);
   a->n_shared = rnd_below(c, blocks + 1);
   uint8_t *shared = buffer(c, a->n_shared * bytes), *own = buffer(c, (blocks - a->n_shared) * bytes);
@@ -92,7 +93,8 @@ static double stored(const nb_attn *a, size_t p, bool value, size_t d) {
 /* Whether head g of the query at p sees position j <= p, apart from a window. */
 static bool sees(const nb_attn *a, size_t p, size_t g, size_t j) {
   size_t qb = p / NB_KV_BLOCK, kb = j / NB_KV_BLOCK;
-  return !a->sparse_local || qb - kb < a->sparse_local || (kb + a->sparse_first + g * a->sparse_shift + 1) % a->sparse_stride == 0;
+  return !a->sparse_local || qb - kb < a->sparse_local ||
+         (kb + a->sparse_first + g * a->sparse_shift + 1) % a->sparse_stride == 0;
 }
 
 /* Softmax attention in double. The scores' errors (head_dim + 3 roundings of a sum of that size; with integers, half a

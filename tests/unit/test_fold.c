@@ -17,7 +17,7 @@ typedef struct fixture {
   nb_session *s;
   nb_kv *kv;
   int32_t text[T];
-  float *H[NB_TAPS]; /* of the last run */
+  float *H[NB_SITES]; /* of the last run */
 } fixture;
 
 static nb_status open_fixture(fixture *x) {
@@ -26,19 +26,19 @@ static nb_status open_fixture(fixture *x) {
   NB_TRY(nb_open("tests/golden/model/gqa_f16", NB_OPEN_NO_TOKENIZER, 1, &x->checkpoint, &err));
   x->c = x->checkpoint.model.config, x->w = x->checkpoint.model.weights;
   NB_TRY(nb_session_create(&x->c, &so, &x->s, &err));
-  NB_TRY(nb_kv_create_layers(&x->c, 1, T, NB_KV_F32, false, &x->kv, &err));
+  NB_TRY(nb_kv_create_layers(&x->c, 1, T, NB_KV_F32, 0, &x->kv, &err));
   for (int i = 0; i < T; i++) x->text[i] = (i * 37 + 11) % (int32_t)x->c.vocab;
   return NB_OK;
 }
 
 static void close_fixture(fixture *x) {
-  for (int i = 0; i < NB_TAPS; i++) nb_free(x->H[i]);
+  for (int i = 0; i < NB_SITES; i++) nb_free(x->H[i]);
   nb_kv_free(x->kv);
   nb_session_free(x->s);
   nb_opened_free(&x->checkpoint);
 }
 
-static void see(void *ctx, nb_tap_site site, const float *v, size_t n, size_t K) {
+static void see(void *ctx, size_t site, const float *v, size_t n, size_t K) {
   fixture *x = ctx;
   nb_free(x->H[site]);
   x->H[site] = nb_alloc(K * K, 4);
@@ -53,7 +53,7 @@ static float *run(fixture *x, const nb_layer *l) {
   nb_segment seg = {x->kv, x->text, T};
   float *y = nb_alloc(T * x->c.hidden, 4);
   if (nb_session_begin(x->s, &seg, 1, &err) != NB_OK) return y;
-  nb_session_embed(x->s, &x->w.embed, y);
+  nb_session_embed(x->s, nb_weights_embed(&x->w), y);
   if (nb_session_layer(x->s, l, 0, y, &tap, &err) != NB_OK) y[0] = NAN;
   return y;
 }
@@ -84,11 +84,11 @@ TEST(a_rotation_changes_the_weights_but_no_output) {
   CHECK_OK(open_fixture(&x));
   CHECK(x.c.heads > x.c.kv_heads); /* grouped queries */
   for (size_t l = 0; l < x.c.layers; l++) {
-    CHECK_OK(nb_fold_create(&x.c, &x.w.layer[l], &f, &err));
-    float *before = run(&x, &f.layer), v = *(const float *)f.layer.w[NB_V].dense.data;
+    CHECK_OK(nb_fold_create(&x.c, &x.w.parts, &x.w.layer[l], &f, &err));
+    float *before = run(&x, &f.layer), v = *(const float *)nb_layer_matrix(&x.c, &f.layer, NB_V, 0)->dense.data;
     CHECK_OK(nb_fold_rotate(&x.c, &f, &err));
     float *after = run(&x, &f.layer);
-    CHECK(v != *(const float *)f.layer.w[NB_V].dense.data);
+    CHECK(v != *(const float *)nb_layer_matrix(&x.c, &f.layer, NB_V, 0)->dense.data);
     CHECK_MSG(distance(before, after, T * x.c.hidden) < 1e-6, "%g", distance(before, after, T * x.c.hidden));
     nb_free(before), nb_free(after);
     nb_fold_free(&f);
@@ -98,12 +98,12 @@ TEST(a_rotation_changes_the_weights_but_no_output) {
 
 #ifdef NB_HAVE_LAPACK
 /* Some inputs are made large, as in trained models, without changing what the layer computes. */
-static void make_outliers(const nb_config *c, nb_fold *f) {
+static void make_outliers(const nb_config *c, const nb_parts *parts, nb_fold *f) {
   const nb_layer *l = &f->layer;
   for (size_t k = 0; k < c->hidden; k += 29) {
-    l->attn_norm[k] *= 30, l->ffn_norm[k] *= 30;
-    for (int s = 0; s < NB_SLOTS; s++)
-      if (s != NB_O && s != NB_DOWN)
+    ((float *)(uintptr_t)l->vec[NB_ATTN_NORM])[k] *= 30, ((float *)(uintptr_t)l->vec[NB_FFN_NORM])[k] *= 30;
+    for (size_t s = 0; s < parts->per_layer; s++)
+      if (nb_parts_matrix(parts, s)->site == NB_SITE_ATTN || nb_parts_matrix(parts, s)->site == NB_SITE_FFN)
         for (size_t i = 0; i < l->w[s].N; i++) ((float *)(uintptr_t)l->w[s].dense.data)[i * c->hidden + k] *= 1.0f / 30;
   }
 }
@@ -111,23 +111,27 @@ static void make_outliers(const nb_config *c, nb_fold *f) {
 TEST(scales_change_no_output_and_help_rounding) {
   fixture x;
   nb_fold f;
-  nb_qfmt fmt[NB_SLOTS];
-  for (int s = 0; s < NB_SLOTS; s++) CHECK_OK(nb_qfmt_parse("u3g64", &fmt[s], &err));
+  nb_qfmt fmt[16];
+  for (int s = 0; s < 16; s++) CHECK_OK(nb_qfmt_parse("u3g64", &fmt[s], &err));
   CHECK_OK(open_fixture(&x));
-  bool all[NB_TAPS] = {false};
+  bool all[NB_SITES] = {false};
   for (size_t l = 0; l < x.c.layers; l++) {
-    CHECK_OK(nb_fold_create(&x.c, &x.w.layer[l], &f, &err));
-    make_outliers(&x.c, &f);
+    CHECK_OK(nb_fold_create(&x.c, &x.w.parts, &x.w.layer[l], &f, &err));
+    make_outliers(&x.c, &x.w.parts, &f);
     float *before = run(&x, &f.layer);
-    CHECK_OK(nb_fold_scale(&x.c, &f, x.H, fmt, 2, &err));
+    for (size_t s = 0; s < NB_SITES; s++) {
+      CHECK(nb_fold_legal(&x.c, s));
+      CHECK_OK(nb_fold_scale(&x.c, &x.w.parts, &f, s, x.H[s], fmt, 2, &err));
+      x.H[s] = NULL; /* taken over */
+    }
     float *after = run(&x, &f.layer);
     CHECK_MSG(distance(before, after, T * x.c.hidden) < 1e-5, "%g", distance(before, after, T * x.c.hidden));
-    CHECK_MSG(f.power[NB_TAP_QKV] > 0 && f.power[NB_TAP_GATE_UP] > 0, "layer %zu", l);
-    for (int i = 0; i < NB_TAPS; i++) all[i] |= f.power[i] > 0;
+    CHECK_MSG(f.power[NB_SITE_ATTN] > 0 && f.power[NB_SITE_FFN] > 0, "layer %zu", l);
+    for (int i = 0; i < NB_SITES; i++) all[i] |= f.power[i] > 0;
     nb_free(before), nb_free(after);
     nb_fold_free(&f);
   }
-  for (int i = 0; i < NB_TAPS; i++) CHECK_MSG(all[i], "site %d was never scaled", i);
+  for (int i = 0; i < NB_SITES; i++) CHECK_MSG(all[i], "site %d was never scaled", i);
   close_fixture(&x);
 }
 #endif

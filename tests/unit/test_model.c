@@ -19,14 +19,46 @@ typedef struct fixture {
   nb_model model; /* opened's, or with the other form of its configuration */
 } fixture;
 
-static const char *const variants[] = {
-    "mha_window",     "gqa_f16",      "longrope_su",      "longrope_window", "partial_tied",    "partial",
-    "head_dim",       "f32",          "sharded",          "llama",           "llama3_rope",     "llama_bias",
-    "llama_linear",   "llama_dynamic", "llama_yarn",      "llama_yarn_keys", "llama_head_dim",  "llama_tied_both",
-    "llama_tied_head", "mistral_window", "mistral_null",  "qwen2",           "qwen2_window",    "qwen3",
-    "qwen3_bias",     "gemma",        "gemma_tanh",       "gemma2",          "gemma3",          "gemma3_linear",
-    "phi",            "phi_half",     "phi_qk_norm",      "mixtral",         "mixtral_fused",   "phimoe",
-    "phimoe_longrope", "phi3small",   "phi3small_blocks", "phi3small_longrope"};
+static const char *const variants[] = {"mha_window",
+                                       "gqa_f16",
+                                       "longrope_su",
+                                       "longrope_window",
+                                       "partial_tied",
+                                       "partial",
+                                       "head_dim",
+                                       "f32",
+                                       "sharded",
+                                       "llama",
+                                       "llama3_rope",
+                                       "llama_bias",
+                                       "llama_linear",
+                                       "llama_dynamic",
+                                       "llama_yarn",
+                                       "llama_yarn_keys",
+                                       "llama_head_dim",
+                                       "llama_tied_both",
+                                       "llama_tied_head",
+                                       "mistral_window",
+                                       "mistral_null",
+                                       "qwen2",
+                                       "qwen2_window",
+                                       "qwen3",
+                                       "qwen3_bias",
+                                       "gemma",
+                                       "gemma_tanh",
+                                       "gemma2",
+                                       "gemma3",
+                                       "gemma3_linear",
+                                       "phi",
+                                       "phi_half",
+                                       "phi_qk_norm",
+                                       "mixtral",
+                                       "mixtral_fused",
+                                       "phimoe",
+                                       "phimoe_longrope",
+                                       "phi3small",
+                                       "phi3small_blocks",
+                                       "phi3small_longrope"};
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
 static nb_err err;
@@ -47,9 +79,7 @@ static int open_fixture(const char *variant, const char *config, fixture *f) {
   return 1;
 }
 
-static void close_fixture(fixture *f) {
-  nb_opened_free(&f->opened);
-}
+static void close_fixture(fixture *f) { nb_opened_free(&f->opened); }
 
 static nb_session *session(const fixture *f, int threads, size_t max_tokens, unsigned features) {
   nb_session *s = NULL;
@@ -242,7 +272,8 @@ TEST(forks_equal_whole_runs) {
 
 /* What a checkpoint may hold: a tensor that is not used would change the model. */
 TEST(names_of_tensors) {
-  nb_config c = {.layers = 12, .hidden = 8, .ffn = 8, .heads = 1, .kv_heads = 1, .head_dim = 8, .vocab = 8, .gated = true};
+  nb_config c = {
+      .layers = 12, .hidden = 8, .ffn = 8, .heads = 1, .kv_heads = 1, .head_dim = 8, .vocab = 8, .gated = true};
   const nb_arch *phi3 = nb_arch_find("Phi3ForCausalLM");
   nb_parts parts;
   CHECK_OK(nb_parts_create(&c, &parts, &err));
@@ -263,7 +294,8 @@ TEST(names_of_tensors) {
                                  "model.layers.99999999999999999999.input_layernorm.weight",
                                  "x.model.layers.0.mlp.down_proj.weight",
                                  "model.layers.0.self_attn.q_norm.weight"};
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++) CHECK_MSG(nb_arch_knows(phi3, &c, &parts, known[i]), "%s", known[i]);
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    CHECK_MSG(nb_arch_knows(phi3, &c, &parts, known[i]), "%s", known[i]);
   for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
     CHECK_MSG(!nb_arch_knows(phi3, &c, &parts, unknown[i]), "%s", unknown[i]);
   nb_parts_free(&parts);

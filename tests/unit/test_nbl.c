@@ -57,19 +57,29 @@ static nb_status build(file *f, bool tied) {
   memset(f, 0, sizeof *f);
   f->c = small_config(tied);
   static const char *const fmt[] = {"t4g64", "u4g32", "t3g128", "u6g256", "t5g64", "u8g32", "u7g64"};
-  nb_nbl_choice slot[2 * NB_SLOTS];
-  for (int i = 0; i < 2 * NB_SLOTS; i++) {
-    slot[i] = (nb_nbl_choice){.coded = i != 3, .dtype = NB_F16};
-    if (i != 3 && nb_qfmt_parse(fmt[i % NB_SLOTS], &slot[i].fmt, &err) != NB_OK) return NB_ERR_ARG;
+  static const nb_dtype vector[5] = {NB_BF16, NB_F32, NB_F16, NB_BF16, NB_F32};
+  nb_nbl_choice how[MAX_TENSORS];
+  nb_parts parts;
+  NB_TRY(nb_parts_create(&f->c, &parts, &err));
+  size_t matrices = 0, vectors = 0;
+  for (size_t i = 0; i < parts.n; i++) {
+    const nb_part *p = &parts.part[i];
+    how[i] = (nb_nbl_choice){.dtype = NB_F16};
+    if (!p->matrix) how[i].dtype = vector[vectors++];
+    else if (p->role == NB_EMBED) how[i] = (nb_nbl_choice){.coded = true, .fmt = {8, 0, 64}};
+    else if (p->role == NB_HEAD) how[i].dtype = NB_BF16;
+    else {
+      how[i].coded = matrices != 3;
+      if (how[i].coded && nb_qfmt_parse(fmt[matrices % 7], &how[i].fmt, &err) != NB_OK) return NB_ERR_ARG;
+      matrices++;
+    }
   }
-  nb_dtype norm[5] = {NB_BF16, NB_F32, NB_F16, NB_BF16, NB_F32};
-  nb_nbl_choices how = {
-      .embed = {.coded = true, .fmt = {8, 0, 64}}, .head = {.dtype = NB_BF16}, .slot = slot, .norm = norm};
   char *meta = make_meta(&f->c);
   static const char tok[] = "not a real tokenizer";
   uint64_t data, size;
-  f->n = nb_nbl_expect(&f->c);
-  NB_TRY(nb_nbl_plan(&f->c, &how, strlen(meta), sizeof tok, f->t, &data, &size, &err));
+  f->n = parts.n;
+  NB_TRY(nb_nbl_plan(&parts, how, strlen(meta), sizeof tok, f->t, &data, &size, &err));
+  nb_parts_free(&parts);
   nb_nbl_writer *w;
   NB_TRY(nb_nbl_writer_open(path, f->t, f->n, meta, strlen(meta), tok, sizeof tok, &w, &err));
   free(meta);
@@ -112,7 +122,7 @@ TEST(everything_comes_back) {
     uint64_t sum = nb_nbl_data_offset(r);
     for (size_t i = 0; i < f.n; i++) {
       const nb_nbl_tensor *t = nb_nbl_at(r, i);
-      CHECK(t->role == f.t[i].role && t->layer == f.t[i].layer && t->N == f.t[i].N && t->K == f.t[i].K);
+      CHECK(!memcmp(&t->part, &f.t[i].part, sizeof t->part));
       CHECK(t->coded == f.t[i].coded && t->size == f.t[i].size && t->offset % 64 == 0);
       CHECK((uintptr_t)nb_nbl_data(r, i) % 64 == 0);
       uint8_t *p = nb_alloc(t->size, 1);
@@ -126,10 +136,13 @@ TEST(everything_comes_back) {
     nb_weights w;
     nb_nbl_source(r, &src);
     CHECK_OK(nb_weights_bind(nb_nbl_config(r), &src, &w, &err));
-    CHECK(w.layer[1].w[NB_DOWN].coded && w.layer[1].w[NB_DOWN].N == 80 && w.layer[1].w[NB_DOWN].K == 150);
-    CHECK(!w.layer[0].w[NB_O].coded && w.layer[0].w[NB_O].dense.dtype == NB_F16);
-    CHECK(w.layer[0].w[NB_V].qmat.fmt.bits == 3 && w.layer[0].w[NB_V].qmat.table);
-    CHECK(w.head.coded == tied);
+    const nb_linear *down = nb_layer_matrix(&f.c, &w.layer[1], NB_DOWN, 0),
+                    *o = nb_layer_matrix(&f.c, &w.layer[0], NB_O, 0);
+    const nb_linear *v = nb_layer_matrix(&f.c, &w.layer[0], NB_V, 0);
+    CHECK(down->coded && down->N == 80 && down->K == 150);
+    CHECK(!o->coded && o->dense.dtype == NB_F16);
+    CHECK(v->qmat.fmt.bits == 3 && v->qmat.table);
+    CHECK(nb_weights_head(&w)->coded == tied);
     nb_weights_free(&w);
     nb_nbl_close(r);
     nb_free(f.bytes);
@@ -207,7 +220,7 @@ TEST(structural_damage_is_named) {
   expect_refused(&f, 48, UINT64_MAX - 5, 8, "do not fit");
   expect_refused(&f, 56, f.t[0].offset + 64, 8, "do not fit");
   size_t rec = 64 + 3 * 64; /* layer 0, k: u4g32 */
-  expect_refused(&f, rec + 0, NB_NBL_Q, 1, "should be layer 0 k");
+  expect_refused(&f, rec + 0, NB_Q, 1, "should be layer 0 k");
   expect_refused(&f, rec + 0, 200, 1, "should be layer 0 k");
   expect_refused(&f, rec + 8, 1, 4, "should be layer 0 k");
   expect_refused(&f, rec + 1, 4, 1, "storage type");

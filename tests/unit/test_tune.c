@@ -39,7 +39,7 @@ static nb_status open_fixture(fixture *f) {
   NB_TRY(nb_open("tests/golden/model/gqa_f16", NB_OPEN_NO_TOKENIZER, 1, &f->checkpoint, &err));
   f->m = f->checkpoint.model;
   NB_TRY(nb_session_create(&f->m.config, &so, &f->s, &err));
-  NB_TRY(nb_kv_create_layers(&f->m.config, 1, T, NB_KV_F32, false, &f->kv, &err));
+  NB_TRY(nb_kv_create_layers(&f->m.config, 1, T, NB_KV_F32, 0, &f->kv, &err));
   size_t n = T * f->m.config.hidden;
   f->x = nb_alloc(n, 4), f->sign = nb_alloc(n, 4);
   for (size_t i = 0; i < n; i++) f->x[i] = noise(), f->sign[i] = noise();
@@ -98,20 +98,24 @@ TEST(gradients_are_the_slopes_of_the_forward_pass) {
   for (size_t at = 0; at < f.m.config.layers; at++) {
     nb_fold copy;
     nb_backward *b;
-    CHECK_OK(nb_fold_create(&f.m.config, &f.m.weights.layer[at], &copy, &err));
+    CHECK_OK(nb_fold_create(&f.m.config, &f.m.weights.parts, &f.m.weights.layer[at], &copy, &err));
     CHECK_OK(nb_backward_create(&f.m.config, T, 2, nb_cpu_detect(), &b, &err));
-    nb_layer_grad g = {nb_alloc(D, 4), nb_alloc(D, 4), {0}};
-    for (int s = 0; s < NB_SLOTS; s++) g.row[s] = nb_alloc(copy.layer.w[s].N, 4);
+    float *rows[16];
+    nb_layer_grad g = {nb_alloc(D, 4), nb_alloc(D, 4), rows};
+    const nb_parts *parts = &f.m.weights.parts;
+    for (size_t s = 0; s < parts->per_layer; s++) g.row[s] = nb_alloc(copy.layer.w[s].N, 4);
     float *dx = nb_alloc(T * D, 4);
     memcpy(dx, f.sign, T * D * sizeof *dx);
     CHECK_OK(nb_backward_layer(b, &copy.layer, f.x, dx, &g, &err));
-    check_gradient(&f, &copy.layer, "attn_norm", copy.layer.attn_norm, g.attn_norm, D, 1, false);
-    check_gradient(&f, &copy.layer, "ffn_norm", copy.layer.ffn_norm, g.ffn_norm, D, 1, false);
+    check_gradient(&f, &copy.layer, "attn_norm", (float *)(uintptr_t)copy.layer.vec[NB_ATTN_NORM], g.attn_norm, D, 1,
+                   false);
+    check_gradient(&f, &copy.layer, "ffn_norm", (float *)(uintptr_t)copy.layer.vec[NB_FFN_NORM], g.ffn_norm, D, 1,
+                   false);
     check_gradient(&f, &copy.layer, "the input", f.x, dx, T * D, 1, false);
-    for (int s = 0; s < NB_SLOTS; s++) {
+    for (size_t s = 0; s < parts->per_layer; s++) {
       const nb_linear *w = &copy.layer.w[s];
-      check_gradient(&f, &copy.layer, nb_slot_name((nb_slot)s), (float *)(uintptr_t)w->dense.data, g.row[s], w->N, w->K,
-                     true);
+      check_gradient(&f, &copy.layer, nb_role_name(nb_parts_matrix(parts, s)->role), (float *)(uintptr_t)w->dense.data,
+                     g.row[s], w->N, w->K, true);
       nb_free(g.row[s]);
     }
     nb_free(g.attn_norm), nb_free(g.ffn_norm), nb_free(dx);
@@ -126,14 +130,15 @@ TEST(gradients_are_the_slopes_of_the_forward_pass) {
 typedef struct coded {
   nb_model m;
   nb_layer layer[8];
+  nb_linear w[64];
   void *data[64];
   size_t n;
 } coded;
 
 static nb_status keep(void *ctx, const nb_quantized *q, nb_err *e) {
   coded *c = ctx;
-  nb_linear *w = q->layer >= 0 ? &c->layer[q->layer].w[q->slot] : q->head ? &c->m.weights.head : &c->m.weights.embed;
-  nb_qfmt fmt = {(uint8_t)(q->layer >= 0 ? 3 : 6), 0, 64};
+  nb_linear *w = &c->w[q->matrix];
+  nb_qfmt fmt = {(uint8_t)(q->matrix < c->m.weights.parts.embed ? 3 : 6), 0, 64};
   void *p = c->data[c->n++] = nb_alloc(q->n_bytes, 1);
   memcpy(p, q->data, q->n_bytes);
   w->coded = true;
@@ -142,15 +147,19 @@ static nb_status keep(void *ctx, const nb_quantized *q, nb_err *e) {
 
 /* The model at 3 bits. */
 static nb_status code(fixture *f, coded *c) {
-  nb_qfmt slot[64];
+  nb_qfmt formats[64];
+  const nb_parts *parts = &f->m.weights.parts;
   memset(c, 0, sizeof *c);
   c->m = f->m;
-  memcpy(c->layer, f->m.weights.layer, f->m.config.layers * sizeof *c->layer);
-  c->m.weights.layer = c->layer;
-  for (size_t i = 0; i < 64; i++) slot[i] = (nb_qfmt){3, 0, 64};
-  nb_formats formats = {{6, 0, 64}, {6, 0, 64}, slot};
+  memcpy(c->w, f->m.weights.w, parts->n_matrices * sizeof *c->w);
+  for (size_t l = 0; l < f->m.config.layers; l++) {
+    c->layer[l] = f->m.weights.layer[l];
+    c->layer[l].w = c->w + nb_parts_first(parts, l);
+  }
+  c->m.weights.layer = c->layer, c->m.weights.w = c->w;
+  for (size_t i = 0; i < 64; i++) formats[i] = (nb_qfmt){i < parts->embed ? 3 : 6, 0, 64};
   nb_calib_opts o = {.threads = 1, .cpu_features = nb_cpu_detect(), .put = keep, .ctx = c};
-  return nb_calib_fast(&f->m.config, &f->m.weights, &formats, 1, &o, &err);
+  return nb_calib_fast(&f->m.weights, formats, 1, &o, &err);
 }
 
 TEST(tuning_lessens_the_divergence_and_repeats) {
@@ -172,8 +181,8 @@ TEST(tuning_lessens_the_divergence_and_repeats) {
   CHECK_MSG(one.after < 0.95 * one.before && one.kept > 0, "%g, before %g", one.after, one.before);
   o.threads = 3;
   CHECK_OK(nb_tune(&f.m, &c.m, &o, &three, &err));
-  size_t D = f.m.config.hidden, last = f.m.config.layers * NB_SLOTS - 1;
-  CHECK(!memcmp(one.norms, three.norms, (2 * f.m.config.layers + 1) * D * sizeof(float)));
+  size_t D = f.m.config.hidden, last = f.m.weights.parts.embed - 1;
+  CHECK(!memcmp(one.vectors, three.vectors, (2 * f.m.config.layers + 1) * D * sizeof(float)));
   CHECK(!memcmp(one.row_scale, three.row_scale, (one.row_at[last] + D) * sizeof(uint16_t)));
   /* A limit by time is repeated by the number of steps that it allowed. */
   o.max_steps = 0, o.max_seconds = 1e-9;
@@ -182,13 +191,13 @@ TEST(tuning_lessens_the_divergence_and_repeats) {
   nb_tuned_free(&three);
   o.max_steps = 1, o.max_seconds = 0;
   CHECK_OK(nb_tune(&f.m, &c.m, &o, &three, &err));
-  CHECK(!memcmp(longer.norms, three.norms, (2 * f.m.config.layers + 1) * D * sizeof(float)));
+  CHECK(!memcmp(longer.vectors, three.vectors, (2 * f.m.config.layers + 1) * D * sizeof(float)));
   nb_tuned_free(&one), nb_tuned_free(&three), nb_tuned_free(&longer);
   /* A rate that harms everything: what there was is kept. */
   o.rate = 10, o.max_steps = 4;
   CHECK_OK(nb_tune(&f.m, &c.m, &o, &one, &err));
   CHECK(one.kept == 0 && one.after == one.before);
-  CHECK(!memcmp(one.norms, f.m.weights.norms, (2 * f.m.config.layers + 1) * D * sizeof(float)));
+  CHECK(!memcmp(one.vectors, f.m.weights.vectors, (2 * f.m.config.layers + 1) * D * sizeof(float)));
   nb_tuned_free(&one);
   o.n_check = SEQS;
   CHECK(nb_tune(&f.m, &c.m, &o, &one, &err) == NB_ERR_ARG);
