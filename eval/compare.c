@@ -79,6 +79,7 @@ static const nb_row **sorted_rows(const nb_result *r) {
 
 static nb_status check_pair(const nb_row *b, const nb_row *c, nb_err *err) {
   const char *what = b->answer.prompt_hash != c->answer.prompt_hash ? "prompt"
+                     : b->answer.fit != c->answer.fit               ? "part of its prompt, or none,"
                      : b->item.n_choices != c->item.n_choices       ? "number of choices"
                      : strcmp(b->item.subject, c->item.subject)     ? "subject"
                      : memcmp(b->item.correct, c->item.correct, b->item.n_choices * sizeof *b->item.correct) ? "answer"

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+const char *const nb_overlong_words[] = {"fail", "wrong", "truncate", NULL};
+const char *const nb_fit_words[] = {"whole", "cut", "not", NULL};
+
 void nb_result_free(nb_result *r) {
   free(r->row);
   nb_pool_free(&r->pool);

@@ -18,6 +18,7 @@ typedef struct nb_protocol {
   nb_metric metric;
   bool ties_wrong;
   bool plain;           /* no BOS by template */
+  nb_overlong overlong; /* what happened to questions longer than the model takes */
   const char *subjects; /* "" or the list asked for */
   size_t limit, sample; /* 0: all */
   uint64_t seed;
@@ -65,6 +66,9 @@ typedef struct nb_result {
   size_t n;
   nb_pool pool; /* what was read from a file lives here */
 } nb_result;
+
+/* What files call the values of nb_overlong and nb_fit; each list ends with NULL. */
+extern const char *const nb_overlong_words[], *const nb_fit_words[];
 
 void nb_result_free(nb_result *r);
 

@@ -88,6 +88,7 @@ static void write_protocol(nb_jsonout *j, const nb_result *r) {
   nb_jsonout_string(j, "metric", nb_metric_words[p->metric]);
   nb_jsonout_string(j, "ties", nb_tie_words[p->ties_wrong]);
   nb_jsonout_bool(j, "special_tokens", !p->plain);
+  if (p->overlong) nb_jsonout_string(j, "overlong", nb_overlong_words[p->overlong]);
   if (p->stopped_at) nb_jsonout_u64(j, "stopped_at", p->stopped_at);
   nb_jsonout_string(j, "prompts_xxh3", prompts);
   nb_jsonout_close(j, '}');
@@ -164,6 +165,7 @@ static void write_row(nb_jsonout *j, const nb_result *r, const nb_row *row) {
   nb_jsonout_u64(j, "tokens", a->n_tokens);
   snprintf(prompt, sizeof prompt, "%016llx", (unsigned long long)a->prompt_hash);
   nb_jsonout_string(j, "prompt_xxh3", prompt);
+  if (a->fit) nb_jsonout_string(j, "fit", nb_fit_words[a->fit]);
   if (row->calibrated_on) nb_jsonout_bool(j, "calibrated_on", true);
   if (r->texts) nb_item_write_texts(j, &row->item);
   nb_jsonout_close(j, '}');
@@ -267,7 +269,7 @@ static nb_status read_fields(reader *rd, const cJSON *obj, const field *f, size_
 static nb_status read_protocol(reader *rd, const cJSON *root, char prompts[NB_HASH_TEXT]) {
   nb_protocol *p = &rd->r->protocol;
   const cJSON *o;
-  unsigned score, metric, tie;
+  unsigned score, metric, tie, overlong = NB_OVERLONG_FAIL;
   bool special = true;
   NB_TRY(nb_json_object(root, rd->where, "protocol", &o, rd->err));
   NB_TRY(read_fields(rd, o, WITH(protocol_fields), p));
@@ -275,6 +277,8 @@ static nb_status read_protocol(reader *rd, const cJSON *root, char prompts[NB_HA
   NB_TRY(nb_json_word(o, rd->where, "metric", nb_metric_words, &metric, rd->err));
   NB_TRY(nb_json_word(o, rd->where, "ties", nb_tie_words, &tie, rd->err));
   NB_TRY(nb_json_optional_bool(o, rd->where, "special_tokens", &special, rd->err));
+  NB_TRY(nb_json_optional_word(o, rd->where, "overlong", nb_overlong_words, &overlong, rd->err));
+  p->overlong = (nb_overlong)overlong;
   NB_TRY(number(rd, o, "stopped_at", &p->stopped_at));
   NB_TRY(hash_text(rd, o, "prompts_xxh3", prompts));
   p->score = (nb_score_by)score, p->metric = (nb_metric)metric, p->ties_wrong = tie, p->plain = !special;
@@ -339,6 +343,7 @@ static nb_status read_row(reader *rd, const cJSON *o, nb_row *row) {
   const cJSON *list;
   const char *prompt;
   size_t shots, tokens;
+  unsigned fit = NB_FIT_WHOLE;
   NB_TRY(copied(rd, o, "id", &it->id));
   NB_TRY(copied(rd, o, "subject", &it->subject));
   NB_TRY(copied(rd, o, "category", &row->category));
@@ -361,6 +366,8 @@ static nb_status read_row(reader *rd, const cJSON *o, nb_row *row) {
   if (strlen(prompt) != 16 || strspn(prompt, "0123456789abcdef") != 16)
     return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"prompt_xxh3\" is no hash of 16 hexadecimal digits", rd->where);
   a->prompt_hash = strtoull(prompt, NULL, 16);
+  NB_TRY(nb_json_optional_word(o, rd->where, "fit", nb_fit_words, &fit, rd->err));
+  a->fit = (nb_fit)fit;
   NB_TRY(nb_json_optional_bool(o, rd->where, "calibrated_on", &row->calibrated_on, rd->err));
   return read_texts(rd, o, it);
 }

@@ -17,7 +17,7 @@
 enum { MAX_MODELS = 16 };
 
 typedef struct options {
-  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against;
+  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against, *overlong;
   cli_list out, bundle;
   judge_options judge;
   int shots, limit, sample, batch;
@@ -62,6 +62,7 @@ typedef struct loaded {
   const char *name;
   nb_opened model;
   nb_kv_type kv;
+  nb_plan plan; /* of its prompts */
 } loaded;
 
 static nb_status load(const options *o, const cli_common *common, const char *name, loaded *m, nb_err *err) {
@@ -70,6 +71,26 @@ static nb_status load(const options *o, const cli_common *common, const char *na
   if (!m->model.tokenizer) return nb_fail(err, NB_ERR_ARG, "%s has no tokenizer", name);
   m->kv = m->model.kv;
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &m->kv, err));
+  return NB_OK;
+}
+
+/* Builds all the prompts before the first is run; those that do not fit are named. */
+static nb_status check_prompts(const cli_common *common, const nb_evaluation *e, loaded *m, nb_err *err) {
+  cli_progress p;
+  nb_progress cb = cli_progress_begin(&p, common, "checking the prompts", "questions");
+  nb_status st = nb_evaluation_plan(e, &m->model, common->threads, &cb, &m->plan, err);
+  cli_progress_end(&p);
+  if (st != NB_OK) return nb_fail_in(err, st, "%s", m->name);
+  for (size_t i = 0; i < m->plan.n && m->plan.n_not; i++)
+    if (m->plan.question[i].fit == NB_FIT_NOT)
+      cli_note(common, "question %s has %u tokens, %s takes %zu", e->item[i]->id, m->plan.question[i].n_tokens, m->name,
+               m->plan.max_tokens);
+  if (m->plan.n_cut)
+    cli_warn("%zu of %zu prompts are too long for %s and lose their beginning", m->plan.n_cut, e->n, m->name);
+  st = nb_evaluation_accept(e, &m->model, &m->plan, err);
+  if (st != NB_OK) return nb_fail_in(err, st, "%s", m->name);
+  if (m->plan.n_not)
+    cli_warn("%zu of %zu prompts are too long for %s and count as wrong", m->plan.n_not, e->n, m->name);
   return NB_OK;
 }
 
@@ -95,6 +116,7 @@ static nb_status answer(const options *o, const cli_common *common, const nb_eva
   running r = {.progress = &p, .e = e, .stopping = stopping};
   nb_evaluation_run run = {.name = m->name,
                            .model = &m->model,
+                           .plan = &m->plan,
                            .session = session,
                            .kv = m->kv,
                            .threads = common->threads,
@@ -221,7 +243,8 @@ static void print_stopping(const nb_stopping *s, const nb_evaluation *e) {
          nb_sequential_fail(&s->test), 1 / s->test.alpha);
 }
 
-/* A run that was ended at a ceiling has no result; CI gets its failed gate all the same. why: what ended it. */
+/* A run that was ended at a ceiling, or could not begin, has no result; CI gets its failed gate all the same. why: what
+ * ended it. */
 static nb_status report_ended(const runs *r, const nb_evaluation *e, const char *model, const char *gate,
                               const nb_err *why, nb_err *err) {
   nb_result none = {.protocol = e->protocol, .model.name = model};
@@ -275,6 +298,13 @@ static nb_status run_all(const options *o, const cli_common *common, nb_evaluati
   if (o->against) NB_GOTO(nb_compare_protocols(&against.protocol, &e->protocol, err));
   for (size_t i = 0; i < n; i++) NB_GOTO(load(o, common, args->items[i], &model[i], err));
   for (size_t i = 0; i < n; i++) NB_GOTO(warn_of_overlap(e, &model[i], err));
+  for (size_t i = 0; i < n; i++) {
+    st = check_prompts(common, e, &model[i], err);
+    nb_err other;
+    if (st == NB_ERR_ARG && report_ended(&r, e, model[i].name, "prompts", err, &other) != NB_OK)
+      cli_warn("%s", other.msg);
+    if (st != NB_OK) goto fail;
+  }
   r.base = o->against ? &against : n > 1 ? &run[choose_base(model, n)].result : NULL;
   NB_GOTO(answer_all(&r, e, model, err));
   for (size_t i = 0; i < n; i++)
@@ -286,6 +316,7 @@ fail:
   for (size_t i = 0; i < n; i++) {
     nb_comparison_free(&run[i].comparison);
     nb_result_free(&run[i].result);
+    nb_plan_free(&model[i].plan);
     nb_opened_free(&model[i].model);
   }
   nb_result_free(&against);
@@ -293,7 +324,8 @@ fail:
 }
 
 int cmd_eval(int argc, char **argv) {
-  options o = {.task = "mmlu", .bos = "auto", .shots = -1, .batch = 512, .seed = 1, .judge = JUDGE_NOTHING};
+  options o = {
+      .task = "mmlu", .bos = "auto", .overlong = "fail", .shots = -1, .batch = 512, .seed = 1, .judge = JUDGE_NOTHING};
   const cli_opt opts[] = {
       CLI_STRING("task", 0, "NAME|FILE", &o.task, "a built-in task or a task file (mmlu)"),
       CLI_STRING("preset", 0, "NAME", &o.preset, "the task's variant; mmlu: hendrycks, lm-eval, phi, cloze"),
@@ -315,6 +347,9 @@ int cmd_eval(int argc, char **argv) {
       JUDGE_OPTIONS(o.judge),
       CLI_LIST("bundle", 0, "FILE", &o.bundle, "write a .zip of result, report and predictions (once for each model)"),
       CLI_CHOICE("bos", 0, "auto|no", &o.bos, "begin prompts as the tokenizer's template says (auto), or with nothing"),
+      CLI_CHOICE("overlong", 0, "fail|wrong|truncate", &o.overlong,
+                 "prompts longer than the model takes: end before the first question (fail), count as wrong, or lose "
+                 "their beginning"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_INT("batch", 0, "N", 16, 8192, &o.batch, "tokens run at a time (512); results do not depend on it"),
       CLI_FLAG("alone", 0, &o.alone, "share no prompt beginnings and batch nothing (the same results, slowly)"),
@@ -361,6 +396,9 @@ int cmd_eval(int argc, char **argv) {
       .shots = o.shots,
       .plain = o.bos[0] == 'n',
       .texts = o.texts,
+      .overlong = o.overlong[0] == 'w'   ? NB_OVERLONG_WRONG
+                  : o.overlong[0] == 't' ? NB_OVERLONG_TRUNCATE
+                                         : NB_OVERLONG_FAIL,
       .select = {.subjects = o.subjects, .limit = (size_t)o.limit, .sample = (size_t)o.sample, .seed = o.seed}};
   nb_err err;
   if (o.shard && !strcmp(o.shard, "auto")) {
