@@ -35,7 +35,7 @@ nb_status nb_compare_protocols(const nb_protocol *p, const nb_protocol *q, nb_er
 }
 
 static nb_status refuse_stopped(const char *which, const nb_protocol *p, nb_err *err) {
-  if (!p->stopped_at) return NB_OK;
+  if (!nb_protocol_stopped_early(p)) return NB_OK;
   return nb_fail(err, NB_ERR_ARG,
                  "not comparable: the %s stopped early, after %zu of %zu questions in random order; "
                  "--common compares those",
@@ -75,6 +75,20 @@ static const nb_row **sorted_rows(const nb_result *r) {
   for (size_t i = 0; rows && i < r->n; i++) rows[i] = &r->row[i];
   if (rows) qsort(rows, r->n, sizeof *rows, by_id);
   return rows;
+}
+
+nb_status nb_compare_paired(const nb_result *base, const nb_item *const *items, size_t n, double *paired, nb_err *err) {
+  const nb_row **rows = sorted_rows(base);
+  size_t both = 0;
+  if (!rows) return nb_fail(err, NB_ERR_MEMORY, "out of memory: a comparison");
+  for (size_t i = 0; i < n; i++) {
+    const nb_row want = {.item.id = items[i]->id}, *key = &want;
+    both += bsearch(&key, rows, base->n, sizeof *rows, by_id) != NULL;
+  }
+  free(rows);
+  size_t chance = nb_min(n - both, nb_protocol_unasked(&base->protocol));
+  *paired = (double)both / (double)(n + base->n - both - chance);
+  return NB_OK;
 }
 
 static nb_status check_pair(const nb_row *b, const nb_row *c, nb_err *err) {
@@ -119,6 +133,10 @@ static nb_status pair_up(const nb_result *base, const nb_result *cand, nb_compar
     fill_pair(&out->pair[out->n++], b, *hit, &base->protocol);
   }
   out->n_cand_only = cand->n - out->n;
+  /* What a stopped run did not come to is a matter of chance, not of which questions it has. */
+  size_t chance = nb_min(out->n_base_only, nb_protocol_unasked(&cand->protocol)) +
+                  nb_min(out->n_cand_only, nb_protocol_unasked(&base->protocol));
+  out->paired = (double)out->n / (double)(out->n + out->n_base_only + out->n_cand_only - chance);
   if (!out->n) NB_GOTO(nb_fail(err, NB_ERR_ARG, "not comparable: the runs have no question in common"));
 fail:
   free(rows);
@@ -210,16 +228,17 @@ static void judge_mass(nb_comparison *c, const nb_compare_opts *o) {
 
 /* Who stops when a verdict is certain has looked many times: the test that allows for that decides, whose evidence does
  * not depend on the questions' order. */
-static void judge_sequentially(nb_comparison *c, const nb_compare_opts *o) {
+static nb_status judge_sequentially(nb_comparison *c, const nb_compare_opts *o, nb_err *err) {
   nb_sequential s;
+  double *diff;
+  NB_TRY(nb_new(&diff, c->n, sizeof *diff, "differences", err));
+  for (size_t i = 0; i < c->n; i++) diff[i] = c->pair[i].cand_score - c->pair[i].base_score;
   nb_sequential_begin(&s, o->margin, o->alpha);
-  for (size_t i = 0; i < c->n; i++) nb_sequential_add(&s, c->pair[i].cand_score - c->pair[i].base_score);
-  double pass = nb_sequential_pass(&s), fail = nb_sequential_fail(&s);
+  c->test.verdict = nb_sequential_weigh(&s, diff, c->n);
+  c->test.p_pass = fmin(1, 1 / nb_sequential_pass(&s)), c->test.p_fail = fmin(1, 1 / nb_sequential_fail(&s));
   c->sequential = true;
-  c->test.p_pass = fmin(1, 1 / pass), c->test.p_fail = fmin(1, 1 / fail);
-  c->test.verdict = pass >= 1 / o->alpha   ? NB_VERDICT_PASS
-                    : fail >= 1 / o->alpha ? NB_VERDICT_FAIL
-                                           : NB_VERDICT_UNDECIDED;
+  nb_free(diff);
+  return NB_OK;
 }
 
 nb_status nb_compare(const nb_result *base, const nb_result *cand, const nb_compare_opts *o, nb_comparison *out,
@@ -242,7 +261,7 @@ nb_status nb_compare(const nb_result *base, const nb_result *cand, const nb_comp
   nb_stats_tango_interval(c->gained, c->lost, c->n, 1 - 2 * o->alpha, &c->low, &c->high);
   nb_stats_noninferiority_test(c->gained, c->lost, c->n, o->margin, o->alpha, &c->test);
   if (base->protocol.metric == NB_METRIC_MASS) judge_mass(c, o);
-  if (o->sequential || base->protocol.stopped_at || cand->protocol.stopped_at) judge_sequentially(c, o);
+  if (o->sequential || base->protocol.stopped_at || cand->protocol.stopped_at) NB_GOTO(judge_sequentially(c, o, err));
   return NB_OK;
 fail:
   nb_comparison_free(c);

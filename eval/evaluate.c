@@ -267,7 +267,7 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
                         answer, &stats, err));
   size_t n = on_enough(&a) ? a.enough : e->n;
   NB_GOTO(make_rows(e, answer, seen, n, out, err));
-  if (n < e->n) out->protocol.stopped_at = n, out->protocol.seed = e->order;
+  if (e->order) out->protocol.stopped_at = n, out->protocol.seed = e->order;
   out->measured = (nb_measured){.seconds = nb_clock() - t0,
                                 .prompt_seconds = stats.prompt_seconds,
                                 .tokens = stats.tokens,

@@ -151,7 +151,7 @@ static nb_status take_all(nb_journal *j, size_t size, size_t n, nb_answer *answe
 static nb_status continue_old(nb_journal *j, const unsigned char want[HEADER_BYTES], size_t n, nb_answer *answer,
                               bool *done, size_t *resumed, nb_err *err) {
   unsigned char have[HEADER_BYTES];
-  size_t size;
+  size_t size = 0;
   NB_TRY(size_of(j, &size, err));
   NB_TRY(read_bytes(j, have, nb_min(size, HEADER_BYTES), err));
   if (size < HEADER_BYTES && !memcmp(have, want, size)) { /* new, or killed while it was made */

@@ -134,6 +134,12 @@ static void put_facts(writer *w, const nb_judgement *j) {
   put_fact(w, "memory, files", "%.1f MB", c, (double)m->file_bytes / 1e6, (double)k->file_bytes / 1e6);
 }
 
+/* " in both runs (N only in the baseline, N only in the candidate)", where there are some. */
+static void put_unpaired(writer *w, const nb_comparison *c) {
+  if (c->n_base_only || c->n_cand_only)
+    put(w, " in both runs (%zu only in the baseline, %zu only in the candidate)", c->n_base_only, c->n_cand_only);
+}
+
 static void put_markdown(writer *w, const nb_judgement *j, const nb_summary *sum) {
   static const char *const signs[] = {"PASS", "FAIL", "UNDECIDED"};
   const nb_comparison *c = j->against;
@@ -143,7 +149,9 @@ static void put_markdown(writer *w, const nb_judgement *j, const nb_summary *sum
   if (c) put(w, " against "), put_cell(w, c->base->model.name);
   put(w, ": ");
   put_cell(w, p->task);
-  put(w, "%s%s, %zu shots, %zu questions.\n", *p->preset ? " " : "", p->preset, p->shots, c ? c->n : j->run->n);
+  put(w, "%s%s, %zu shots, %zu questions", *p->preset ? " " : "", p->preset, p->shots, c ? c->n : j->run->n);
+  if (c) put_unpaired(w, c);
+  put(w, ".\n");
   if (j->n) put(w, "\n| gate | verdict | |\n|---|---|---|\n");
   for (size_t i = 0; i < j->n; i++) {
     put(w, "| %s | %s | ", j->gate[i].name, signs[j->gate[i].verdict]);
@@ -239,9 +247,10 @@ static void put_annotations(writer *w, const nb_judgement *j) {
   put(w, "::notice title=nibble %s::", j->n ? nb_verdict_name(j->verdict) : "run");
   put_command(w, r->model.name);
   if (c)
-    put(w, ": %s %.2f %%25 to %.2f %%25 on %zu questions, %zu gained, %zu lost, KL %.5f\n",
-        nb_metric_name(r->protocol.metric), 100 * c->base_score, 100 * c->cand_score, c->n, c->gained, c->lost,
-        c->kl.mean);
+    put(w, ": %s %.2f %%25 to %.2f %%25 on %zu questions", nb_metric_name(r->protocol.metric), 100 * c->base_score,
+        100 * c->cand_score, c->n);
+  if (c) put_unpaired(w, c);
+  if (c) put(w, ", %zu gained, %zu lost, KL %.5f\n", c->gained, c->lost, c->kl.mean);
   else put(w, ": %s %.2f %%25 on %zu questions\n", nb_metric_name(r->protocol.metric), 100 * nb_result_score(r), r->n);
 }
 

@@ -24,9 +24,16 @@ typedef struct nb_protocol {
   uint64_t seed;
   size_t shard, shards;         /* shards 0: the whole */
   size_t questions;             /* of the whole, all shards together */
-  size_t stopped_at;            /* a run in random order that ended after so many, its verdict being certain; 0: none */
+  size_t stopped_at;            /* a run in random order that was looked at as it went, and ended after so many, its
+                                 * verdict being certain or all being asked; 0: none */
   char data_hash[NB_HASH_TEXT]; /* XXH3-128 of the questions asked, whatever file they came from */
 } nb_protocol;
+
+/* Whether a run in random order ended before all was asked; how many questions it left. */
+static inline size_t nb_protocol_unasked(const nb_protocol *p) {
+  return p->stopped_at && p->stopped_at < p->questions ? p->questions - p->stopped_at : 0;
+}
+static inline bool nb_protocol_stopped_early(const nb_protocol *p) { return nb_protocol_unasked(p) > 0; }
 
 typedef struct nb_model_facts {
   const char *name; /* the path as given */

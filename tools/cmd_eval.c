@@ -238,7 +238,7 @@ static nb_status report(const runs *r, nb_err *err) {
 }
 
 static void print_stopping(const nb_stopping *s, const nb_evaluation *e) {
-  printf("\n%s after %zu of %zu questions: margin %g points, evidence for pass %.3g, for fail %.3g (%g decides)\n",
+  printf("\nmargin: %s after %zu of %zu questions: %g points, evidence for pass %.3g, for fail %.3g (%g decides)\n",
          nb_verdict_name(s->test.verdict), s->looked, e->n, 100 * s->test.margin, nb_sequential_pass(&s->test),
          nb_sequential_fail(&s->test), 1 / s->test.alpha);
 }
@@ -285,6 +285,23 @@ fail:
   return st;
 }
 
+/* With few questions in common the verdict will be none, and one that is looked for as the run goes must not be found.
+ */
+static nb_status check_paired(const options *o, const runs *r, const nb_evaluation *e, nb_err *err) {
+  double paired;
+  if (!o->against) return NB_OK;
+  NB_TRY(nb_compare_paired(r->base, e->item, e->n, &paired, err));
+  if (100 * paired >= r->gates.min_paired - 1e-9) return NB_OK;
+  if (o->sequential)
+    return nb_fail(err, NB_ERR_ARG,
+                   "%.1f %% of the questions are in both %s and this run: too few for --sequential; "
+                   "--min-paired says how many are enough (%g)",
+                   100 * paired, o->against, r->gates.min_paired);
+  cli_warn("%.1f %% of the questions are in both %s and this run; below %g (--min-paired) the verdict is undecided",
+           100 * paired, o->against, r->gates.min_paired);
+  return NB_OK;
+}
+
 static nb_status run_all(const options *o, const cli_common *common, nb_evaluation *e, const cli_args *args, int *code,
                          nb_err *err) {
   loaded model[MAX_MODELS] = {{.name = NULL}};
@@ -294,6 +311,8 @@ static nb_status run_all(const options *o, const cli_common *common, nb_evaluati
   runs r = {.o = o, .common = common, .run = run, .n = n};
   nb_status st = NB_OK;
   NB_GOTO(judge_gates(&o->judge, &r.gates, err));
+  if (o->sequential && isnan(r.gates.margin))
+    NB_GOTO(nb_fail(err, NB_ERR_ARG, "--sequential decides about a margin: the gate file has none; give --margin"));
   if (o->against) NB_GOTO(nb_result_load(o->against, &against, err));
   if (o->against) NB_GOTO(nb_compare_protocols(&against.protocol, &e->protocol, err));
   for (size_t i = 0; i < n; i++) NB_GOTO(load(o, common, args->items[i], &model[i], err));
@@ -306,6 +325,7 @@ static nb_status run_all(const options *o, const cli_common *common, nb_evaluati
     if (st != NB_OK) goto fail;
   }
   r.base = o->against ? &against : n > 1 ? &run[choose_base(model, n)].result : NULL;
+  NB_GOTO(check_paired(o, &r, e, err));
   NB_GOTO(answer_all(&r, e, model, err));
   for (size_t i = 0; i < n; i++)
     if (&run[i].result != r.base) NB_GOTO(judge(&r, &run[i], err));
