@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/dataset.h"
 
+#include "base/utf8.h"
 #include "formats/archive.h"
 #include "eval/item.h"
 #include "formats/mapfile.h"
@@ -44,7 +45,6 @@ typedef struct adding {
   const nb_task *t;
   const char *subject;
   const char *answers, *answers_end; /* the rest of the answers file; NULL: none */
-  size_t index;
   nb_dataset *d;
 } adding;
 
@@ -61,6 +61,19 @@ static nb_status next_answer(adding *a, const char *where, const char **out, nb_
   return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
 }
 
+/* Whatever a row was read from, its names and texts are UTF-8. Rows are at most as deep as the JSON reader allows. */
+static nb_status check_texts(const cJSON *j, const char *where, nb_err *err) {
+  for (; j; j = j->next) {
+    const char *text[] = {j->string, cJSON_IsString(j) ? j->valuestring : NULL};
+    for (size_t i = 0; i < 2; i++)
+      if (text[i] && nb_utf8_valid_prefix(text[i], strlen(text[i])) < strlen(text[i]))
+        return nb_fail(err, NB_ERR_FORMAT, "%s: a field's %s is not UTF-8; save the file as UTF-8", where,
+                       i ? "text" : "name");
+    NB_TRY(check_texts(j->child, where, err));
+  }
+  return NB_OK;
+}
+
 /* Takes a row, which it then owns. */
 static nb_status add_row(void *ctx, cJSON *row, const char *where, nb_err *err) {
   adding *a = ctx;
@@ -71,16 +84,18 @@ static nb_status add_row(void *ctx, cJSON *row, const char *where, nb_err *err) 
   }
   d->row[d->n_rows++] = row;
   NB_TRY(nb_grow(&d->item, &d->cap_items, d->n + 1, sizeof *d->item, err));
+  NB_TRY(check_texts(row->child, where, err));
   const char *answer;
   NB_TRY(next_answer(a, where, &answer, err));
-  NB_TRY(nb_item_read(a->t, row, where, a->subject, a->index++, answer, &d->pool, &d->item[d->n], err));
+  NB_TRY(nb_item_read(a->t, row, where, a->subject, answer, &d->pool, &d->item[d->n], err));
+  d->item[d->n].at = d->n;
   d->n++;
   return NB_OK;
 }
 
 nb_status nb_dataset_add(const nb_task *t, const char *file, const char *subject, const char *bytes, size_t n,
                          const char *answers, size_t n_answers, nb_dataset *d, nb_err *err) {
-  adding a = {t, subject, answers, answers ? answers + n_answers : NULL, 0, d};
+  adding a = {t, subject, answers, answers ? answers + n_answers : NULL, d};
   size_t before = d->n;
   NB_TRY(nb_rows_read(t, file, bytes, n, add_row, &a, err));
   if (d->n == before) return nb_fail(err, NB_ERR_FORMAT, "%s: the file holds no question", file);
@@ -174,24 +189,47 @@ static nb_status add_matching(const nb_task *t, nb_archive *a, const char *path,
   return nb_fail(err, NB_ERR_ARG, "%s: no file for split \"%s\" of task %s; looked for %s", path, split, t->name, list);
 }
 
+/* ---- all files together ---- */
+
+static int by_subject(const void *a, const void *b) {
+  const nb_item *x = a, *y = b;
+  int c = strcmp(x->subject, y->subject);
+  return c ? c : (x->at > y->at) - (x->at < y->at);
+}
+
 static int by_id(const void *a, const void *b) {
   const nb_item *x = *(nb_item *const *)a, *y = *(nb_item *const *)b;
   int c = strcmp(x->id, y->id);
-  return c ? c : x < y ? -1 : x > y;
+  return c ? c : (x->at > y->at) - (x->at < y->at);
 }
 
 static nb_status refuse_duplicates(const nb_dataset *d, const char *path, nb_err *err) {
-  nb_item **sorted = calloc(d->n, sizeof *sorted);
+  nb_item **sorted = calloc(d->n + 1, sizeof *sorted);
   if (!sorted) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
   for (size_t i = 0; i < d->n; i++) sorted[i] = &d->item[i];
   qsort(sorted, d->n, sizeof *sorted, by_id);
   nb_status st = NB_OK;
   for (size_t i = 1; i < d->n && st == NB_OK; i++)
     if (!strcmp(sorted[i - 1]->id, sorted[i]->id))
-      st = nb_fail(err, NB_ERR_FORMAT, "%s: two questions have the id \"%s\" (rows %zu and %zu)", path, sorted[i]->id,
-                   (size_t)(sorted[i - 1] - d->item) + 1, (size_t)(sorted[i] - d->item) + 1);
+      st = nb_fail(err, NB_ERR_FORMAT, "%s: two questions have the id \"%.100s\" (rows %zu and %zu)", path,
+                   sorted[i]->id, sorted[i - 1]->at + 1, sorted[i]->at + 1);
   free(sorted);
   return st;
+}
+
+nb_status nb_dataset_finish(nb_dataset *d, const char *path, nb_err *err) {
+  if (d->n) qsort(d->item, d->n, sizeof *d->item, by_subject);
+  size_t number = 0;
+  for (size_t i = 0; i < d->n; i++, number++) {
+    nb_item *it = &d->item[i];
+    if (i && strcmp(it->subject, it[-1].subject)) number = 0;
+    if (it->id) continue;
+    char buf[300];
+    int n = snprintf(buf, sizeof buf, "%.250s%s%zu", it->subject, *it->subject ? ":" : "", number);
+    if (!(it->id = nb_pool_copy(&d->pool, buf, (size_t)n)))
+      return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
+  }
+  return refuse_duplicates(d, path, err);
 }
 
 nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split, nb_dataset *out, nb_err *err) {
@@ -210,7 +248,7 @@ nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split,
   } else {
     NB_GOTO(add_matching(t, a, path, split, out, err));
   }
-  NB_GOTO(refuse_duplicates(out, path, err));
+  NB_GOTO(nb_dataset_finish(out, path, err));
   nb_archive_close(a);
   return NB_OK;
 fail:

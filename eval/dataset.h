@@ -15,7 +15,7 @@
 #include "eval/task.h"
 
 typedef struct nb_item {
-  const char *id;       /* unique in the set: the row's own, or SUBJECT:N, N counted from 0 in the file */
+  const char *id;       /* unique in the set: the row's own, or SUBJECT:N, N counted from 0 in the subject */
   const char *subject;  /* "" when the set has no subjects */
   const char *question; /* "" when the task names no question field */
   const char **choice;  /* (n_choices) */
@@ -23,10 +23,11 @@ typedef struct nb_item {
   size_t n_choices;     /* 2 to NB_MAX_CHOICES */
   size_t answer;        /* the first correct one */
   const cJSON *row;     /* the row itself, for templates */
+  size_t at;            /* the row's number, counted from 0 through all files */
 } nb_item;
 
 typedef struct nb_dataset {
-  nb_item *item; /* (n) file after file, in the rows' order */
+  nb_item *item; /* (n) by subject, and in the order of the rows within it */
   size_t n;
   char split[32];
   nb_pool pool; /* texts */
@@ -38,9 +39,14 @@ typedef struct nb_dataset {
 nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split, nb_dataset *out, nb_err *err);
 void nb_dataset_free(nb_dataset *d);
 
+/* Brings the rows of all files into their order and gives ids to those that have none: so that the same questions are
+ * the same set, whether one file holds all subjects or each has its own. NB_ERR_FORMAT: an id comes twice; `path` is
+ * for the message. */
+nb_status nb_dataset_finish(nb_dataset *d, const char *path, nb_err *err);
+
 /* Adds the rows of one file's bytes. `file` (for messages) says by its name what they are; subject: from the file's
- * name, or NULL. answers: the bytes of the answers file, or NULL. What nb_dataset_read does for each file; for tests
- * and for fuzzing. */
+ * name, or NULL. answers: the bytes of the answers file, or NULL. What nb_dataset_read does for each file, before
+ * nb_dataset_finish; for tests and for fuzzing. */
 nb_status nb_dataset_add(const nb_task *t, const char *file, const char *subject, const char *bytes, size_t n,
                          const char *answers, size_t n_answers, nb_dataset *d, nb_err *err);
 

@@ -77,7 +77,7 @@ fail:
 /* ---- examples ---- */
 
 /* The examples that all prompts share: the first item of each of n subjects, evenly spread over the pool's subjects in
- * their order; where there are fewer subjects than n, or NB_SHOTS_FIRST asks so, simply the first n items. */
+ * their order; where there are fewer subjects than n, simply the first n items. NB_SHOTS_FIRST: the first n rows. */
 static nb_status choose_shared(nb_prompter *p, nb_err *err) {
   size_t n_subjects = 0;
   for (size_t i = 0; i < p->pool->n; i++)
@@ -87,7 +87,9 @@ static nb_status choose_shared(nb_prompter *p, nb_err *err) {
   bool first = p->task->shots_select == NB_SHOTS_FIRST;
   for (size_t i = 0; i < p->pool->n && taken < p->shots; i++) {
     bool begins = i == 0 || strcmp(p->pool->item[i].subject, p->pool->item[i - 1].subject) != 0;
-    bool take = first || n_subjects < p->shots || (begins && subject == taken * n_subjects / p->shots);
+    if (first && p->pool->item[i].at < p->shots) p->shared[p->pool->item[i].at] = &p->pool->item[i], taken++;
+    if (first) continue;
+    bool take = n_subjects < p->shots || (begins && subject == taken * n_subjects / p->shots);
     if (take) p->shared[taken++] = &p->pool->item[i];
     subject += begins;
   }

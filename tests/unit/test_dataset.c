@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "eval/dataset.h"
+#include "eval/result.h"
 #include "formats/mapfile.h"
 #include "tempdir.h"
 
@@ -15,8 +16,9 @@ static nb_status add(const char *task, const char *file, const char *text, const
                      nb_dataset *d, nb_err *err) {
   *d = (nb_dataset){0};
   NB_TRY(nb_task_open(task, NULL, t, err));
-  return nb_dataset_add(t, file, strcmp(file, "bare.csv") ? NULL : "s", text, strlen(text), answers,
-                        answers ? strlen(answers) : 0, d, err);
+  NB_TRY(nb_dataset_add(t, file, strcmp(file, "bare.csv") ? NULL : "s", text, strlen(text), answers,
+                        answers ? strlen(answers) : 0, d, err));
+  return nb_dataset_finish(d, file, err);
 }
 
 static void done(nb_task *t, nb_dataset *d) { nb_dataset_free(d), nb_task_free(t); }
@@ -183,6 +185,146 @@ TEST(a_directory_of_subjects) {
   free(file);
 }
 
+/* ---- one set in many forms ---- */
+
+/* Appends item i as a JSON object, or as a CSV line behind a header. */
+static void append_row(nb_text *out, const nb_item *it, int json, int subject) {
+  nb_err err;
+  cJSON *row = cJSON_CreateObject();
+  if (subject) cJSON_AddStringToObject(row, "subject", it->subject);
+  cJSON_AddStringToObject(row, "question", it->question);
+  cJSON_AddItemToObject(row, "choices", cJSON_CreateStringArray(it->choice, (int)it->n_choices));
+  cJSON_AddNumberToObject(row, "answer", (double)it->answer);
+  if (json) {
+    char *text = cJSON_PrintUnformatted(row);
+    nb_text_append_str(out, text, &err), nb_text_append_str(out, "\n", &err);
+    cJSON_free(text);
+  } else {
+    const char *cell[] = {it->question, it->choice[0], it->choice[1], it->choice[2], it->choice[3]};
+    for (size_t c = 0; c < 5; c++) {
+      nb_text_append_str(out, c ? ",\"" : "\"", &err);
+      for (const char *p = cell[c]; *p; p++) nb_text_append(out, *p == '"' ? "\"\"" : p, *p == '"' ? 2 : 1, &err);
+      nb_text_append_str(out, "\"", &err);
+    }
+    char answer[8];
+    snprintf(answer, sizeof answer, ",%c\n", (char)('A' + it->answer));
+    nb_text_append_str(out, answer, &err);
+  }
+  cJSON_Delete(row);
+}
+
+static void same_set(const char *form, const char *path, const nb_dataset *want) {
+  nb_err err;
+  nb_task t;
+  nb_dataset d;
+  char a[NB_HASH_TEXT], b[NB_HASH_TEXT];
+  CHECK_OK(nb_task_open("mmlu", NULL, &t, &err));
+  nb_status st = nb_dataset_read(&t, path, "test", &d, &err);
+  CHECK_MSG(st == NB_OK, "%s: %s", form, err.msg);
+  CHECK_MSG(d.n == want->n, "%s: %zu questions", form, d.n);
+  const nb_item *x[64], *y[64];
+  for (size_t i = 0; i < want->n && i < 64 && d.n == want->n; i++) {
+    CHECK_STR(d.item[i].id, want->item[i].id);
+    x[i] = &d.item[i], y[i] = &want->item[i];
+  }
+  CHECK_OK(nb_result_items_hash(x, d.n, a, &err));
+  CHECK_OK(nb_result_items_hash(y, want->n, b, &err));
+  CHECK_MSG(!strcmp(a, b), "%s: another data_xxh3", form);
+  nb_dataset_free(&d);
+  nb_task_free(&t);
+}
+
+static char *write_under(const char *dir, const char *name, const nb_text *text) {
+  char rel[300];
+  snprintf(rel, sizeof rel, "%s/%s", dir, name);
+  return temp_file(rel, text->s, text->n);
+}
+
+/* A CSV file a subject, with and without a header; JSON lines a subject; one file of all whose subjects are mixed; one
+ * split over two files. */
+TEST(the_same_set_in_any_form) {
+  nb_err err;
+  nb_task t;
+  nb_dataset plain;
+  CHECK_OK(nb_task_open("mmlu", NULL, &t, &err));
+  CHECK_OK(nb_dataset_read(&t, "tests/golden/mmlu", "test", &plain, &err));
+  nb_task_free(&t);
+  CHECK(plain.n == 5);
+  char *dirs[] = {temp_subdir("lines"), temp_subdir("heads"), temp_subdir("one"), temp_subdir("lines/test"),
+                  temp_subdir("heads/test")};
+  for (size_t i = 0; i < plain.n; i++) {
+    if (i && !strcmp(plain.item[i].subject, plain.item[i - 1].subject)) continue;
+    nb_text lines = {0}, head = {0};
+    nb_text_append_str(&head, "question,choice0,choice1,choice2,choice3,answer\n", &err);
+    for (size_t k = i; k < plain.n && !strcmp(plain.item[k].subject, plain.item[i].subject); k++)
+      append_row(&lines, &plain.item[k], 1, 0), append_row(&head, &plain.item[k], 0, 0);
+    char name[100];
+    snprintf(name, sizeof name, "%s.jsonl", plain.item[i].subject);
+    free(write_under("lines/test", name, &lines));
+    snprintf(name, sizeof name, "%s_test.csv", plain.item[i].subject);
+    free(write_under("heads/test", name, &head));
+    nb_text_free(&lines), nb_text_free(&head);
+  }
+  /* Subjects mixed, the rows of each in order. */
+  nb_text mixed = {0};
+  const size_t order[] = {4, 0, 2, 1, 3};
+  for (size_t i = 0; i < plain.n; i++) append_row(&mixed, &plain.item[order[i]], 1, 1);
+  char *file = write_under("one", "test.jsonl", &mixed);
+  same_set("JSON lines a subject", dirs[0], &plain);
+  same_set("CSV with a header", dirs[1], &plain);
+  same_set("one file in a directory", dirs[2], &plain);
+  same_set("one file", file, &plain);
+  nb_text_free(&mixed);
+  free(file);
+  for (size_t i = 0; i < 5; i++) free(dirs[i]);
+  nb_dataset_free(&plain);
+}
+
+/* Links to directories are followed; what they show again is not taken twice; one that leads back ends. */
+TEST(linked_directories) {
+  nb_err err;
+  nb_task t;
+  nb_dataset plain, d;
+  char here[2000], command[5000];
+  CHECK(getcwd(here, sizeof here) != NULL);
+  CHECK_OK(nb_task_open("mmlu", NULL, &t, &err));
+  CHECK_OK(nb_dataset_read(&t, "tests/golden/mmlu", "test", &plain, &err));
+  char *linked = temp_subdir("linked"), *again = temp_subdir("again");
+  snprintf(
+      command, sizeof command,
+      "cd %s && ln -s %s/tests/golden/mmlu/test test && cd %s && mkdir v1 && cp -R %s/tests/golden/mmlu/test v1 && "
+      "ln -s v1 current && ln -s .. v1/back && ln -s test v1/more",
+      linked, here, again, here);
+  CHECK(system(command) == 0);
+  same_set("a linked directory", linked, &plain);
+  same_set("links that show it again", again, &plain);
+  snprintf(command, sizeof command, "cd %s && ln -s nowhere gone", again);
+  CHECK(system(command) == 0);
+  CHECK(nb_dataset_read(&t, again, "test", &d, &err) == NB_ERR_IO && strstr(err.msg, "gone"));
+  nb_dataset_free(&plain);
+  nb_task_free(&t);
+  free(linked), free(again);
+}
+
+/* Bytes that are no UTF-8 are refused whatever they come in; in a file's name they are replaced. */
+TEST(texts_are_utf8) {
+  nb_err err;
+  nb_task t;
+  nb_dataset d;
+  refused("mmlu", "bare.csv", "q,a,b,c,d,A\nq\xe9,a,b,c,d,A\n", NULL, "bare.csv:2: a field's text is not UTF-8");
+  refused("mmlu", "x.csv", "question,A,B,C,D,answer,\xff\nq,a,b,c,d,A,x\n", NULL, "a field's name is not UTF-8");
+  refused("mmlu", "x.jsonl", "{\"question\": \"\xed\xa0\x80\"}", NULL, "invalid UTF-8");
+  char *dir = temp_subdir("names"), path[700];
+  snprintf(path, sizeof path, "%s/la\xffw_test.csv", dir);
+  temp_write(path, "q,a,b,c,d,A\n", 12);
+  CHECK_OK(nb_task_open("mmlu", NULL, &t, &err));
+  CHECK_OK(nb_dataset_read(&t, dir, "test", &d, &err));
+  CHECK_STR(d.item[0].id, "la?w:0");
+  nb_dataset_free(&d);
+  nb_task_free(&t);
+  free(dir);
+}
+
 /* The same questions, whatever they are packed in. */
 #ifdef NB_HAVE_LIBZIP
 TEST(in_a_zip) {
@@ -240,6 +382,9 @@ int main(void) {
   RUN(bad_rows_are_named);
   RUN(patterns);
   RUN(a_directory_of_subjects);
+  RUN(the_same_set_in_any_form);
+  RUN(linked_directories);
+  RUN(texts_are_utf8);
   RUN(in_a_zip);
   RUN(in_gzip);
   temp_remove();
