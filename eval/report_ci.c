@@ -2,6 +2,8 @@
 /* Reports for CI: Markdown, JUnit XML, GitHub annotations. */
 #include "eval/report.h"
 
+#include "base/utf8.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,13 +30,18 @@ static void put(writer *w, const char *fmt, ...) {
   if (w->st == NB_OK) w->st = nb_text_append(w->out, buf, (size_t)n, w->err);
 }
 
-/* Text in which the characters of `special` are replaced by what `with` says, one each; control characters go. */
+/* Text in which the characters of `special` are replaced by what `with` says, one each; control characters become
+ * blanks, and what is not UTF-8, or what XML cannot hold (U+FFFE, U+FFFF), becomes U+FFFD. */
 static void put_escaped(writer *w, const char *s, const char *special, const char *const *with) {
-  for (; *s; s++) {
-    const char *hit = strchr(special, *s);
+  for (const char *end = s + strlen(s); s < end;) {
+    uint32_t cp = 0;
+    size_t bad = 1, n = nb_utf8_check(s, (size_t)(end - s), &cp, &bad);
+    const char *hit = n == 1 ? strchr(special, *s) : NULL;
     if (hit) put(w, "%s", with[hit - special]);
-    else if ((unsigned char)*s >= 0x20) put(w, "%c", *s);
-    else put(w, " ");
+    else if (!n || cp == 0xfffe || cp == 0xffff) put(w, "\xef\xbf\xbd");
+    else if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0)) put(w, " ");
+    else put(w, "%.*s", (int)n, s);
+    s += n ? n : bad;
   }
 }
 

@@ -41,7 +41,7 @@ typedef struct nb_model_facts {
   char hash[NB_HASH_TEXT];    /* of its weights: XXH3-128 */
   char lineage[NB_HASH_TEXT]; /* of the checkpoint that it was made from; its own when it is one; "" unknown */
   uint64_t file_bytes, weight_bytes;
-  double bits;    /* a weight, over all matrices; 0 unknown */
+  double bits;    /* of the file, a weight that is stored in it; 0 unknown */
   const char *kv; /* type of the cache */
 } nb_model_facts;
 
