@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/compare.h"
 
+#include "eval/names.h"
 #include "eval/sequential.h"
 
 #include <math.h>
@@ -151,25 +152,27 @@ static bool right(const nb_grade *g, nb_metric m) {
 
 static nb_status count_subjects(nb_comparison *c, nb_err *err) {
   nb_metric m = c->base->protocol.metric;
+  nb_names names = {0};
+  nb_status st = NB_OK;
   if (!(c->subject = calloc(c->n, sizeof *c->subject))) return nb_fail(err, NB_ERR_MEMORY, "out of memory: subjects");
   for (size_t i = 0; i < c->n; i++) {
     nb_pair *p = &c->pair[i];
     const char *name = p->base->item.subject;
-    size_t s = c->n_subjects;
-    while (s > 0 && strcmp(c->subject[s - 1].name, name)) s--;
-    if (s == 0) {
-      c->subject[c->n_subjects] = (nb_subject_change){.name = name, .category = p->base->category};
-      s = ++c->n_subjects;
-    }
-    p->subject = (uint32_t)(s - 1);
-    nb_subject_change *sub = &c->subject[s - 1];
+    size_t s;
+    NB_GOTO(nb_names_number(&names, name, &s, err));
+    if (s == c->n_subjects)
+      c->subject[c->n_subjects++] = (nb_subject_change){.name = name, .category = p->base->category};
+    p->subject = (uint32_t)s;
+    nb_subject_change *sub = &c->subject[s];
     bool b = right(&p->base_grade, m), a = right(&p->cand_grade, m);
     sub->n++, sub->gained += a && !b, sub->lost += b && !a;
     sub->base += p->base_score, sub->cand += p->cand_score, sub->kl += p->kl;
     c->same_pick += p->base_grade.pick == p->cand_grade.pick;
     c->base_score += p->base_score, c->cand_score += p->cand_score, c->tv_mean += p->tv;
   }
-  return NB_OK;
+fail:
+  nb_names_free(&names);
+  return st;
 }
 
 static nb_status adjust_subjects(nb_comparison *c, nb_err *err) {

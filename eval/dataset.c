@@ -61,15 +61,23 @@ static nb_status next_answer(adding *a, const char *where, const char **out, nb_
   return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
 }
 
-/* Whatever a row was read from, its names and texts are UTF-8. Rows are at most as deep as the JSON reader allows. */
-static nb_status check_texts(const cJSON *j, const char *where, nb_err *err) {
+/* Whatever a row was read from, its names and texts are UTF-8 and not beyond measure. Rows are at most as deep as the
+ * JSON reader allows. */
+static nb_status check_texts(nb_dataset *d, const cJSON *j, const char *where, nb_err *err) {
   for (; j; j = j->next) {
+    if (++d->n_values > NB_MAX_ROW_VALUES)
+      return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the rows hold more than %d values", where, NB_MAX_ROW_VALUES);
     const char *text[] = {j->string, cJSON_IsString(j) ? j->valuestring : NULL};
-    for (size_t i = 0; i < 2; i++)
-      if (text[i] && nb_utf8_valid_prefix(text[i], strlen(text[i])) < strlen(text[i]))
+    for (size_t i = 0; i < 2; i++) {
+      size_t n = text[i] ? strlen(text[i]) : 0;
+      if (n && nb_utf8_valid_prefix(text[i], n) < n)
         return nb_fail(err, NB_ERR_FORMAT, "%s: a field's %s is not UTF-8; save the file as UTF-8", where,
                        i ? "text" : "name");
-    NB_TRY(check_texts(j->child, where, err));
+      if (n > NB_MAX_FIELD_BYTES)
+        return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: a field of %zu bytes, at most %d are read", where, n,
+                       NB_MAX_FIELD_BYTES);
+    }
+    NB_TRY(check_texts(d, j->child, where, err));
   }
   return NB_OK;
 }
@@ -84,7 +92,9 @@ static nb_status add_row(void *ctx, cJSON *row, const char *where, nb_err *err) 
   }
   d->row[d->n_rows++] = row;
   NB_TRY(nb_grow(&d->item, &d->cap_items, d->n + 1, sizeof *d->item, err));
-  NB_TRY(check_texts(row->child, where, err));
+  if (d->n == NB_MAX_QUESTIONS)
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: more than %d questions", where, NB_MAX_QUESTIONS);
+  NB_TRY(check_texts(d, row->child, where, err));
   const char *answer;
   NB_TRY(next_answer(a, where, &answer, err));
   NB_TRY(nb_item_read(a->t, row, where, a->subject, answer, &d->pool, &d->item[d->n], err));

@@ -14,6 +14,9 @@
 #include "eval/pool.h"
 #include "eval/task.h"
 
+/* Limits on what is read: questions of a set, values in the rows of a set (fields, elements), bytes of a field. */
+enum { NB_MAX_QUESTIONS = 1000000, NB_MAX_ROW_VALUES = 1 << 25, NB_MAX_FIELD_BYTES = 1 << 20 };
+
 typedef struct nb_item {
   const char *id;       /* unique in the set: the row's own, or SUBJECT:N, N counted from 0 in the subject */
   const char *subject;  /* "" when the set has no subjects */
@@ -33,6 +36,7 @@ typedef struct nb_dataset {
   nb_pool pool; /* texts */
   cJSON **row;  /* (n_rows) */
   size_t n_rows, cap_rows, cap_items;
+  size_t n_values; /* in all rows */
 } nb_dataset;
 
 /* Reads one split of a task's data. Errors: NB_ERR_FORMAT naming file and line; NB_ERR_ARG: no file matches. */

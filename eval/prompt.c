@@ -69,6 +69,8 @@ static nb_status append_example(const nb_task *t, const nb_item *item, nb_text *
   NB_GOTO(render_prompt(&p, item->answer, out, err));
   NB_GOTO(render_answer(&p, item->answer, out, err));
   NB_GOTO(nb_text_append_str(out, t->separator, err));
+  if (out->n > NB_MAX_PROMPT_BYTES)
+    NB_GOTO(nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the examples have more than %d bytes", p.where, NB_MAX_PROMPT_BYTES));
 fail:
   nb_text_free(&p.options);
   return st;
@@ -155,7 +157,11 @@ nb_status nb_prompt_build(const nb_prompter *p, const nb_item *item, size_t shot
   NB_GOTO(render(&pc, t->header, item->answer, head, err));
   if (shots) NB_GOTO(append_examples(p, item, shots, head, err));
   for (size_t c = 1; c < out->n_contexts; c++) NB_GOTO(nb_text_append(&out->context[c], head->s, head->n, err));
-  for (size_t c = 0; c < out->n_contexts; c++) NB_GOTO(render_prompt(&pc, c, &out->context[c], err));
+  for (size_t c = 0; c < out->n_contexts; c++) {
+    NB_GOTO(render_prompt(&pc, c, &out->context[c], err));
+    if (out->context[c].n > NB_MAX_PROMPT_BYTES)
+      NB_GOTO(nb_fail(err, NB_ERR_UNSUPPORTED, "%s: a prompt of more than %d bytes", pc.where, NB_MAX_PROMPT_BYTES));
+  }
   for (size_t c = 0; c < n; c++) {
     NB_GOTO(render_answer(&pc, c, &out->continuation[c], err));
     const char *text = t->score == NB_SCORE_LETTER ? letters[c] : item->choice[c];
