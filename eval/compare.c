@@ -78,23 +78,14 @@ static const nb_row **sorted_rows(const nb_result *r) {
   return rows;
 }
 
-nb_status nb_compare_paired(const nb_result *base, const nb_item *const *items, size_t n, double *paired, nb_err *err) {
-  const nb_row **rows = sorted_rows(base);
-  size_t both = 0;
-  if (!rows) return nb_fail(err, NB_ERR_MEMORY, "out of memory: a comparison");
-  for (size_t i = 0; i < n; i++) {
-    const nb_row want = {.item.id = items[i]->id}, *key = &want;
-    both += bsearch(&key, rows, base->n, sizeof *rows, by_id) != NULL;
-  }
-  free(rows);
-  size_t chance = nb_min(n - both, nb_protocol_unasked(&base->protocol));
-  *paired = (double)both / (double)(n + base->n - both - chance);
-  return NB_OK;
+/* Whether a prompt that is the same was read alike: whole, not at all, or cut to the same length. */
+static bool same_part(const nb_answer *a, const nb_answer *b) {
+  return a->fit == b->fit && (a->fit != NB_FIT_CUT || a->n_tokens == b->n_tokens);
 }
 
 static nb_status check_pair(const nb_row *b, const nb_row *c, nb_err *err) {
   const char *what = b->answer.prompt_hash != c->answer.prompt_hash ? "prompt"
-                     : b->answer.fit != c->answer.fit               ? "part of its prompt, or none,"
+                     : !same_part(&b->answer, &c->answer)           ? "part of its prompt, or none,"
                      : b->item.n_choices != c->item.n_choices       ? "number of choices"
                      : strcmp(b->item.subject, c->item.subject)     ? "subject"
                      : memcmp(b->item.correct, c->item.correct, b->item.n_choices * sizeof *b->item.correct) ? "answer"
@@ -104,6 +95,27 @@ static nb_status check_pair(const nb_row *b, const nb_row *c, nb_err *err) {
                  b->answer.prompt_hash != c->answer.prompt_hash && b->answer.shots != c->answer.shots
                      ? " (other examples fitted)"
                      : "");
+}
+
+nb_status nb_compare_ahead(const nb_result *base, const nb_item *const *items, const nb_plan *plan, double *paired,
+                           nb_err *err) {
+  const nb_row **rows = sorted_rows(base);
+  size_t both = 0, n = plan->n;
+  nb_status st = rows ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory: a comparison");
+  for (size_t i = 0; i < n && st == NB_OK; i++) {
+    const nb_planned *q = &plan->question[i];
+    const nb_row will = {
+        .item = *items[i],
+        .answer = {.prompt_hash = q->prompt_hash, .fit = q->fit, .n_tokens = q->n_tokens, .shots = q->shots}};
+    const nb_row *key = &will, *const *hit = bsearch(&key, rows, base->n, sizeof *rows, by_id);
+    if (!hit) continue;
+    both++;
+    st = check_pair(*hit, &will, err);
+  }
+  free(rows);
+  size_t chance = nb_min(n - both, nb_protocol_unasked(&base->protocol));
+  *paired = (double)both / (double)(n + base->n - both - chance);
+  return st;
 }
 
 static void fill_pair(nb_pair *p, const nb_row *b, const nb_row *c, const nb_protocol *protocol) {

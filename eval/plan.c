@@ -42,7 +42,7 @@ static void plan_questions(void *ctx, size_t begin, size_t end, int thread) {
     p->status[i] = nb_question_make(p->prompter, p->tok, p->o, p->items[i], &q, &p->errors[i]);
     if (p->status[i] != NB_OK) continue;
     p->status[i] = hash_question(&q, &p->hash[i], &p->errors[i]);
-    p->question[i] = (nb_planned){q.hash, (uint32_t)q.n_tokens, q.fit};
+    p->question[i] = (nb_planned){q.hash, (uint32_t)q.n_tokens, (uint32_t)q.shots, q.fit};
     nb_question_free(&q);
   }
 }

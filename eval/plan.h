@@ -10,6 +10,7 @@
 typedef struct nb_planned {
   uint64_t prompt_hash; /* XXH3 of the prompt's texts */
   uint32_t n_tokens;    /* of the longest sequence, as it is run */
+  uint32_t shots;       /* examples that fit */
   nb_fit fit;
 } nb_planned;
 

@@ -285,20 +285,48 @@ fail:
   return st;
 }
 
-/* With few questions in common the verdict will be none, and one that is looked for as the run goes must not be found.
- */
-static nb_status check_paired(const options *o, const runs *r, const nb_evaluation *e, nb_err *err) {
+/* With few questions in common the verdict will be none, and one that is looked for as the run goes must not be found;
+ * with other prompts there is nothing to compare. */
+static nb_status check_against(const options *o, const runs *r, const nb_evaluation *e, const nb_plan *plan,
+                               nb_err *err) {
   double paired;
-  if (!o->against) return NB_OK;
-  NB_TRY(nb_compare_paired(r->base, e->item, e->n, &paired, err));
+  NB_TRY(nb_compare_ahead(r->base, e->item, plan, &paired, err));
   if (100 * paired >= r->gates.min_paired - 1e-9) return NB_OK;
   if (o->sequential)
     return nb_fail(err, NB_ERR_ARG,
-                   "%.1f %% of the questions are in both %s and this run: too few for --sequential; "
-                   "--min-paired says how many are enough (%g)",
+                   "%.1f %% of the questions are in both %s and this run: too few for --sequential; --min-paired says "
+                   "how many are enough (%g)",
                    100 * paired, o->against, r->gates.min_paired);
   cli_warn("%.1f %% of the questions are in both %s and this run; below %g (--min-paired) the verdict is undecided",
            100 * paired, o->against, r->gates.min_paired);
+  return NB_OK;
+}
+
+/* Models whose prompts differ, because other examples or other parts of them fit, cannot be compared. */
+static nb_status check_alike(const nb_evaluation *e, const loaded *a, const loaded *b, nb_err *err) {
+  for (size_t i = 0; i < e->n; i++) {
+    const nb_planned *p = &a->plan.question[i], *q = &b->plan.question[i];
+    if (p->prompt_hash != q->prompt_hash || p->fit != q->fit || (p->fit == NB_FIT_CUT && p->n_tokens != q->n_tokens))
+      return nb_fail(err, NB_ERR_ARG,
+                     "not comparable: of question %s another prompt, or part of it, fits into %s than into %s; use "
+                     "fewer --shots, or models of one length",
+                     e->item[i]->id, b->name, a->name);
+  }
+  return NB_OK;
+}
+
+/* Everything that is known to go wrong before the first question is run. */
+static nb_status check_all(const options *o, const runs *r, const nb_evaluation *e, loaded *model, nb_err *err) {
+  for (size_t i = 0; i < r->n; i++) NB_TRY(warn_of_overlap(e, &model[i], err));
+  for (size_t i = 0; i < r->n; i++) {
+    nb_status st = check_prompts(r->common, e, &model[i], err);
+    nb_err other;
+    if (st == NB_ERR_ARG && report_ended(r, e, model[i].name, "prompts", err, &other) != NB_OK)
+      cli_warn("%s", other.msg);
+    NB_TRY(st);
+    if (i) NB_TRY(check_alike(e, &model[0], &model[i], err));
+    if (o->against) NB_TRY(check_against(o, r, e, &model[i].plan, err));
+  }
   return NB_OK;
 }
 
@@ -316,16 +344,8 @@ static nb_status run_all(const options *o, const cli_common *common, nb_evaluati
   if (o->against) NB_GOTO(nb_result_load(o->against, &against, err));
   if (o->against) NB_GOTO(nb_compare_protocols(&against.protocol, &e->protocol, err));
   for (size_t i = 0; i < n; i++) NB_GOTO(load(o, common, args->items[i], &model[i], err));
-  for (size_t i = 0; i < n; i++) NB_GOTO(warn_of_overlap(e, &model[i], err));
-  for (size_t i = 0; i < n; i++) {
-    st = check_prompts(common, e, &model[i], err);
-    nb_err other;
-    if (st == NB_ERR_ARG && report_ended(&r, e, model[i].name, "prompts", err, &other) != NB_OK)
-      cli_warn("%s", other.msg);
-    if (st != NB_OK) goto fail;
-  }
   r.base = o->against ? &against : n > 1 ? &run[choose_base(model, n)].result : NULL;
-  NB_GOTO(check_paired(o, &r, e, err));
+  NB_GOTO(check_all(o, &r, e, model, err));
   NB_GOTO(answer_all(&r, e, model, err));
   for (size_t i = 0; i < n; i++)
     if (&run[i].result != r.base) NB_GOTO(judge(&r, &run[i], err));

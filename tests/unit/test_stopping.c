@@ -137,10 +137,17 @@ TEST(only_pairs_count) {
   double paired;
   make_world(&w, 0, 0, 3);
   w.baseline.n = 100;
-  CHECK_OK(nb_compare_paired(&w.baseline, w.e.item, N, &paired, &err));
+  nb_planned planned[N];
+  nb_plan plan = {.question = planned, .n = N};
+  for (size_t i = 0; i < N; i++) planned[i] = (nb_planned){.prompt_hash = i};
+  CHECK_OK(nb_compare_ahead(&w.baseline, w.e.item, &plan, &paired, &err));
   CHECK(fabs(paired - 100.0 / N) < 1e-12);
+  planned[7].prompt_hash++;
+  CHECK(nb_compare_ahead(&w.baseline, w.e.item, &plan, &paired, &err) == NB_ERR_ARG &&
+        strstr(err.msg, "\"q7\" has another prompt"));
+  planned[7].prompt_hash--;
   w.baseline.protocol.stopped_at = 100; /* the rest is a matter of chance */
-  CHECK_OK(nb_compare_paired(&w.baseline, w.e.item, N, &paired, &err));
+  CHECK_OK(nb_compare_ahead(&w.baseline, w.e.item, &plan, &paired, &err));
   CHECK(paired == 1);
   CHECK_OK(nb_stopping_begin(&w.e, &w.baseline, 0.5, 0.05, 5, &s, &err));
   run(&w, &s, 256);
