@@ -339,8 +339,6 @@ static nb_status run_all(const options *o, const cli_common *common, nb_evaluati
   runs r = {.o = o, .common = common, .run = run, .n = n};
   nb_status st = NB_OK;
   NB_GOTO(judge_gates(&o->judge, &r.gates, err));
-  if (o->sequential && isnan(r.gates.margin))
-    NB_GOTO(nb_fail(err, NB_ERR_ARG, "--sequential decides about a margin: the gate file has none; give --margin"));
   if (o->against) NB_GOTO(nb_result_load(o->against, &against, err));
   if (o->against) NB_GOTO(nb_compare_protocols(&against.protocol, &e->protocol, err));
   for (size_t i = 0; i < n; i++) NB_GOTO(load(o, common, args->items[i], &model[i], err));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A line "TASK FILE", the bytes of that data file, and behind a NUL those of its answers file: read with the built-in
- * task, as items with ids, from which prompts are built. FILE may be a path of two parts, "test/law_test.csv": then the
- * file is put into such a directory, which is read, and without a directory, "./x.zip", the file alone; there is no
- * answers file, as a zip archive holds NULs. */
+/* A line "TASK FILE" or "TASK:PRESET FILE", the bytes of that data file, and behind a NUL those of its answers file:
+ * read with the built-in task, as items with ids, from which prompts are built. FILE may be a path of two parts,
+ * "test/law_test.csv": then the file is put into such a directory, which is read, and without a directory, "./x.zip",
+ * the file alone; there is no answers file, as a zip archive holds NULs. */
 #include "eval/prompt.h"
 #include "eval/result.h"
 
@@ -79,8 +79,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_dataset d = {0};
   if (!nl || nl - s >= (long)sizeof line) return 0;
   memcpy(line, s, (size_t)(nl - s));
-  int parts = sscanf(line, "%31[a-z0-9_] %63[a-zA-Z0-9_.]/%63[a-zA-Z0-9_.]", task, folder, name);
-  if (parts < 2 || !strcmp(folder, "..") || name[0] == '.' || nb_task_open(task, NULL, &t, &err) != NB_OK) return 0;
+  int parts = sscanf(line, "%31[a-z0-9_:-] %63[a-zA-Z0-9_.]/%63[a-zA-Z0-9_.]", task, folder, name);
+  if (parts < 2 || !strcmp(folder, "..") || name[0] == '.') return 0;
+  char *preset = strchr(task, ':');
+  if (preset) *preset++ = 0;
+  if (nb_task_open(task, preset, &t, &err) != NB_OK) return 0;
   size_t n_rows = n - (size_t)(nl + 1 - s);
   nb_status st =
       parts == 3 ? read_path(&t, folder, name, nl + 1, n_rows, &d) : read_bytes(&t, folder, nl + 1, n_rows, &d);
