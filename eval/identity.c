@@ -61,7 +61,8 @@ static double n_weights(const nb_opened *m) {
   double n = 0;
   const nb_nbl *f = nb_opened_nbl(m);
   const nb_safetensors *c = nb_opened_checkpoint(m);
-  for (size_t i = 0; f && i < nb_nbl_count(f); i++) n += (double)nb_nbl_at(f, i)->N * (double)nb_nbl_at(f, i)->K;
+  for (size_t i = 0; f && i < nb_nbl_count(f); i++)
+    n += (double)nb_nbl_at(f, i)->part.N * (double)nb_nbl_at(f, i)->part.K;
   for (size_t i = 0; c && i < c->n_tensors; i++) {
     const nb_tensor *t = &c->tensors[i].view;
     double weights = c->tensors[i].readable ? 1 : 0;
