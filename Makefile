@@ -74,6 +74,12 @@ ifneq ($(PKGS),)
     PKG_CFLAGS += -DNB_HAVE_LIBZIP $(shell $(PKG_CONFIG) --cflags libzip)
     PKG_LIBS += $(shell $(PKG_CONFIG) --libs libzip)
   endif
+  # And reading Parquet files that are compressed with zstd.
+  ZSTD ?= $(shell $(PKG_CONFIG) --exists libzstd && echo 1)
+  ifeq ($(ZSTD),1)
+    PKG_CFLAGS += -DNB_HAVE_ZSTD $(shell $(PKG_CONFIG) --cflags libzstd)
+    PKG_LIBS += $(shell $(PKG_CONFIG) --libs libzstd)
+  endif
   ifeq ($(LAPACK),1)
     PKG_CFLAGS += -DNB_HAVE_LAPACK $(shell $(PKG_CONFIG) --cflags openblas lapacke)
     PKG_LIBS += $(shell $(PKG_CONFIG) --libs openblas lapacke)
