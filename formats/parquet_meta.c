@@ -284,7 +284,7 @@ static nb_status read_value(reading *r, const element *e, level v, bool optional
 
 /* A field: the next element with all below it. */
 static nb_status read_field(reading *r, level v, size_t *out, nb_err *err) {
-  const element *e;
+  const element *e = NULL;
   NB_TRY(next_element(r, &e, err));
   extend_path(&v, e);
   if (e->children < 0 || e->repetition < REQUIRED || e->repetition > REPEATED)
@@ -316,7 +316,7 @@ static nb_status read_schema(reading *r, const nb_thrift_field *f, nb_err *err) 
   NB_TRY(nb_new(&r->el, nb_max(r->n, 1), sizeof *r->el, "a Parquet schema", err));
   for (size_t i = 0; i < r->n && nb_thrift_struct(&r->t, &item); i++) read_element(&r->t, &r->el[i]);
   if (r->t.failed || !r->n) return damaged(r->p, "the schema cannot be read", err);
-  const element *e;
+  const element *e = NULL;
   level v = {0};
   NB_TRY(next_element(r, &e, err));
   if (e->children < 1) return nb_fail(err, NB_ERR_FORMAT, "%s: a Parquet file without columns", r->p->file);
@@ -361,6 +361,7 @@ static nb_status read_chunk(reading *r, const nb_parquet_column *c, nb_err *err)
   }
   if (r->t.failed || m.type != (int64_t)c->type) return damaged(p, "a row group does not go with the schema", err);
   /* A file without a dictionary may say 0 for its place. */
+  if (!m.n_values) m.size = 0, m.data = MAGIC; /* nothing is anywhere */
   int64_t begin = m.dict > 0 && m.dict < m.data ? m.dict : m.data, data_end = (int64_t)p->size - TAIL;
   if (begin < MAGIC || m.size < 0 || begin > data_end || m.size > data_end - begin || m.n_values < 0)
     return nb_fail(err, NB_ERR_FORMAT, "%s: damaged Parquet file: column %s lies outside the file", p->file, c->name);

@@ -27,11 +27,10 @@ static void put_date(int64_t days, char *out) {
 
 /* A time of day as HH:MM:SS, with six digits where there is a fraction, and nine where six do not say it. */
 static void put_time(int64_t units, int64_t per_second, char *out) {
-  int64_t s = units / per_second, nanos = units % per_second * (1000000000 / per_second);
-  int n = snprintf(out, TEXT_MAX, "%02lld:%02lld:%02lld", (long long)(s / 3600), (long long)(s / 60 % 60),
-                   (long long)(s % 60));
-  if (nanos % 1000) snprintf(out + n, 12, ".%09lld", (long long)nanos);
-  else if (nanos) snprintf(out + n, 12, ".%06lld", (long long)(nanos / 1000));
+  int s = (int)(units / per_second % 86400), nanos = (int)(units % per_second * (1000000000 / per_second));
+  int n = snprintf(out, TEXT_MAX, "%02d:%02d:%02d", s / 3600, s / 60 % 60, s % 60);
+  if (nanos % 1000) snprintf(out + n, TEXT_MAX - 20, ".%09d", nanos);
+  else if (nanos) snprintf(out + n, TEXT_MAX - 20, ".%06d", nanos / 1000);
 }
 
 static bool put_moment(const nb_parquet_column *c, int64_t v, char *out) {
@@ -83,7 +82,9 @@ static bool put_decimal_value(const nb_parquet_column *c, const nb_parquet_value
 static nb_status make_text(nb_parquet *p, const nb_parquet_column *c, const nb_parquet_value *v, cJSON **out,
                            nb_err *err) {
   const char *s = (const char *)v->bytes;
-  if (v->n && memchr(s, 0, v->n)) return nb_parquet_fail(p, c, "a text with a NUL character", err);
+  if (v->n && memchr(s, 0, v->n))
+    return nb_fail(err, NB_ERR_FORMAT, "%s: row %zu: column %s: a text with a NUL character", p->file, p->row_number,
+                   c->name);
   if (nb_utf8_valid_prefix(s, v->n) != v->n) return nb_parquet_fail(p, c, "a text that is not UTF-8", err);
   char *copy = malloc((size_t)v->n + 1); /* cJSON wants a NUL behind it */
   if (!copy) return out_of_memory(p, err);
