@@ -5,6 +5,7 @@
 #include "formats/archive.h"
 #include "eval/item.h"
 #include "formats/mapfile.h"
+#include "eval/pattern.h"
 #include "eval/rows.h"
 
 #include <stdio.h>
@@ -12,32 +13,6 @@
 #include <unistd.h>
 
 enum { ANSWERS_MAX_BYTES = 1 << 28 };
-
-/* ---- patterns ---- */
-
-bool nb_dataset_pattern_match(const char *pattern, const char *path, size_t *begin, size_t *length) {
-  static const char hole[] = "{subject}";
-  const char *at = strstr(pattern, hole);
-  size_t n = strlen(path), head = at ? (size_t)(at - pattern) : strlen(pattern);
-  const char *tail = at ? at + strlen(hole) : "";
-  size_t n_tail = strlen(tail);
-  if (n > 3 && !strcmp(path + n - 3, ".gz")) n -= 3;
-  if (n < n_tail || memcmp(path + n - n_tail, tail, n_tail)) return false;
-  size_t end = n - n_tail, start = end; /* the hole's text ends where the tail begins, and holds no '/' */
-  while (at && start > 0 && path[start - 1] != '/') start--;
-  *length = 0;
-  if (at) {
-    /* The head ends inside this path component or at its beginning. */
-    size_t in_component = head;
-    for (size_t i = 0; i < head; i++)
-      if (pattern[i] == '/') in_component = head - i - 1;
-    if (in_component > end - start) return false;
-    *begin = start += in_component, *length = end - start;
-    if (!*length) return false;
-  }
-  if (start < head || memcmp(path + start - head, pattern, head)) return false;
-  return start == head || path[start - head - 1] == '/';
-}
 
 /* ---- one file ---- */
 
@@ -86,6 +61,14 @@ static nb_status check_texts(nb_dataset *d, const cJSON *j, const char *where, n
 static nb_status add_row(void *ctx, cJSON *row, const char *where, nb_err *err) {
   adding *a = ctx;
   nb_dataset *d = a->d;
+  bool wanted = true;
+  nb_status st = nb_item_wanted(a->t, row, where, &d->pool, &wanted, err);
+  if (st != NB_OK || !wanted) {
+    const char *unused;
+    cJSON_Delete(row);
+    a->index++; /* numbers do not depend on which rows are wanted */
+    return st != NB_OK ? st : next_answer(a, where, &unused, err);
+  }
   if (nb_grow(&d->row, &d->cap_rows, d->n_rows + 1, sizeof *d->row, err) != NB_OK) {
     cJSON_Delete(row);
     return NB_ERR_MEMORY;
@@ -105,10 +88,9 @@ static nb_status add_row(void *ctx, cJSON *row, const char *where, nb_err *err) 
 
 nb_status nb_dataset_add(const nb_task *t, const char *file, const char *subject, const char *bytes, size_t n,
                          const char *answers, size_t n_answers, nb_dataset *d, nb_err *err) {
-  adding a = {t, subject, answers, answers ? answers + n_answers : NULL, d};
-  size_t before = d->n;
+  adding a = {t, subject, answers, answers ? answers + n_answers : NULL, 0, d};
   NB_TRY(nb_rows_read(t, file, bytes, n, add_row, &a, err));
-  if (d->n == before) return nb_fail(err, NB_ERR_FORMAT, "%s: the file holds no question", file);
+  if (!a.index) return nb_fail(err, NB_ERR_FORMAT, "%s: the file holds no question", file);
   while (a.answers && a.answers < a.answers_end && strchr(" \r\n", *a.answers)) a.answers++;
   if (a.answers != a.answers_end)
     return nb_fail(err, NB_ERR_FORMAT, "%s: the file with the answers has more lines than there are rows", file);
@@ -168,10 +150,28 @@ static nb_status file_subject(const nb_task *t, const char *split, const char *p
   *out = NULL;
   for (const cJSON *p = patterns ? patterns->child : NULL; p; p = p->next) {
     const char *last = strrchr(p->valuestring, '/');
-    size_t begin = 0, length;
-    if (!nb_dataset_pattern_match(last ? last + 1 : p->valuestring, path, &begin, &length) || !length) continue;
-    *out = nb_pool_copy(pool, path + begin, length);
-    return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
+    last = last ? last + 1 : p->valuestring;
+    for (size_t kind = 0; kind < nb_pattern_kinds(last); kind++) {
+      size_t begin = 0, length;
+      if (!nb_pattern_match(last, path, kind, &begin, &length) || !length) continue;
+      *out = nb_pool_copy(pool, path + begin, length);
+      return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
+    }
+  }
+  return NB_OK;
+}
+
+/* Adds all the files that match one pattern; *hits counts them. */
+static nb_status add_pattern(const nb_task *t, nb_archive *a, const char *pattern, size_t kind, nb_dataset *d,
+                             size_t *hits, nb_err *err) {
+  size_t begin = 0, length;
+  for (size_t i = 0; i < nb_archive_count(a); i++) {
+    const char *name = nb_archive_name(a, i), *subject = NULL;
+    if (!nb_pattern_match(pattern, name, kind, &begin, &length)) continue;
+    if (length && !(subject = nb_pool_copy(&d->pool, name + begin, length)))
+      return nb_fail(err, NB_ERR_MEMORY, "out of memory");
+    NB_TRY(add_member(t, a, i, subject, d, err));
+    ++*hits;
   }
   return NB_OK;
 }
@@ -182,16 +182,9 @@ static nb_status add_matching(const nb_task *t, nb_archive *a, const char *path,
   const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(t->splits, split);
   if (!patterns) return nb_fail(err, NB_ERR_ARG, "task %s has no split \"%s\"", t->name, split);
   for (const cJSON *p = patterns->child; p; p = p->next) {
-    size_t begin = 0, length, hits = 0;
-    for (size_t i = 0; i < nb_archive_count(a); i++) {
-      const char *name = nb_archive_name(a, i);
-      if (!nb_dataset_pattern_match(p->valuestring, name, &begin, &length)) continue;
-      const char *subject = NULL;
-      if (length && !(subject = nb_pool_copy(&d->pool, name + begin, length)))
-        return nb_fail(err, NB_ERR_MEMORY, "out of memory");
-      NB_TRY(add_member(t, a, i, subject, d, err));
-      hits++;
-    }
+    size_t hits = 0;
+    for (size_t kind = 0; kind < nb_pattern_kinds(p->valuestring) && !hits; kind++)
+      NB_TRY(add_pattern(t, a, p->valuestring, kind, d, &hits, err));
     if (hits) return NB_OK;
     if (strlen(list) < 200)
       snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", p->valuestring);
@@ -258,7 +251,9 @@ nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split,
   } else {
     NB_GOTO(add_matching(t, a, path, split, out, err));
   }
-  NB_GOTO(nb_dataset_finish(out, path, err));
+  if (!out->n)
+    NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: no row is as the \"where\" of task %s wants it", path, t->name));
+  NB_GOTO(refuse_duplicates(out, path, err));
   nb_archive_close(a);
   return NB_OK;
 fail:

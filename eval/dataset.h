@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Data sets as uniform items, whatever their files look like.
  *
- * A task names patterns of file names for each split, tried in order; the first that any file matches is taken, with
- * all the files that match it, by name. A pattern is compared with the end of a member's path, from a '/' on;
- * {subject} matches any text without '/' and gives the item's subject; a ".gz" behind the name is allowed. The data
- * are a directory (searched through), a .zip file, or one file, which then is the split that is evaluated, whatever
- * its name is. Names end in .csv, .jsonl or .json.
+ * A task names patterns of file names for each split (pattern.h), tried in order; the first that any file matches is
+ * taken, with all the files that match it, by name; what {subject} matches, is the subject of rows that name none. The
+ * data are a directory (searched through), a .zip file, or one file, which then is the split that is evaluated,
+ * whatever its name is. Rows.h says how names end.
  *
- * Every row becomes an item or an error that names file and line; none is left out. */
+ * Every row that the task's "where" asks for becomes an item or an error that names file and line. */
 #ifndef NB_DATASET_H
 #define NB_DATASET_H
 
@@ -53,8 +52,5 @@ nb_status nb_dataset_finish(nb_dataset *d, const char *path, nb_err *err);
  * nb_dataset_finish; for tests and for fuzzing. */
 nb_status nb_dataset_add(const nb_task *t, const char *file, const char *subject, const char *bytes, size_t n,
                          const char *answers, size_t n_answers, nb_dataset *d, nb_err *err);
-
-/* Whether a path matches a pattern; *begin, *length: what {subject} matched (length 0 without {subject}). */
-bool nb_dataset_pattern_match(const char *pattern, const char *path, size_t *begin, size_t *length);
 
 #endif

@@ -24,6 +24,7 @@ static nb_status render(const pieces *p, const char *tmpl, size_t choice, nb_tex
                        {"subject", it->subject},
                        {"choice", it->choice[choice]},
                        {"letter", letters[choice]},
+                       {"last_letter", letters[it->n_choices - 1]},
                        {"options", p->options.s},
                        {"answer", letters[it->answer]},
                        {"answer_text", it->choice[it->answer]}};

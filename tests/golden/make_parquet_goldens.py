@@ -4,16 +4,18 @@
 by pyarrow (26 was used): tests/golden/parquet/NAME.parquet and NAME.jsonl. Some are seeds of
 tests/fuzz/corpus/parquet, too. The rows are invented.
 
+And tests/golden/hub: the rows of tests/golden/{mcq,mmlu} in the schemas, folders and names that the hub has them in.
+
 usage: make_parquet_goldens.py
 """
-import datetime, decimal, json, shutil
+import csv, datetime, decimal, json, shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 HERE = Path(__file__).resolve().parent
-OUT, CORPUS = HERE / "parquet", HERE.parent / "fuzz/corpus/parquet"
+OUT, HUB, CORPUS = HERE / "parquet", HERE / "hub", HERE.parent / "fuzz/corpus/parquet"
 
 
 def plain(v):
@@ -101,8 +103,59 @@ def others(n):
     })
 
 
+def read_jsonl(path):
+    return [json.loads(line) for line in open(HERE / "mcq" / path)]
+
+
+def put(path, rows):
+    file = HUB / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), file, compression="snappy")
+
+
+def hub():
+    card = "---\nconfigs:\n- config_name: default\n---\n# A card that no reader of questions looks at\n"
+    pick = lambda r, *keys: {k: r[k] for k in keys}
+    columns = lambda choices: {k: [c[k] for c in choices] for k in ("text", "label")}
+    flat = lambda r: {"id": r["id"], "question": r["question"]["stem"], "choices": columns(r["question"]["choices"]),
+                      "answerKey": r["answerKey"]}
+    for split, file in (("validation", "dev_rand_split"), ("train", "train_rand_split")):
+        rows = [flat(r) for r in read_jsonl(f"commonsenseqa/{file}.jsonl")]
+        half = len(rows) // 2
+        put(f"commonsense_qa/data/{split}-00000-of-00002.parquet", rows[:half])
+        put(f"commonsense_qa/data/{split}-00001-of-00002.parquet", rows[half:])
+    put("ai2_arc/ARC-Easy/test/0000.parquet", [flat(r) for r in read_jsonl("arc_easy/ARC-Easy-Test.jsonl")])
+    put("ai2_arc/ARC-Challenge/test/0000.parquet", [flat(r) for r in read_jsonl("arc_easy/ARC-Easy-Train.jsonl")])
+    labels = [int(x) for x in open(HERE / "mcq/piqa/valid-labels.lst")]
+    put("piqa/plain_text/validation/0000.parquet",
+        [{**r, "label": n} for r, n in zip(read_jsonl("piqa/valid.jsonl"), labels)])
+    put("MMLU-Pro/data/test-00000-of-00001-0123456789abcdef.parquet", read_jsonl("mmlu_pro/test.jsonl"))
+    put("boolq/data/validation-00000-of-00001.parquet",
+        [pick(r, "question", "answer", "passage") for r in read_jsonl("boolq/dev.jsonl")])
+    truthful = [{"question": r["question"], **{k: {"choices": list(r[k]), "labels": list(r[k].values())} for k in ("mc1_targets", "mc2_targets")}}
+                for r in json.load(open(HERE / "mcq/truthfulqa/mc_task.json"))]
+    put("truthful_qa/multiple_choice/validation-00000-of-00001.parquet", truthful)
+    put("truthful_qa/generation/validation-00000-of-00001.parquet", [{"question": "not this one"}])
+    everything = []
+    for file in sorted((HERE / "mmlu/test").glob("*_test.csv")):
+        subject = file.name[: -len("_test.csv")]
+        rows = [{"question": q, "subject": subject, "choices": list(c), "answer": "ABCD".index(a)}
+                for q, *c, a in csv.reader(open(file, newline=""))]
+        put(f"mmlu/{subject}/test-00000-of-00001.parquet", rows)
+        everything += rows
+        put(f"mmlu-redux/{subject}/test-00000-of-00001.parquet",
+            [{**r, "error_type": "bad_question_clarity" if i == 0 else "ok"} for i, r in enumerate(rows)])
+    put("mmlu-all/all/test-00000-of-00001.parquet", everything)
+    for i, letters in enumerate(("ABCD", "ABCDE")):
+        options = {k: f"choice {k}" for k in letters}
+        put(f"medqa/data/test-0000{i}-of-00002.parquet",
+            [{"id": f"m{i}", "question": "which?", "options": {**dict.fromkeys("ABCDE"), **options}, "answer_idx": letters[-1]}])
+    for folder in HUB.iterdir():
+        (folder / "README.md").write_text(card)
+
+
 def main():
-    for folder in (OUT, CORPUS):
+    for folder in (OUT, HUB, CORPUS):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     for codec in ("none", "snappy", "gzip", "zstd", "brotli", "lz4"):
@@ -126,6 +179,7 @@ def main():
     write("map", pa.table({"m": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int32()))}))
     for seed in ("nested_v1", "nested_v2", "numbers_v2", "others", "texts_delta", "codec_snappy", "numbers_delta"):
         shutil.copy(OUT / f"{seed}.parquet", CORPUS / seed)
+    hub()
 
 
 if __name__ == "__main__":

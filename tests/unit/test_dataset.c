@@ -2,7 +2,8 @@
 #include "test.h"
 
 #include "eval/dataset.h"
-#include "eval/result.h"
+#include "eval/pattern.h"
+#include "eval/rows.h"
 #include "formats/mapfile.h"
 #include "tempdir.h"
 
@@ -142,16 +143,137 @@ TEST(bad_rows_are_named) {
 
 TEST(patterns) {
   size_t b, n;
-  CHECK(nb_dataset_pattern_match("test/{subject}_test.csv", "mmlu/test/law_test.csv", &b, &n) && b == 10 && n == 3);
-  CHECK(nb_dataset_pattern_match("test/{subject}_test.csv", "test/law_test.csv.gz", &b, &n) && b == 5 && n == 3);
-  CHECK(!nb_dataset_pattern_match("test/{subject}_test.csv", "best/law_test.csv", &b, &n));
-  CHECK(!nb_dataset_pattern_match("test/{subject}_test.csv", "latest/law_test.csv", &b, &n));
-  CHECK(!nb_dataset_pattern_match("test/{subject}_test.csv", "test/_test.csv", &b, &n));
-  CHECK(!nb_dataset_pattern_match("test/{subject}_test.csv", "test/sub/law_test.csv", &b, &n));
-  CHECK(nb_dataset_pattern_match("{subject}/test.csv", "a/law/test.csv", &b, &n) && b == 2 && n == 3);
-  CHECK(nb_dataset_pattern_match("dev.jsonl", "x/dev.jsonl", &b, &n) && n == 0);
-  CHECK(nb_dataset_pattern_match("dev.jsonl", "dev.jsonl", &b, &n));
-  CHECK(!nb_dataset_pattern_match("dev.jsonl", "mydev.jsonl", &b, &n));
+  CHECK(nb_pattern_match("test/{subject}_test.csv", "mmlu/test/law_test.csv", 0, &b, &n) && b == 10 && n == 3);
+  CHECK(nb_pattern_match("test/{subject}_test.csv", "test/law_test.csv.gz", 0, &b, &n) && b == 5 && n == 3);
+  CHECK(!nb_pattern_match("test/{subject}_test.csv", "best/law_test.csv", 0, &b, &n));
+  CHECK(!nb_pattern_match("test/{subject}_test.csv", "latest/law_test.csv", 0, &b, &n));
+  CHECK(!nb_pattern_match("test/{subject}_test.csv", "test/_test.csv", 0, &b, &n));
+  CHECK(!nb_pattern_match("test/{subject}_test.csv", "test/sub/law_test.csv", 0, &b, &n));
+  CHECK(nb_pattern_match("{subject}/test.csv", "a/law/test.csv", 0, &b, &n) && b == 2 && n == 3);
+  CHECK(nb_pattern_match("dev.jsonl", "x/dev.jsonl", 0, &b, &n) && n == 0);
+  CHECK(nb_pattern_match("dev.jsonl", "dev.jsonl", 0, &b, &n));
+  CHECK(!nb_pattern_match("dev.jsonl", "mydev.jsonl", 0, &b, &n));
+}
+
+/* A pattern without an ending is a split in any form; its files are of one kind. */
+TEST(patterns_of_the_hub) {
+  size_t b, n, parquet = nb_rows_n_endings - 1;
+  static const char *const same[] = {"test.parquet", "x/test.parquet.gz", "data/test-00000-of-00001.parquet",
+                                     "data/test-00012-of-00013-0123456789abcdef.parquet", "default/test/0000.parquet"};
+  static const char *const others[] = {"latest.parquet",
+                                       "test-00000.parquet",
+                                       "test-of-00001.parquet",
+                                       "test.md",
+                                       "test/x0000.parquet",
+                                       "test/README.parquet",
+                                       "test.csv",
+                                       "test"};
+  for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+    CHECK_MSG(nb_pattern_match("test", same[i], parquet, &b, &n) && !n, "%s", same[i]);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    CHECK_MSG(!nb_pattern_match("test", others[i], parquet, &b, &n), "%s", others[i]);
+  const char *path = "snapshot/law/test-00000-of-00001.parquet";
+  CHECK(nb_pattern_match("{subject}/test", path, parquet, &b, &n) && n == 3 && !strncmp(path + b, "law", 3));
+  CHECK(nb_pattern_kinds("a.b/test") == nb_rows_n_endings && nb_pattern_kinds("test.csv") == 1);
+}
+
+/* The items that two data paths give must be the same ones. */
+static void same_items(const char *task, const char *preset, const char *split, const char *a, const char *b,
+                       bool ids) {
+  nb_err err;
+  nb_task t;
+  nb_dataset x, y = {0};
+  CHECK_OK(nb_task_open(task, preset, &t, &err));
+  CHECK_OK(nb_dataset_read(&t, a, split ? split : t.split, &x, &err));
+  CHECK_OK(nb_dataset_read(&t, b, split ? split : t.split, &y, &err));
+  CHECK_MSG(x.n == y.n && x.n > 0, "%s: %zu and %zu", b, x.n, y.n);
+  for (size_t i = 0; i < x.n && i < y.n; i++) {
+    const nb_item *p = &x.item[i], *q = &y.item[i];
+    if (ids) CHECK_STR(p->id, q->id);
+    CHECK_STR(p->subject, q->subject);
+    CHECK_STR(p->question, q->question);
+    CHECK(p->n_choices == q->n_choices && p->answer == q->answer);
+    for (size_t c = 0; c < p->n_choices && c < q->n_choices; c++) {
+      CHECK_STR(p->choice[c], q->choice[c]);
+      CHECK(p->correct[c] == q->correct[c]);
+    }
+  }
+  nb_dataset_free(&x), nb_dataset_free(&y);
+  nb_task_free(&t);
+}
+
+#define MCQ(name) "tests/golden/mcq/" name
+#define HUB(name) "tests/golden/hub/" name
+
+TEST(hub_snapshots_are_the_same_items) {
+  same_items("arc_easy", NULL, NULL, MCQ("arc_easy"), HUB("ai2_arc"), true);
+  same_items("commonsenseqa", NULL, NULL, MCQ("commonsenseqa"), HUB("commonsense_qa"), true);
+  same_items("commonsenseqa", NULL, "train", MCQ("commonsenseqa"), HUB("commonsense_qa"), true);
+  same_items("piqa", NULL, NULL, MCQ("piqa"), HUB("piqa"), true);
+  same_items("boolq", NULL, NULL, MCQ("boolq"), HUB("boolq"), true);
+  same_items("mmlu_pro", NULL, NULL, MCQ("mmlu_pro"), HUB("MMLU-Pro"), true);
+  same_items("truthfulqa_mc1", NULL, NULL, MCQ("truthfulqa"), HUB("truthful_qa"), true);
+  same_items("truthfulqa_mc2", NULL, NULL, MCQ("truthfulqa"), HUB("truthful_qa"), true);
+  same_items("mmlu", NULL, NULL, "tests/golden/mmlu", HUB("mmlu"), true);
+  same_items("mmlu", NULL, NULL, "tests/golden/mmlu", HUB("mmlu-all"), false);
+  same_items("mmlu", NULL, NULL, "tests/golden/mmlu/test/formal_logic_test.csv",
+             HUB("mmlu/formal_logic/test-00000-of-00001.parquet"), true);
+}
+
+TEST(whole_sets_of_the_hub) {
+  char csv[500], hub[500];
+  const char *root = getenv("NB_SHARED");
+  snprintf(csv, sizeof csv, "%s/data/mmlu", root ? root : "../shared");
+  snprintf(hub, sizeof hub, "%s/data/parquet/cais_mmlu", root ? root : "../shared");
+  if (access(hub, R_OK)) SKIP("../shared/data/parquet is not here");
+  same_items("mmlu", NULL, "test", csv, hub, false);
+  same_items("mmlu", NULL, "dev", csv, hub, false);
+  snprintf(csv, sizeof csv, "%s/data/mcq/arc_easy", root ? root : "../shared");
+  snprintf(hub, sizeof hub, "%s/data/parquet/ai2_arc", root ? root : "../shared");
+  same_items("arc_easy", NULL, "test", csv, hub, true);
+  same_items("arc_easy", NULL, "val", csv, hub, true);
+}
+
+/* Rows that "where" does not want are left out, and the others keep their numbers. */
+TEST(where) {
+  nb_err err;
+  nb_task t;
+  nb_dataset d;
+  CHECK_OK(nb_task_open("mmlu", "redux", &t, &err));
+  CHECK_OK(nb_dataset_read(&t, HUB("mmlu-redux"), "test", &d, &err));
+  CHECK_MSG(d.n == 2, "%zu items", d.n); /* of 2, 2 and 1 each loses the first */
+  CHECK_STR(d.item[0].id, "abstract_algebra:1");
+  CHECK_STR(d.item[1].id, "formal_logic:1");
+  nb_dataset_free(&d);
+  CHECK(nb_dataset_read(&t, HUB("mmlu"), "test", &d, &err) == NB_ERR_FORMAT && strstr(err.msg, "error_type"));
+  nb_task_free(&t);
+}
+
+/* Choices that are an object: a table has all names that any row has, with nulls. */
+TEST(choices_that_are_objects) {
+  nb_err err;
+  nb_task t;
+  nb_dataset d;
+  CHECK_OK(nb_task_open("medqa", NULL, &t, &err));
+  CHECK_OK(nb_dataset_read(&t, HUB("medqa"), "test", &d, &err));
+  CHECK(d.n == 2 && d.item[0].n_choices == 4 && d.item[1].n_choices == 5);
+  CHECK(d.item[0].answer == 3 && d.item[1].answer == 4);
+  CHECK_STR(d.item[1].choice[4], "choice E");
+  nb_dataset_free(&d);
+  const char *flat =
+      "{\"sent1\":\"q\",\"ending0\":\"a\",\"ending1\":\"b\",\"ending2\":\"c\",\"ending3\":\"d\",\"label\":2}";
+  d = (nb_dataset){0};
+  CHECK_OK(nb_dataset_add(&t, "x.jsonl", NULL, flat, strlen(flat), NULL, 0, &d, &err));
+  CHECK(d.n == 1 && d.item[0].answer == 2);
+  nb_dataset_free(&d), nb_task_free(&t);
+  CHECK_OK(nb_task_open("agieval", NULL, &t, &err));
+  const char *row = "{\"passage\":null,\"question\":\"q\",\"options\":[\"(A)x\",\"(B)y\"],\"label\":\"B\"}";
+  d = (nb_dataset){0};
+  CHECK_OK(nb_dataset_add(&t, "x.jsonl", "sat", row, strlen(row), NULL, 0, &d, &err));
+  CHECK(d.n == 1 && d.item[0].answer == 1);
+  CHECK_STR(d.item[0].choice[1], "(B)y");
+  CHECK_STR(d.item[0].subject, "sat");
+  nb_dataset_free(&d), nb_task_free(&t);
 }
 
 TEST(a_directory_of_subjects) {
@@ -381,6 +503,11 @@ int main(void) {
   RUN(json_forms);
   RUN(bad_rows_are_named);
   RUN(patterns);
+  RUN(patterns_of_the_hub);
+  RUN(hub_snapshots_are_the_same_items);
+  RUN(whole_sets_of_the_hub);
+  RUN(where);
+  RUN(choices_that_are_objects);
   RUN(a_directory_of_subjects);
   RUN(the_same_set_in_any_form);
   RUN(linked_directories);
