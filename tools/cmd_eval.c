@@ -2,6 +2,7 @@
 /* nibble eval: accuracy on multiple-choice sets. */
 #include "formats/archive_write.h"
 #include "eval/bundle.h"
+#include "eval/lmeval.h"
 #include "tools/commands.h"
 #include "tools/judge.h"
 #include "eval/merge.h"
@@ -17,7 +18,7 @@
 enum { MAX_MODELS = 16 };
 
 typedef struct options {
-  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against, *overlong;
+  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against, *out_format;
   cli_list out, bundle;
   judge_options judge;
   int shots, limit, sample, batch;
@@ -274,7 +275,9 @@ static nb_status answer_all(const runs *r, nb_evaluation *e, const loaded *model
       if (report_ended(r, e, model[i].name, gate, err, &other) != NB_OK) cli_warn("%s", other.msg);
     }
     if (st != NB_OK) goto fail;
-    if (i < o->out.n) NB_GOTO(nb_result_save(result, o->out.items[i], err));
+    bool samples = o->out_format && !strcmp(o->out_format, "lm-eval");
+    if (i < o->out.n)
+      NB_GOTO(samples ? nb_lmeval_save(e, result, o->out.items[i], err) : nb_result_save(result, o->out.items[i], err));
     if (r->common->json) continue;
     if (i) fputs("\n", stdout);
     NB_GOTO(report_text(result, stdout, err));
@@ -378,6 +381,8 @@ int cmd_eval(int argc, char **argv) {
       CLI_STRING("shard", 0, "I/N|auto", &o.shard,
                  "only the I-th of N parts, for `nibble merge`; auto: from Slurm, MPI or CI"),
       CLI_LIST("out", 'o', "FILE", &o.out, "write the result file, for `nibble compare` (once for each model)"),
+      CLI_CHOICE("out-format", 0, "nibble|lm-eval", &o.out_format,
+                 "of --out: a result file, or samples as lm-evaluation-harness logs them (JSON lines)"),
       CLI_FLAG("texts", 0, &o.texts, "put the questions' texts into results"),
       CLI_STRING("journal", 0, "FILE", &o.journal, "keep answers here; a run that was killed goes on from it"),
       CLI_STRING("against", 0, "RUN", &o.against, "compare with this result file, on the questions that both have"),
