@@ -8,8 +8,8 @@
 
 typedef struct nb_perplexity_opts {
   size_t ctx;         /* tokens that the model reads at a time, at least 1 */
-  size_t stride;      /* tokens that each window after the first predicts, 1 to ctx: all but the last see at least
-                       * ctx - stride + 1 tokens before them */
+  size_t stride;      /* tokens that each window after the first predicts, 1 to ctx: each of them sees at least
+                       * ctx - stride + 1 tokens before it */
   size_t max_windows; /* 0: all */
   int32_t bos;        /* stands before the text; -1: nothing does, and its first token is not predicted */
   bool bos_each;      /* bos takes the place of each later window's first token, too */
@@ -17,9 +17,10 @@ typedef struct nb_perplexity_opts {
   const nb_progress *progress; /* counts windows; may be NULL */
 } nb_perplexity_opts;
 
-/* Sums of natural logarithms. Window k reads tokens [k stride, k stride + ctx) of bos and text, and predicts those
- * behind them that no window before it did: with stride = ctx what lm-evaluation-harness's rolling log-likelihoods are
- * (context of 1), else the sliding window of Hugging Face's guide to perplexity with a max_length of ctx + 1. */
+/* Sums of natural logarithms. Window k reads tokens [k stride, k stride + ctx) of bos and text, the last window the
+ * last ctx of them, and predicts those behind them that no window before it did. With stride = ctx that is what
+ * lm-evaluation-harness's rolling log-likelihoods are (context of 1), else the sliding window of Hugging Face's guide
+ * to perplexity with a max_length of ctx + 1 (whose last window is a shorter one). */
 typedef struct nb_perplexity {
   size_t windows;
   size_t scored,
