@@ -61,14 +61,6 @@ static nb_status check_texts(nb_dataset *d, const cJSON *j, const char *where, n
 static nb_status add_row(void *ctx, cJSON *row, const char *where, nb_err *err) {
   adding *a = ctx;
   nb_dataset *d = a->d;
-  bool wanted = true;
-  nb_status st = nb_item_wanted(a->t, row, where, &d->pool, &wanted, err);
-  if (st != NB_OK || !wanted) {
-    const char *unused;
-    cJSON_Delete(row);
-    a->index++; /* numbers do not depend on which rows are wanted */
-    return st != NB_OK ? st : next_answer(a, where, &unused, err);
-  }
   if (nb_grow(&d->row, &d->cap_rows, d->n_rows + 1, sizeof *d->row, err) != NB_OK) {
     cJSON_Delete(row);
     return NB_ERR_MEMORY;
@@ -88,9 +80,10 @@ static nb_status add_row(void *ctx, cJSON *row, const char *where, nb_err *err) 
 
 nb_status nb_dataset_add(const nb_task *t, const char *file, const char *subject, const char *bytes, size_t n,
                          const char *answers, size_t n_answers, nb_dataset *d, nb_err *err) {
-  adding a = {t, subject, answers, answers ? answers + n_answers : NULL, 0, d};
+  adding a = {t, subject, answers, answers ? answers + n_answers : NULL, d};
+  size_t before = d->n;
   NB_TRY(nb_rows_read(t, file, bytes, n, add_row, &a, err));
-  if (!a.index) return nb_fail(err, NB_ERR_FORMAT, "%s: the file holds no question", file);
+  if (d->n == before) return nb_fail(err, NB_ERR_FORMAT, "%s: the file holds no question", file);
   while (a.answers && a.answers < a.answers_end && strchr(" \r\n", *a.answers)) a.answers++;
   if (a.answers != a.answers_end)
     return nb_fail(err, NB_ERR_FORMAT, "%s: the file with the answers has more lines than there are rows", file);
@@ -232,6 +225,10 @@ nb_status nb_dataset_finish(nb_dataset *d, const char *path, nb_err *err) {
     if (!(it->id = nb_pool_copy(&d->pool, buf, (size_t)n)))
       return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
   }
+  size_t kept = 0; /* rows that "where" leaves out have counted, so that ids do not depend on it */
+  for (size_t i = 0; i < d->n; i++)
+    if (d->item[i].n_choices) d->item[kept++] = d->item[i];
+  d->n = kept;
   return refuse_duplicates(d, path, err);
 }
 
@@ -251,9 +248,9 @@ nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split,
   } else {
     NB_GOTO(add_matching(t, a, path, split, out, err));
   }
+  NB_GOTO(nb_dataset_finish(out, path, err));
   if (!out->n)
     NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: no row is as the \"where\" of task %s wants it", path, t->name));
-  NB_GOTO(refuse_duplicates(out, path, err));
   nb_archive_close(a);
   return NB_OK;
 fail:

@@ -42,7 +42,8 @@ typedef struct nb_dataset {
 nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split, nb_dataset *out, nb_err *err);
 void nb_dataset_free(nb_dataset *d);
 
-/* Brings the rows of all files into their order and gives ids to those that have none: so that the same questions are
+/* Brings the rows of all files into their order, gives ids to those that have none, and drops those that the task's
+ * "where" does not want: so that the same questions are
  * the same set, whether one file holds all subjects or each has its own. NB_ERR_FORMAT: an id comes twice; `path` is
  * for the message. */
 nb_status nb_dataset_finish(nb_dataset *d, const char *path, nb_err *err);

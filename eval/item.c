@@ -177,29 +177,10 @@ static nb_status read_answer(const nb_task *t, const cJSON *row, const char *giv
 
 /* ---- the whole ---- */
 
-nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, const char *subject, const char *answer,
-                       nb_pool *pool, nb_item *item, nb_err *err) {
-  *item = (nb_item){.row = row, .subject = ""};
-  if (!cJSON_IsObject(row)) return nb_fail(err, NB_ERR_FORMAT, "%s: a row must be an object", where);
-  nb_values v = {0};
-  bool found = false;
-  if (t->subject) NB_TRY(find_first(t->subject, row, pool, &v, &found, err));
-  if (subject && !found) item->subject = subject;
-  else NB_TRY(one_text(t->subject, row, pool, where, &item->subject, err));
-  NB_TRY(one_text(t->question, row, pool, where, &item->question, err));
-  NB_TRY(read_choices(t, row, pool, where, item, err));
-  NB_TRY(read_answer(t, row, answer, pool, where, item, err));
-
-  found = false;
-  if (t->id) NB_TRY(find_first(t->id, row, pool, &v, &found, err));
-  if (found && v.n == 1 && v.text[0] && *v.text[0]) item->id = v.text[0];
-  return NB_OK;
-}
-
-nb_status nb_item_wanted(const nb_task *t, const cJSON *row, const char *where, nb_pool *pool, bool *wanted,
-                         nb_err *err) {
+/* Whether the task's "where" asks for the row. */
+static nb_status is_wanted(const nb_task *t, const cJSON *row, const char *where, nb_pool *pool, bool *wanted,
+                           nb_err *err) {
   *wanted = true;
-  if (!cJSON_IsObject(row)) return nb_fail(err, NB_ERR_FORMAT, "%s: a row must be an object", where);
   for (const cJSON *w = t->where ? t->where->child : NULL; w && *wanted; w = w->next) {
     nb_values v;
     bool found;
@@ -210,6 +191,25 @@ nb_status nb_item_wanted(const nb_task *t, const cJSON *row, const char *where, 
     for (const cJSON *e = cJSON_IsArray(w) ? w->child : w; e; e = e == w ? NULL : e->next)
       *wanted = *wanted || !strcmp(v.text[0], e->valuestring);
   }
+  return NB_OK;
+}
+
+nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, const char *subject, const char *answer,
+                       nb_pool *pool, nb_item *item, nb_err *err) {
+  bool wanted;
+  *item = (nb_item){.row = row, .subject = ""};
+  if (!cJSON_IsObject(row)) return nb_fail(err, NB_ERR_FORMAT, "%s: a row must be an object", where);
+  NB_TRY(read_subject(t, row, subject, pool, where, &item->subject, err));
+  NB_TRY(is_wanted(t, row, where, pool, &wanted, err));
+  if (!wanted) return NB_OK;
+  NB_TRY(one_text(t->question, row, pool, where, &item->question, err));
+  NB_TRY(read_choices(t, row, pool, where, item, err));
+  NB_TRY(read_answer(t, row, answer, pool, where, item, err));
+
+  nb_values v = {0};
+  bool found = false;
+  if (t->id) NB_TRY(find_first(t->id, row, pool, &v, &found, err));
+  if (found && v.n == 1 && v.text[0] && *v.text[0]) item->id = v.text[0];
   return NB_OK;
 }
 

@@ -12,6 +12,7 @@ same arc_easy mcq/arc_easy ai2_arc
 same commonsenseqa mcq/commonsenseqa commonsense_qa
 same piqa mcq/piqa piqa
 same mmlu mmlu mmlu
+same mmlu mmlu mmlu-all
 nibble eval demo.nbl --task mmlu --preset redux -q -t 1 --data "$TESTS/golden/hub/mmlu-redux" --out r.json >/dev/null
 [ "$(jsonq protocol.questions <r.json)" = 2 ]
 mkdir cut
