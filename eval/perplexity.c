@@ -23,7 +23,7 @@ static nb_status score_window(scoring *c, const int32_t *seq, size_t n, size_t f
   nb_kv *kv;
   memcpy(c->reading, seq, n * sizeof *seq);
   if (c->o->bos_each && c->o->bos >= 0) c->reading[0] = c->o->bos;
-  NB_TRY(nb_kv_create(config, n, c->o->kv, nb_config_long_rope(config, n), &kv, err));
+  NB_TRY(nb_kv_create(config, n, c->o->kv, nb_config_stretch(config, n), &kv, err));
   nb_status st = NB_OK;
   for (size_t at = 0; at < n && st == NB_OK; at += batch) {
     size_t take = nb_min(batch, n - at), first = from > at + 1 ? from - 1 - at : 0, k = 0;
