@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # nibble: `make demo` and `make test` install what is missing, build and run. `make help` lists the rest.
 
-# Everything of one build lives in build/<variant>: release, debug, asan, tsan, fuzz, aarch64 (kernels only, cross).
+# Everything of one build lives in build/<variant>: release, debug, asan, tsan, fuzz, coverage, aarch64 (kernels only,
+# cross).
 VARIANT ?= release
 OPENMP ?= 1
 B := build/$(VARIANT)$(if $(filter 0,$(OPENMP)),-noomp)
@@ -47,6 +48,12 @@ ifeq ($(VARIANT),fuzz)
   # The targets are parsers: kernels are not instrumented, which takes clang minutes (VARIANT=asan checks them).
   $(B)/lib/kernels/%.o: SAN :=
 endif
+ifeq ($(VARIANT),coverage)
+  OPT := -O0
+  SAN := --coverage
+  OPENMP := 0
+  $(B)/lib/kernels/%.o: SAN :=
+endif
 ifeq ($(VARIANT),aarch64)
   CC := aarch64-linux-gnu-gcc
   AR := aarch64-linux-gnu-ar
@@ -66,6 +73,12 @@ ifneq ($(PKGS),)
   ifeq ($(LIBZIP),1)
     PKG_CFLAGS += -DNB_HAVE_LIBZIP $(shell $(PKG_CONFIG) --cflags libzip)
     PKG_LIBS += $(shell $(PKG_CONFIG) --libs libzip)
+  endif
+  # And reading Parquet files that are compressed with zstd.
+  ZSTD ?= $(shell $(PKG_CONFIG) --exists libzstd && echo 1)
+  ifeq ($(ZSTD),1)
+    PKG_CFLAGS += -DNB_HAVE_ZSTD $(shell $(PKG_CONFIG) --cflags libzstd)
+    PKG_LIBS += $(shell $(PKG_CONFIG) --libs libzstd)
   endif
   ifeq ($(LAPACK),1)
     PKG_CFLAGS += -DNB_HAVE_LAPACK $(shell $(PKG_CONFIG) --cflags openblas lapacke)
@@ -239,6 +252,11 @@ $(B)/replay/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/libnibble.a
 replay: $(FUZZ:%=$(B)/replay/%) ## fuzz targets over the committed corpus and its mutations
 	@$(RUN_ENV) sh tests/run_units.sh $^
 
+.PHONY: coverage
+coverage: ## which share of the parsers' lines the corpus and its mutations reach
+	@$(MAKE) VARIANT=coverage OPENMP=0 replay
+	@sh tests/coverage.sh build/coverage-noomp
+
 FUZZ_TIME ?= 60
 .PHONY: fuzz fuzz-programs
 fuzz: ## fuzz every target for FUZZ_TIME seconds each with clang (TARGET=json: one)
@@ -336,6 +354,6 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+.*:.*## / {split($$1, t, ":"); printf "  %-15s %s\n", t[1], $$2}' Makefile
-	@echo "variables: VARIANT=release|debug|asan|tsan OPENMP=0 PREFIX= DESTDIR= CC= CFLAGS= V=1"
+	@echo "variables: VARIANT=release|debug|asan|tsan|coverage OPENMP=0 PREFIX= DESTDIR= CC= CFLAGS= V=1"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/compare.h"
 
+#include "eval/names.h"
 #include "eval/sequential.h"
 
 #include <math.h>
@@ -35,7 +36,7 @@ nb_status nb_compare_protocols(const nb_protocol *p, const nb_protocol *q, nb_er
 }
 
 static nb_status refuse_stopped(const char *which, const nb_protocol *p, nb_err *err) {
-  if (!p->stopped_at) return NB_OK;
+  if (!nb_protocol_stopped_early(p)) return NB_OK;
   return nb_fail(err, NB_ERR_ARG,
                  "not comparable: the %s stopped early, after %zu of %zu questions in random order; "
                  "--common compares those",
@@ -77,8 +78,14 @@ static const nb_row **sorted_rows(const nb_result *r) {
   return rows;
 }
 
+/* Whether a prompt that is the same was read alike: whole, not at all, or cut to the same length. */
+static bool same_part(const nb_answer *a, const nb_answer *b) {
+  return a->fit == b->fit && (a->fit != NB_FIT_CUT || a->n_tokens == b->n_tokens);
+}
+
 static nb_status check_pair(const nb_row *b, const nb_row *c, nb_err *err) {
   const char *what = b->answer.prompt_hash != c->answer.prompt_hash ? "prompt"
+                     : !same_part(&b->answer, &c->answer)           ? "part of its prompt, or none,"
                      : b->item.n_choices != c->item.n_choices       ? "number of choices"
                      : strcmp(b->item.subject, c->item.subject)     ? "subject"
                      : memcmp(b->item.correct, c->item.correct, b->item.n_choices * sizeof *b->item.correct) ? "answer"
@@ -88,6 +95,27 @@ static nb_status check_pair(const nb_row *b, const nb_row *c, nb_err *err) {
                  b->answer.prompt_hash != c->answer.prompt_hash && b->answer.shots != c->answer.shots
                      ? " (other examples fitted)"
                      : "");
+}
+
+nb_status nb_compare_ahead(const nb_result *base, const nb_item *const *items, const nb_plan *plan, double *paired,
+                           nb_err *err) {
+  const nb_row **rows = sorted_rows(base);
+  size_t both = 0, n = plan->n;
+  nb_status st = rows ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory: a comparison");
+  for (size_t i = 0; i < n && st == NB_OK; i++) {
+    const nb_planned *q = &plan->question[i];
+    const nb_row will = {
+        .item = *items[i],
+        .answer = {.prompt_hash = q->prompt_hash, .fit = q->fit, .n_tokens = q->n_tokens, .shots = q->shots}};
+    const nb_row *key = &will, *const *hit = bsearch(&key, rows, base->n, sizeof *rows, by_id);
+    if (!hit) continue;
+    both++;
+    st = check_pair(*hit, &will, err);
+  }
+  free(rows);
+  size_t chance = nb_min(n - both, nb_protocol_unasked(&base->protocol));
+  *paired = (double)both / (double)(n + base->n - both - chance);
+  return st;
 }
 
 static void fill_pair(nb_pair *p, const nb_row *b, const nb_row *c, const nb_protocol *protocol) {
@@ -118,6 +146,10 @@ static nb_status pair_up(const nb_result *base, const nb_result *cand, nb_compar
     fill_pair(&out->pair[out->n++], b, *hit, &base->protocol);
   }
   out->n_cand_only = cand->n - out->n;
+  /* What a stopped run did not come to is a matter of chance, not of which questions it has. */
+  size_t chance = nb_min(out->n_base_only, nb_protocol_unasked(&cand->protocol)) +
+                  nb_min(out->n_cand_only, nb_protocol_unasked(&base->protocol));
+  out->paired = (double)out->n / (double)(out->n + out->n_base_only + out->n_cand_only - chance);
   if (!out->n) NB_GOTO(nb_fail(err, NB_ERR_ARG, "not comparable: the runs have no question in common"));
 fail:
   free(rows);
@@ -132,25 +164,27 @@ static bool right(const nb_grade *g, nb_metric m) {
 
 static nb_status count_subjects(nb_comparison *c, nb_err *err) {
   nb_metric m = c->base->protocol.metric;
+  nb_names names = {0};
+  nb_status st = NB_OK;
   if (!(c->subject = calloc(c->n, sizeof *c->subject))) return nb_fail(err, NB_ERR_MEMORY, "out of memory: subjects");
   for (size_t i = 0; i < c->n; i++) {
     nb_pair *p = &c->pair[i];
     const char *name = p->base->item.subject;
-    size_t s = c->n_subjects;
-    while (s > 0 && strcmp(c->subject[s - 1].name, name)) s--;
-    if (s == 0) {
-      c->subject[c->n_subjects] = (nb_subject_change){.name = name, .category = p->base->category};
-      s = ++c->n_subjects;
-    }
-    p->subject = (uint32_t)(s - 1);
-    nb_subject_change *sub = &c->subject[s - 1];
+    size_t s;
+    NB_GOTO(nb_names_number(&names, name, &s, err));
+    if (s == c->n_subjects)
+      c->subject[c->n_subjects++] = (nb_subject_change){.name = name, .category = p->base->category};
+    p->subject = (uint32_t)s;
+    nb_subject_change *sub = &c->subject[s];
     bool b = right(&p->base_grade, m), a = right(&p->cand_grade, m);
     sub->n++, sub->gained += a && !b, sub->lost += b && !a;
     sub->base += p->base_score, sub->cand += p->cand_score, sub->kl += p->kl;
     c->same_pick += p->base_grade.pick == p->cand_grade.pick;
     c->base_score += p->base_score, c->cand_score += p->cand_score, c->tv_mean += p->tv;
   }
-  return NB_OK;
+fail:
+  nb_names_free(&names);
+  return st;
 }
 
 static nb_status adjust_subjects(nb_comparison *c, nb_err *err) {
@@ -209,16 +243,17 @@ static void judge_mass(nb_comparison *c, const nb_compare_opts *o) {
 
 /* Who stops when a verdict is certain has looked many times: the test that allows for that decides, whose evidence does
  * not depend on the questions' order. */
-static void judge_sequentially(nb_comparison *c, const nb_compare_opts *o) {
+static nb_status judge_sequentially(nb_comparison *c, const nb_compare_opts *o, nb_err *err) {
   nb_sequential s;
+  double *diff;
+  NB_TRY(nb_new(&diff, c->n, sizeof *diff, "differences", err));
+  for (size_t i = 0; i < c->n; i++) diff[i] = c->pair[i].cand_score - c->pair[i].base_score;
   nb_sequential_begin(&s, o->margin, o->alpha);
-  for (size_t i = 0; i < c->n; i++) nb_sequential_add(&s, c->pair[i].cand_score - c->pair[i].base_score);
-  double pass = nb_sequential_pass(&s), fail = nb_sequential_fail(&s);
+  c->test.verdict = nb_sequential_weigh(&s, diff, c->n);
+  c->test.p_pass = fmin(1, 1 / nb_sequential_pass(&s)), c->test.p_fail = fmin(1, 1 / nb_sequential_fail(&s));
   c->sequential = true;
-  c->test.p_pass = fmin(1, 1 / pass), c->test.p_fail = fmin(1, 1 / fail);
-  c->test.verdict = pass >= 1 / o->alpha   ? NB_VERDICT_PASS
-                    : fail >= 1 / o->alpha ? NB_VERDICT_FAIL
-                                           : NB_VERDICT_UNDECIDED;
+  nb_free(diff);
+  return NB_OK;
 }
 
 nb_status nb_compare(const nb_result *base, const nb_result *cand, const nb_compare_opts *o, nb_comparison *out,
@@ -241,7 +276,7 @@ nb_status nb_compare(const nb_result *base, const nb_result *cand, const nb_comp
   nb_stats_tango_interval(c->gained, c->lost, c->n, 1 - 2 * o->alpha, &c->low, &c->high);
   nb_stats_noninferiority_test(c->gained, c->lost, c->n, o->margin, o->alpha, &c->test);
   if (base->protocol.metric == NB_METRIC_MASS) judge_mass(c, o);
-  if (o->sequential || base->protocol.stopped_at || cand->protocol.stopped_at) judge_sequentially(c, o);
+  if (o->sequential || base->protocol.stopped_at || cand->protocol.stopped_at) NB_GOTO(judge_sequentially(c, o, err));
   return NB_OK;
 fail:
   nb_comparison_free(c);

@@ -3,6 +3,7 @@
 #ifndef NB_COMPARE_H
 #define NB_COMPARE_H
 
+#include "eval/plan.h"
 #include "eval/result.h"
 #include "eval/stats.h"
 
@@ -37,6 +38,7 @@ typedef struct nb_comparison {
   const nb_result *base, *cand;
   nb_pair *pair; /* (n) in the baseline's order */
   size_t n, n_base_only, n_cand_only;
+  double paired;       /* share of the runs' questions that both have; without what a stopped run left unasked */
   size_t gained, lost; /* wrong then right; right then wrong (by the metric; for mass: by the pick) */
   size_t same_pick;
   double base_score, cand_score, diff; /* means, and candidate minus baseline */
@@ -56,6 +58,10 @@ typedef struct nb_comparison {
  * task, protocol, data, prompts or checkpoint, or no question in common. nb_comparison_free releases. */
 nb_status nb_compare(const nb_result *base, const nb_result *cand, const nb_compare_opts *o, nb_comparison *out,
                      nb_err *err);
+/* What is known before the candidate's run over the plan's items: *paired, the share of questions in both as
+ * nb_comparison.paired counts it; NB_ERR_ARG: one whose prompt, subject or answer is another than the baseline's. */
+nb_status nb_compare_ahead(const nb_result *base, const nb_item *const *items, const nb_plan *plan, double *paired,
+                           nb_err *err);
 /* The part of that which is known before the candidate's run: task, preset, split, shots, scoring. */
 nb_status nb_compare_protocols(const nb_protocol *base, const nb_protocol *cand, nb_err *err);
 void nb_comparison_free(nb_comparison *c);

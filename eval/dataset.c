@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/dataset.h"
 
+#include "base/utf8.h"
 #include "formats/archive.h"
 #include "eval/item.h"
 #include "formats/mapfile.h"
+#include "eval/pattern.h"
 #include "eval/rows.h"
 
 #include <stdio.h>
@@ -12,39 +14,12 @@
 
 enum { ANSWERS_MAX_BYTES = 1 << 28 };
 
-/* ---- patterns ---- */
-
-bool nb_dataset_pattern_match(const char *pattern, const char *path, size_t *begin, size_t *length) {
-  static const char hole[] = "{subject}";
-  const char *at = strstr(pattern, hole);
-  size_t n = strlen(path), head = at ? (size_t)(at - pattern) : strlen(pattern);
-  const char *tail = at ? at + strlen(hole) : "";
-  size_t n_tail = strlen(tail);
-  if (n > 3 && !strcmp(path + n - 3, ".gz")) n -= 3;
-  if (n < n_tail || memcmp(path + n - n_tail, tail, n_tail)) return false;
-  size_t end = n - n_tail, start = end; /* the hole's text ends where the tail begins, and holds no '/' */
-  while (at && start > 0 && path[start - 1] != '/') start--;
-  *length = 0;
-  if (at) {
-    /* The head ends inside this path component or at its beginning. */
-    size_t in_component = head;
-    for (size_t i = 0; i < head; i++)
-      if (pattern[i] == '/') in_component = head - i - 1;
-    if (in_component > end - start) return false;
-    *begin = start += in_component, *length = end - start;
-    if (!*length) return false;
-  }
-  if (start < head || memcmp(path + start - head, pattern, head)) return false;
-  return start == head || path[start - head - 1] == '/';
-}
-
 /* ---- one file ---- */
 
 typedef struct adding {
   const nb_task *t;
   const char *subject;
   const char *answers, *answers_end; /* the rest of the answers file; NULL: none */
-  size_t index;
   nb_dataset *d;
 } adding;
 
@@ -61,6 +36,27 @@ static nb_status next_answer(adding *a, const char *where, const char **out, nb_
   return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
 }
 
+/* Whatever a row was read from, its names and texts are UTF-8 and not beyond measure. Rows are at most as deep as the
+ * JSON reader allows. */
+static nb_status check_texts(nb_dataset *d, const cJSON *j, const char *where, nb_err *err) {
+  for (; j; j = j->next) {
+    if (++d->n_values > NB_MAX_ROW_VALUES)
+      return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the rows hold more than %d values", where, NB_MAX_ROW_VALUES);
+    const char *text[] = {j->string, cJSON_IsString(j) ? j->valuestring : NULL};
+    for (size_t i = 0; i < 2; i++) {
+      size_t n = text[i] ? strlen(text[i]) : 0;
+      if (n && nb_utf8_valid_prefix(text[i], n) < n)
+        return nb_fail(err, NB_ERR_FORMAT, "%s: a field's %s is not UTF-8; save the file as UTF-8", where,
+                       i ? "text" : "name");
+      if (n > NB_MAX_FIELD_BYTES)
+        return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: a field of %zu bytes, at most %d are read", where, n,
+                       NB_MAX_FIELD_BYTES);
+    }
+    NB_TRY(check_texts(d, j->child, where, err));
+  }
+  return NB_OK;
+}
+
 /* Takes a row, which it then owns. */
 static nb_status add_row(void *ctx, cJSON *row, const char *where, nb_err *err) {
   adding *a = ctx;
@@ -71,16 +67,20 @@ static nb_status add_row(void *ctx, cJSON *row, const char *where, nb_err *err) 
   }
   d->row[d->n_rows++] = row;
   NB_TRY(nb_grow(&d->item, &d->cap_items, d->n + 1, sizeof *d->item, err));
+  if (d->n == NB_MAX_QUESTIONS)
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: more than %d questions", where, NB_MAX_QUESTIONS);
+  NB_TRY(check_texts(d, row->child, where, err));
   const char *answer;
   NB_TRY(next_answer(a, where, &answer, err));
-  NB_TRY(nb_item_read(a->t, row, where, a->subject, a->index++, answer, &d->pool, &d->item[d->n], err));
+  NB_TRY(nb_item_read(a->t, row, where, a->subject, answer, &d->pool, &d->item[d->n], err));
+  d->item[d->n].at = d->n;
   d->n++;
   return NB_OK;
 }
 
 nb_status nb_dataset_add(const nb_task *t, const char *file, const char *subject, const char *bytes, size_t n,
                          const char *answers, size_t n_answers, nb_dataset *d, nb_err *err) {
-  adding a = {t, subject, answers, answers ? answers + n_answers : NULL, 0, d};
+  adding a = {t, subject, answers, answers ? answers + n_answers : NULL, d};
   size_t before = d->n;
   NB_TRY(nb_rows_read(t, file, bytes, n, add_row, &a, err));
   if (d->n == before) return nb_fail(err, NB_ERR_FORMAT, "%s: the file holds no question", file);
@@ -143,10 +143,28 @@ static nb_status file_subject(const nb_task *t, const char *split, const char *p
   *out = NULL;
   for (const cJSON *p = patterns ? patterns->child : NULL; p; p = p->next) {
     const char *last = strrchr(p->valuestring, '/');
-    size_t begin = 0, length;
-    if (!nb_dataset_pattern_match(last ? last + 1 : p->valuestring, path, &begin, &length) || !length) continue;
-    *out = nb_pool_copy(pool, path + begin, length);
-    return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
+    last = last ? last + 1 : p->valuestring;
+    for (size_t kind = 0; kind < nb_pattern_kinds(last); kind++) {
+      size_t begin = 0, length;
+      if (!nb_pattern_match(last, path, kind, &begin, &length) || !length) continue;
+      *out = nb_pool_copy(pool, path + begin, length);
+      return *out ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
+    }
+  }
+  return NB_OK;
+}
+
+/* Adds all the files that match one pattern; *hits counts them. */
+static nb_status add_pattern(const nb_task *t, nb_archive *a, const char *pattern, size_t kind, nb_dataset *d,
+                             size_t *hits, nb_err *err) {
+  size_t begin = 0, length;
+  for (size_t i = 0; i < nb_archive_count(a); i++) {
+    const char *name = nb_archive_name(a, i), *subject = NULL;
+    if (!nb_pattern_match(pattern, name, kind, &begin, &length)) continue;
+    if (length && !(subject = nb_pool_copy(&d->pool, name + begin, length)))
+      return nb_fail(err, NB_ERR_MEMORY, "out of memory");
+    NB_TRY(add_member(t, a, i, subject, d, err));
+    ++*hits;
   }
   return NB_OK;
 }
@@ -157,16 +175,9 @@ static nb_status add_matching(const nb_task *t, nb_archive *a, const char *path,
   const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(t->splits, split);
   if (!patterns) return nb_fail(err, NB_ERR_ARG, "task %s has no split \"%s\"", t->name, split);
   for (const cJSON *p = patterns->child; p; p = p->next) {
-    size_t begin = 0, length, hits = 0;
-    for (size_t i = 0; i < nb_archive_count(a); i++) {
-      const char *name = nb_archive_name(a, i);
-      if (!nb_dataset_pattern_match(p->valuestring, name, &begin, &length)) continue;
-      const char *subject = NULL;
-      if (length && !(subject = nb_pool_copy(&d->pool, name + begin, length)))
-        return nb_fail(err, NB_ERR_MEMORY, "out of memory");
-      NB_TRY(add_member(t, a, i, subject, d, err));
-      hits++;
-    }
+    size_t hits = 0;
+    for (size_t kind = 0; kind < nb_pattern_kinds(p->valuestring) && !hits; kind++)
+      NB_TRY(add_pattern(t, a, p->valuestring, kind, d, &hits, err));
     if (hits) return NB_OK;
     if (strlen(list) < 200)
       snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", p->valuestring);
@@ -174,24 +185,51 @@ static nb_status add_matching(const nb_task *t, nb_archive *a, const char *path,
   return nb_fail(err, NB_ERR_ARG, "%s: no file for split \"%s\" of task %s; looked for %s", path, split, t->name, list);
 }
 
+/* ---- all files together ---- */
+
+static int by_subject(const void *a, const void *b) {
+  const nb_item *x = a, *y = b;
+  int c = strcmp(x->subject, y->subject);
+  return c ? c : (x->at > y->at) - (x->at < y->at);
+}
+
 static int by_id(const void *a, const void *b) {
   const nb_item *x = *(nb_item *const *)a, *y = *(nb_item *const *)b;
   int c = strcmp(x->id, y->id);
-  return c ? c : x < y ? -1 : x > y;
+  return c ? c : (x->at > y->at) - (x->at < y->at);
 }
 
 static nb_status refuse_duplicates(const nb_dataset *d, const char *path, nb_err *err) {
-  nb_item **sorted = calloc(d->n, sizeof *sorted);
+  nb_item **sorted = calloc(d->n + 1, sizeof *sorted);
   if (!sorted) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
   for (size_t i = 0; i < d->n; i++) sorted[i] = &d->item[i];
   qsort(sorted, d->n, sizeof *sorted, by_id);
   nb_status st = NB_OK;
   for (size_t i = 1; i < d->n && st == NB_OK; i++)
     if (!strcmp(sorted[i - 1]->id, sorted[i]->id))
-      st = nb_fail(err, NB_ERR_FORMAT, "%s: two questions have the id \"%s\" (rows %zu and %zu)", path, sorted[i]->id,
-                   (size_t)(sorted[i - 1] - d->item) + 1, (size_t)(sorted[i] - d->item) + 1);
+      st = nb_fail(err, NB_ERR_FORMAT, "%s: two questions have the id \"%.100s\" (rows %zu and %zu)", path,
+                   sorted[i]->id, sorted[i - 1]->at + 1, sorted[i]->at + 1);
   free(sorted);
   return st;
+}
+
+nb_status nb_dataset_finish(nb_dataset *d, const char *path, nb_err *err) {
+  if (d->n) qsort(d->item, d->n, sizeof *d->item, by_subject);
+  size_t number = 0;
+  for (size_t i = 0; i < d->n; i++, number++) {
+    nb_item *it = &d->item[i];
+    if (i && strcmp(it->subject, it[-1].subject)) number = 0;
+    if (it->id) continue;
+    char buf[300];
+    int n = snprintf(buf, sizeof buf, "%.250s%s%zu", it->subject, *it->subject ? ":" : "", number);
+    if (!(it->id = nb_pool_copy(&d->pool, buf, (size_t)n)))
+      return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
+  }
+  size_t kept = 0; /* rows that "where" leaves out have counted, so that ids do not depend on it */
+  for (size_t i = 0; i < d->n; i++)
+    if (d->item[i].n_choices) d->item[kept++] = d->item[i];
+  d->n = kept;
+  return refuse_duplicates(d, path, err);
 }
 
 nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split, nb_dataset *out, nb_err *err) {
@@ -210,7 +248,9 @@ nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split,
   } else {
     NB_GOTO(add_matching(t, a, path, split, out, err));
   }
-  NB_GOTO(refuse_duplicates(out, path, err));
+  NB_GOTO(nb_dataset_finish(out, path, err));
+  if (!out->n)
+    NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: no row is as the \"where\" of task %s wants it", path, t->name));
   nb_archive_close(a);
   return NB_OK;
 fail:

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "eval/overlap.h"
+#include "eval/run_key.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,7 @@ nb_status nb_evaluation_prepare(const nb_evaluation_opts *opts, nb_evaluation *o
                               .metric = t->metric,
                               .ties_wrong = t->ties_wrong,
                               .plain = opts->plain,
+                              .overlong = opts->overlong,
                               .limit = s->limit,
                               .sample = s->sample,
                               .subjects = s->subjects ? s->subjects : "",
@@ -126,24 +128,25 @@ static bool on_enough(void *ctx) {
   return a->enough > 0;
 }
 
-/* What identifies the run for its journal. */
-static void journal_key(const nb_evaluation *e, const nb_result *r, char out[1024]) {
-  const nb_protocol *p = &e->protocol;
-  snprintf(out, 1024, "%s|%zu|%s|%s|%zu|%d|%s|%zu|%zu|%llu|%zu/%zu|%s|%s|%s|%s|%s|%llu", p->task, p->task_version,
-           p->preset, p->split, p->shots, p->plain, p->subjects, p->limit, p->sample, (unsigned long long)p->seed,
-           p->shard, p->shards, p->data_hash, r->model.hash, r->model.kv, e->task.prompt, e->task.header,
-           (unsigned long long)e->order);
-}
-
-static nb_status open_journal(const nb_evaluation *e, answering *a, const nb_result *r, nb_answer *answer, bool *done,
-                              nb_err *err) {
-  char key[1024];
-  if (!a->run->journal) return NB_OK;
-  journal_key(e, r, key);
-  NB_TRY(nb_journal_open(a->run->journal, key, e->n, answer, done, &a->resumed, &a->journal, err));
+/* Continues the run's journal. Each answer in it must be to the prompt that would be asked. */
+static nb_status open_journal(const nb_evaluation *e, answering *a, const nb_plan *plan, const nb_result *r,
+                              nb_answer *answer, bool *done, nb_err *err) {
+  const char *path = a->run->journal;
+  nb_text key = {0};
+  nb_status st;
+  if (!path) return NB_OK;
+  NB_GOTO(nb_run_key(e, plan, &r->model, a->run->name, &key, err));
+  NB_GOTO(nb_journal_open(path, key.s, e->n, answer, done, &a->resumed, &a->journal, err));
+  for (size_t i = 0; i < e->n && a->resumed; i++)
+    if (done[i] && answer[i].prompt_hash != plan->question[i].prompt_hash)
+      NB_GOTO(nb_fail(err, NB_ERR_FORMAT,
+                      "%s: the journal's answer to question %s is to another prompt; remove it to begin anew", path,
+                      e->item[i]->id));
   for (size_t i = 0; i < e->n && a->resumed && a->run->answered; i++)
-    if (done[i]) NB_TRY(a->run->answered(a->run->ctx, i, e->item[i], &answer[i], err));
-  return NB_OK;
+    if (done[i]) NB_GOTO(a->run->answered(a->run->ctx, i, e->item[i], &answer[i], err));
+fail:
+  nb_text_free(&key);
+  return st;
 }
 
 static nb_status describe_machine(nb_result *r, const nb_evaluation_run *run, nb_err *err) {
@@ -169,6 +172,40 @@ nb_status nb_evaluation_overlap(const nb_evaluation *e, const nb_opened *m, cons
   nb_status st = nb_overlap_items(&sketch, e->item, e->n, found, count, err);
   nb_sketch_free(&sketch);
   return st;
+}
+
+static nb_encode_opts encode_opts(const nb_evaluation *e, const nb_opened *m) {
+  return (nb_encode_opts){
+      .plain = e->o.plain, .cut = e->o.overlong == NB_OVERLONG_TRUNCATE, .max_tokens = m->model.config.max_position};
+}
+
+nb_status nb_evaluation_plan(const nb_evaluation *e, const nb_opened *m, int threads, const nb_progress *progress,
+                             nb_plan *out, nb_err *err) {
+  nb_encode_opts o = encode_opts(e, m);
+  return nb_plan_make(&e->prompter, m->tokenizer, &o, e->item, e->n, (int)nb_max(1, (size_t)threads), progress, out,
+                      err);
+}
+
+nb_status nb_evaluation_accept(const nb_evaluation *e, const nb_opened *m, const nb_plan *plan, nb_err *err) {
+  char advice[120] = "--overlong truncate or --overlong wrong says what to do with them";
+  size_t first = 0, longest = 0;
+  if (!plan->n_not || e->o.overlong == NB_OVERLONG_WRONG) return NB_OK;
+  for (size_t i = plan->n; i-- > 0;)
+    if (plan->question[i].fit == NB_FIT_NOT) first = i, longest = nb_max(longest, plan->question[i].n_tokens);
+  if (e->o.overlong == NB_OVERLONG_TRUNCATE) {
+    snprintf(advice, sizeof advice, "the answers alone are too long; --overlong wrong counts such questions as wrong");
+  } else if (e->prompter.shots && !e->task.drop_shots) {
+    nb_encode_opts o = encode_opts(e, m);
+    int shots;
+    NB_TRY(nb_plan_fewer_shots(plan, &e->prompter, m->tokenizer, &o, e->item, &shots, err));
+    if (shots >= 0)
+      snprintf(advice, sizeof advice, "all fit with --shots %d; --overlong truncate or wrong runs them anyway", shots);
+  }
+  return nb_fail(err, NB_ERR_ARG,
+                 "%zu of %zu prompts do not fit: question %.100s%s has %u tokens, the model takes %zu, the longest "
+                 "has %zu; %s",
+                 plan->n_not, plan->n, e->item[first]->id, plan->n_not > 1 ? ", the first," : "",
+                 plan->question[first].n_tokens, plan->max_tokens, longest, advice);
 }
 
 typedef struct placed {
@@ -202,6 +239,8 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
   size_t n_seen;
   nb_run_stats stats;
   answering a = {.e = e, .run = run};
+  nb_plan own = {.n = 0};
+  const nb_plan *plan = run->plan ? run->plan : &own;
   nb_status st;
   double t0 = nb_clock();
   *out = (nb_result){.protocol = e->protocol, .texts = e->o.texts};
@@ -210,10 +249,13 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
   NB_GOTO(nb_new(&done, e->n, sizeof *done, "answers", err));
   NB_GOTO(nb_new(&seen, e->n, sizeof *seen, "answers", err));
   NB_GOTO(nb_evaluation_overlap(e, run->model, run->name, seen, &n_seen, err));
+  if (!run->plan) NB_GOTO(nb_evaluation_plan(e, run->model, run->threads, NULL, &own, err));
+  NB_GOTO(nb_evaluation_accept(e, run->model, plan, err));
   nb_memwatch_sample(&a.memory, 0);
-  NB_GOTO(open_journal(e, &a, out, answer, done, err));
+  NB_GOTO(open_journal(e, &a, plan, out, answer, done, err));
   nb_run_opts ro = {.plain = e->o.plain,
                     .alone = run->alone,
+                    .overlong = e->o.overlong,
                     .kv = run->kv,
                     .threads = run->threads,
                     .progress = run->progress,
@@ -225,7 +267,7 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
                         answer, &stats, err));
   size_t n = on_enough(&a) ? a.enough : e->n;
   NB_GOTO(make_rows(e, answer, seen, n, out, err));
-  if (n < e->n) out->protocol.stopped_at = n, out->protocol.seed = e->order;
+  if (e->order) out->protocol.stopped_at = n, out->protocol.seed = e->order;
   out->measured = (nb_measured){.seconds = nb_clock() - t0,
                                 .prompt_seconds = stats.prompt_seconds,
                                 .tokens = stats.tokens,
@@ -234,12 +276,10 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
                                 .memory = a.memory,
                                 .kv_bytes = stats.kv_bytes};
   NB_GOTO(describe_machine(out, run, err));
-  nb_journal_close(a.journal);
-  nb_free(answer), nb_free(done), nb_free(seen);
-  return NB_OK;
 fail:
   nb_journal_close(a.journal);
+  nb_plan_free(&own);
   nb_free(answer), nb_free(done), nb_free(seen);
-  nb_result_free(out);
+  if (st != NB_OK) nb_result_free(out);
   return st;
 }

@@ -5,6 +5,7 @@
 
 #include "eval/identity.h"
 #include "eval/journal.h"
+#include "eval/plan.h"
 #include "formats/open.h"
 #include "eval/result.h"
 #include "eval/select.h"
@@ -17,6 +18,7 @@ typedef struct nb_evaluation_opts {
   nb_selection select;
   bool plain; /* no BOS by template */
   bool texts; /* results carry the questions' texts */
+  nb_overlong overlong;
 } nb_evaluation_opts;
 
 typedef struct nb_evaluation {
@@ -35,13 +37,14 @@ nb_status nb_evaluation_prepare(const nb_evaluation_opts *opts, nb_evaluation *o
 void nb_evaluation_free(nb_evaluation *e);
 
 typedef struct nb_evaluation_run {
-  const char *name; /* of the model, as given */
+  const char *name; /* the model's path, as given */
   const nb_opened *model;
   nb_session *session;
+  const nb_plan *plan; /* nb_evaluation_plan's for this model; NULL: it is made here */
   nb_kv_type kv;
   int threads;
   bool alone;                        /* see nb_run_opts */
-  const char *journal;               /* path, or NULL; a journal of the same run is continued */
+  const char *journal;               /* path, or NULL; a journal of the same run (run_key.h) is continued */
   uint64_t max_anonymous, max_total; /* bytes; a run that goes over them ends with NB_ERR_GATE; 0: no ceiling */
   const char **ended_by; /* may be NULL; set by a ceiling that ends the run: "max_memory" or "max_total_memory" */
   const nb_progress *progress;
@@ -57,6 +60,13 @@ typedef struct nb_evaluation_run {
  * the model, for messages. */
 nb_status nb_evaluation_overlap(const nb_evaluation *e, const nb_opened *m, const char *name, bool *found,
                                 size_t *count, nb_err *err);
+
+/* Builds every prompt as the model will read it. nb_plan_free releases. progress may be NULL. */
+nb_status nb_evaluation_plan(const nb_evaluation *e, const nb_opened *m, int threads, const nb_progress *progress,
+                             nb_plan *out, nb_err *err);
+/* Refuses a plan with questions that the model cannot read (NB_ERR_ARG, with what to do), unless e->o.overlong says
+ * what is to be done with them. */
+nb_status nb_evaluation_accept(const nb_evaluation *e, const nb_opened *m, const nb_plan *plan, nb_err *err);
 
 /* Runs one model over the questions. The result borrows from e, run->name and the model. nb_result_free releases. */
 nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *run, nb_result *out, nb_err *err);

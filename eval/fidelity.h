@@ -26,8 +26,9 @@ typedef struct nb_fidelity {
   double ref_seconds, cand_seconds; /* in the forward passes and heads */
 } nb_fidelity;
 
-/* Compares candidate with reference over n tokens. Both sessions need max_tokens >= ctx; the vocabularies must have
- * one size. NB_ERR_ARG when the text is shorter than a window; NB_ERR_NUMERIC: a state or a logit is not finite. */
+/* Compares candidate with reference over n tokens. The sessions are two, and both need max_tokens >= ctx; the
+ * vocabularies must have one size. NB_ERR_ARG when the text is shorter than a window; NB_ERR_NUMERIC: a state or a
+ * logit is not finite. */
 nb_status nb_fidelity_measure(nb_session *ref_s, const nb_model *ref, nb_session *cand_s, const nb_model *cand,
                               const int32_t *tokens, size_t n, const nb_fidelity_opts *o, nb_fidelity *out,
                               nb_err *err);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 nb_gates nb_gates_default(void) {
-  return (nb_gates){.margin = 1, .max_drop = NAN, .max_kld = NAN, .min_accuracy = NAN, .alpha = 0.05};
+  return (nb_gates){.margin = 1, .max_drop = NAN, .max_kld = NAN, .min_accuracy = NAN, .min_paired = 90, .alpha = 0.05};
 }
 
 /* ---- reading ---- */
@@ -27,10 +27,10 @@ nb_status nb_gates_parse(const char *json, size_t n, const char *file, nb_gates 
   const struct {
     const char *key;
     double *to, low, high;
-  } known[] = {{"margin", &out->margin, 0, 99},      {"max_drop", &out->max_drop, 0, 100},
-               {"max_kld", &out->max_kld, 0, 1e6},   {"min_accuracy", &out->min_accuracy, 0, 100},
-               {"alpha", &out->alpha, 1e-6, 0.4},    {"max_memory", &memory, 1, 1e15},
-               {"max_total_memory", &total, 1, 1e15}};
+  } known[] = {{"margin", &out->margin, 0, 99},          {"max_drop", &out->max_drop, 0, 100},
+               {"max_kld", &out->max_kld, 0, 1e6},       {"min_accuracy", &out->min_accuracy, 0, 100},
+               {"min_paired", &out->min_paired, 0, 100}, {"alpha", &out->alpha, 1e-6, 0.4},
+               {"max_memory", &memory, 1, 1e15},         {"max_total_memory", &total, 1, 1e15}};
   enum { KNOWN = sizeof known / sizeof *known };
   NB_TRY(nb_json_parse(json, n, file, &root, err));
   if (!cJSON_IsObject(root)) NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: want an object", file));
@@ -109,19 +109,36 @@ static void judge_memory(const char *name, const char *what, uint64_t have, uint
         (double)have / 1e6, (double)limit / 1e6);
 }
 
+/* A part of the questions, which someone chose, shows nothing about all of them: whatever was said is taken back. */
+static void judge_paired(const nb_gates *g, const nb_comparison *c, nb_judgement *r) {
+  if (!c->n_base_only && !c->n_cand_only) return;
+  bool enough = 100 * c->paired >= g->min_paired - 1e-9;
+  for (size_t i = 0; i < r->n && !enough; i++) {
+    char text[NB_GATE_TEXT];
+    snprintf(text, sizeof text, "%s", r->gate[i].text);
+    snprintf(r->gate[i].text, NB_GATE_TEXT, "of the questions in both runs: %.*s", NB_GATE_TEXT - 40, text);
+    r->gate[i].verdict = r->verdict = NB_VERDICT_UNDECIDED;
+  }
+  add(r, "min_paired", enough ? NB_VERDICT_PASS : NB_VERDICT_UNDECIDED,
+      "%zu questions are in both runs, %zu only in the baseline, %zu only in the candidate: %.1f %%, at least %g asked "
+      "for",
+      c->n, c->n_base_only, c->n_cand_only, 100 * c->paired, g->min_paired);
+}
+
 static void judge_change(const nb_gates *g, const nb_comparison *c, nb_judgement *r) {
   if (!isnan(g->margin)) judge_margin(g, c, r);
   if (!isnan(g->max_drop))
-    add(r, "max_drop", at_most(-100 * c->diff, g->max_drop), "observed drop %.2f points, limit %g", -100 * c->diff,
+    add(r, "max_drop", at_most(-100 * c->diff, g->max_drop), "observed drop %.2f points, limit %g", 0 - 100 * c->diff,
         g->max_drop);
   if (!isnan(g->max_kld)) judge_kld(g, c, r);
+  judge_paired(g, c, r);
 }
 
 void nb_gates_judge(const nb_gates *g, const nb_result *run, const nb_comparison *c, nb_judgement *out) {
   *out = (nb_judgement){.run = run, .against = c, .verdict = NB_VERDICT_PASS};
   if (c) judge_change(g, c, out);
   if (!isnan(g->min_accuracy)) {
-    double score = 100 * (c ? c->cand_score : nb_result_score(run));
+    double score = 100 * (c && !c->n_cand_only ? c->cand_score : nb_result_score(run));
     add(out, "min_accuracy", at_most(g->min_accuracy, score), "%s %.2f %%, at least %g asked for",
         nb_metric_name(run->protocol.metric), score, g->min_accuracy);
   }

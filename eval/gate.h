@@ -11,12 +11,13 @@ typedef struct nb_gates {
   double max_drop;     /* points: the drop observed is at most this */
   double max_kld;      /* nats: the mean KL divergence of the answers is shown to be at most this */
   double min_accuracy; /* percent, of the candidate */
+  double min_paired;   /* percent of the runs' questions that both have; with fewer a comparison decides nothing */
   double alpha;        /* error of "shown" */
   uint64_t max_memory,
       max_total_memory; /* bytes: of the process's own, and with files' pages, in the candidate's run */
 } nb_gates;
 
-/* margin 1, alpha 0.05, nothing else asked. */
+/* margin 1, alpha 0.05, min_paired 90, nothing else asked. */
 nb_gates nb_gates_default(void);
 
 /* Reads nibble-gate.json over what *out holds: an object with any of the names above; bytes may be a number. Unknown
@@ -24,7 +25,7 @@ nb_gates nb_gates_default(void);
 nb_status nb_gates_parse(const char *json, size_t n, const char *file, nb_gates *out, nb_err *err);
 nb_status nb_gates_load(const char *path, nb_gates *out, nb_err *err);
 
-enum { NB_MAX_GATES = 6, NB_GATE_TEXT = 320 };
+enum { NB_MAX_GATES = 7, NB_GATE_TEXT = 320 };
 typedef struct nb_gate_result {
   const char *name; /* "margin", ... */
   nb_verdict verdict;

@@ -23,7 +23,7 @@ static size_t largest(const double *v, size_t n, bool *tied) {
   return best;
 }
 
-static double right(const nb_item *item, const double *v, bool ties_wrong) {
+static bool right(const nb_item *item, const double *v, bool ties_wrong) {
   bool tied;
   size_t pick = largest(v, item->n_choices, &tied);
   return item->correct[pick] && !(ties_wrong && tied);
@@ -38,14 +38,16 @@ void nb_grade_answer(const nb_item *item, const nb_answer *a, bool ties_wrong, n
     n_right += item->correct[i];
   }
   nb_grade_choice_probs(a->logprob, n, prob);
+  bool run = a->fit != NB_FIT_NOT;
   *out = (nb_grade){.pick = largest(a->logprob, n, &tied),
-                    .acc = right(item, a->logprob, ties_wrong),
-                    .acc_norm = right(item, chars, ties_wrong),
-                    .acc_bytes = right(item, bytes, ties_wrong)};
+                    .acc = run && right(item, a->logprob, ties_wrong),
+                    .acc_norm = run && right(item, chars, ties_wrong),
+                    .acc_bytes = run && right(item, bytes, ties_wrong)};
+  while (!run && out->pick + 1 < n && item->correct[out->pick]) out->pick++; /* to one that is wrong */
   out->confidence = prob[out->pick];
   for (size_t i = 0; i < n; i++) {
     double want = item->correct[i] ? 1.0 / (double)n_right : 0;
-    if (item->correct[i]) out->mass += prob[i];
+    if (item->correct[i] && run) out->mass += prob[i];
     out->brier += (prob[i] - want) * (prob[i] - want);
   }
 }

@@ -14,6 +14,7 @@ typedef struct nb_grade {
   double confidence;               /* probability of the pick, after softmax over the choices */
 } nb_grade;
 
+/* A question that was not run (NB_FIT_NOT) is wrong by every metric; its probabilities are even. */
 void nb_grade_answer(const nb_item *item, const nb_answer *a, bool ties_wrong, nb_grade *out);
 
 /* The metric's value: in 0 to 1. */

@@ -56,11 +56,18 @@ static nb_status hash_checkpoint(XXH3_state_t *h, const nb_safetensors *st, nb_m
   return status;
 }
 
-static double n_weights(const nb_parts *parts) {
+/* The weights that are stored, as `nibble inspect` counts them: 8 * file_bytes / this is "bits a weight" everywhere. */
+static double n_weights(const nb_opened *m) {
   double n = 0;
-  for (size_t i = 0; i < parts->n_matrices; i++) {
-    const nb_part *p = nb_parts_matrix(parts, i);
-    n += (double)p->N * (double)p->K;
+  const nb_nbl *f = nb_opened_nbl(m);
+  const nb_safetensors *c = nb_opened_checkpoint(m);
+  for (size_t i = 0; f && i < nb_nbl_count(f); i++)
+    n += (double)nb_nbl_at(f, i)->part.N * (double)nb_nbl_at(f, i)->part.K;
+  for (size_t i = 0; c && i < c->n_tensors; i++) {
+    const nb_tensor *t = &c->tensors[i].view;
+    double weights = c->tensors[i].readable ? 1 : 0;
+    for (size_t d = 0; weights > 0 && d < t->n_dims; d++) weights *= (double)t->shape[d];
+    n += weights;
   }
   return n;
 }
@@ -71,7 +78,8 @@ nb_status nb_identity_make(const char *name, const nb_opened *m, nb_kv_type kv, 
                           .file_bytes = m->file_bytes,
                           .weight_bytes = m->weight_bytes,
                           .kv = nb_kv_type_name(kv)};
-  out->bits = 8 * (double)m->weight_bytes / n_weights(&m->model.weights.parts);
+  double weights = n_weights(m);
+  out->bits = weights > 0 ? 8 * (double)m->file_bytes / weights : 0;
   XXH3_state_t *h = XXH3_createState();
   if (!h) return nb_fail(err, NB_ERR_MEMORY, "out of memory: a model's hash");
   XXH3_128bits_reset(h);

@@ -44,6 +44,16 @@ static nb_status one_text(const cJSON *paths, const cJSON *row, nb_pool *pool, c
   return NB_OK;
 }
 
+/* The row's own subject; where it has none, that of the file's name. */
+static nb_status read_subject(const nb_task *t, const cJSON *row, const char *named, nb_pool *pool, const char *where,
+                              const char **out, nb_err *err) {
+  nb_values v;
+  bool found = false;
+  if (named && t->subject) NB_TRY(find_first(t->subject, row, pool, &v, &found, err));
+  if (named && !(found && v.n == 1 && v.text[0] && *v.text[0])) return *out = named, NB_OK;
+  return one_text(t->subject, row, pool, where, out, err);
+}
+
 /* ---- choices ---- */
 
 static nb_status read_choices(const nb_task *t, const cJSON *row, nb_pool *pool, const char *where, nb_item *item,
@@ -167,12 +177,31 @@ static nb_status read_answer(const nb_task *t, const cJSON *row, const char *giv
 
 /* ---- the whole ---- */
 
-nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, const char *subject, size_t index,
-                       const char *answer, nb_pool *pool, nb_item *item, nb_err *err) {
+/* Whether the task's "where" asks for the row. */
+static nb_status is_wanted(const nb_task *t, const cJSON *row, const char *where, nb_pool *pool, bool *wanted,
+                           nb_err *err) {
+  *wanted = true;
+  for (const cJSON *w = t->where ? t->where->child : NULL; w && *wanted; w = w->next) {
+    nb_values v;
+    bool found;
+    NB_TRY(nb_rowpath_find(row, w->string, pool, &v, &found, err));
+    if (!found || v.n != 1 || !v.text[0])
+      return nb_fail(err, NB_ERR_FORMAT, "%s: \"where\": field %s is not one text in this row", where, w->string);
+    *wanted = false;
+    for (const cJSON *e = cJSON_IsArray(w) ? w->child : w; e; e = e == w ? NULL : e->next)
+      *wanted = *wanted || !strcmp(v.text[0], e->valuestring);
+  }
+  return NB_OK;
+}
+
+nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, const char *subject, const char *answer,
+                       nb_pool *pool, nb_item *item, nb_err *err) {
+  bool wanted;
   *item = (nb_item){.row = row, .subject = ""};
   if (!cJSON_IsObject(row)) return nb_fail(err, NB_ERR_FORMAT, "%s: a row must be an object", where);
-  if (subject) item->subject = subject;
-  else NB_TRY(one_text(t->subject, row, pool, where, &item->subject, err));
+  NB_TRY(read_subject(t, row, subject, pool, where, &item->subject, err));
+  NB_TRY(is_wanted(t, row, where, pool, &wanted, err));
+  if (!wanted) return NB_OK;
   NB_TRY(one_text(t->question, row, pool, where, &item->question, err));
   NB_TRY(read_choices(t, row, pool, where, item, err));
   NB_TRY(read_answer(t, row, answer, pool, where, item, err));
@@ -180,10 +209,7 @@ nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, co
   nb_values v = {0};
   bool found = false;
   if (t->id) NB_TRY(find_first(t->id, row, pool, &v, &found, err));
-  if (found && v.n == 1 && v.text[0] && *v.text[0]) return item->id = v.text[0], NB_OK;
-  char buf[300];
-  int n = snprintf(buf, sizeof buf, "%.250s%s%zu", item->subject, *item->subject ? ":" : "", index);
-  if (!(item->id = nb_pool_copy(pool, buf, (size_t)n))) return out_of_memory(where, err);
+  if (found && v.n == 1 && v.text[0] && *v.text[0]) item->id = v.text[0];
   return NB_OK;
 }
 

@@ -15,10 +15,10 @@
 enum {
   MAGIC_BYTES = 8,
   HEADER_BYTES = MAGIC_BYTES + 16 + 8 + 8,
-  RECORD_BYTES = 4 + NB_MAX_CHOICES * (8 + 4 + 4) + 8 + 4 + 4 + 8,
+  RECORD_BYTES = 4 + NB_MAX_CHOICES * (8 + 4 + 4) + 8 + 4 + 4 + 4 + 8,
   SYNC_SECONDS = 5
 };
-static const char magic[MAGIC_BYTES + 1] = "nbjrnl01";
+static const char magic[MAGIC_BYTES + 1] = "nbjrnl02";
 
 struct nb_journal {
   int fd;
@@ -46,7 +46,7 @@ static void encode(size_t index, const nb_answer *a, unsigned char out[RECORD_BY
     memcpy(&bits, &a->logprob[c], 8);
     p = put(p, bits, 8), p = put(p, a->chars[c], 4), p = put(p, a->bytes[c], 4);
   }
-  p = put(p, a->prompt_hash, 8), p = put(p, a->shots, 4), p = put(p, a->n_tokens, 4);
+  p = put(p, a->prompt_hash, 8), p = put(p, a->shots, 4), p = put(p, a->n_tokens, 4), p = put(p, a->fit, 4);
   put(p, XXH3_64bits(out, RECORD_BYTES - 8), 8);
 }
 
@@ -63,6 +63,8 @@ static bool decode(const unsigned char in[RECORD_BYTES], size_t *index, nb_answe
   p = get(p, &a->prompt_hash, 8);
   p = get(p, &v, 4), a->shots = (uint32_t)v;
   p = get(p, &v, 4), a->n_tokens = (uint32_t)v;
+  p = get(p, &v, 4), a->fit = (nb_fit)v;
+  if (v > NB_FIT_NOT) return false;
   get(p, &sum, 8);
   for (size_t c = 0; c < NB_MAX_CHOICES; c++)
     if (!isfinite(a->logprob[c])) return false;
@@ -93,13 +95,17 @@ static nb_status write_all(nb_journal *j, const unsigned char *p, size_t n, nb_e
   return NB_OK;
 }
 
-static nb_status read_all(nb_journal *j, unsigned char **out, size_t *n, nb_err *err) {
+static nb_status size_of(const nb_journal *j, size_t *n, nb_err *err) {
   struct stat s;
   if (fstat(j->fd, &s)) return io_error(j, "cannot read the journal", err);
-  *n = (size_t)s.st_size;
-  if (!(*out = malloc(*n + 1))) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", j->path);
-  for (size_t at = 0; at < *n;) {
-    ssize_t k = pread(j->fd, *out + at, *n - at, (off_t)at);
+  if (!S_ISREG(s.st_mode)) return nb_fail(err, NB_ERR_ARG, "%s: a journal must be a plain file", j->path);
+  return *n = (size_t)s.st_size, NB_OK;
+}
+
+/* The file's first n bytes. */
+static nb_status read_bytes(const nb_journal *j, unsigned char *out, size_t n, nb_err *err) {
+  for (size_t at = 0; at < n;) {
+    ssize_t k = pread(j->fd, out + at, n - at, (off_t)at);
     if (k < 0 && errno == EINTR) continue;
     if (k <= 0) return io_error(j, "cannot read the journal", err);
     at += (size_t)k;
@@ -126,30 +132,42 @@ static nb_status take_records(const nb_journal *j, const unsigned char *bytes, s
   return NB_OK;
 }
 
+/* The records of this run's journal of `size` bytes; a broken one at the end is cut off. */
+static nb_status take_all(nb_journal *j, size_t size, size_t n, nb_answer *answer, bool *done, size_t *resumed,
+                          nb_err *err) {
+  unsigned char *bytes;
+  size_t good = 0, most = HEADER_BYTES + (n + 1) * RECORD_BYTES;
+  if (size > most)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: %zu bytes; this run's journal has at most %zu. Remove it to begin anew",
+                   j->path, size, most);
+  NB_TRY(nb_new(&bytes, size, 1, "a journal", err));
+  nb_status st = read_bytes(j, bytes, size, err);
+  if (st == NB_OK) st = take_records(j, bytes, size, n, answer, done, resumed, &good, err);
+  if (st == NB_OK && good < size && ftruncate(j->fd, (off_t)good)) st = io_error(j, "cannot write the journal", err);
+  nb_free(bytes);
+  return st;
+}
+
 static nb_status continue_old(nb_journal *j, const unsigned char want[HEADER_BYTES], size_t n, nb_answer *answer,
                               bool *done, size_t *resumed, nb_err *err) {
-  unsigned char *bytes = NULL;
-  size_t size = 0, good = 0;
-  nb_status st;
-  NB_GOTO(read_all(j, &bytes, &size, err));
-  if (size < HEADER_BYTES && !memcmp(bytes, want, size)) { /* new, or killed while it was made */
-    if (ftruncate(j->fd, 0)) NB_GOTO(io_error(j, "cannot write the journal", err));
-    NB_GOTO(write_all(j, want, HEADER_BYTES, err));
-  } else if (size < MAGIC_BYTES || memcmp(bytes, magic, MAGIC_BYTES)) {
-    NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: this is not a journal of nibble eval", j->path));
-  } else if (size < HEADER_BYTES || memcmp(bytes, want, HEADER_BYTES)) {
-    NB_GOTO(nb_fail(err, NB_ERR_ARG,
-                    "%s: the journal of another run (other model, data, prompts or questions); "
-                    "remove it or give another name",
-                    j->path));
+  unsigned char have[HEADER_BYTES];
+  size_t size = 0;
+  NB_TRY(size_of(j, &size, err));
+  NB_TRY(read_bytes(j, have, nb_min(size, HEADER_BYTES), err));
+  if (size < HEADER_BYTES && !memcmp(have, want, size)) { /* new, or killed while it was made */
+    if (ftruncate(j->fd, 0)) return io_error(j, "cannot write the journal", err);
+    NB_TRY(write_all(j, want, HEADER_BYTES, err));
+  } else if (size < MAGIC_BYTES || memcmp(have, magic, MAGIC_BYTES)) {
+    return nb_fail(err, NB_ERR_FORMAT, "%s: this is not a journal of this nibble's eval", j->path);
+  } else if (size < HEADER_BYTES || memcmp(have, want, HEADER_BYTES)) {
+    return nb_fail(err, NB_ERR_ARG,
+                   "%s: the journal of another run (other model, data, prompts, options or nibble); remove it or give "
+                   "another name",
+                   j->path);
   } else {
-    NB_GOTO(take_records(j, bytes, size, n, answer, done, resumed, &good, err));
-    if (good < size && ftruncate(j->fd, (off_t)good)) NB_GOTO(io_error(j, "cannot write the journal", err));
+    NB_TRY(take_all(j, size, n, answer, done, resumed, err));
   }
-  if (lseek(j->fd, 0, SEEK_END) < 0) NB_GOTO(io_error(j, "cannot write the journal", err));
-fail:
-  free(bytes);
-  return st;
+  return lseek(j->fd, 0, SEEK_END) < 0 ? io_error(j, "cannot write the journal", err) : NB_OK;
 }
 
 nb_status nb_journal_open(const char *path, const char *key, size_t n, nb_answer *answer, bool *done, size_t *resumed,

@@ -12,9 +12,9 @@ static bool same_run(const nb_result *a, const nb_result *b) {
   return !strcmp(p->task, q->task) && !strcmp(p->preset, q->preset) && !strcmp(p->split, q->split) &&
          !strcmp(p->subjects, q->subjects) && !strcmp(p->data_hash, q->data_hash) &&
          p->task_version == q->task_version && p->shots == q->shots && p->score == q->score && p->metric == q->metric &&
-         p->ties_wrong == q->ties_wrong && p->plain == q->plain && p->limit == q->limit && p->sample == q->sample &&
-         p->seed == q->seed && p->shards == q->shards && p->questions == q->questions && a->texts == b->texts &&
-         !strcmp(a->model.hash, b->model.hash) && !strcmp(a->model.kv, b->model.kv);
+         p->ties_wrong == q->ties_wrong && p->plain == q->plain && p->overlong == q->overlong && p->limit == q->limit &&
+         p->sample == q->sample && p->seed == q->seed && p->shards == q->shards && p->questions == q->questions &&
+         a->texts == b->texts && !strcmp(a->model.hash, b->model.hash) && !strcmp(a->model.kv, b->model.kv);
 }
 
 static nb_status find_shard(const nb_result *shard, size_t n, size_t want, const nb_result **out, nb_err *err) {

@@ -24,6 +24,7 @@ static nb_status render(const pieces *p, const char *tmpl, size_t choice, nb_tex
                        {"subject", it->subject},
                        {"choice", it->choice[choice]},
                        {"letter", letters[choice]},
+                       {"last_letter", letters[it->n_choices - 1]},
                        {"options", p->options.s},
                        {"answer", letters[it->answer]},
                        {"answer_text", it->choice[it->answer]}};
@@ -69,6 +70,8 @@ static nb_status append_example(const nb_task *t, const nb_item *item, nb_text *
   NB_GOTO(render_prompt(&p, item->answer, out, err));
   NB_GOTO(render_answer(&p, item->answer, out, err));
   NB_GOTO(nb_text_append_str(out, t->separator, err));
+  if (out->n > NB_MAX_PROMPT_BYTES)
+    NB_GOTO(nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the examples have more than %d bytes", p.where, NB_MAX_PROMPT_BYTES));
 fail:
   nb_text_free(&p.options);
   return st;
@@ -77,7 +80,7 @@ fail:
 /* ---- examples ---- */
 
 /* The examples that all prompts share: the first item of each of n subjects, evenly spread over the pool's subjects in
- * their order; where there are fewer subjects than n, or NB_SHOTS_FIRST asks so, simply the first n items. */
+ * their order; where there are fewer subjects than n, simply the first n items. NB_SHOTS_FIRST: the first n rows. */
 static nb_status choose_shared(nb_prompter *p, nb_err *err) {
   size_t n_subjects = 0;
   for (size_t i = 0; i < p->pool->n; i++)
@@ -87,7 +90,9 @@ static nb_status choose_shared(nb_prompter *p, nb_err *err) {
   bool first = p->task->shots_select == NB_SHOTS_FIRST;
   for (size_t i = 0; i < p->pool->n && taken < p->shots; i++) {
     bool begins = i == 0 || strcmp(p->pool->item[i].subject, p->pool->item[i - 1].subject) != 0;
-    bool take = first || n_subjects < p->shots || (begins && subject == taken * n_subjects / p->shots);
+    if (first && p->pool->item[i].at < p->shots) p->shared[p->pool->item[i].at] = &p->pool->item[i], taken++;
+    if (first) continue;
+    bool take = n_subjects < p->shots || (begins && subject == taken * n_subjects / p->shots);
     if (take) p->shared[taken++] = &p->pool->item[i];
     subject += begins;
   }
@@ -153,7 +158,11 @@ nb_status nb_prompt_build(const nb_prompter *p, const nb_item *item, size_t shot
   NB_GOTO(render(&pc, t->header, item->answer, head, err));
   if (shots) NB_GOTO(append_examples(p, item, shots, head, err));
   for (size_t c = 1; c < out->n_contexts; c++) NB_GOTO(nb_text_append(&out->context[c], head->s, head->n, err));
-  for (size_t c = 0; c < out->n_contexts; c++) NB_GOTO(render_prompt(&pc, c, &out->context[c], err));
+  for (size_t c = 0; c < out->n_contexts; c++) {
+    NB_GOTO(render_prompt(&pc, c, &out->context[c], err));
+    if (out->context[c].n > NB_MAX_PROMPT_BYTES)
+      NB_GOTO(nb_fail(err, NB_ERR_UNSUPPORTED, "%s: a prompt of more than %d bytes", pc.where, NB_MAX_PROMPT_BYTES));
+  }
   for (size_t c = 0; c < n; c++) {
     NB_GOTO(render_answer(&pc, c, &out->continuation[c], err));
     const char *text = t->score == NB_SCORE_LETTER ? letters[c] : item->choice[c];

@@ -30,6 +30,9 @@ typedef struct nb_prompt {
   size_t *chars, *bytes; /* (n) length of each choice's text, for acc_norm and acc_bytes */
 } nb_prompt;
 
+/* Contexts longer than this are refused: no model takes them, and there may be a million. */
+enum { NB_MAX_PROMPT_BYTES = 1 << 24 };
+
 /* Builds item's prompt with the first `shots` examples (at most the prompter's). nb_prompt_free releases. An item
  * is never its own example: where the pool is the evaluated split, it is left out by its id. */
 nb_status nb_prompt_build(const nb_prompter *p, const nb_item *item, size_t shots, nb_prompt *out, nb_err *err);

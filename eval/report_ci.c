@@ -2,6 +2,8 @@
 /* Reports for CI: Markdown, JUnit XML, GitHub annotations. */
 #include "eval/report.h"
 
+#include "base/utf8.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,13 +30,18 @@ static void put(writer *w, const char *fmt, ...) {
   if (w->st == NB_OK) w->st = nb_text_append(w->out, buf, (size_t)n, w->err);
 }
 
-/* Text in which the characters of `special` are replaced by what `with` says, one each; control characters go. */
+/* Text in which the characters of `special` are replaced by what `with` says, one each; control characters become
+ * blanks, and what is not UTF-8, or what XML cannot hold (U+FFFE, U+FFFF), becomes U+FFFD. */
 static void put_escaped(writer *w, const char *s, const char *special, const char *const *with) {
-  for (; *s; s++) {
-    const char *hit = strchr(special, *s);
+  for (const char *end = s + strlen(s); s < end;) {
+    uint32_t cp = 0;
+    size_t bad = 1, n = nb_utf8_check(s, (size_t)(end - s), &cp, &bad);
+    const char *hit = n == 1 ? strchr(special, *s) : NULL;
     if (hit) put(w, "%s", with[hit - special]);
-    else if ((unsigned char)*s >= 0x20) put(w, "%c", *s);
-    else put(w, " ");
+    else if (!n || cp == 0xfffe || cp == 0xffff) put(w, "\xef\xbf\xbd");
+    else if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0)) put(w, " ");
+    else put(w, "%.*s", (int)n, s);
+    s += n ? n : bad;
   }
 }
 
@@ -134,6 +141,12 @@ static void put_facts(writer *w, const nb_judgement *j) {
   put_fact(w, "memory, files", "%.1f MB", c, (double)m->file_bytes / 1e6, (double)k->file_bytes / 1e6);
 }
 
+/* " in both runs (N only in the baseline, N only in the candidate)", where there are some. */
+static void put_unpaired(writer *w, const nb_comparison *c) {
+  if (c->n_base_only || c->n_cand_only)
+    put(w, " in both runs (%zu only in the baseline, %zu only in the candidate)", c->n_base_only, c->n_cand_only);
+}
+
 static void put_markdown(writer *w, const nb_judgement *j, const nb_summary *sum) {
   static const char *const signs[] = {"PASS", "FAIL", "UNDECIDED"};
   const nb_comparison *c = j->against;
@@ -143,7 +156,9 @@ static void put_markdown(writer *w, const nb_judgement *j, const nb_summary *sum
   if (c) put(w, " against "), put_cell(w, c->base->model.name);
   put(w, ": ");
   put_cell(w, p->task);
-  put(w, "%s%s, %zu shots, %zu questions.\n", *p->preset ? " " : "", p->preset, p->shots, c ? c->n : j->run->n);
+  put(w, "%s%s, %zu shots, %zu questions", *p->preset ? " " : "", p->preset, p->shots, c ? c->n : j->run->n);
+  if (c) put_unpaired(w, c);
+  put(w, ".\n");
   if (j->n) put(w, "\n| gate | verdict | |\n|---|---|---|\n");
   for (size_t i = 0; i < j->n; i++) {
     put(w, "| %s | %s | ", j->gate[i].name, signs[j->gate[i].verdict]);
@@ -239,9 +254,10 @@ static void put_annotations(writer *w, const nb_judgement *j) {
   put(w, "::notice title=nibble %s::", j->n ? nb_verdict_name(j->verdict) : "run");
   put_command(w, r->model.name);
   if (c)
-    put(w, ": %s %.2f %%25 to %.2f %%25 on %zu questions, %zu gained, %zu lost, KL %.5f\n",
-        nb_metric_name(r->protocol.metric), 100 * c->base_score, 100 * c->cand_score, c->n, c->gained, c->lost,
-        c->kl.mean);
+    put(w, ": %s %.2f %%25 to %.2f %%25 on %zu questions", nb_metric_name(r->protocol.metric), 100 * c->base_score,
+        100 * c->cand_score, c->n);
+  if (c) put_unpaired(w, c);
+  if (c) put(w, ", %zu gained, %zu lost, KL %.5f\n", c->gained, c->lost, c->kl.mean);
   else put(w, ": %s %.2f %%25 on %zu questions\n", nb_metric_name(r->protocol.metric), 100 * nb_result_score(r), r->n);
 }
 

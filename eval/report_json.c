@@ -85,6 +85,7 @@ static void write_statistics(nb_jsonout *j, const nb_comparison *c) {
   nb_jsonout_u64(j, "n", c->n);
   nb_jsonout_u64(j, "base_only", c->n_base_only);
   nb_jsonout_u64(j, "cand_only", c->n_cand_only);
+  nb_jsonout_double(j, "paired", c->paired);
   nb_jsonout_u64(j, "gained", c->gained);
   nb_jsonout_u64(j, "lost", c->lost);
   nb_jsonout_u64(j, "same_pick", c->same_pick);

@@ -2,8 +2,13 @@
 /* A run's result: hashes, sums. Its JSON: result_json.c. */
 #include "eval/result.h"
 
+#include "eval/names.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+
+const char *const nb_overlong_words[] = {"fail", "wrong", "truncate", NULL};
+const char *const nb_fit_words[] = {"whole", "cut", "not", NULL};
 
 void nb_result_free(nb_result *r) {
   free(r->row);
@@ -66,22 +71,23 @@ nb_status nb_result_items_hash(const nb_item *const *items, size_t n, char out[N
 
 /* ---- sums ---- */
 
-static nb_status group_of(nb_group_scores **groups, size_t *n, const char *name, const char *category,
-                          nb_group_scores **out, nb_err *err) {
-  for (size_t i = *n; i-- > 0;)
-    if (!strcmp((*groups)[i].name, name)) return *out = &(*groups)[i], NB_OK;
-  if ((*n & (*n - 1)) == 0) { /* full at 0, 1, 2, 4, ... */
-    nb_group_scores *more = realloc(*groups, (*n ? 2 * *n : 1) * sizeof **groups);
-    if (!more) return nb_fail(err, NB_ERR_MEMORY, "out of memory: scores");
-    *groups = more;
+/* The sums of a name; names has as many as there are groups. */
+static nb_status group_of(nb_names *names, nb_group_scores **groups, size_t *n, size_t *cap, const char *name,
+                          const char *category, nb_group_scores **out, nb_err *err) {
+  size_t number;
+  NB_TRY(nb_names_number(names, name, &number, err));
+  if (number == *n) {
+    NB_TRY(nb_grow(groups, cap, *n + 1, sizeof **groups, err));
+    (*groups)[(*n)++] = (nb_group_scores){.name = name, .category = category};
   }
-  *out = &(*groups)[(*n)++];
-  **out = (nb_group_scores){.name = name, .category = category};
+  *out = &(*groups)[number];
   return NB_OK;
 }
 
 nb_status nb_summary_make(const nb_result *r, nb_summary *out, nb_err *err) {
-  nb_status st;
+  nb_names subjects = {0}, categories = {0};
+  size_t cap_subjects = 0, cap_categories = 0;
+  nb_status st = NB_OK;
   *out = (nb_summary){0};
   for (size_t i = 0; i < r->n; i++) {
     const nb_row *row = &r->row[i];
@@ -89,18 +95,19 @@ nb_status nb_summary_make(const nb_result *r, nb_summary *out, nb_err *err) {
     nb_group_scores *s, *c;
     nb_grade_answer(&row->item, &row->answer, r->protocol.ties_wrong, &g);
     nb_scores_add(&out->total, &g);
-    NB_GOTO(group_of(&out->subject, &out->n_subjects, row->item.subject, row->category, &s, err));
+    NB_GOTO(
+        group_of(&subjects, &out->subject, &out->n_subjects, &cap_subjects, row->item.subject, row->category, &s, err));
     nb_scores_add(&s->scores, &g);
     if (!*row->category) continue;
-    NB_GOTO(group_of(&out->category, &out->n_categories, row->category, "", &c, err));
+    NB_GOTO(group_of(&categories, &out->category, &out->n_categories, &cap_categories, row->category, "", &c, err));
     nb_scores_add(&c->scores, &g);
   }
   for (size_t i = 0; i < out->n_subjects; i++)
     out->macro += nb_scores_sum(&out->subject[i].scores, r->protocol.metric) / (double)out->subject[i].scores.n /
                   (double)out->n_subjects;
-  return NB_OK;
 fail:
-  nb_summary_free(out);
+  nb_names_free(&subjects), nb_names_free(&categories);
+  if (st != NB_OK) nb_summary_free(out);
   return st;
 }
 

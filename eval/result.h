@@ -18,14 +18,22 @@ typedef struct nb_protocol {
   nb_metric metric;
   bool ties_wrong;
   bool plain;           /* no BOS by template */
+  nb_overlong overlong; /* what happened to questions longer than the model takes */
   const char *subjects; /* "" or the list asked for */
   size_t limit, sample; /* 0: all */
   uint64_t seed;
   size_t shard, shards;         /* shards 0: the whole */
   size_t questions;             /* of the whole, all shards together */
-  size_t stopped_at;            /* a run in random order that ended after so many, its verdict being certain; 0: none */
+  size_t stopped_at;            /* a run in random order that was looked at as it went, and ended after so many, its
+                                 * verdict being certain or all being asked; 0: none */
   char data_hash[NB_HASH_TEXT]; /* XXH3-128 of the questions asked, whatever file they came from */
 } nb_protocol;
+
+/* Whether a run in random order ended before all was asked; how many questions it left. */
+static inline size_t nb_protocol_unasked(const nb_protocol *p) {
+  return p->stopped_at && p->stopped_at < p->questions ? p->questions - p->stopped_at : 0;
+}
+static inline bool nb_protocol_stopped_early(const nb_protocol *p) { return nb_protocol_unasked(p) > 0; }
 
 typedef struct nb_model_facts {
   const char *name; /* the path as given */
@@ -33,7 +41,7 @@ typedef struct nb_model_facts {
   char hash[NB_HASH_TEXT];    /* of its weights: XXH3-128 */
   char lineage[NB_HASH_TEXT]; /* of the checkpoint that it was made from; its own when it is one; "" unknown */
   uint64_t file_bytes, weight_bytes;
-  double bits;    /* a weight, over all matrices; 0 unknown */
+  double bits;    /* of the file, a weight that is stored in it; 0 unknown */
   const char *kv; /* type of the cache */
 } nb_model_facts;
 
@@ -65,6 +73,9 @@ typedef struct nb_result {
   size_t n;
   nb_pool pool; /* what was read from a file lives here */
 } nb_result;
+
+/* What files call the values of nb_overlong and nb_fit; each list ends with NULL. */
+extern const char *const nb_overlong_words[], *const nb_fit_words[];
 
 void nb_result_free(nb_result *r);
 

@@ -3,6 +3,7 @@
 #include "eval/result.h"
 
 #include "eval/item.h"
+#include "eval/result_other.h"
 #include "formats/json.h"
 #include "formats/mapfile.h"
 #include "formats/outfile.h"
@@ -88,6 +89,7 @@ static void write_protocol(nb_jsonout *j, const nb_result *r) {
   nb_jsonout_string(j, "metric", nb_metric_words[p->metric]);
   nb_jsonout_string(j, "ties", nb_tie_words[p->ties_wrong]);
   nb_jsonout_bool(j, "special_tokens", !p->plain);
+  if (p->overlong) nb_jsonout_string(j, "overlong", nb_overlong_words[p->overlong]);
   if (p->stopped_at) nb_jsonout_u64(j, "stopped_at", p->stopped_at);
   nb_jsonout_string(j, "prompts_xxh3", prompts);
   nb_jsonout_close(j, '}');
@@ -164,6 +166,7 @@ static void write_row(nb_jsonout *j, const nb_result *r, const nb_row *row) {
   nb_jsonout_u64(j, "tokens", a->n_tokens);
   snprintf(prompt, sizeof prompt, "%016llx", (unsigned long long)a->prompt_hash);
   nb_jsonout_string(j, "prompt_xxh3", prompt);
+  if (a->fit) nb_jsonout_string(j, "fit", nb_fit_words[a->fit]);
   if (row->calibrated_on) nb_jsonout_bool(j, "calibrated_on", true);
   if (r->texts) nb_item_write_texts(j, &row->item);
   nb_jsonout_close(j, '}');
@@ -267,7 +270,7 @@ static nb_status read_fields(reader *rd, const cJSON *obj, const field *f, size_
 static nb_status read_protocol(reader *rd, const cJSON *root, char prompts[NB_HASH_TEXT]) {
   nb_protocol *p = &rd->r->protocol;
   const cJSON *o;
-  unsigned score, metric, tie;
+  unsigned score, metric, tie, overlong = NB_OVERLONG_FAIL;
   bool special = true;
   NB_TRY(nb_json_object(root, rd->where, "protocol", &o, rd->err));
   NB_TRY(read_fields(rd, o, WITH(protocol_fields), p));
@@ -275,6 +278,8 @@ static nb_status read_protocol(reader *rd, const cJSON *root, char prompts[NB_HA
   NB_TRY(nb_json_word(o, rd->where, "metric", nb_metric_words, &metric, rd->err));
   NB_TRY(nb_json_word(o, rd->where, "ties", nb_tie_words, &tie, rd->err));
   NB_TRY(nb_json_optional_bool(o, rd->where, "special_tokens", &special, rd->err));
+  NB_TRY(nb_json_optional_word(o, rd->where, "overlong", nb_overlong_words, &overlong, rd->err));
+  p->overlong = (nb_overlong)overlong;
   NB_TRY(number(rd, o, "stopped_at", &p->stopped_at));
   NB_TRY(hash_text(rd, o, "prompts_xxh3", prompts));
   p->score = (nb_score_by)score, p->metric = (nb_metric)metric, p->ties_wrong = tie, p->plain = !special;
@@ -339,6 +344,7 @@ static nb_status read_row(reader *rd, const cJSON *o, nb_row *row) {
   const cJSON *list;
   const char *prompt;
   size_t shots, tokens;
+  unsigned fit = NB_FIT_WHOLE;
   NB_TRY(copied(rd, o, "id", &it->id));
   NB_TRY(copied(rd, o, "subject", &it->subject));
   NB_TRY(copied(rd, o, "category", &row->category));
@@ -361,6 +367,8 @@ static nb_status read_row(reader *rd, const cJSON *o, nb_row *row) {
   if (strlen(prompt) != 16 || strspn(prompt, "0123456789abcdef") != 16)
     return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"prompt_xxh3\" is no hash of 16 hexadecimal digits", rd->where);
   a->prompt_hash = strtoull(prompt, NULL, 16);
+  NB_TRY(nb_json_optional_word(o, rd->where, "fit", nb_fit_words, &fit, rd->err));
+  a->fit = (nb_fit)fit;
   NB_TRY(nb_json_optional_bool(o, rd->where, "calibrated_on", &row->calibrated_on, rd->err));
   return read_texts(rd, o, it);
 }
@@ -411,6 +419,8 @@ static nb_status read_answers(reader *rd, const cJSON *root, const char *file) {
   NB_TRY(nb_json_array(root, rd->where, "answers", &list, rd->err));
   size_t n = (size_t)cJSON_GetArraySize(list);
   if (!n) return nb_fail(rd->err, NB_ERR_FORMAT, "%s: no answers", file);
+  if (n > NB_MAX_QUESTIONS)
+    return nb_fail(rd->err, NB_ERR_UNSUPPORTED, "%s: %zu answers, at most %d are read", file, n, NB_MAX_QUESTIONS);
   r->row = calloc(n, sizeof *r->row);
   if (!r->row) return nb_fail(rd->err, NB_ERR_MEMORY, "%s: out of memory", file);
   r->texts = true;
@@ -426,6 +436,16 @@ static nb_status read_answers(reader *rd, const cJSON *root, const char *file) {
   return refuse_twice(r, file, rd->err);
 }
 
+/* JSON lines are no JSON, but their first line says what they are. */
+static nb_status first_line_is_other(const char *json, size_t n, const char *file, nb_status st, nb_err *err) {
+  const char *nl = memchr(json, '\n', n), *other = NULL;
+  cJSON *root = NULL;
+  if (nl && nb_json_parse(json, (size_t)(nl - json), file, &root, NULL) == NB_OK)
+    other = nb_result_other(json, n, root);
+  cJSON_Delete(root);
+  return other ? nb_fail(err, NB_ERR_FORMAT, "%s: this is %s", file, other) : st;
+}
+
 nb_status nb_result_parse(const char *json, size_t n, const char *file, nb_result *out, nb_err *err) {
   reader rd = {.r = out, .err = err};
   cJSON *root;
@@ -435,9 +455,18 @@ nb_status nb_result_parse(const char *json, size_t n, const char *file, nb_resul
   nb_status st;
   *out = (nb_result){0};
   snprintf(rd.where, sizeof rd.where, "%.250s", file);
-  NB_TRY(nb_json_parse(json, n, file, &root, err));
-  NB_GOTO(nb_json_string(root, file, "format", &format, err));
-  if (strcmp(format, "nibble-result")) NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: not a result of nibble eval", file));
+  const char *other = nb_result_other(json, n, NULL);
+  if (other) return nb_fail(err, NB_ERR_FORMAT, "%s: this is %s", file, other);
+  st = nb_json_parse(json, n, file, &root, err);
+  if (st != NB_OK) return first_line_is_other(json, n, file, st, err);
+  const cJSON *said = nb_json_get(root, "format");
+  format = cJSON_IsString(said) ? said->valuestring : "";
+  if (strcmp(format, "nibble-result")) {
+    other = nb_result_other(json, n, root);
+    NB_GOTO(other
+                ? nb_fail(err, NB_ERR_FORMAT, "%s: this is %s", file, other)
+                : nb_fail(err, NB_ERR_FORMAT, "%s: not a result of nibble eval (\"format\": \"nibble-result\")", file));
+  }
   NB_GOTO(nb_json_size(root, file, "format_version", 1, 1 << 20, &version, err));
   if (version > NB_RESULT_VERSION)
     NB_GOTO(nb_fail(err, NB_ERR_UNSUPPORTED, "%s: written by a newer nibble (format %zu)", file, version));

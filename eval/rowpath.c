@@ -102,6 +102,7 @@ static nb_status follow(const cJSON *node, const char *p, const char *path, nb_p
     break;
   }
   for (const cJSON *e = node->child; e; e = e->next) {
+    if (s.kind != STEP_ALL && cJSON_IsNull(e)) continue; /* a table's way to say that a member is not there */
     if (s.kind == STEP_KEYS) NB_TRY(push(out, e->string ? e->string : "", NULL, pool, err));
     else NB_TRY(follow(e, p, path, pool, out, found, err));
   }

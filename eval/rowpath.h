@@ -6,8 +6,8 @@
  *   .name     a member of that object
  *   [3]       an element of that array, counted from 0
  *   []        every element
- *   {keys}    the names of an object's members, in the file's order
- *   {values}  their values */
+ *   {keys}    the names of an object's members, in the file's order; those that are null are not there
+ *   {values}  their values, likewise */
 #ifndef NB_ROWPATH_H
 #define NB_ROWPATH_H
 

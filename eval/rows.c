@@ -3,6 +3,7 @@
 
 #include "formats/csv.h"
 #include "formats/jsonl.h"
+#include "formats/parquet.h"
 #include "eval/rowpath.h"
 
 #include <stdio.h>
@@ -113,18 +114,49 @@ fail:
   return st;
 }
 
+/* ---- Parquet ---- */
+
+static nb_status read_parquet(const char *file, const char *bytes, size_t n, row_fn see, void *ctx, nb_err *err) {
+  nb_parquet *p;
+  nb_status st;
+  NB_TRY(nb_parquet_open(bytes, n, file, &p, err));
+  for (;;) {
+    cJSON *row;
+    NB_GOTO(nb_parquet_next(p, &row, err));
+    if (!row) break;
+    NB_GOTO(see(ctx, row, nb_parquet_where(p), err));
+  }
+fail:
+  nb_parquet_close(p);
+  return st;
+}
+
 /* ---- by name ---- */
 
-static bool ends(const char *s, size_t n, const char *suffix) {
-  size_t k = strlen(suffix);
-  return n >= k && !memcmp(s + n - k, suffix, k);
+enum { ENDING_JSONL, ENDING_JSON, ENDING_CSV, ENDING_PARQUET, ENDINGS };
+const char *const nb_rows_endings[] = {".jsonl", ".json", ".csv", ".parquet"};
+const size_t nb_rows_n_endings = ENDINGS;
+
+size_t nb_rows_ending(const char *path, size_t *length) {
+  size_t n = strlen(path), kind = 0;
+  if (n > 3 && !strcmp(path + n - 3, ".gz")) n -= 3;
+  for (; kind < ENDINGS; kind++) {
+    size_t k = *length = strlen(nb_rows_endings[kind]);
+    if (n >= k && !memcmp(path + n - k, nb_rows_endings[kind], k)) break;
+  }
+  return kind;
 }
 
 nb_status nb_rows_read(const nb_task *t, const char *file, const char *bytes, size_t n, row_fn see, void *ctx,
                        nb_err *err) {
-  size_t len = strlen(file);
-  if (ends(file, len, ".gz")) len -= 3;
-  if (ends(file, len, ".csv")) return read_csv(t, file, bytes, n, see, ctx, err);
-  if (ends(file, len, ".jsonl") || ends(file, len, ".json")) return read_json(file, bytes, n, see, ctx, err);
-  return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: want a name that ends in .csv, .jsonl or .json (or that and .gz)", file);
+  size_t length;
+  switch (nb_rows_ending(file, &length)) {
+  case ENDING_JSONL:
+  case ENDING_JSON: return read_json(file, bytes, n, see, ctx, err);
+  case ENDING_CSV: return read_csv(t, file, bytes, n, see, ctx, err);
+  case ENDING_PARQUET: return read_parquet(file, bytes, n, see, ctx, err);
+  default:
+    return nb_fail(err, NB_ERR_UNSUPPORTED,
+                   "%s: want a name that ends in .csv, .jsonl, .json or .parquet (or that and .gz)", file);
+  }
 }

@@ -46,10 +46,11 @@ static nb_status fail_in_question(const nb_question *q, nb_status st, nb_err *er
 static void begin_answer(runner *r, size_t g) {
   nb_answer *a = &r->answer[r->index[g]];
   const nb_question *q = &r->question[g];
-  *a = (nb_answer){.prompt_hash = q->hash, .shots = (uint32_t)q->shots, .n_tokens = (uint32_t)q->n_tokens};
+  *a = (nb_answer){
+      .prompt_hash = q->hash, .shots = (uint32_t)q->shots, .n_tokens = (uint32_t)q->n_tokens, .fit = q->fit};
   for (size_t c = 0; c < q->prompt.n; c++)
     a->chars[c] = (uint32_t)q->prompt.chars[c], a->bytes[c] = (uint32_t)q->prompt.bytes[c];
-  for (size_t i = 0; i < q->n_seqs; i++) r->stats->tokens_alone += q->seq[i].n;
+  for (size_t i = 0; i < q->n_seqs && q->fit != NB_FIT_NOT; i++) r->stats->tokens_alone += q->seq[i].n;
 }
 
 static nb_status end_answer(runner *r, size_t g, nb_err *err) {
@@ -89,9 +90,9 @@ static nb_status set_root(runner *r, const int32_t *tokens, size_t n, nb_err *er
 
 static bool is_long(const runner *r, const nb_sequence *s) { return nb_config_stretch(&r->model->config, s->n); }
 
-/* A question is plain when its sequences may go on from the root. */
+/* Whether a question's sequences may go on from the root. */
 static bool shares(const runner *r, const nb_question *q) {
-  if (r->o->alone) return false;
+  if (r->o->alone || q->fit == NB_FIT_NOT) return false;
   for (size_t i = 0; i < q->n_seqs; i++)
     if (is_long(r, &q->seq[i])) return false;
   return true;
@@ -234,7 +235,7 @@ static nb_status run_group(runner *r, nb_err *err) {
   }
   for (size_t g = 0; g < r->n_group; g++)
     if (!shares(r, &r->question[g])) {
-      NB_TRY(run_alone(r, g, err));
+      if (r->question[g].fit != NB_FIT_NOT) NB_TRY(run_alone(r, g, err));
       NB_TRY(end_answer(r, g, err));
     }
   return NB_OK;
@@ -257,6 +258,9 @@ static nb_status make_and_run_group(runner *r, nb_err *err) {
     st = r->status[g];
     if (st != NB_OK) {
       if (err) *err = r->errors[g];
+    } else if (r->question[g].fit == NB_FIT_NOT && r->o->overlong != NB_OVERLONG_WRONG) {
+      st = nb_fail(err, NB_ERR_ARG, "question %s: the prompt has %zu tokens and the model takes %zu",
+                   r->question[g].item->id, r->question[g].n_tokens, r->encode.max_tokens);
     } else {
       begin_answer(r, g);
     }
@@ -287,15 +291,16 @@ static nb_status run_all(runner *r, const bool *skip, nb_err *err) {
 nb_status nb_runner_run(const nb_prompter *p, const nb_tokenizer *tok, const nb_model *m, nb_session *s,
                         const nb_item *const *items, size_t n, const bool *skip, const nb_run_opts *o,
                         nb_answer *answer, nb_run_stats *stats, nb_err *err) {
-  runner r = {.prompter = p,
-              .tok = tok,
-              .model = m,
-              .o = o,
-              .items = items,
-              .total = n,
-              .answer = answer,
-              .stats = stats,
-              .encode = {.plain = o->plain, .max_tokens = m->config.max_position}};
+  runner r = {
+      .prompter = p,
+      .tok = tok,
+      .model = m,
+      .o = o,
+      .items = items,
+      .total = n,
+      .answer = answer,
+      .stats = stats,
+      .encode = {.plain = o->plain, .cut = o->overlong == NB_OVERLONG_TRUNCATE, .max_tokens = m->config.max_position}};
   nb_status st;
   *stats = (nb_run_stats){0};
   NB_GOTO(nb_engine_create(s, m, &r.engine, err));

@@ -17,10 +17,12 @@ typedef struct nb_answer {
   uint64_t prompt_hash;           /* XXH3 of context and continuations */
   uint32_t shots;                 /* examples that fit */
   uint32_t n_tokens;              /* of the longest sequence */
+  nb_fit fit;                     /* NB_FIT_NOT: it was not run and counts as wrong */
 } nb_answer;
 
 typedef struct nb_run_opts {
   bool plain; /* without what the tokenizer's template adds (BOS) */
+  nb_overlong overlong;
   bool alone; /* every sequence in a cache of its own, one at a time: for tests */
   nb_kv_type kv;
   int threads;                 /* that build and encode prompts */

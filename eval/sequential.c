@@ -28,8 +28,14 @@ nb_verdict nb_sequential_add(nb_sequential *s, double diff) {
     s->fail[k] += log1p(-share(k) * x / (1 + s->margin));
   }
   s->n++;
-  if (s->verdict != NB_VERDICT_UNDECIDED) return s->verdict;
-  if (nb_sequential_pass(s) >= 1 / s->alpha) s->verdict = NB_VERDICT_PASS;
-  else if (nb_sequential_fail(s) >= 1 / s->alpha) s->verdict = NB_VERDICT_FAIL;
+  return s->verdict = nb_sequential_pass(s) >= 1 / s->alpha   ? NB_VERDICT_PASS
+                      : nb_sequential_fail(s) >= 1 / s->alpha ? NB_VERDICT_FAIL
+                                                              : NB_VERDICT_UNDECIDED;
+}
+
+nb_verdict nb_sequential_weigh(nb_sequential *s, double *diff, size_t n) {
+  nb_sequential_begin(s, s->margin, s->alpha);
+  nb_stats_sort_doubles(diff, n);
+  for (size_t i = 0; i < n; i++) nb_sequential_add(s, diff[i]);
   return s->verdict;
 }

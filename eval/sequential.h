@@ -15,14 +15,18 @@ typedef struct nb_sequential {
   double margin, alpha;
   double pass[NB_BETS], fail[NB_BETS]; /* logarithms of the capitals */
   size_t n;
-  nb_verdict verdict; /* once it is decided it stays */
+  nb_verdict verdict; /* by all that was added */
 } nb_sequential;
 
 /* 0 <= margin < 1, 0 < alpha < 1. */
 void nb_sequential_begin(nb_sequential *s, double margin, double alpha);
 
-/* Adds a question: diff is the candidate's score minus the baseline's, -1 to 1. Returns the verdict so far. */
+/* Adds a question: diff is the candidate's score minus the baseline's, -1 to 1. Returns the verdict by all so far. */
 nb_verdict nb_sequential_add(nb_sequential *s, double diff);
+
+/* Begins anew with these n differences, which are sorted first: the evidence is then the same number, to the last bit,
+ * in whatever order they come. */
+nb_verdict nb_sequential_weigh(nb_sequential *s, double *diff, size_t n);
 
 /* The capitals, the e-values of the two claims: 1 / alpha decides. */
 double nb_sequential_pass(const nb_sequential *s);

@@ -18,7 +18,11 @@ nb_status nb_stopping_begin(nb_evaluation *e, const nb_result *base, double marg
                             nb_stopping *out, nb_err *err) {
   uint64_t state = e->order = seed ? seed : 1;
   *out = (nb_stopping){.base = base, .e = e, .row = calloc(e->n, sizeof *out->row)};
-  if (!out->row) return nb_fail(err, NB_ERR_MEMORY, "out of memory: answers");
+  out->diff = calloc(e->n, sizeof *out->diff);
+  if (!out->row || !out->diff) {
+    nb_stopping_free(out);
+    return nb_fail(err, NB_ERR_MEMORY, "out of memory: answers");
+  }
   nb_sequential_begin(&out->test, margin, alpha);
   for (size_t i = e->n; i > 1; i--) {
     size_t k = (size_t)nb_rng_below(&state, i);
@@ -30,7 +34,7 @@ nb_status nb_stopping_begin(nb_evaluation *e, const nb_result *base, double marg
 }
 
 void nb_stopping_free(nb_stopping *s) {
-  free(s->row);
+  free(s->row), free(s->diff);
   *s = (nb_stopping){0};
 }
 
@@ -40,15 +44,16 @@ static bool complete(const nb_stopping *s) {
   return s->looked < s->e->n;
 }
 
-/* Adds a chunk's differences; checks that the questions are the baseline's. */
+/* Looks at a chunk more: takes its differences, checks that the questions are the baseline's, and weighs all so far. */
 static nb_status look(nb_stopping *s, nb_err *err) {
   nb_result chunk = {.protocol = s->e->protocol, .row = s->row + s->looked, .n = chunk_end(s) - s->looked};
   nb_compare_opts co = {.alpha = s->test.alpha, .margin = s->test.margin, .common = true, .any_model = true, .reps = 2};
   nb_comparison c;
   NB_TRY(nb_compare(s->base, &chunk, &co, &c, err));
-  for (size_t i = 0; i < c.n; i++) nb_sequential_add(&s->test, c.pair[i].cand_score - c.pair[i].base_score);
+  for (size_t i = 0; i < c.n; i++) s->diff[s->n_diff++] = c.pair[i].cand_score - c.pair[i].base_score;
   nb_comparison_free(&c);
   s->looked = chunk_end(s);
+  nb_sequential_weigh(&s->test, s->diff, s->n_diff);
   return NB_OK;
 }
 

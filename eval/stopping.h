@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A run that ends as soon as its verdict against a baseline is certain: questions in random order, looked at in chunks
- * by a test that allows looking (sequential.h). */
+ * by a test that allows looking (sequential.h). Within a chunk the questions are answered in the data's order, so it is
+ * looked at only when all of it is answered: half a chunk would be a sample of the first subjects. The verdict is that
+ * of nb_compare over the same answers, to the last bit. */
 #ifndef NB_STOPPING_H
 #define NB_STOPPING_H
 
@@ -13,7 +15,9 @@ typedef struct nb_stopping {
   size_t looked; /* the first so many questions of the run's order have been looked at */
   const nb_result *base;
   const nb_evaluation *e;
-  nb_row *row; /* (e->n) the answers that came, in the run's order */
+  nb_row *row;  /* (e->n) the answers that came, in the run's order */
+  double *diff; /* (n_diff of e->n) of the questions looked at that the baseline has; sorted */
+  size_t n_diff;
 } nb_stopping;
 
 /* Puts e's questions into a random order drawn from seed (within a chunk they keep the data's order, so that subjects

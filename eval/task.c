@@ -21,8 +21,9 @@ static const char *const task_keys[] = {"task",       "version",       "about", 
                                         "shots",      "header",        "prompt",        "option", "target", "delimiter",
                                         "separator",  "prompt_filter", "choice_filter", "score",  "metric", "ties",
                                         "categories", "preset",        "presets",       NULL};
-static const char *const data_keys[] = {"splits", "columns", "subject", "id",          "question",     "choices",
-                                        "labels", "correct", "answer",  "answer_base", "answers_file", NULL};
+static const char *const data_keys[] = {"splits",       "columns", "subject", "id",     "question",
+                                        "choices",      "labels",  "correct", "answer", "answer_base",
+                                        "answers_file", "where",   NULL};
 static const char *const shots_keys[] = {"count", "from", "select", "drop_to_fit", NULL};
 
 static nb_status check_keys(const cJSON *obj, const char *where, const char *const *known, nb_err *err) {
@@ -66,6 +67,16 @@ static nb_status string_list(const cJSON *v, const char *where, const char *key,
   return NB_OK;
 }
 
+/* {"error_type": "ok"} or {"level": ["1", "2"]}: paths, and the texts that are wanted there. */
+static nb_status where_object(const cJSON *data, const char *where, const cJSON **out, nb_err *err) {
+  NB_TRY(nb_json_optional_object(data, where, "where", out, err));
+  for (const cJSON *w = *out ? (*out)->child : NULL; w; w = w->next) {
+    if (nb_rowpath_check(w->string, err) != NB_OK) return nb_fail_in(err, NB_ERR_FORMAT, "%s: \"where\"", where);
+    if (!cJSON_IsString(w)) NB_TRY(string_list(w, where, w->string, err));
+  }
+  return NB_OK;
+}
+
 static nb_status read_data(nb_task *t, const char *where, nb_err *err) {
   const cJSON *data;
   NB_TRY(nb_json_object(t->json, where, "data", &data, err));
@@ -83,6 +94,7 @@ static nb_status read_data(nb_task *t, const char *where, nb_err *err) {
   if (!t->choices) return nb_fail(err, NB_ERR_FORMAT, "%s: \"data\" says no \"choices\"", where);
   if (!t->answer && !t->correct)
     return nb_fail(err, NB_ERR_FORMAT, "%s: \"data\" says neither \"answer\" nor \"correct\"", where);
+  NB_TRY(where_object(data, where, &t->where, err));
   NB_TRY(nb_json_optional_string(data, where, "answers_file", &t->answers_file, err));
   return nb_json_optional_size(data, where, "answer_base", 0, 1, &t->answer_base, err);
 }

@@ -46,6 +46,7 @@ typedef struct nb_task {
   const cJSON *splits;  /* object: split -> patterns of file names, see dataset.h */
   const cJSON *columns; /* array of names for CSV files without a header; NULL: they need one */
   const cJSON *subject, *id, *question, *choices, *labels, *correct, *answer; /* paths; NULL: not given */
+  const cJSON *where;       /* object: path -> the text or list of texts that a row must have there; NULL: all rows */
   const char *answers_file; /* suffix of a file with an answer a line beside each data file; NULL: none */
   size_t answer_base;       /* the number of the first choice in answers that are numbers */
   const char *split;        /* evaluated by default */

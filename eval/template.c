@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/template.h"
 
+enum { FIELD_MAX = 200 };
+
 /* ---- scope ---- */
 
 static nb_status look_up(const char *name, const nb_scope *scope, const char *where, nb_text *out, nb_err *err) {
+  char bare[FIELD_MAX];
+  size_t n = strlen(name);
+  bool optional = n > 1 && name[n - 1] == '?';
+  if (optional) memcpy(bare, name, n - 1), bare[n - 1] = 0, name = bare;
   for (size_t i = 0; i < scope->n_vars; i++)
     if (!strcmp(scope->var[i].name, name) && scope->var[i].value)
       return nb_text_append_str(out, scope->var[i].value, err);
@@ -11,6 +17,7 @@ static nb_status look_up(const char *name, const nb_scope *scope, const char *wh
   nb_values v = {0};
   bool found = false;
   nb_status st = scope->row ? nb_rowpath_find(scope->row, name, &pool, &v, &found, err) : NB_OK;
+  if (st == NB_OK && !found && optional) return nb_pool_free(&pool), nb_text_append_str(out, "", err);
   if (st == NB_OK && (!found || v.n != 1 || !v.text[0]))
     st = nb_fail(err, NB_ERR_ARG, "%s: the template's {{%s}} is not %s", where, name,
                  found ? "one text or number in this row" : "a field of this row");
@@ -32,8 +39,6 @@ static nb_status next_field(const char *p, const char **open, const char **close
   *open = o + 2, *close = c;
   return NB_OK;
 }
-
-enum { FIELD_MAX = 200 };
 
 /* Splits "name|filters"; both NUL-terminated in buf, *filters NULL when there are none. */
 static nb_status split_field(const char *open, const char *close, char buf[FIELD_MAX], char **filters,

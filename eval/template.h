@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The template language of task descriptions (formats/TASKS.md): text with {{name}} or {{name|filter|filter}} in
- * it. A name is one of the scope's variables or a field path of the row (rowpath.h) that gives one value. */
+ * it. A name is one of the scope's variables or a field path of the row (rowpath.h) that gives one value;
+ * with a '?' behind it, nothing where the row has no such field or null. */
 #ifndef NB_TEMPLATE_H
 #define NB_TEMPLATE_H
 

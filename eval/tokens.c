@@ -35,11 +35,20 @@ static nb_status encode_after_nothing(const nb_tokenizer *tok, const nb_text *co
   return NB_OK;
 }
 
+/* What the encoding of a text that begins with `context` adds. */
+static unsigned specials(const nb_tokenizer *tok, bool plain, const nb_text *context) {
+  int32_t bos = nb_tokenizer_bos(tok), prefix = bos < 0 ? nb_tokenizer_eos(tok) : bos;
+  size_t n = 0;
+  const char *text = prefix < 0 ? NULL : nb_tokenizer_token_text(tok, prefix, &n);
+  bool begun = text && n && context->n >= n && !memcmp(context->s, text, n);
+  return plain || begun ? 0 : NB_ENCODE_ADD_SPECIAL;
+}
+
 nb_status nb_tokens_context(const nb_tokenizer *tok, bool plain, const nb_text *context, nb_ids *tokens, nb_err *err) {
   size_t n;
   if (!context->n) return NB_OK;
   NB_TRY(stripped_length(context, &n, err));
-  return nb_tokenizer_encode(tok, context->s, n, plain ? 0 : NB_ENCODE_ADD_SPECIAL, tokens, err);
+  return nb_tokenizer_encode(tok, context->s, n, specials(tok, plain, context), tokens, err);
 }
 
 nb_status nb_tokens_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_ids *context_tokens,
@@ -51,7 +60,7 @@ nb_status nb_tokens_pair(const nb_tokenizer *tok, bool plain, const nb_text *con
   *n_context = context_tokens->n;
   NB_GOTO(nb_text_append(&all, context->s, context->n, err));
   NB_GOTO(nb_text_append(&all, continuation->s, continuation->n, err));
-  NB_GOTO(nb_tokenizer_encode(tok, all.s, all.n, plain ? 0 : NB_ENCODE_ADD_SPECIAL, &whole, err));
+  NB_GOTO(nb_tokenizer_encode(tok, all.s, all.n, specials(tok, plain, context), &whole, err));
   for (size_t i = 0; i < nb_max(*n_context, whole.n); i++)
     NB_GOTO(nb_ids_push(tokens, i < *n_context ? context_tokens->id[i] : whole.id[i], err));
 fail:
@@ -87,7 +96,21 @@ static int by_pos(const void *a, const void *b) {
   return x->pos != y->pos ? (x->pos > y->pos) - (x->pos < y->pos) : (x->choice > y->choice) - (x->choice < y->choice);
 }
 
-static nb_status encode_choices(const nb_tokenizer *tok, bool plain, nb_question *q, nb_err *err) {
+/* Leaves the last max_tokens that are run (the very last token is only predicted) and a token of the context at least;
+ * without `cut` everything. Says in q what it came to. */
+static void fit_tokens(const nb_encode_opts *o, nb_question *q, nb_ids *ids, size_t *n_context) {
+  size_t over = ids->n > o->max_tokens ? ids->n - 1 - o->max_tokens : 0;
+  if (!over) return;
+  if (!o->cut || over >= *n_context) {
+    q->fit = NB_FIT_NOT;
+    return;
+  }
+  if (q->fit == NB_FIT_WHOLE) q->fit = NB_FIT_CUT;
+  ids->n -= over, *n_context -= over;
+  memmove(ids->id, ids->id + over, ids->n * sizeof *ids->id);
+}
+
+static nb_status encode_choices(const nb_tokenizer *tok, const nb_encode_opts *o, nb_question *q, nb_err *err) {
   nb_ids context = {0};
   nb_status st;
   NB_TRY(nb_new(&q->seq, q->prompt.n, sizeof *q->seq, "a question's tokens", err));
@@ -96,9 +119,9 @@ static nb_status encode_choices(const nb_tokenizer *tok, bool plain, nb_question
     size_t n_context = 0;
     if (c < q->prompt.n_contexts) { /* the same for all choices, or each its own */
       context.n = 0;
-      NB_GOTO(nb_tokens_context(tok, plain, &q->prompt.context[c], &context, err));
+      NB_GOTO(nb_tokens_context(tok, o->plain, &q->prompt.context[c], &context, err));
     }
-    st = nb_tokens_pair(tok, plain, nb_prompt_context(&q->prompt, c), &context, &q->prompt.continuation[c], &ids,
+    st = nb_tokens_pair(tok, o->plain, nb_prompt_context(&q->prompt, c), &context, &q->prompt.continuation[c], &ids,
                         &n_context, err);
     if (st == NB_OK && (ids.n <= n_context || !n_context))
       st = nb_fail(err, NB_ERR_UNSUPPORTED, "choice %zu has no token of its own with this tokenizer", c + 1);
@@ -106,6 +129,7 @@ static nb_status encode_choices(const nb_tokenizer *tok, bool plain, nb_question
       nb_ids_free(&ids);
       goto fail;
     }
+    fit_tokens(o, q, &ids, &n_context);
     NB_GOTO(add_choice(q, (uint32_t)c, &ids, n_context, err));
   }
   for (size_t i = 0; i < q->n_seqs; i++) qsort(q->seq[i].target, q->seq[i].n_targets, sizeof *q->seq[i].target, by_pos);
@@ -133,22 +157,22 @@ static nb_status hash_prompt(nb_question *q, nb_err *err) {
 nb_status nb_question_make(const nb_prompter *p, const nb_tokenizer *tok, const nb_encode_opts *o, const nb_item *item,
                            nb_question *out, nb_err *err) {
   *out = (nb_question){.item = item, .shots = p->shots};
+  nb_encode_opts whole = *o;
   for (;; out->shots--) {
+    bool drops = p->task->drop_shots && out->shots;
+    whole.cut = o->cut && !drops;
+    out->fit = NB_FIT_WHOLE;
     nb_status st = nb_prompt_build(p, item, out->shots, &out->prompt, err);
-    if (st == NB_OK) st = encode_choices(tok, o->plain, out, err);
+    if (st == NB_OK) st = encode_choices(tok, &whole, out, err);
+    if (st == NB_OK && (out->fit != NB_FIT_NOT || !drops)) st = hash_prompt(out, err);
     if (st != NB_OK) {
       nb_question_free(out);
       return nb_fail_in(err, st, "question %s", item->id);
     }
-    if (out->n_tokens <= o->max_tokens) return hash_prompt(out, err);
-    if (!p->task->drop_shots || out->shots == 0) break;
+    if (out->fit != NB_FIT_NOT || !drops) return NB_OK;
     free_sequences(out);
     nb_prompt_free(&out->prompt);
   }
-  size_t n = out->n_tokens;
-  nb_question_free(out);
-  return nb_fail(err, NB_ERR_ARG, "question %s: the prompt has %zu tokens and the model takes %zu; use fewer --shots",
-                 item->id, n, o->max_tokens);
 }
 
 void nb_question_free(nb_question *q) {

@@ -23,6 +23,17 @@ typedef struct nb_sequence {
   size_t n_targets;
 } nb_sequence;
 
+/* What happens to questions that are longer than the model takes: the run fails, they count as wrong without being run,
+ * or they lose tokens at their beginning. */
+typedef enum nb_overlong { NB_OVERLONG_FAIL, NB_OVERLONG_WRONG, NB_OVERLONG_TRUNCATE } nb_overlong;
+
+/* How a question fits into what the model takes. */
+typedef enum nb_fit {
+  NB_FIT_WHOLE,
+  NB_FIT_CUT, /* sequences lost tokens at their beginning */
+  NB_FIT_NOT  /* too long; nothing was cut */
+} nb_fit;
+
 typedef struct nb_question {
   const nb_item *item;
   nb_prompt prompt;
@@ -31,20 +42,24 @@ typedef struct nb_question {
   size_t n_seqs;
   size_t n_tokens; /* of the longest sequence */
   uint64_t hash;   /* XXH3 of the prompt's texts */
+  nb_fit fit;
 } nb_question;
 
 typedef struct nb_encode_opts {
   bool plain;        /* add nothing that the tokenizer's template adds (BOS) */
+  bool cut;          /* sequences that are too long keep their last tokens */
   size_t max_tokens; /* the longest sequence that the model takes */
 } nb_encode_opts;
 
-/* Builds and encodes a question. A sequence longer than max_tokens loses examples where the task allows it; otherwise
- * NB_ERR_ARG, naming the question. nb_question_free releases. */
+/* Builds and encodes a question. A sequence longer than max_tokens loses examples where the task allows it, then, with
+ * o->cut, tokens at its beginning, as lm-evaluation-harness cuts it, though never the last one of its context. *out
+ * says what it came to. nb_question_free releases. */
 nb_status nb_question_make(const nb_prompter *p, const nb_tokenizer *tok, const nb_encode_opts *o, const nb_item *item,
                            nb_question *out, nb_err *err);
 void nb_question_free(nb_question *q);
 
-/* The tokens of a context, without the white space at its end. */
+/* The tokens of a context, without the white space at its end. Where the text begins with the begin token itself,
+ * nothing is added to it, as in lm-evaluation-harness 0.4.13: it would stand there twice. */
 nb_status nb_tokens_context(const nb_tokenizer *tok, bool plain, const nb_text *context, nb_ids *tokens, nb_err *err);
 
 /* Appends one pair to tokens: those of the context (context_tokens, from nb_tokens_context), then what the encoding of

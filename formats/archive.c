@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/archive.h"
 
+#include "base/utf8.h"
 #include "formats/mapfile.h"
 #include "base/mem.h"
 #include "formats/oserror.h"
@@ -21,8 +22,21 @@ typedef struct member {
   char *path;          /* of its own file; NULL when it is in the archive's bytes */
   uint64_t index;      /* in the zip archive */
   size_t packed, size; /* bytes in the zip archive, and what they become */
+  dev_t device;        /* of its own file, */
+  ino_t inode;         /* and which */
+  bool linked;         /* found behind a link to a directory */
   bool gzip;
 } member;
+
+/* A directory that is being listed, and those around it. */
+typedef struct place {
+  const struct place *up;
+  const char *dir, *prefix; /* its path; what its members' names begin with */
+  dev_t device;
+  ino_t inode;
+  int depth;
+  bool linked; /* it, or one around it, is a link */
+} place;
 
 struct nb_archive {
   char *path;
@@ -90,6 +104,17 @@ static nb_status gunzip(const uint8_t *data, size_t size, const char *where, cha
 
 /* --- the list of members --- */
 
+/* Names are UTF-8 without control characters, with '/' between their parts. */
+static void clean_name(char *name) {
+  for (char *p = name, *end = name + strlen(name); p < end;) {
+    uint32_t cp;
+    size_t bad, n = nb_utf8_check(p, (size_t)(end - p), &cp, &bad);
+    if (!n || cp < 0x20 || (cp >= 0x7f && cp < 0xa0)) memset(p, '?', n ? n : bad);
+    if (*p == '\\') *p = '/';
+    p += n ? n : bad;
+  }
+}
+
 /* Adds a member; m holds what depends on the kind, m.path being taken over. */
 static nb_status add(nb_archive *a, const char *name, bool in_zip, member m, nb_err *err) {
   size_t bytes = strlen(a->path) + strlen(name) + 3;
@@ -105,34 +130,44 @@ static nb_status add(nb_archive *a, const char *name, bool in_zip, member m, nb_
     free(m.name), free(m.where), free(m.path);
     return st;
   }
-  for (char *p = m.name; *p; p++) {
-    if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
-    if (*p == '\\') *p = '/';
-  }
+  clean_name(m.name);
   if (in_zip) snprintf(m.where, bytes, "%s: %s", a->path, m.name);
   if (m.gzip && ends_with(m.name, ".gz")) m.name[strlen(m.name) - 3] = 0;
   a->members[a->n++] = m;
   return NB_OK;
 }
 
-static nb_status list_directory(nb_archive *a, const char *dir, const char *prefix, int depth, nb_err *err);
+static nb_status list_directory(nb_archive *a, const place *at, nb_err *err);
 
-static nb_status list_entry(nb_archive *a, const char *dir, const char *prefix, const char *entry, int depth,
-                            nb_err *err) {
+/* Whether the directory is at, or around it: a link that leads back. */
+static bool leads_back(const place *at, const struct stat *s) {
+  for (; at; at = at->up)
+    if (at->device == s->st_dev && at->inode == s->st_ino) return true;
+  return false;
+}
+
+static nb_status list_entry(nb_archive *a, const place *at, const char *entry, nb_err *err) {
   struct stat st, link;
-  size_t path_bytes = strlen(dir) + strlen(entry) + 2, name_bytes = strlen(prefix) + strlen(entry) + 2;
+  size_t path_bytes = strlen(at->dir) + strlen(entry) + 2, name_bytes = strlen(at->prefix) + strlen(entry) + 2;
   char *path = malloc(path_bytes), *name = malloc(name_bytes);
   nb_status ret = NB_OK;
-  if (!path || !name) ret = nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", dir);
+  if (!path || !name) ret = nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", at->dir);
   if (ret == NB_OK) {
-    snprintf(path, path_bytes, "%s/%s", dir, entry);
-    snprintf(name, name_bytes, "%s%s", prefix, entry);
+    snprintf(path, path_bytes, "%s/%s", at->dir, entry);
+    snprintf(name, name_bytes, "%s%s", at->prefix, entry);
     if (stat(path, &st) || lstat(path, &link)) ret = nb_oserror_fail(err, errno, path, "examine");
-    else if (S_ISDIR(st.st_mode) && !S_ISLNK(link.st_mode)) {
+    else if (S_ISDIR(st.st_mode) && !leads_back(at, &st)) {
       strcat(name, "/"); /* room for it was counted */
-      ret = list_directory(a, path, name, depth + 1, err);
+      ret = list_directory(
+          a, &(place){at, path, name, st.st_dev, st.st_ino, at->depth + 1, at->linked || S_ISLNK(link.st_mode)}, err);
     } else if (S_ISREG(st.st_mode)) {
-      ret = add(a, name, false, (member){.path = path, .gzip = ends_with(name, ".gz")}, err);
+      ret = add(a, name, false,
+                (member){.path = path,
+                         .device = st.st_dev,
+                         .inode = st.st_ino,
+                         .linked = at->linked,
+                         .gzip = ends_with(name, ".gz")},
+                err);
       path = NULL;
     }
   }
@@ -140,17 +175,39 @@ static nb_status list_entry(nb_archive *a, const char *dir, const char *prefix, 
   return ret;
 }
 
-static nb_status list_directory(nb_archive *a, const char *dir, const char *prefix, int depth, nb_err *err) {
-  if (depth > NB_ARCHIVE_MAX_DEPTH)
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: directories more than %d deep", dir, NB_ARCHIVE_MAX_DEPTH);
-  DIR *d = opendir(dir);
-  if (!d) return nb_oserror_fail(err, errno, dir, "list the directory");
+static nb_status list_directory(nb_archive *a, const place *at, nb_err *err) {
+  if (at->depth > NB_ARCHIVE_MAX_DEPTH)
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: directories more than %d deep", at->dir, NB_ARCHIVE_MAX_DEPTH);
+  DIR *d = opendir(at->dir);
+  if (!d) return nb_oserror_fail(err, errno, at->dir, "list the directory");
   nb_status st = NB_OK;
   for (struct dirent *e; st == NB_OK && (e = readdir(d));) {
-    if (*e->d_name != '.') st = list_entry(a, dir, prefix, e->d_name, depth, err);
+    if (*e->d_name != '.') st = list_entry(a, at, e->d_name, err);
   }
   closedir(d);
   return st;
+}
+
+/* By file, those that no link led to first; then by name. */
+static int by_file(const void *a, const void *b) {
+  const member *x = a, *y = b;
+  if (x->device != y->device) return x->device < y->device ? -1 : 1;
+  if (x->inode != y->inode) return x->inode < y->inode ? -1 : 1;
+  if (x->linked != y->linked) return x->linked ? 1 : -1;
+  return strcmp(x->name, y->name);
+}
+
+/* A file that is there twice because a linked directory shows it again is taken once. */
+static void drop_seen_again(nb_archive *a) {
+  size_t n = 0;
+  if (a->n) qsort(a->members, a->n, sizeof *a->members, by_file);
+  for (size_t i = 0; i < a->n; i++) {
+    member *m = &a->members[i], *last = n ? &a->members[n - 1] : NULL;
+    if (last && m->linked && m->device == last->device && m->inode == last->inode)
+      free(m->name), free(m->where), free(m->path);
+    else a->members[n++] = *m;
+  }
+  a->n = n;
 }
 
 #ifdef NB_HAVE_LIBZIP
@@ -279,8 +336,11 @@ nb_status nb_archive_open(const char *path, nb_archive **out, nb_err *err) {
   struct stat info;
   NB_TRY(create(path, out, err));
   nb_archive *a = *out;
-  if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
-    return finish_open(list_directory(a, path, "", 0, err), out, err);
+  if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+    nb_status listed = list_directory(a, &(place){NULL, path, "", info.st_dev, info.st_ino, 0, false}, err);
+    drop_seen_again(a);
+    return finish_open(listed, out, err);
+  }
   nb_status st = nb_mapfile_open(path, &a->map, err);
   a->data = a->map.data, a->size = a->map.size;
   return finish_open(st == NB_OK ? open_bytes(a, err) : st, out, err);

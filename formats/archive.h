@@ -23,7 +23,8 @@ enum {
 typedef struct nb_archive nb_archive;
 
 /* Opens path; what a file is, is told by its first bytes. Hidden files, empty directories and macOS's
- * __MACOSX entries are left out; links to directories are not followed. Refused: an archive without
+ * __MACOSX entries are left out; links are followed, and a file that linked directories show again is
+ * taken once. Refused: an archive without
  * members, member names that leave the archive (..) or occur twice, sizes above the limits, .tar files.
  * The caller ends it with nb_archive_close. */
 nb_status nb_archive_open(const char *path, nb_archive **out, nb_err *err);
@@ -37,7 +38,7 @@ void nb_archive_close(nb_archive *a); /* NULL is fine */
 size_t nb_archive_count(const nb_archive *a);
 
 /* The name of member i < count: the path inside with '/' between its parts and without ".gz"; control
- * characters are replaced by '?'. For a single file its own name without directories. */
+ * characters and what is not UTF-8 are replaced by '?'. For a single file its own name without directories. */
 const char *nb_archive_name(const nb_archive *a, size_t i);
 
 /* Where member i is, for messages: "DIR/NAME", "FILE", or "FILE.zip: NAME". */

@@ -65,6 +65,8 @@ nb_status nb_csv_next(nb_csv *c, bool *more, nb_err *err) {
   *more = c->p < c->end;
   c->row_line = c->line;
   while (*more) {
+    if (c->n_fields == NB_CSV_MAX_FIELDS)
+      return nb_fail(err, NB_ERR_UNSUPPORTED, "%s:%zu: more than %d fields", c->file, c->line, NB_CSV_MAX_FIELDS);
     NB_TRY(nb_grow(&c->fields, &c->cap_fields, c->n_fields + 1, sizeof *c->fields, err));
     c->fields[c->n_fields++] = c->out;
     NB_TRY(c->p < c->end && *c->p == '"' ? quoted(c, err) : plain(c, err));

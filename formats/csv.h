@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { NB_CSV_MAX_FIELDS = 10000 }; /* of a row */
+
 typedef struct nb_csv {
   const char *file;    /* for messages; the caller's */
   const char **fields; /* (n_fields) of the current row; strings live until nb_csv_close, the array until the

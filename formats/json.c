@@ -23,6 +23,7 @@ typedef struct scan {
   const char *file;
   size_t first_line;
   int depth;
+  size_t values;
   seen_key *keys; /* of the objects that are open, outermost first */
   size_t n_keys, cap_keys;
   char *text; /* scratch for a decoded key */
@@ -263,6 +264,7 @@ static nb_status scan_word(scan *s) {
 static nb_status scan_value(scan *s) {
   bool escaped;
   skip_space(s);
+  if (++s->values > NB_JSON_MAX_VALUES) return fail_at(s, s->p, "more than 33554432 values");
   if (s->p == s->end) return fail_at(s, s->p, "expected a value, but the text ends");
   char c = *s->p;
   if (c == '{' || c == '[') {

@@ -12,8 +12,9 @@
 #include <stddef.h>
 
 enum {
-  NB_JSON_MAX_DEPTH = 64,  /* of nested arrays and objects */
-  NB_JSON_MAX_NUMBER = 63, /* characters of a number, cJSON's limit */
+  NB_JSON_MAX_DEPTH = 64,      /* of nested arrays and objects */
+  NB_JSON_MAX_NUMBER = 63,     /* characters of a number, cJSON's limit */
+  NB_JSON_MAX_VALUES = 1 << 25 /* of a text: each takes 64 bytes, and may be 2 */
 };
 
 /* Parses the n bytes; no terminating NUL is needed, a byte order mark in front is skipped. Refused, as

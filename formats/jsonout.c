@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/jsonout.h"
 
+#include "base/utf8.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,21 +12,26 @@ static void put(nb_jsonout *j, const char *s, size_t n) {
   if (j->st == NB_OK) j->st = nb_text_append(j->out, s, n, j->err);
 }
 
+/* Bytes that are no UTF-8 (a path may have some) become U+FFFD, as no JSON may hold them. */
 static void quoted(nb_jsonout *j, const char *s) {
+  const char *end = s + strlen(s);
   put(j, "\"", 1);
-  for (const char *p = s; *p;) {
-    size_t n = 0;
-    while ((unsigned char)p[n] >= 0x20 && p[n] != '"' && p[n] != '\\') n++;
-    put(j, p, n);
-    p += n;
-    if (!*p) break;
+  for (const char *p = s; p < end;) {
+    size_t n = nb_utf8_valid_prefix(p, (size_t)(end - p)), k = 0;
+    while (k < n && (unsigned char)p[k] >= 0x20 && p[k] != '"' && p[k] != '\\') k++;
+    put(j, p, k);
+    p += k;
+    if (p == end) break;
     char buf[8];
-    int k = *p == '"' || *p == '\\' ? snprintf(buf, sizeof buf, "\\%c", *p)
-            : *p == '\n'            ? snprintf(buf, sizeof buf, "\\n")
-            : *p == '\t'            ? snprintf(buf, sizeof buf, "\\t")
-                                    : snprintf(buf, sizeof buf, "\\u%04x", (unsigned)(unsigned char)*p);
-    put(j, buf, (size_t)k);
-    p++;
+    uint32_t cp;
+    size_t bad = 1;
+    int b = k == n ? (nb_utf8_check(p, (size_t)(end - p), &cp, &bad), snprintf(buf, sizeof buf, "\xef\xbf\xbd"))
+            : *p == '"' || *p == '\\' ? snprintf(buf, sizeof buf, "\\%c", *p)
+            : *p == '\n'              ? snprintf(buf, sizeof buf, "\\n")
+            : *p == '\t'              ? snprintf(buf, sizeof buf, "\\t")
+                                      : snprintf(buf, sizeof buf, "\\u%04x", (unsigned)(unsigned char)*p);
+    put(j, buf, (size_t)b);
+    p += bad;
   }
   put(j, "\"", 1);
 }

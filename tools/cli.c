@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "formats/outfile.h"
 #include "eval/page.h"
 
@@ -109,21 +110,24 @@ double cli_clock(void) { return nb_clock(); }
 
 int cli_print_json(cJSON *object) {
   char *text = object ? cJSON_Print(object) : NULL;
+  nb_text out = {0}; /* a path may hold bytes that are no UTF-8 */
+  nb_status st = text ? nb_utf8_repair(text, strlen(text), &out, NULL) : NB_ERR_MEMORY;
   cJSON_Delete(object);
-  if (!text) {
-    fputs("nibble: out of memory while writing JSON\n", stderr);
-    return 1;
-  }
-  puts(text);
   cJSON_free(text);
-  return 0;
+  if (st == NB_OK) puts(out.s ? out.s : "");
+  else fputs("nibble: out of memory while writing JSON\n", stderr);
+  nb_text_free(&out);
+  return st != NB_OK;
 }
 
 nb_status cli_save_page(const char *path, const char *page, const cJSON *object, nb_err *err) {
   nb_text out = {0};
   char *text = cJSON_PrintUnformatted(object);
+  nb_text json = {0};
   nb_status st =
-      text ? nb_page_fill(page, text, strlen(text), &out, err) : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
+      text ? nb_utf8_repair(text, strlen(text), &json, err) : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
+  if (st == NB_OK) st = nb_page_fill(page, json.s, json.n, &out, err);
+  nb_text_free(&json);
   if (st == NB_OK) st = nb_outfile_save(path, out.s, out.n, err);
   nb_text_free(&out);
   cJSON_free(text);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble compare: a candidate's run against a baseline's. */
+#include "eval/lmeval.h"
 #include "tools/commands.h"
 #include "tools/judge.h"
 
@@ -37,19 +38,43 @@ static nb_status print_json(const nb_judgement *j, nb_err *err) {
   return st;
 }
 
-static nb_status compare(const options *o, bool json, const char *base_path, const char *cand_path, int *code,
-                         nb_err *err) {
+/* A run of nibble's, or of lm-evaluation-harness; like: the other run, where that is nibble's. */
+static nb_status load(const cli_common *common, const char *path, const nb_result *like, nb_result *out, nb_err *err) {
+  nb_lmeval_found f;
+  if (!nb_lmeval_named(path)) return nb_result_load(path, out, err);
+  NB_TRY(nb_lmeval_load(path, like, out, &f, err));
+  if (like)
+    cli_note(
+        common,
+        "%s: lm-evaluation-harness, %zu documents, of which %zu have a prompt of %s's %zu, byte for byte; these are "
+        "compared",
+        path, f.documents, f.matched, like->model.name, like->n);
+  else cli_note(common, "%s: lm-evaluation-harness, %zu documents", path, f.documents);
+  return NB_OK;
+}
+
+/* Nibble's own run first: it says what the questions of the other one are called. */
+static nb_status load_both(const cli_common *common, const char *base_path, const char *cand_path, nb_result *base,
+                           nb_result *cand, nb_err *err) {
+  bool base_theirs = nb_lmeval_named(base_path), cand_theirs = nb_lmeval_named(cand_path);
+  if (!base_theirs) NB_TRY(load(common, base_path, NULL, base, err));
+  NB_TRY(load(common, cand_path, cand_theirs && !base_theirs ? base : NULL, cand, err));
+  return base_theirs ? load(common, base_path, cand_theirs ? NULL : cand, base, err) : NB_OK;
+}
+
+static nb_status compare(const options *o, const cli_common *common, const char *base_path, const char *cand_path,
+                         int *code, nb_err *err) {
   nb_result base = {.n = 0}, cand = {.n = 0};
   nb_comparison c = {.n = 0};
   nb_gates g;
   nb_judgement j;
   nb_status st;
   NB_GOTO(judge_gates(&o->judge, &g, err));
-  NB_GOTO(nb_result_load(base_path, &base, err));
-  NB_GOTO(nb_result_load(cand_path, &cand, err));
+  NB_GOTO(load_both(common, base_path, cand_path, &base, &cand, err));
+  bool theirs = nb_lmeval_named(base_path) || nb_lmeval_named(cand_path);
   nb_compare_opts co = {.alpha = g.alpha,
                         .margin = isnan(g.margin) ? 0.01 : g.margin / 100,
-                        .common = o->common,
+                        .common = o->common || theirs,
                         .any_model = o->any_model,
                         .reps = (size_t)o->reps,
                         .seed = o->seed};
@@ -57,7 +82,7 @@ static nb_status compare(const options *o, bool json, const char *base_path, con
   nb_gates_judge(&g, &cand, &c, &j);
   NB_GOTO(judge_save(&o->judge, &j, 1, err));
   NB_GOTO(save_html(o, &j, err));
-  NB_GOTO(json ? print_json(&j, err) : judge_print(&o->judge, &g, &j, 1, err));
+  NB_GOTO(common->json ? print_json(&j, err) : judge_print(&o->judge, &g, &j, 1, err));
   *code = judge_exit(&j, 1);
 fail:
   nb_comparison_free(&c);
@@ -83,6 +108,9 @@ int cmd_compare(int argc, char **argv) {
       .common = CLI_JSON,
       .about =
           "Judges a candidate's result file (`nibble eval --out`) against a baseline's, question by question.\n"
+          "Either may be a run of lm-evaluation-harness (samples_*.jsonl, or the results_*.json that they lie "
+          "beside):\n"
+          "its documents pair with the questions that have the same prompt, byte for byte.\n"
           "Exit status: 0 pass, 3 fail, 4 undecided (too few questions to tell), 1 or 2 when they cannot be compared.",
       .min_args = 2,
       .max_args = 2};
@@ -92,6 +120,6 @@ int cmd_compare(int argc, char **argv) {
   int code = 0;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   if (o.also.n > MAX_ALSO) return cli_usage(&cmd, "--also: at most %d runs", MAX_ALSO);
-  nb_status st = compare(&o, common.json, args.items[0], args.items[1], &code, &err);
+  nb_status st = compare(&o, &common, args.items[0], args.items[1], &code, &err);
   return st == NB_OK ? code : cli_fail(st, &err);
 }

@@ -2,6 +2,7 @@
 /* nibble eval: accuracy on multiple-choice sets. */
 #include "formats/archive_write.h"
 #include "eval/bundle.h"
+#include "eval/lmeval.h"
 #include "tools/commands.h"
 #include "tools/judge.h"
 #include "eval/merge.h"
@@ -17,7 +18,7 @@
 enum { MAX_MODELS = 16 };
 
 typedef struct options {
-  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against;
+  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against, *out_format, *overlong;
   cli_list out, bundle;
   judge_options judge;
   int shots, limit, sample, batch;
@@ -62,6 +63,7 @@ typedef struct loaded {
   const char *name;
   nb_opened model;
   nb_kv_type kv;
+  nb_plan plan; /* of its prompts */
 } loaded;
 
 static nb_status load(const options *o, const cli_common *common, const char *name, loaded *m, nb_err *err) {
@@ -70,6 +72,26 @@ static nb_status load(const options *o, const cli_common *common, const char *na
   if (!m->model.tokenizer) return nb_fail(err, NB_ERR_ARG, "%s has no tokenizer", name);
   m->kv = m->model.kv;
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &m->kv, err));
+  return NB_OK;
+}
+
+/* Builds all the prompts before the first is run; those that do not fit are named. */
+static nb_status check_prompts(const cli_common *common, const nb_evaluation *e, loaded *m, nb_err *err) {
+  cli_progress p;
+  nb_progress cb = cli_progress_begin(&p, common, "checking the prompts", "questions");
+  nb_status st = nb_evaluation_plan(e, &m->model, common->threads, &cb, &m->plan, err);
+  cli_progress_end(&p);
+  if (st != NB_OK) return nb_fail_in(err, st, "%s", m->name);
+  for (size_t i = 0; i < m->plan.n && m->plan.n_not; i++)
+    if (m->plan.question[i].fit == NB_FIT_NOT)
+      cli_note(common, "question %s has %u tokens, %s takes %zu", e->item[i]->id, m->plan.question[i].n_tokens, m->name,
+               m->plan.max_tokens);
+  if (m->plan.n_cut)
+    cli_warn("%zu of %zu prompts are too long for %s and lose their beginning", m->plan.n_cut, e->n, m->name);
+  st = nb_evaluation_accept(e, &m->model, &m->plan, err);
+  if (st != NB_OK) return nb_fail_in(err, st, "%s", m->name);
+  if (m->plan.n_not)
+    cli_warn("%zu of %zu prompts are too long for %s and count as wrong", m->plan.n_not, e->n, m->name);
   return NB_OK;
 }
 
@@ -95,6 +117,7 @@ static nb_status answer(const options *o, const cli_common *common, const nb_eva
   running r = {.progress = &p, .e = e, .stopping = stopping};
   nb_evaluation_run run = {.name = m->name,
                            .model = &m->model,
+                           .plan = &m->plan,
                            .session = session,
                            .kv = m->kv,
                            .threads = common->threads,
@@ -216,12 +239,13 @@ static nb_status report(const runs *r, nb_err *err) {
 }
 
 static void print_stopping(const nb_stopping *s, const nb_evaluation *e) {
-  printf("\n%s after %zu of %zu questions: margin %g points, evidence for pass %.3g, for fail %.3g (%g decides)\n",
+  printf("\nmargin: %s after %zu of %zu questions: %g points, evidence for pass %.3g, for fail %.3g (%g decides)\n",
          nb_verdict_name(s->test.verdict), s->looked, e->n, 100 * s->test.margin, nb_sequential_pass(&s->test),
          nb_sequential_fail(&s->test), 1 / s->test.alpha);
 }
 
-/* A run that was ended at a ceiling has no result; CI gets its failed gate all the same. why: what ended it. */
+/* A run that was ended at a ceiling, or could not begin, has no result; CI gets its failed gate all the same. why: what
+ * ended it. */
 static nb_status report_ended(const runs *r, const nb_evaluation *e, const char *model, const char *gate,
                               const nb_err *why, nb_err *err) {
   nb_result none = {.protocol = e->protocol, .model.name = model};
@@ -251,7 +275,9 @@ static nb_status answer_all(const runs *r, nb_evaluation *e, const loaded *model
       if (report_ended(r, e, model[i].name, gate, err, &other) != NB_OK) cli_warn("%s", other.msg);
     }
     if (st != NB_OK) goto fail;
-    if (i < o->out.n) NB_GOTO(nb_result_save(result, o->out.items[i], err));
+    bool samples = o->out_format && !strcmp(o->out_format, "lm-eval");
+    if (i < o->out.n)
+      NB_GOTO(samples ? nb_lmeval_save(e, result, o->out.items[i], err) : nb_result_save(result, o->out.items[i], err));
     if (r->common->json) continue;
     if (i) fputs("\n", stdout);
     NB_GOTO(report_text(result, stdout, err));
@@ -260,6 +286,51 @@ static nb_status answer_all(const runs *r, nb_evaluation *e, const loaded *model
 fail:
   nb_stopping_free(&stopping);
   return st;
+}
+
+/* With few questions in common the verdict will be none, and one that is looked for as the run goes must not be found;
+ * with other prompts there is nothing to compare. */
+static nb_status check_against(const options *o, const runs *r, const nb_evaluation *e, const nb_plan *plan,
+                               nb_err *err) {
+  double paired;
+  NB_TRY(nb_compare_ahead(r->base, e->item, plan, &paired, err));
+  if (100 * paired >= r->gates.min_paired - 1e-9) return NB_OK;
+  if (o->sequential)
+    return nb_fail(err, NB_ERR_ARG,
+                   "%.1f %% of the questions are in both %s and this run: too few for --sequential; --min-paired says "
+                   "how many are enough (%g)",
+                   100 * paired, o->against, r->gates.min_paired);
+  cli_warn("%.1f %% of the questions are in both %s and this run; below %g (--min-paired) the verdict is undecided",
+           100 * paired, o->against, r->gates.min_paired);
+  return NB_OK;
+}
+
+/* Models whose prompts differ, because other examples or other parts of them fit, cannot be compared. */
+static nb_status check_alike(const nb_evaluation *e, const loaded *a, const loaded *b, nb_err *err) {
+  for (size_t i = 0; i < e->n; i++) {
+    const nb_planned *p = &a->plan.question[i], *q = &b->plan.question[i];
+    if (p->prompt_hash != q->prompt_hash || p->fit != q->fit || (p->fit == NB_FIT_CUT && p->n_tokens != q->n_tokens))
+      return nb_fail(err, NB_ERR_ARG,
+                     "not comparable: of question %s another prompt, or part of it, fits into %s than into %s; use "
+                     "fewer --shots, or models of one length",
+                     e->item[i]->id, b->name, a->name);
+  }
+  return NB_OK;
+}
+
+/* Everything that is known to go wrong before the first question is run. */
+static nb_status check_all(const options *o, const runs *r, const nb_evaluation *e, loaded *model, nb_err *err) {
+  for (size_t i = 0; i < r->n; i++) NB_TRY(warn_of_overlap(e, &model[i], err));
+  for (size_t i = 0; i < r->n; i++) {
+    nb_status st = check_prompts(r->common, e, &model[i], err);
+    nb_err other;
+    if (st == NB_ERR_ARG && report_ended(r, e, model[i].name, "prompts", err, &other) != NB_OK)
+      cli_warn("%s", other.msg);
+    NB_TRY(st);
+    if (i) NB_TRY(check_alike(e, &model[0], &model[i], err));
+    if (o->against) NB_TRY(check_against(o, r, e, &model[i].plan, err));
+  }
+  return NB_OK;
 }
 
 static nb_status run_all(const options *o, const cli_common *common, nb_evaluation *e, const cli_args *args, int *code,
@@ -274,8 +345,8 @@ static nb_status run_all(const options *o, const cli_common *common, nb_evaluati
   if (o->against) NB_GOTO(nb_result_load(o->against, &against, err));
   if (o->against) NB_GOTO(nb_compare_protocols(&against.protocol, &e->protocol, err));
   for (size_t i = 0; i < n; i++) NB_GOTO(load(o, common, args->items[i], &model[i], err));
-  for (size_t i = 0; i < n; i++) NB_GOTO(warn_of_overlap(e, &model[i], err));
   r.base = o->against ? &against : n > 1 ? &run[choose_base(model, n)].result : NULL;
+  NB_GOTO(check_all(o, &r, e, model, err));
   NB_GOTO(answer_all(&r, e, model, err));
   for (size_t i = 0; i < n; i++)
     if (&run[i].result != r.base) NB_GOTO(judge(&r, &run[i], err));
@@ -286,6 +357,7 @@ fail:
   for (size_t i = 0; i < n; i++) {
     nb_comparison_free(&run[i].comparison);
     nb_result_free(&run[i].result);
+    nb_plan_free(&model[i].plan);
     nb_opened_free(&model[i].model);
   }
   nb_result_free(&against);
@@ -293,7 +365,8 @@ fail:
 }
 
 int cmd_eval(int argc, char **argv) {
-  options o = {.task = "mmlu", .bos = "auto", .shots = -1, .batch = 512, .seed = 1, .judge = JUDGE_NOTHING};
+  options o = {
+      .task = "mmlu", .bos = "auto", .overlong = "fail", .shots = -1, .batch = 512, .seed = 1, .judge = JUDGE_NOTHING};
   const cli_opt opts[] = {
       CLI_STRING("task", 0, "NAME|FILE", &o.task, "a built-in task or a task file (mmlu)"),
       CLI_STRING("preset", 0, "NAME", &o.preset, "the task's variant; mmlu: hendrycks, lm-eval, phi, cloze"),
@@ -302,11 +375,14 @@ int cmd_eval(int argc, char **argv) {
       CLI_INT("shots", 0, "N", 0, 64, &o.shots, "examples before each question (the task says; mmlu: 5)"),
       CLI_STRING("subjects", 0, "A,B", &o.subjects, "only these subjects"),
       CLI_INT("limit", 0, "N", 1, 1e9, &o.limit, "only the first N questions of each subject"),
-      CLI_INT("sample", 0, "N", 1, 1e9, &o.sample, "N questions in all, drawn from every subject in proportion"),
+      CLI_INT("sample", 0, "N", 1, 1e9, &o.sample,
+              "N questions in all, drawn in proportion, from every subject one at least"),
       CLI_U64("seed", 0, "N", &o.seed, "of the drawing, and of the order of --sequential (1)"),
       CLI_STRING("shard", 0, "I/N|auto", &o.shard,
                  "only the I-th of N parts, for `nibble merge`; auto: from Slurm, MPI or CI"),
       CLI_LIST("out", 'o', "FILE", &o.out, "write the result file, for `nibble compare` (once for each model)"),
+      CLI_CHOICE("out-format", 0, "nibble|lm-eval", &o.out_format,
+                 "of --out: a result file, or samples as lm-evaluation-harness logs them (JSON lines)"),
       CLI_FLAG("texts", 0, &o.texts, "put the questions' texts into results"),
       CLI_STRING("journal", 0, "FILE", &o.journal, "keep answers here; a run that was killed goes on from it"),
       CLI_STRING("against", 0, "RUN", &o.against, "compare with this result file, on the questions that both have"),
@@ -315,6 +391,9 @@ int cmd_eval(int argc, char **argv) {
       JUDGE_OPTIONS(o.judge),
       CLI_LIST("bundle", 0, "FILE", &o.bundle, "write a .zip of result, report and predictions (once for each model)"),
       CLI_CHOICE("bos", 0, "auto|no", &o.bos, "begin prompts as the tokenizer's template says (auto), or with nothing"),
+      CLI_CHOICE("overlong", 0, "fail|wrong|truncate", &o.overlong,
+                 "prompts longer than the model takes: end before the first question (fail), count as wrong, or lose "
+                 "their beginning"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_INT("batch", 0, "N", 16, 8192, &o.batch, "tokens run at a time (512); results do not depend on it"),
       CLI_FLAG("alone", 0, &o.alone, "share no prompt beginnings and batch nothing (the same results, slowly)"),
@@ -361,6 +440,9 @@ int cmd_eval(int argc, char **argv) {
       .shots = o.shots,
       .plain = o.bos[0] == 'n',
       .texts = o.texts,
+      .overlong = o.overlong[0] == 'w'   ? NB_OVERLONG_WRONG
+                  : o.overlong[0] == 't' ? NB_OVERLONG_TRUNCATE
+                                         : NB_OVERLONG_FAIL,
       .select = {.subjects = o.subjects, .limit = (size_t)o.limit, .sample = (size_t)o.sample, .seed = o.seed}};
   nb_err err;
   if (o.shard && !strcmp(o.shard, "auto")) {

@@ -18,15 +18,35 @@ enum { MAX_TEXT = 1 << 30 };
 typedef struct options {
   const char *text, *bos, *ref_kv, *kv;
   int ctx, chunks;
+  bool special; /* their names in the text are the tokens, not text */
 } options;
 
-static nb_status read_ids(const options *o, const nb_opened *m, nb_ids *ids, nb_err *err) {
+/* The text's tokens; *specials: how many names of special tokens stand in it. */
+static nb_status read_ids(const options *o, const nb_opened *m, nb_ids *ids, size_t *specials, nb_err *err) {
   char *text = NULL;
   size_t n;
+  nb_ids parsed = {0};
+  nb_status st;
   NB_TRY(nb_mapfile_read(o->text, MAX_TEXT, &text, &n, err));
-  nb_status st = nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, ids, err);
+  NB_GOTO(nb_tokenizer_encode(m->tokenizer, text, n, 0, &parsed, err));
+  *specials = 0;
+  for (size_t i = 0; i < parsed.n; i++) *specials += nb_tokenizer_is_special(m->tokenizer, parsed.id[i]);
+  if (o->special || !*specials) {
+    *ids = parsed, parsed = (nb_ids){0};
+  } else {
+    NB_GOTO(nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, ids, err));
+  }
+fail:
+  nb_ids_free(&parsed);
   free(text);
   return st;
+}
+
+/* Beyond its positions a model was never trained, and its perplexity says nothing of it. */
+static void warn_of_length(const nb_opened *m, const char *name, size_t ctx) {
+  if (ctx > m->model.config.max_position)
+    cli_warn("windows of %zu tokens are longer than the %zu that %s takes; --ctx %zu or less measures what it can do",
+             ctx, m->model.config.max_position, name, m->model.config.max_position);
 }
 
 /* The token that the tokenizer's template puts first, or -1. */
@@ -57,9 +77,13 @@ static void print_error(int decimals, double se) {
   if (isfinite(se)) printf(" +- %.*f", decimals, se);
 }
 
-static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o) {
-  printf("%zu window%s of %zu tokens, %zu predictions scored\n\n", f->chunks, f->chunks > 1 ? "s" : "", o->ctx,
+static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o, bool special, size_t specials) {
+  printf("%zu window%s of %zu tokens, %zu predictions scored\n", f->chunks, f->chunks > 1 ? "s" : "", o->ctx,
          f->scored);
+  if (specials)
+    printf("%zu names of special tokens in the text, read as %s\n", specials,
+           special ? "those tokens" : "text (--special reads them as tokens)");
+  printf("\n");
   printf("perplexity     reference %.4f   candidate %.4f   (ratio %.4f)\n", f->ref_ppl, f->cand_ppl,
          f->cand_ppl / f->ref_ppl);
   printf("KL divergence  mean %.5f", f->kl_mean);
@@ -72,7 +96,8 @@ static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o) {
          (double)(f->chunks * o->ctx) / f->cand_seconds);
 }
 
-static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const char *names[2], const size_t overlap[2]) {
+static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const char *names[2], const size_t overlap[2],
+                      bool special, size_t specials) {
   cJSON *j = cJSON_CreateObject();
   cJSON_AddStringToObject(j, "reference", names[0]);
   cJSON_AddStringToObject(j, "candidate", names[1]);
@@ -85,6 +110,7 @@ static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const cha
                 {"chunks", (double)f->chunks},
                 {"scored", (double)f->scored},
                 {"bos", o->bos},
+                {"special_names", (double)specials},
                 {"ref_ppl", f->ref_ppl},
                 {"cand_ppl", f->cand_ppl},
                 {"kl_mean", f->kl_mean},
@@ -99,6 +125,7 @@ static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const cha
                 {"cand_seconds", f->cand_seconds}};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     cJSON_AddNumberToObject(j, number[i].name, number[i].value);
+  cJSON_AddStringToObject(j, "special_names_as", special ? "tokens" : "text");
   cJSON_AddItemToObject(j, "window_kl", cJSON_CreateDoubleArray(o->window_kl, (int)f->chunks));
   return j;
 }
@@ -110,13 +137,13 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
   nb_ids ids = {0};
   cli_progress p;
   nb_fidelity result;
-  size_t overlap[2];
+  size_t overlap[2], specials = 0;
   nb_fidelity_opts fo = {
       .ctx = (size_t)o->ctx, .max_chunks = (size_t)o->chunks, .bos = -1, .ref_kv = ref->kv, .cand_kv = cand->kv};
   nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->ctx, .cpu_features = common->features};
   if (o->ref_kv) NB_TRY(nb_kv_type_parse(o->ref_kv, &fo.ref_kv, err));
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &fo.cand_kv, err));
-  NB_GOTO(read_ids(o, ref, &ids, err));
+  NB_GOTO(read_ids(o, ref, &ids, &specials, err));
   if (o->bos[0] != 'n') NB_GOTO(leading_token(ref, &fo.bos, err));
   if (o->bos[0] == 'y' && fo.bos < 0) fo.bos = nb_tokenizer_bos(ref->tokenizer);
   size_t whole = nb_max(1, ids.n / fo.ctx);
@@ -127,6 +154,7 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
   size_t windows = ids.n / fo.ctx;
   if (fo.max_chunks) windows = nb_min(windows, fo.max_chunks);
   const nb_opened *model[] = {ref, cand};
+  for (int i = 0; i < 2 && windows; i++) warn_of_length(model[i], names[i], fo.ctx);
   for (int i = 0; i < 2; i++)
     NB_GOTO(count_overlap(model[i], names[i], ref->tokenizer, &ids, windows, fo.ctx, &overlap[i], err));
   nb_progress cb = cli_progress_begin(&p, common, "comparing", "windows");
@@ -134,8 +162,8 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
   st = nb_fidelity_measure(s[0], &ref->model, s[1], &cand->model, ids.id, ids.n, &fo, &result, err);
   cli_progress_end(&p);
   if (st != NB_OK) goto fail;
-  if (common->json) cli_print_json(as_json(&result, &fo, names, overlap));
-  else print_text(&result, &fo);
+  if (common->json) cli_print_json(as_json(&result, &fo, names, overlap, o->special, specials));
+  else print_text(&result, &fo, o->special, specials);
 fail:
   nb_session_free(s[0]);
   nb_session_free(s[1]);
@@ -152,6 +180,8 @@ int cmd_kld(int argc, char **argv) {
       CLI_INT("chunks", 0, "N", 0, 1e9, &o.chunks, "windows at most (0: all)"),
       CLI_CHOICE("bos", 0, "auto|yes|no", &o.bos,
                  "start each window with the begin token (auto: as the tokenizer says)"),
+      CLI_FLAG("special", 0, &o.special,
+               "names of special tokens in the text (<|end|>) are those tokens, as transformers reads them; else text"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "the candidate's cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_CHOICE("ref-kv", 0, "f32|f16|q16|q8", &o.ref_kv, "the reference's cache"),
       CLI_END,

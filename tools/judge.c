@@ -19,6 +19,7 @@ nb_status judge_gates(const judge_options *o, nb_gates *out, nb_err *err) {
   if (o->max_drop >= 0) out->max_drop = o->max_drop;
   if (o->max_kld >= 0) out->max_kld = o->max_kld;
   if (o->min_accuracy >= 0) out->min_accuracy = o->min_accuracy;
+  if (o->min_paired >= 0) out->min_paired = o->min_paired;
   if (o->alpha > 0) out->alpha = o->alpha;
   if (o->max_memory) out->max_memory = o->max_memory;
   if (o->max_total) out->max_total_memory = o->max_total;

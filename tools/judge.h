@@ -9,15 +9,15 @@
 enum { JUDGE_UNDECIDED = 4 }; /* exit code */
 
 typedef struct judge_options {
-  const char *gate_file;                                 /* NULL: none */
-  double margin, max_drop, max_kld, min_accuracy, alpha; /* below 0: not given */
-  uint64_t max_memory, max_total;                        /* 0: not given */
-  const char *junit, *summary, *html;                    /* paths, or NULL */
+  const char *gate_file;                                             /* NULL: none */
+  double margin, max_drop, max_kld, min_accuracy, min_paired, alpha; /* below 0: not given */
+  uint64_t max_memory, max_total;                                    /* 0: not given */
+  const char *junit, *summary, *html;                                /* paths, or NULL */
   bool github;
 } judge_options;
 
 #define JUDGE_NOTHING                                                                                                  \
-  { .margin = -1, .max_drop = -1, .max_kld = -1, .min_accuracy = -1, .alpha = -1 }
+  { .margin = -1, .max_drop = -1, .max_kld = -1, .min_accuracy = -1, .min_paired = -1, .alpha = -1 }
 
 /* The options of both commands; o: a judge_options. */
 #define JUDGE_OPTIONS(o)                                                                                               \
@@ -26,6 +26,8 @@ typedef struct judge_options {
                  "the drop that would be accepted (1): pass when it is shown to be smaller"),                          \
       CLI_DOUBLE("max-drop", 0, "POINTS", 0, 100, &(o).max_drop, "the largest drop observed, chance or not"),          \
       CLI_DOUBLE("max-kld", 0, "NATS", 0, 1e6, &(o).max_kld, "the largest mean KL divergence of the answers"),         \
+      CLI_DOUBLE("min-paired", 0, "PERCENT", 0, 100, &(o).min_paired,                                                  \
+                 "undecided when fewer of the questions are in both runs (90)"),                                       \
       CLI_DOUBLE("alpha", 0, "P", 1e-6, 0.4, &(o).alpha, "chance of a wrong pass, or a wrong fail (0.05)"),            \
       CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &(o).min_accuracy, "the candidate's lowest score"),             \
       CLI_BYTES("max-memory", 0, "BYTES", &(o).max_memory, "the candidate's memory of its own"),                       \

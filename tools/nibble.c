@@ -29,6 +29,8 @@ static const command commands[] = {
     {"compare", cmd_compare, "judge a run against a baseline, question by question"},
     {"merge", cmd_merge, "join the shards of a run"},
     {"kld", cmd_kld, "measure perplexity and KL divergence against a reference"},
+    {"ppl", cmd_ppl, "measure perplexity and bits a byte on a text"},
+    {"probe", cmd_probe, "make questions about numbers hidden in long texts"},
     {"bench", cmd_bench, "time prefill, decode and kernels"},
     {"help", cmd_help, "print this, or a command's help"},
 };

@@ -2,11 +2,14 @@
 #include "tools/progress_cli.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "formats/outfile.h"
 
 #include <signal.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* The process's only state (and when it was asked): a signal handler has no other way to say that it ran. */
@@ -48,6 +51,15 @@ static char *amount(char buf[CLI_TEXT], const cli_progress *p, double v) {
   return buf;
 }
 
+/* The columns of the terminal, which one line must not pass: it would not be cleared. */
+static size_t columns(void) {
+  struct winsize w;
+  const char *set = getenv("COLUMNS");
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col) return w.ws_col;
+  long n = set ? strtol(set, NULL, 10) : 0;
+  return n > 0 && n < 10000 ? (size_t)n : 80;
+}
+
 static void show(cli_progress *p, uint64_t done, uint64_t total, double now) {
   char a[CLI_TEXT], b[CLI_TEXT], r[CLI_TEXT], left[CLI_TEXT], line[256];
   double rate = now > p->began ? (double)(done - p->base) / (now - p->began) : 0;
@@ -61,7 +73,8 @@ static void show(cli_progress *p, uint64_t done, uint64_t total, double now) {
     n +=
         snprintf(line + n, sizeof line - (size_t)n, ", %s left", cli_seconds_text(left, (double)(total - done) / rate));
   if (p->detail[0]) snprintf(line + n, sizeof line - (size_t)n, ", %s", p->detail);
-  fprintf(stderr, p->terminal ? "\r\033[K%s" : "%s\n", line);
+  if (p->terminal) fprintf(stderr, "\r\033[K%.*s", (int)nb_min(sizeof line, columns() - 1), line);
+  else fprintf(stderr, "%s\n", line);
   fflush(stderr);
   p->shown = true;
 }

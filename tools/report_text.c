@@ -55,7 +55,7 @@ nb_status report_text(const nb_result *r, FILE *f, nb_err *err) {
   NB_TRY(nb_summary_make(r, &s, err));
   fprintf(f, "%s: %s, %.2f bits a weight\n%s%s%s, split %s, %zu shots, %zu questions%s\n\n", r->model.name,
           cli_bytes_text(bytes, r->model.file_bytes), r->model.bits, p->task, *p->preset ? " " : "", p->preset,
-          p->split, p->shots, r->n, p->stopped_at ? " (stopped early)" : "");
+          p->split, p->shots, r->n, nb_protocol_stopped_early(p) ? " (stopped early)" : "");
   print_scores(r, &s, f);
   double n = (double)s.total.n;
   fprintf(f, "\nmean of subjects %.2f, Brier score %.4f, calibration error %.4f\n", 100 * s.macro, s.total.brier / n,
@@ -95,6 +95,9 @@ static void print_comparison(const nb_comparison *c, const nb_gates *g, FILE *f)
   const nb_protocol *p = &c->base->protocol;
   fprintf(f, "baseline   %s\ncandidate  %s\n%s%s%s, %zu shots, %zu questions\n\n", c->base->model.name,
           c->cand->model.name, p->task, *p->preset ? " " : "", p->preset, p->shots, c->n);
+  if (c->n_base_only || c->n_cand_only)
+    fprintf(f, "paired     %zu questions; %zu only in the baseline, %zu only in the candidate\n\n", c->n,
+            c->n_base_only, c->n_cand_only);
   if (c->n_subjects > 1) print_subjects(c, f), fputs("\n", f);
   double level = 100 * (1 - 2 * g->alpha);
   fprintf(
@@ -110,11 +113,11 @@ static void print_comparison(const nb_comparison *c, const nb_gates *g, FILE *f)
   fprintf(f, "power      %.1f %% to show a drop below %g points if there is none", 100 * c->test.power, g->margin);
   if (isfinite(c->test.needed)) fprintf(f, "; 80 %% takes %.0f questions", c->test.needed);
   fputs("\n\n", f);
-  const size_t stopped[2] = {p->stopped_at, c->cand->protocol.stopped_at};
+  const nb_protocol *of[2] = {p, &c->cand->protocol};
   for (size_t i = 0; i < 2; i++)
-    if (stopped[i])
+    if (nb_protocol_stopped_early(of[i]))
       fprintf(f, "the %s stopped early, after %zu of %zu questions: the intervals above do not allow for that\n",
-              i ? "candidate" : "baseline", stopped[i], p->questions);
+              i ? "candidate" : "baseline", of[i]->stopped_at, of[i]->questions);
 }
 
 void report_judgement(const nb_judgement *j, const nb_gates *g, FILE *f) {

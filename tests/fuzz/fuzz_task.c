@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     if (nb_dataset_add(&t, "fuzz.jsonl", NULL, rows, n_rows, NULL, 0, &d, &err) != NB_OK)
       nb_dataset_add(&t, "fuzz.csv", "subject", rows, n_rows, NULL, 0, &d, &err);
   }
+  if (nb_dataset_finish(&d, "fuzz", &err) != NB_OK) d.n = 0;
   size_t shots = d.n > 1 ? 1 : 0;
   if (nb_prompter_create(&t, shots, shots ? &d : NULL, &p, &err) == NB_OK) {
     for (size_t i = 0; i < d.n && i < 16; i++) {

@@ -2,6 +2,7 @@
 /* Comparisons, gates, reports and merging, on made-up runs. */
 #include "test.h"
 
+#include "base/clock.h"
 #include "formats/json.h"
 #include "eval/merge.h"
 #include "eval/report.h"
@@ -116,6 +117,25 @@ TEST(numbers_of_a_comparison) {
   CHECK(sum == lost);
   nb_comparison_free(&c);
   nb_result_free(&a), nb_result_free(&b);
+}
+
+/* A subject a question, which a search through all of them would make 10^10 steps of. */
+TEST(many_subjects_take_no_longer) {
+  nb_result a = make_run(100000, 100000, 0, 0, 1);
+  nb_comparison c;
+  nb_summary s;
+  double start = nb_clock();
+  nb_compare_opts o = defaults;
+  o.reps = 2;
+  for (size_t i = 0; i < a.n; i++) a.row[i].category = a.row[i * 7919 % a.n].item.subject;
+  CHECK_OK(nb_compare(&a, &a, &o, &c, &err));
+  CHECK(c.n_subjects == 100000);
+  nb_comparison_free(&c);
+  CHECK_OK(nb_summary_make(&a, &s, &err));
+  CHECK(s.n_subjects == 100000 && s.n_categories == 100000);
+  CHECK_MSG(nb_clock() - start < 20, "%.1f seconds", nb_clock() - start);
+  nb_summary_free(&s);
+  nb_result_free(&a);
 }
 
 /* Noise in the answers that leaves accuracy alone: KL sees it where accuracy does not. */
@@ -305,6 +325,7 @@ TEST(shards_from_the_environment) {
 int main(void) {
   RUN(only_like_with_like);
   RUN(numbers_of_a_comparison);
+  RUN(many_subjects_take_no_longer);
   RUN(kl_sees_what_accuracy_does_not);
   RUN(gates);
   RUN(gates_at_their_limit);

@@ -132,6 +132,13 @@ TEST(texts_equal_the_goldens) {
 }
 
 /* Every set that lm-evaluation-harness has, from its authors' own file form, alone and after two examples. */
+/* The set's row-th row, in its file's order. */
+static const nb_item *row_of(const nb_dataset *set, int row) {
+  for (size_t i = 0; i < set->n; i++)
+    if (set->item[i].at == (size_t)row) return &set->item[i];
+  return NULL;
+}
+
 TEST(examples_equal_the_goldens) {
   nb_err err;
   char *bytes;
@@ -148,7 +155,7 @@ TEST(examples_equal_the_goldens) {
     size_t shots = (size_t)nb_json_get(g, "shots")->valueint;
     snprintf(data, sizeof data, "tests/golden/mcq/%s", strncmp(task, "truthfulqa", 10) ? task : "truthfulqa");
     CHECK_OK(setup_open(&s, task, nb_json_get(g, "preset")->valuestring, data, shots, &err));
-    CHECK_OK(nb_prompt_build(&s.prompter, &s.set.item[nb_json_get(g, "row")->valueint], shots, &p, &err));
+    CHECK_OK(nb_prompt_build(&s.prompter, row_of(&s.set, nb_json_get(g, "row")->valueint), shots, &p, &err));
     const cJSON *contexts = nb_json_get(g, "contexts"), *continuations = nb_json_get(g, "continuations");
     CHECK((int)p.n_contexts == cJSON_GetArraySize(contexts) && (int)p.n == cJSON_GetArraySize(continuations));
     for (int c = 0; c < (int)p.n_contexts; c++) CHECK_STR(p.context[c].s, cJSON_GetArrayItem(contexts, c)->valuestring);
@@ -187,6 +194,7 @@ static nb_prompt build_one(const char *task_json, const char *row, nb_status *st
   nb_prompt out = {0};
   *st = nb_task_parse(task_json, strlen(task_json), "t.json", NULL, &t, err);
   if (*st == NB_OK) *st = nb_dataset_add(&t, "rows.jsonl", NULL, row, strlen(row), NULL, 0, &d, err);
+  if (*st == NB_OK) *st = nb_dataset_finish(&d, "rows.jsonl", err);
   if (*st == NB_OK) *st = nb_prompter_create(&t, 0, NULL, &p, err);
   if (*st == NB_OK) *st = nb_prompt_build(&p, &d.item[0], 0, &out, err);
   nb_prompter_free(&p);

@@ -4,9 +4,11 @@
 #include "test.h"
 
 #include "base/cpu.h"
+#include "eval/engine.h"
 #include "eval/evaluate.h"
 #include "eval/journal.h"
 #include "tempdir.h"
+#include "formats/mapfile.h"
 #include "formats/tokenizer_json.h"
 
 #include <unistd.h>
@@ -38,14 +40,18 @@ typedef struct fixture {
   nb_evaluation e;
 } fixture;
 
-static nb_status open_fixture(fixture *f, const char *task, const char *preset, int shots) {
+static nb_status open_fixture_over(fixture *f, const char *data, const char *task, const char *preset, int shots) {
   memset(f, 0, sizeof *f);
   NB_TRY(nb_open("tests/golden/model/longrope_su", NB_OPEN_NO_TOKENIZER, 1, &f->model, &err));
   f->model.tokenizer = make_tokenizer();
   f->model.model.config.original_max_position = 3000;
   f->model.model.config.max_position = 5000;
-  nb_evaluation_opts o = {.task = task, .preset = preset, .data = "tests/golden/mmlu", .shots = shots};
+  nb_evaluation_opts o = {.task = task, .preset = preset, .data = data, .shots = shots};
   return nb_evaluation_prepare(&o, &f->e, &err);
+}
+
+static nb_status open_fixture(fixture *f, const char *task, const char *preset, int shots) {
+  return open_fixture_over(f, "tests/golden/mmlu", task, preset, shots);
 }
 
 static void close_fixture(fixture *f) {
@@ -71,7 +77,7 @@ static nb_status answer(fixture *f, how h, nb_result *out) {
   nb_session *s = NULL;
   nb_session_opts so = {.threads = h.threads, .max_tokens = h.batch, .cpu_features = nb_cpu_detect()};
   NB_TRY(nb_session_create(&f->model.model.config, &so, &s, &err));
-  nb_evaluation_run run = {.name = "tiny",
+  nb_evaluation_run run = {.name = "tests/golden/model/longrope_su",
                            .model = &f->model,
                            .session = s,
                            .kv = NB_KV_F32,
@@ -134,11 +140,96 @@ TEST(examples_are_dropped_to_fit) {
   nb_result_free(&r);
   f.model.model.config.max_position = 100;
   CHECK(answer(&f, (how){.threads = 1, .batch = 64}, &r) == NB_ERR_ARG);
-  CHECK(strstr(err.msg, "question ") && strstr(err.msg, "the model takes 100"));
+  CHECK(strstr(err.msg, "question ") && strstr(err.msg, "the model takes 100") && !strstr(err.msg, "--shots"));
   close_fixture(&f);
   CHECK_OK(open_fixture(&f, "mmlu", "lm-eval", 2)); /* which drops nothing */
   f.model.model.config.max_position = 1500;
   CHECK(answer(&f, (how){.threads = 1, .batch = 64}, &r) == NB_ERR_ARG);
+  close_fixture(&f);
+}
+
+/* lm-evaluation-harness keeps the last max_length + 1 tokens of context and continuation; what is not run is wrong. */
+TEST(overlong_questions_are_cut_or_wrong) {
+  fixture f;
+  nb_result whole, cut, wrong;
+  CHECK_OK(open_fixture(&f, "mmlu", "lm-eval", 0));
+  CHECK_OK(answer(&f, (how){.threads = 1, .batch = 64}, &whole));
+  f.model.model.config.max_position = 300;
+  f.e.o.overlong = f.e.protocol.overlong = NB_OVERLONG_TRUNCATE;
+  CHECK_OK(answer(&f, (how){.threads = 1, .batch = 64}, &cut));
+  f.e.o.overlong = f.e.protocol.overlong = NB_OVERLONG_WRONG;
+  CHECK_OK(answer(&f, (how){.threads = 1, .batch = 64}, &wrong));
+  size_t n_long = 0;
+  for (size_t i = 0; i < whole.n; i++) {
+    const nb_answer *w = &whole.row[i].answer, *c = &cut.row[i].answer, *x = &wrong.row[i].answer;
+    bool is_long = w->n_tokens > 300;
+    nb_grade g;
+    nb_grade_answer(&wrong.row[i].item, x, false, &g);
+    n_long += is_long;
+    CHECK(c->fit == (is_long ? NB_FIT_CUT : NB_FIT_WHOLE) && x->fit == (is_long ? NB_FIT_NOT : NB_FIT_WHOLE));
+    CHECK(c->n_tokens == nb_min(w->n_tokens, 300) && c->prompt_hash == w->prompt_hash);
+    CHECK(is_long == (memcmp(c->logprob, w->logprob, sizeof c->logprob) != 0));
+    if (is_long) CHECK(g.acc + g.acc_norm + g.acc_bytes + g.mass == 0 && !wrong.row[i].item.correct[g.pick]);
+    else CHECK(!memcmp(x->logprob, w->logprob, sizeof x->logprob));
+  }
+  CHECK(n_long > 2 && n_long < whole.n);
+  /* Cut by hand: the last 300 tokens alone. */
+  const nb_item *item = &cut.row[whole.n - 1].item;
+  nb_encode_opts eo = {.max_tokens = 5000};
+  nb_question q;
+  nb_session *s = NULL;
+  nb_session_opts so = {.threads = 1, .max_tokens = 64, .cpu_features = nb_cpu_detect()};
+  CHECK_OK(nb_question_make(&f.e.prompter, f.model.tokenizer, &eo, item, &q, &err));
+  CHECK(q.n_seqs == 1 && q.n_tokens > 300);
+  size_t over = q.seq[0].n - 300;
+  nb_target target = q.seq[0].target[0];
+  target.pos -= (uint32_t)over;
+  double logprob[NB_MAX_CHOICES] = {0};
+  nb_kv *kv = NULL;
+  nb_engine engine;
+  CHECK_OK(nb_session_create(&f.model.model.config, &so, &s, &err));
+  CHECK_OK(nb_kv_create(&f.model.model.config, 300, NB_KV_F32, false, &kv, &err));
+  CHECK_OK(nb_engine_create(s, &f.model.model, &engine, &err));
+  nb_job job = {
+      .kv = kv, .tokens = q.seq[0].tokens + over, .n = 300, .target = &target, .n_targets = 1, .logprob = logprob};
+  CHECK_OK(nb_engine_run(&engine, &job, 1, &err));
+  CHECK(logprob[target.choice] == cut.row[whole.n - 1].answer.logprob[target.choice]);
+  nb_engine_free(&engine);
+  nb_kv_free(kv);
+  nb_session_free(s);
+  nb_question_free(&q);
+  /* The file says which they were. */
+  nb_text text = {0};
+  nb_result back;
+  CHECK_OK(nb_result_write(&wrong, &text, &err));
+  CHECK_OK(nb_result_parse(text.s, text.n, "wrong.json", &back, &err));
+  for (size_t i = 0; i < back.n; i++) CHECK(back.row[i].answer.fit == wrong.row[i].answer.fit);
+  CHECK(back.protocol.overlong == NB_OVERLONG_WRONG);
+  nb_text_free(&text);
+  nb_result_free(&back), nb_result_free(&whole), nb_result_free(&cut), nb_result_free(&wrong);
+  close_fixture(&f);
+}
+
+/* What is said when prompts do not fit: how many examples would. */
+TEST(advice_on_examples_helps) {
+  fixture f;
+  nb_result r;
+  char *at;
+  CHECK_OK(open_fixture(&f, "mmlu", "lm-eval", 2));
+  nb_plan plan;
+  CHECK_OK(nb_evaluation_plan(&f.e, &f.model, 1, NULL, &plan, &err));
+  size_t longest = 0;
+  for (size_t i = 0; i < plan.n; i++) longest = nb_max(longest, plan.question[i].n_tokens);
+  nb_plan_free(&plan);
+  f.model.model.config.max_position = longest - 1;
+  CHECK(answer(&f, (how){.threads = 1, .batch = 64}, &r) == NB_ERR_ARG);
+  CHECK_MSG((at = strstr(err.msg, "all fit with --shots ")) != NULL, "%s", err.msg);
+  int shots = at ? atoi(at + 21) : 2;
+  close_fixture(&f);
+  CHECK_OK(open_fixture(&f, "mmlu", "lm-eval", shots));
+  f.model.model.config.max_position = longest - 1;
+  CHECK_OK(answer(&f, (how){.threads = 1, .batch = 64}, &r));
+  nb_result_free(&r);
   close_fixture(&f);
 }
 
@@ -173,7 +264,7 @@ TEST(a_journal_goes_on) {
     nb_result_free(&r);
   }
   /* A record cut in two, as by a crash, is answered again. */
-  CHECK(truncate(path, 40 + 444 * 2 + 100) == 0);
+  CHECK(truncate(path, 40 + 448 * 2 + 100) == 0);
   CHECK_OK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r));
   check_same(&whole, &r);
   nb_result_free(&r);
@@ -189,6 +280,99 @@ TEST(a_journal_goes_on) {
   CHECK_OK(open_fixture(&f, "mmlu", "hendrycks", 2));
   CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r) == NB_ERR_ARG &&
         strstr(err.msg, "another run"));
+  close_fixture(&f);
+  free(path);
+}
+
+/* The built-in mmlu with `what` replaced by `with`, as a task file. */
+static char *changed_task(const char *what, const char *with) {
+  nb_text json = {0};
+  char *bytes;
+  size_t n;
+  if (nb_mapfile_read("data/tasks/mmlu.json", 1 << 20, &bytes, &n, &err) != NB_OK) return NULL;
+  char *hit = strstr(bytes, what);
+  CHECK_MSG(hit != NULL, "no %s in the task", what);
+  if (hit) nb_text_append(&json, bytes, (size_t)(hit - bytes), &err), nb_text_append_str(&json, with, &err);
+  if (hit) nb_text_append_str(&json, hit + strlen(what), &err);
+  char *path = temp_file("task.json", json.s ? json.s : "", json.n);
+  nb_text_free(&json);
+  free(bytes);
+  return path;
+}
+
+/* Runs over a journal that the unchanged run left. */
+static nb_status go_on(const char *data, const char *task, const char *journal, int shots, bool *other) {
+  fixture f;
+  nb_result r = {.n = 0};
+  nb_status st = open_fixture_over(&f, data, task, "lm-eval", shots);
+  if (st == NB_OK) st = answer(&f, (how){.threads = 1, .batch = 64, .journal = journal}, &r);
+  *other = st == NB_ERR_ARG && strstr(err.msg, "another run");
+  nb_result_free(&r);
+  close_fixture(&f);
+  return st;
+}
+
+/* Whatever decides an answer makes another run of it, and its journal is left alone. */
+TEST(a_journal_is_of_one_run) {
+  fixture f;
+  nb_result r;
+  bool other;
+  char *path = temp_path("one"), *task = changed_task("\"about\"", "\"about\"");
+  unlink(path);
+  CHECK_OK(open_fixture(&f, task, "lm-eval", 1));
+  CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path, .stop_after = 4}, &r) == NB_ERR_INTERRUPTED);
+  close_fixture(&f);
+  const char *change[][2] = {{"\"{{letter}}. {{choice}}\\n\"", "\"{{letter}}) {{choice}}\\n\""},
+                             {"\"delimiter\": \" \"", "\"delimiter\": \"\\n\""},
+                             {"\"separator\": \"\\n\\n\"", "\"separator\": \"\\n\""},
+                             {"\"select\": \"subject\"", "\"select\": \"spread\""},
+                             {"\"metric\": \"acc\"", "\"metric\": \"acc_norm\""},
+                             {"\"metric\": \"acc\"", "\"metric\": \"acc\", \"ties\": \"wrong\""},
+                             {"\"score\": \"letter\"", "\"score\": \"continuation\""},
+                             {"\"score\": \"letter\"", "\"score\": \"letter\", \"choice_filter\": \"strip\""},
+                             {"\"score\": \"letter\"", "\"score\": \"letter\", \"prompt_filter\": \"strip\""},
+                             {"about {{subject|spaces}}", "on {{subject|spaces}}"},
+                             {"{{question|strip}}\\n", "{{question}}\\n"}};
+  for (size_t i = 0; i < sizeof change / sizeof *change; i++) {
+    free(changed_task(change[i][0], change[i][1]));
+    go_on("tests/golden/mmlu", task, path, 1, &other);
+    CHECK_MSG(other, "goes on with %s: %s", change[i][1], err.msg);
+  }
+  free(changed_task("\"about\"", "\"about\""));
+  go_on("tests/golden/mmlu", task, path, 0, &other);
+  CHECK(other);
+  /* Another example, the questions being the same. */
+  char command[1200];
+  snprintf(command, sizeof command, "cp -R tests/golden/mmlu %s/data && printf '%s' > %s/data/dev/%s", temp_dir(),
+           "Find 2.,0,4,2,6,B\\n", temp_dir(), "abstract_algebra_dev.csv");
+  CHECK(system(command) == 0);
+  char *data = temp_path("data");
+  go_on(data, task, path, 1, &other);
+  CHECK_MSG(other, "goes on with another example: %s", err.msg);
+  CHECK_OK(go_on("tests/golden/mmlu", task, path, 1, &other));
+  free(data), free(path), free(task);
+}
+
+/* Each answer says to which prompt it is. */
+TEST(a_journal_of_other_prompts_is_refused) {
+  fixture f;
+  nb_result r;
+  char *path = temp_path("prompts");
+  unlink(path);
+  CHECK_OK(open_fixture(&f, "mmlu", "hendrycks", 1));
+  CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path, .stop_after = 3}, &r) == NB_ERR_INTERRUPTED);
+  FILE *file = fopen(path, "r+b"); /* the second record's prompt_hash, and its checksum made right */
+  unsigned char record[448];
+  CHECK(file && !fseek(file, 40 + 448, SEEK_SET) && fread(record, 1, 448, file) == 448);
+  record[4 + NB_MAX_CHOICES * 16] ^= 1;
+  uint64_t sum = XXH3_64bits(record, 440);
+  for (int i = 0; i < 8; i++) record[440 + i] = (unsigned char)(sum >> 8 * i);
+  CHECK(!fseek(file, 40 + 448, SEEK_SET) && fwrite(record, 1, 448, file) == 448 && !fclose(file));
+  CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r) == NB_ERR_FORMAT &&
+        strstr(err.msg, "is to another prompt"));
+  CHECK(truncate(path, (off_t)1 << 40) == 0); /* a hole: nothing is read of it */
+  CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r) == NB_ERR_FORMAT &&
+        strstr(err.msg, "has at most"));
   close_fixture(&f);
   free(path);
 }
@@ -246,8 +430,12 @@ int main(void) {
   RUN(texts_share_without_examples);
   RUN(some_beyond_the_rope_switch);
   RUN(examples_are_dropped_to_fit);
+  RUN(overlong_questions_are_cut_or_wrong);
+  RUN(advice_on_examples_helps);
   RUN(a_journal_has_no_nan);
   RUN(a_journal_goes_on);
+  RUN(a_journal_is_of_one_run);
+  RUN(a_journal_of_other_prompts_is_refused);
   RUN(result_files);
   temp_remove();
   return test_end();

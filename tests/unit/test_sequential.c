@@ -40,18 +40,38 @@ TEST(plain_differences_are_decided_early) {
   CHECK_MSG(fail > 0.99 && mean < 500, "a drop of ten points: fail %.3f after %.0f", fail, mean);
 }
 
-TEST(a_verdict_stays) {
+TEST(the_verdict_is_of_all_that_was_added) {
   nb_sequential s;
   nb_sequential_begin(&s, 0.01, 0.05);
   while (nb_sequential_add(&s, -1) == NB_VERDICT_UNDECIDED) continue;
   CHECK(s.verdict == NB_VERDICT_FAIL && s.n < 20 && nb_sequential_fail(&s) >= 20);
   for (int i = 0; i < 1000; i++) nb_sequential_add(&s, 1);
-  CHECK(s.verdict == NB_VERDICT_FAIL);
+  CHECK(s.verdict == NB_VERDICT_PASS && nb_sequential_fail(&s) < 1);
+}
+
+/* Whatever the order, the same number. */
+TEST(evidence_does_not_depend_on_the_order) {
+  double diff[500], first[2] = {0, 0};
+  uint64_t state = 9;
+  for (int order = 0; order < 50; order++) {
+    nb_sequential s;
+    nb_sequential_begin(&s, 0.013, 0.05);
+    for (size_t i = 0; i < 500; i++) diff[i] = (double)(i % 7) / 7 - (double)(i % 11) / 11;
+    for (size_t i = 500; i > 1; i--) {
+      size_t k = (size_t)nb_rng_below(&state, i);
+      double t = diff[i - 1];
+      diff[i - 1] = diff[k], diff[k] = t;
+    }
+    nb_sequential_weigh(&s, diff, 500);
+    if (!order) first[0] = nb_sequential_pass(&s), first[1] = nb_sequential_fail(&s);
+    CHECK(s.n == 500 && nb_sequential_pass(&s) == first[0] && nb_sequential_fail(&s) == first[1]);
+  }
 }
 
 int main(void) {
   RUN(errors_stay_below_alpha_however_often_one_looks);
   RUN(plain_differences_are_decided_early);
-  RUN(a_verdict_stays);
+  RUN(the_verdict_is_of_all_that_was_added);
+  RUN(evidence_does_not_depend_on_the_order);
   return test_end();
 }

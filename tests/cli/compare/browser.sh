@@ -22,6 +22,7 @@ nibble compare base.json cand.json --any-model --margin 99 --html r.html >/dev/n
 const need = (what, ok) => { if (!ok) failed.push(what); };
 const cells = i => [...document.querySelectorAll("table")[1].tBodies[0].rows].map(r => r.cells[i].textContent);
 need("verdict", document.querySelector("h1").textContent.startsWith("pass"));
+need("fits in 1,200 pixels", innerWidth < 1200 || [...document.querySelectorAll(".scroll")].every(x => x.scrollWidth <= x.clientWidth));
 need("subjects", cells(0).length === 3 && cells(0).includes("<s1> &amp; more"));
 const heads = document.querySelectorAll("table")[1].querySelectorAll("th button");
 heads[3].click();
@@ -49,7 +50,7 @@ document.title = failed.length ? "failed: " + failed.join("; ") : "all is well";
 }</script>
 T
 } >test.html
-for width in 1100 390; do
+for width in 1200 390; do
   timeout 60 $browser --headless --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --window-size=$width,900 \
     --virtual-time-budget=5000 --enable-logging=stderr --dump-dom "file://$PWD/test.html" >dom 2>log || skip "$browser does not run here"
   grep -q '<title>all is well</title>' dom || { grep -o '<title>.*</title>' dom >&2; grep CONSOLE log >&2; exit 1; }

@@ -25,7 +25,7 @@ $run --against nbl.json --margin 30 >out
 # Stops when it is certain; its file says so, and compare treats it as what it is.
 $run --against nbl.json --margin 30 --sequential --journal j --out early.json >out
 [ ! -e j ]
-grep -q '^pass after 128 of 400 questions' out
+grep -q '^margin: pass after 128 of 400 questions' out
 [ "$(jsonq protocol.stopped_at <early.json)" = 128 ]
 [ "$(jsonq protocol.questions <early.json)" = 400 ]
 [ "$(grep -c '^{"id"' early.json)" = 128 ]

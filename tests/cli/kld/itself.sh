@@ -22,3 +22,19 @@ poke bad/model.safetensors $((8 + $(od -An -tu4 -N4 bad/model.safetensors))) '\0
 fails 1 "*the candidate: the head's logits are not finite*" nibble kld "$TOY" bad --text text --ctx 32
 fails 1 "*the reference: the head's logits are not finite*" nibble kld bad "$NBL" --text text --ctx 32
 fails 1 "*the head's logits are not finite*" nibble generate bad -p the -n 2
+# Names of special tokens are text unless asked for as tokens, and the output says which; too long windows are warned of.
+i=0
+while [ $i -lt 60 ]; do echo "the ant<|end|> in the thing $i"; i=$((i + 1)); done >special
+nibble kld "$TOY" "$NBL" --text special --ctx 32 >out 2>/dev/null
+grep -q '^60 names of special tokens in the text, read as text' out
+nibble kld "$TOY" "$NBL" --text special --ctx 32 --special >parsed 2>/dev/null
+grep -q '^60 names of special tokens in the text, read as those tokens' parsed
+[ "$(grep -o '^[0-9]* windows' out)" != "$(grep -o '^[0-9]* windows' parsed)" ]
+nibble kld "$TOY" "$NBL" --text special --ctx 32 --special --json 2>/dev/null >j
+[ "$(jsonq special_names_as <j)" = tokens ]
+[ "$(jsonq special_names <j)" = 60 ]
+nibble kld "$TOY" "$NBL" --text text --ctx 65 >out 2>err
+grep -q "warning: windows of 65 tokens are longer than the 64 that $TOY takes" err
+nibble kld "$TOY" "$NBL" --text text --ctx 64 >out 2>err
+grep -q longer err && exit 1
+true
