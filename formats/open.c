@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "formats/nbl.h"
 #include "formats/safetensors.h"
-#include "formats/tokenizer_json.h"
+#include "formats/tokenizer_dir.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -6,7 +6,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   static const nb_chat_message m[] = {{"system", " be brief\n"}, {"user", "Hi <|end|> \xc3\xa9"}, {"assistant", ""}};
-  nb_chat_options o = {n % 2, "<s>", "</s>", 0};
+  static const nb_chat_token tokens[] = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
+  nb_chat_options o = {n % 2, tokens, 2, 0};
   nb_text a = {0}, b = {0};
   nb_status st = nb_chat_render((const char *)data, n, m, 3, &o, &a, NULL);
   if (nb_chat_render((const char *)data, n, m, 3, &o, &b, NULL) != st) abort();

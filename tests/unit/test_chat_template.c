@@ -8,7 +8,8 @@
 static nb_err err;
 
 static nb_status render(const char *text, const nb_chat_message *m, size_t n, bool prompt, nb_text *out) {
-  nb_chat_options o = {prompt, "<s>", "</s>", 0};
+  static const nb_chat_token tokens[] = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
+  nb_chat_options o = {prompt, tokens, 2, 0};
   nb_text_clear(out);
   return nb_chat_render(text, strlen(text), m, n, &o, out, &err);
 }

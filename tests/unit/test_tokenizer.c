@@ -3,7 +3,7 @@
  * and damaged files. */
 #include "formats/mapfile.h"
 #include "base/parallel.h"
-#include "formats/tokenizer_json.h"
+#include "formats/tokenizer_dir.h"
 #include "test.h"
 #include "tests/hostile_strings.h"
 
@@ -208,10 +208,15 @@ TEST(threads) {
   nb_tokenizer_free((nb_tokenizer *)j.t);
 }
 
+static nb_source source(const char *text, const char *name) {
+  return (nb_source){text, text ? strlen(text) : 0, name};
+}
+
 static nb_status from_string(const char *json, const char *config, const char *jinja, nb_tokenizer **t) {
-  nb_source s = {json, strlen(json), "tokenizer.json"},
-            c = {config, config ? strlen(config) : 0, "tokenizer_config.json"};
-  return nb_tokenizer_from_json(s, c, (nb_source){jinja, jinja ? strlen(jinja) : 0, "chat_template.jinja"}, t, &err);
+  const nb_tokenizer_files f = {.json = source(json, "tokenizer.json"),
+                                .config = source(config, "tokenizer_config.json"),
+                                .jinja = source(jinja, "chat_template.jinja")};
+  return nb_tokenizer_from_files(&f, t, &err);
 }
 
 #define VOCAB "\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\" \":3,\"<s>\":4}"
