@@ -121,11 +121,15 @@ static nb_status gather_name(settings *s, const cJSON *file, const char *name, c
   return push(&s->named, w, err);
 }
 
+static bool is_standard(const char *key) {
+  for (int i = 0; i < STANDARD; i++)
+    if (!strcmp(key, standard[i])) return true;
+  return false;
+}
+
 static bool is_own(const char *key) {
   size_t n = strlen(key);
-  for (int i = 0; i < STANDARD; i++)
-    if (!strcmp(key, standard[i])) return false;
-  return n > 6 && !strcmp(key + n - 6, "_token");
+  return n > 6 && !strcmp(key + n - 6, "_token") && !is_standard(key);
 }
 
 /* Tokens under names of the model's own: keys that end in _token, and an object of extra tokens. */
@@ -194,7 +198,7 @@ static nb_status gather_old(settings *s, nb_err *err) {
   NB_TRY(nb_new(&special, s->extra.n + STANDARD, sizeof *special, "special tokens", err));
   for (size_t i = 0; i < s->extra.n; i++) special[n++] = s->extra.v[i].text;
   for (size_t i = 0; i < s->named.n && i < STANDARD; i++)
-    if (!is_own(s->named.v[i].name)) special[n++] = s->named.v[i].text;
+    if (is_standard(s->named.v[i].name)) special[n++] = s->named.v[i].text;
   qsort(special, n, sizeof *special, by_text);
   for (const cJSON *c = s->c->added->child; c; c = c->next) {
     wanted w = {.text = c->string};
@@ -220,6 +224,17 @@ static nb_status gather_json(settings *s, const cJSON *own, nb_err *err) {
 }
 
 /* ---- all of it ---- */
+
+/* The standard names take the flags that the added tokens, even those that lost their id to another, have for them. */
+static void adopt_flags(settings *s) {
+  for (size_t i = 0; i < s->named.n; i++)
+    for (size_t k = s->decoder.n; k-- > 0 && is_standard(s->named.v[i].name);)
+      if (!strcmp(s->named.v[i].text, s->decoder.v[k].text)) {
+        s->named.v[i].flags = s->decoder.v[k].flags | NB_TOKEN_SPECIAL;
+        s->named.v[i].is_text = false;
+        break;
+      }
+}
 
 static int by_id(const void *a, const void *b) {
   const wanted *x = a, *y = b;
@@ -298,6 +313,7 @@ static nb_status apply_tokens(settings *s, const cJSON *own, nb_tokenizer *t, nb
     NB_TRY(gather_json(s, own, err));
   }
   NB_TRY(gather_extra(s, true, err));
+  adopt_flags(s);
   if (s->decoder.n) qsort(s->decoder.v, s->decoder.n, sizeof *s->decoder.v, by_id);
   return add_all(s, t, err);
 }
