@@ -268,7 +268,8 @@ static const char gpt2_pattern[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+|
 
 nb_status nb_tokenizer_add_step(nb_tokenizer *t, nb_stage stage, const nb_step *s, nb_err *err) {
   NB_TRY(check_step(stage, s, err));
-  if (t->n_step[stage] >= 64) return nb_fail(err, NB_ERR_FORMAT, "a tokenizer with more than 64 steps in a stage");
+  if (t->n_step[stage] >= NB_MAX_STEPS)
+    return nb_fail(err, NB_ERR_FORMAT, "a tokenizer with more than %d steps in a stage", NB_MAX_STEPS);
   NB_TRY(nb_grow(&t->step[stage], &t->cap_step[stage], t->n_step[stage] + 1, sizeof **t->step, err));
   step *k = &t->step[stage][t->n_step[stage]++];
   *k = (step){.s = *s};
@@ -330,7 +331,7 @@ static int compare_added(const void *a, const void *b) {
 static nb_status gather_added(nb_tokenizer *t, bool normalized, nb_err *err) {
   added_set *set = normalized ? &t->normal : &t->raw;
   size_t cap = 0;
-  scratch s = {0};
+  scratch s = {.most = nb_tokenizer_most(t->pool.n)};
   nb_status st = NB_OK;
   for (size_t id = 0; id < t->n_ids; id++) {
     const token *k = &t->token[id];

@@ -12,7 +12,10 @@ enum {
   NB_MAX_MERGES = 1 << 22,
   NB_MAX_TOKEN_BYTES = 1 << 13, /* one token's text */
   NB_MAX_NAMED = 64,
-  NB_MAX_NAME = 64
+  NB_MAX_NAME = 64,
+  NB_MAX_STEPS = 64,             /* in a stage */
+  NB_NORMALIZE_TIMES = 64,       /* all normalizers together may write this many times a text's bytes, */
+  NB_NORMALIZE_BYTES = 64 * 1024 /* and so many bytes more; one decoder's output is held to it too */
 };
 
 /* Flags of the byte-pair-encoding model. */

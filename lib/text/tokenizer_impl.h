@@ -101,6 +101,7 @@ typedef struct symbol {
 
 typedef struct scratch {
   nb_text text, swap; /* current and next buffer */
+  size_t most;        /* bytes that the normalizers may still write */
   pieces list, other;
   nb_regex_scratch regex;
   int32_t *seg; /* symbols of the segment being gathered */
@@ -113,7 +114,11 @@ typedef struct scratch {
 
 void nb_tokenizer_scratch_free(scratch *s);
 
-/* tokenizer_steps.c: runs the normalizers over s->text in place. */
+/* What normalizers, or decoders, may write for n bytes of text. */
+static inline size_t nb_tokenizer_most(size_t n) { return NB_NORMALIZE_TIMES * n + NB_NORMALIZE_BYTES; }
+
+/* tokenizer_steps.c: runs the normalizers over s->text in place; all steps together, call after call, may write
+ * s->most bytes. */
 nb_status nb_tokenizer_normalize(const nb_tokenizer *t, scratch *s, nb_err *err);
 /* Splits s->text, one piece, into s->list; `first` when it starts the whole text. */
 nb_status nb_tokenizer_split(const nb_tokenizer *t, scratch *s, bool first, nb_err *err);

@@ -398,6 +398,38 @@ TEST(costly_pattern) {
   nb_tokenizer_free(t);
 }
 
+/* Steps that multiply a text: each doubles it, or puts 1,000 bytes before it; as normalizers and as decoders. */
+TEST(costly_steps) {
+  static const char *const steps[] = {
+      "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aa\"}",
+      "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a\"},\"content\":\"aa\"}",
+      "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(?=b)|a\"},\"content\":\"aaaaaaaaaaaaaaaaaaaaaaaaa\"}"};
+  for (size_t i = 0; i < 6; i++) {
+    nb_text json = {0}, text = {0};
+    nb_ids ids = {0};
+    nb_tokenizer *t;
+    const char *key = i % 2 ? "\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" : "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[";
+    CHECK_OK(nb_text_append_str(&json, "{" MODEL ",", &err));
+    CHECK_OK(nb_text_append_str(&json, key, &err));
+    for (int k = 0; k < 40; k++) {
+      if (k) CHECK_OK(nb_text_append_str(&json, ",", &err));
+      CHECK_OK(nb_text_append_str(&json, steps[i / 2], &err));
+    }
+    CHECK_OK(nb_text_append_str(&json, "]}}", &err));
+    CHECK_OK(from_string(json.s, NULL, NULL, &t));
+    nb_status st = nb_tokenizer_encode(t, "ab", 2, 0, &ids, &err);
+    if (i % 2) {
+      CHECK(st == NB_OK && ids.n == 1);
+      st = nb_tokenizer_decode(t, ids.id, ids.n, false, &text, &err);
+    }
+    CHECK(st == NB_ERR_FORMAT && strstr(err.msg, "64 times"));
+    nb_text_free(&json);
+    nb_text_free(&text);
+    nb_ids_free(&ids);
+    nb_tokenizer_free(t);
+  }
+}
+
 /* Every truncation and every changed byte of the compact form is either refused or gives a tokenizer that
  * works. */
 TEST(damaged_compact_form) {
@@ -447,6 +479,7 @@ int main(void) {
   RUN(strip_decoder);
   RUN(refused);
   RUN(costly_pattern);
+  RUN(costly_steps);
   RUN(damaged_compact_form);
   temp_remove();
   return test_end();
