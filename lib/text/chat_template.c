@@ -30,7 +30,7 @@ static nb_status set_globals(jinja *j, const nb_chat_message *m, size_t n, const
   NB_TRY(nb_jinja_alloc(j, sizeof *j->globals, &j->globals));
   j->scope = j->globals;
   dict *g = &j->globals->vars;
-  NB_TRY(nb_jinja_list(j, &messages));
+  NB_TRY(nb_jinja_new_list(j, V_LIST, &messages));
   for (size_t i = 0; i < n; i++) {
     NB_TRY(nb_jinja_dict(j, V_DICT, &one));
     NB_TRY(set(j, one.u.dict, "role", nb_jinja_cstring(m[i].role)));
@@ -54,6 +54,7 @@ nb_status nb_chat_render(const char *template_text, size_t n_bytes, const nb_cha
                          const nb_chat_options *options, nb_text *out, nb_err *err) {
   nb_text text = {0};
   jinja j = {.err = err, .out = &text, .now = options->now};
+  j.max_work = options->max_work ? options->max_work : JINJA_MAX_WORK;
   node *body;
   nb_status st;
   NB_GOTO(take_source(&j, template_text, n_bytes));
