@@ -159,6 +159,8 @@ static nb_status unique(jinja *j, unsigned line, value v, const arguments *a, va
   NB_TRY(nb_jinja_new_list(j, V_GENERATOR, out));
   for (size_t i = 0; i < items.n; i++) {
     const value *found;
+    if (key[i].type == V_LIST || key[i].type == V_DICT)
+      return nb_jinja_fail(j, line, "unique of %s is not possible", nb_jinja_type_name(key[i]));
     NB_TRY(nb_jinja_dict_get(j, seen.u.dict, key[i], &found));
     if (found) continue;
     NB_TRY(nb_jinja_dict_set(j, seen.u.dict, key[i], key[i]));
@@ -291,9 +293,8 @@ fail:
 
 static nb_status reverse_items(jinja *j, unsigned line, value v, value *out) {
   list l;
-  NB_TRY(nb_jinja_undefined_fails(j, line, v));
   NB_TRY(nb_jinja_iterate(j, line, v, &l));
-  NB_TRY(nb_jinja_new_list(j, V_GENERATOR, out));
+  NB_TRY(nb_jinja_new_list(j, v.type == V_GENERATOR ? V_LIST : V_GENERATOR, out));
   for (size_t i = l.n; i-- > 0;) NB_TRY(nb_jinja_list_push(j, out->u.list, l.v[i]));
   if (v.type != V_STRING) return NB_OK;
   const value empty = nb_jinja_string("", 0);

@@ -306,7 +306,8 @@ nb_status nb_jinja_format(jinja *j, unsigned line, value text, value args, value
     }
     NB_GOTO(convert(j, line, s, n, type, v, &t));
   }
-  if (!named && used < n_args && (args.type == V_TUPLE || !(args.type == V_DICT || args.type == V_LIST))) {
+  /* Python lets what can be indexed by a name be left over */
+  if (!named && used < n_args && (args.type == V_TUPLE || !(args.type == V_DICT || args.type == V_LIST || args.type == V_UNDEFINED || args.type == V_RANGE))) {
     st = nb_jinja_fail(j, line, "not all arguments of the format are used");
     goto fail;
   }

@@ -2,6 +2,8 @@
 /* The tests of chat templates: `x is NAME(...)`, and by name in select and its like. */
 #include "text/jinja.h"
 
+#include <math.h>
+
 /* Names of one test, in one line, and what it compares. */
 static const struct {
   const char *names;
@@ -74,9 +76,10 @@ static nb_status simple(jinja *j, unsigned line, value v, const char *name, bool
   if (!strcmp(name, "upper") || !strcmp(name, "lower")) return is_case(j, line, v, *name == 'u', out);
   if (!strcmp(name, "even") || !strcmp(name, "odd")) {
     NB_TRY(nb_jinja_undefined_fails(j, line, v));
-    if (!nb_jinja_is_int(v))
+    if (!nb_jinja_is_number(v))
       return nb_jinja_fail(j, line, "the test \"%s\" of %s is not supported", name, nb_jinja_type_name(v));
-    return *out = (v.u.i & 1) == (*name == 'o'), NB_OK;
+    double r = v.type == V_FLOAT ? fmod(v.u.f, 2) : (double)(v.u.i & 1);
+    return *out = (r < 0 ? r + 2 : r) == (*name == 'o' ? 1 : 0), NB_OK;
   }
   return *known = false, NB_OK;
 }
@@ -102,8 +105,9 @@ nb_status nb_jinja_test(jinja *j, unsigned line, value v, const char *name, cons
   }
   if (!strcmp(name, "divisibleby")) {
     NB_TRY(nb_jinja_bind(j, line, name, a, "num", 1, &x));
-    if (!nb_jinja_is_int(v) || !nb_jinja_is_int(x) || !x.u.i)
-      return nb_jinja_fail(j, line, "divisibleby needs whole numbers, the second not 0");
+    if (!nb_jinja_is_number(v) || !nb_jinja_is_number(x) || nb_jinja_double(x) == 0)
+      return nb_jinja_fail(j, line, "divisibleby needs numbers, the second not 0");
+    if (v.type == V_FLOAT || x.type == V_FLOAT) return *out = fmod(nb_jinja_double(v), nb_jinja_double(x)) == 0, NB_OK;
     return *out = x.u.i == -1 || v.u.i % x.u.i == 0, NB_OK;
   }
   return nb_jinja_fail(j, line, "the test \"%s\" is not supported", name);

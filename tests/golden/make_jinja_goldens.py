@@ -5,7 +5,7 @@ where it raises an error. Some are written by hand, feature by feature, the othe
 
 usage: make_jinja_goldens.py [N SEED OUT]      N drawn templates.   Needs: pip install transformers jinja2
 """
-import datetime, json, os, random, re, sys
+import copy, datetime, json, os, random, re, sys
 
 import jinja2
 from transformers.utils import chat_template_utils
@@ -794,7 +794,7 @@ def render(text):
             return NOW
     chat_template_utils.datetime = fixed
     try:
-        out = _compile_jinja_template(text).render(messages=MESSAGES, tools=None, documents=None, add_generation_prompt=True,
+        out = _compile_jinja_template(text).render(messages=copy.deepcopy(MESSAGES), tools=None, documents=None, add_generation_prompt=True,
                                                    bos_token="<s>", eos_token="</s>")
     except Exception:
         return None

@@ -58,6 +58,8 @@ TEST(features) {
     nb_status st = nb_chat_render(text, strlen(text), m, 4, &o, &out, &err);
     bool may = false;
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) may = may || strstr(text, refused[i]);
+    /* Jinja has a text for ranges; and what it computes before it runs, it slices to nothing where later it fails */
+    if (st != NB_OK) may = may || strstr(err.msg, "cannot be sliced") || strstr(err.msg, "a range has no text");
     if (st != NB_OK) CHECK_MSG(!want || may, "%s: %s", text, err.msg);
     else CHECK_MSG(want && !strcmp(out.s, want), "%s:\n%s\ninstead of\n%s", text, out.s, want ? want : "an error");
   }
@@ -136,8 +138,22 @@ TEST(bounds) {
       "{% set ns = namespace(l=[1]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ "
       "ns.l|tojson }}",
       "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}",
+      "{% set l = range(100000)|list %}{% for i in range(100000) %}{% if -1 in l %}{% endif %}{% endfor %}",
+      "{% set l = range(100000)|list %}{% for i in range(100000) %}{{ l == l }}{% endfor %}",
+      "{% set l = range(100000)|map('string')|list %}{% for i in range(100000) %}{{ l|sort|first }}{% endfor %}",
+      "{% set s = 'x' * 10000000 %}{% for i in range(100000) %}{{ s.count('y') }}{% endfor %}",
+      "{% set s = 'x' * 10000000 %}{% for i in range(100000) %}{{ s|length ~ s[5] ~ (s|upper)[1] }}{% endfor %}",
+      "{% set s = 'x' * 10000000 %}{% for i in range(100000) %}{{ (s ~ i) == s }}{% endfor %}",
+      "{% set ns = namespace(d={}) %}{% for i in range(100000) %}{% set ns.d = dict(ns.d, **{'k' ~ i: i}) %}{% endfor %}",
+      "{% for i in range(99999) %}{{ '%99d' % i }}{{ 'a'.ljust(10000) }}{% endfor %}",
+      "{% macro f(n) %}{% call f(n) %}{{ caller() }}{% endcall %}{% endmacro %}{{ f(1) }}",
+      "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
       "{{ 9 ** 99999999 }}",
       "{{ range(999999999) }}"};
+  char *sets = malloc(200000 * 24 + 1), *p = sets; /* that many variables, looked for one after the other */
+  for (int i = 0; i < 200000; i++) p += sprintf(p, "{%% set v%d = 1 %%}", i);
+  CHECK(render(sets, chat_messages[0], 1, true, &out) == NB_ERR_FORMAT && strstr(err.msg, "steps of work"));
+  free(sets);
   for (size_t i = 0; i < sizeof costly / sizeof *costly; i++)
     CHECK_MSG(render(costly[i], chat_messages[0], 1, true, &out) == NB_ERR_FORMAT, "%s was accepted", costly[i]);
   nb_text_free(&out);
