@@ -75,6 +75,7 @@ static nb_status truncate_text(jinja *j, unsigned line, value s, const arguments
   value v[4] = {nb_jinja_int(255), nb_jinja_bool(false), nb_jinja_cstring("..."), nb_jinja_int(5)};
   bool has;
   NB_TRY(nb_jinja_bind(j, line, "truncate", a, "length killwords end leeway", 0, v));
+  NB_TRY(nb_jinja_work(j, s.type == V_STRING ? s.n / 16 : 0));
   if (v[3].type == V_NONE) v[3] = nb_jinja_int(5);
   if (!nb_jinja_is_int(v[0]) || !nb_jinja_is_int(v[3]) || v[2].type != V_STRING)
     return nb_jinja_fail(j, line, "truncate needs a length, a text for the end and a leeway");

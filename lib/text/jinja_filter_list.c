@@ -307,6 +307,7 @@ static nb_status plain(jinja *j, unsigned line, value v, const char *name, value
   bool has;
   if (!strcmp(name, "length") || !strcmp(name, "count")) {
     *out = nb_jinja_int((int64_t)nb_jinja_length(v, &has));
+    NB_TRY(nb_jinja_work(j, v.type == V_STRING ? v.n / 16 : 0));
     return has ? NB_OK : nb_jinja_fail(j, line, "%s has no length", nb_jinja_type_name(v));
   }
   if (!strcmp(name, "reverse")) return reverse_items(j, line, v, out);

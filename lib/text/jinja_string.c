@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Python's methods of strings, for chat templates. */
+#define _GNU_SOURCE /* memmem, which is linear whatever it looks for */
 #include "text/jinja.h"
 #include "base/unicode_case.h"
 #include "base/utf8.h"
@@ -27,13 +28,7 @@ value nb_jinja_strip(value s, value set, bool left, bool right) {
 }
 
 const char *nb_jinja_find(const char *s, size_t n, const char *w, size_t n_w) {
-  if (n_w == 0) return s;
-  for (const char *p = s, *end = s + n; (size_t)(end - p) >= n_w; p++) {
-    p = memchr(p, w[0], (size_t)(end - p) - n_w + 1);
-    if (!p) return NULL;
-    if (!memcmp(p, w, n_w)) return p;
-  }
-  return NULL;
+  return n_w == 0 ? s : memmem(s, n, w, n_w);
 }
 
 static const char *find_last(const char *s, size_t n, const char *w, size_t n_w) {
@@ -41,6 +36,9 @@ static const char *find_last(const char *s, size_t n, const char *w, size_t n_w)
     if (!memcmp(s + i - n_w, w, n_w)) return s + i - n_w;
   return NULL;
 }
+
+/* find_last compares at every place: what that may cost. */
+static nb_status work_backwards(jinja *j, value s, value w) { return nb_jinja_work(j, s.n / 16 * (1 + w.n / 16)); }
 
 static bool is_cased(utf8proc_int32_t c) {
   utf8proc_category_t k = utf8proc_category(c);
@@ -183,6 +181,7 @@ static nb_status split(jinja *j, unsigned line, value s, const arguments *a, boo
   NB_TRY(want_string(j, line, "split", v[0]));
   if (!v[0].n) return nb_jinja_fail(j, line, "split needs a separator that is not empty");
   for (; left > 0; left--) {
+    if (from_right) NB_TRY(work_backwards(j, s, v[0]));
     const char *p = from_right ? find_last(s.u.s, s.n, v[0].u.s, v[0].n) : nb_jinja_find(s.u.s, s.n, v[0].u.s, v[0].n);
     if (!p) break;
     size_t before = (size_t)(p - s.u.s), after = s.n - before - v[0].n;
@@ -216,6 +215,7 @@ static nb_status partition(jinja *j, unsigned line, value s, const arguments *a,
   value w;
   NB_TRY(nb_jinja_bind(j, line, "partition", a, ".sep", 1, &w));
   NB_TRY(want_string(j, line, "partition", w));
+  if (from_right) NB_TRY(work_backwards(j, s, w));
   if (!w.n) return nb_jinja_fail(j, line, "partition needs a separator that is not empty");
   const char *p = from_right ? find_last(s.u.s, s.n, w.u.s, w.n) : nb_jinja_find(s.u.s, s.n, w.u.s, w.n);
   size_t k = p ? (size_t)(p - s.u.s) : 0;
@@ -304,7 +304,7 @@ static nb_status search(jinja *j, unsigned line, value s, const char *name, cons
   bool has;
   NB_TRY(nb_jinja_bind(j, line, name, a, ".sub", 1, &w));
   NB_TRY(want_string(j, line, name, w));
-  NB_TRY(nb_jinja_work(j, 1 + s.n / 16));
+  if (name[0] == 'r') NB_TRY(work_backwards(j, s, w));
   if (!strcmp(name, "count")) {
     int64_t n = 0;
     if (!w.n) n = (int64_t)nb_jinja_length(s, &has) + 1;
@@ -324,6 +324,7 @@ static nb_status pad(jinja *j, unsigned line, value s, const char *name, const a
   NB_TRY(nb_jinja_bind(j, line, name, a, zero ? ".width" : ".width .fillchar", 1, v));
   if (!nb_jinja_is_int(v[0]) || v[0].u.i > 10000) return nb_jinja_fail(j, line, "%s needs a width up to 10000", name);
   if (v[1].type != V_STRING || nb_jinja_length(v[1], &has) != 1) return nb_jinja_fail(j, line, "%s needs one character", name);
+  NB_TRY(nb_jinja_work(j, (size_t)(v[0].u.i > 0 ? v[0].u.i : 0) / 16));
   int64_t n = (int64_t)nb_jinja_length(s, &has), more = v[0].u.i > n ? v[0].u.i - n : 0, left = more;
   if (name[0] == 'l') left = 0;
   if (name[0] == 'c') left = more / 2 + (more & v[0].u.i & 1);

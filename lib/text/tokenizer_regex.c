@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* memmem, which is linear whatever it looks for */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/tokenizer_regex.h"
 #include "base/unicode_recent.h"
@@ -222,19 +223,11 @@ void nb_regex_scratch_free(nb_regex_scratch *s) {
 
 /* The first place of the string at or after it->at. */
 static bool next_literal(const nb_regex *r, nb_regex_iter *it) {
-  const char *w = r->literal.s;
-  size_t k = r->literal.n;
-  while (it->n - it->at >= k) {
-    const char *p = memchr(it->s + it->at, w[0], it->n - it->at - k + 1);
-    if (!p) return false;
-    size_t at = (size_t)(p - it->s);
-    it->at = at + 1;
-    if (memcmp(p, w, k)) continue;
-    it->start = at;
-    it->end = it->at = at + k;
-    return true;
-  }
-  return false;
+  const char *p = memmem(it->s + it->at, it->n - it->at, r->literal.s, r->literal.n);
+  if (!p) return false;
+  it->start = (size_t)(p - it->s);
+  it->end = it->at = it->start + r->literal.n;
+  return true;
 }
 
 /* One match at it->at. The library can only be told how many steps it may take, not asked how many it took: it is
