@@ -116,8 +116,8 @@ static nb_status gather_name(settings *s, const cJSON *file, const char *name, c
   if (!*w.text) return NB_OK;
   w.flags |= NB_TOKEN_SPECIAL;
   if (s->named.n == NB_MAX_NAMED)
-    return nb_fail(err, NB_ERR_FORMAT, "%s: more than %d special tokens have names", of_map ? f->map.name : f->config.name,
-                   NB_MAX_NAMED);
+    return nb_fail(err, NB_ERR_FORMAT, "%s: more than %d special tokens have names",
+                   of_map ? f->map.name : f->config.name, NB_MAX_NAMED);
   return push(&s->named, w, err);
 }
 
@@ -166,7 +166,8 @@ static nb_status gather_extra(settings *s, bool late, nb_err *err) {
   const cJSON *extra = member(s->c->config, extra_key), *additional = member(s->c->config, additional_key);
   if (!(extra && extra->child) && additional) extra = additional;
   const cJSON *of_map = member(s->c->map, extra_key);
-  if (late) return extra || of_map ? NB_OK : gather_list(s, member(s->c->map, additional_key), true, additional_key, err);
+  if (late)
+    return extra || of_map ? NB_OK : gather_list(s, member(s->c->map, additional_key), true, additional_key, err);
   NB_TRY(gather_list(s, extra, false, extra_key, err));
   return gather_list(s, of_map, true, extra_key, err);
 }
@@ -248,10 +249,11 @@ static bool is_named(const settings *s, const char *text) {
 }
 
 static nb_status add(const settings *s, nb_tokenizer *t, const wanted *w, nb_err *err) {
-  nb_status st = nb_tokenizer_add_next(t, w->text, strlen(w->text),
-                                       w->flags | (is_named(s, w->text) ? NB_TOKEN_SPECIAL : 0), err);
-  return st == NB_OK ? st : nb_fail_in(err, st, "%s", s->c->files->config.bytes ? s->c->files->config.name
-                                                                                : s->c->files->json.name);
+  nb_status st =
+      nb_tokenizer_add_next(t, w->text, strlen(w->text), w->flags | (is_named(s, w->text) ? NB_TOKEN_SPECIAL : 0), err);
+  return st == NB_OK
+             ? st
+             : nb_fail_in(err, st, "%s", s->c->files->config.bytes ? s->c->files->config.name : s->c->files->json.name);
 }
 
 static int by_token(const void *a, const void *b) {
@@ -259,7 +261,8 @@ static int by_token(const void *a, const void *b) {
   int c = strcmp(x->text, y->text);
   if (c) return c;
   if (x->is_text != y->is_text) return x->is_text ? 1 : -1;
-  return x->flags != y->flags ? (x->flags > y->flags) - (x->flags < y->flags) : (x->order > y->order) - (x->order < y->order);
+  return x->flags != y->flags ? (x->flags > y->flags) - (x->flags < y->flags)
+                              : (x->order > y->order) - (x->order < y->order);
 }
 
 /* Adds those of the named and the extra tokens whose texts are missing before the first of them is added; one that is

@@ -45,17 +45,18 @@ nb_status nb_tokenizer_read_dir(const char *dir, nb_tokenizer **out, nb_err *err
   char path[FILES][PATH_MAX];
   nb_tokenizer_files f = {.json = {NULL, 0, NULL}};
   nb_source *const file[FILES] = {&f.json, &f.config, &f.map, &f.added, &f.jinja, &f.tiktoken};
-  static const char *const names[FILES] = {"tokenizer.json",          "tokenizer_config.json", "special_tokens_map.json",
+  static const char *const names[FILES] = {"tokenizer.json",    "tokenizer_config.json", "special_tokens_map.json",
                                            "added_tokens.json", "chat_template.jinja",   NB_TIKTOKEN_NAME};
   nb_status st = NB_OK;
   *out = NULL;
   for (int i = 0; i < FILES && st == NB_OK; i++)
     if (i + 1 < FILES || !f.json.bytes) st = read_beside(dir, names[i], path[i], file[i], err);
   if (st == NB_OK && !f.json.bytes && !f.tiktoken.bytes)
-    st = nb_fail(err, NB_ERR_IO,
-                 "%s: there is no such file, and no " NB_TIKTOKEN_NAME " either: a checkpoint needs its tokenizer "
-                 "(a tokenizer.model is converted by transformers: AutoTokenizer.from_pretrained(...).save_pretrained(...))",
-                 f.json.name);
+    st = nb_fail(
+        err, NB_ERR_IO,
+        "%s: there is no such file, and no " NB_TIKTOKEN_NAME " either: a checkpoint needs its tokenizer "
+        "(a tokenizer.model is converted by transformers: AutoTokenizer.from_pretrained(...).save_pretrained(...))",
+        f.json.name);
   if (st == NB_OK) st = nb_tokenizer_from_files(&f, out, err);
   for (int i = 0; i < FILES; i++) free((char *)file[i]->bytes);
   return st;

@@ -23,10 +23,10 @@ enum { PHI_FIRST = 100256, PHI_IDS = 100352, PHI_DUMMY = 2 };
 static const struct {
   int32_t id;
   const char *text;
-} phi_tokens[] = {{100257, "<|endoftext|>"},   {100258, "<|fim_prefix|>"}, {100259, "<|fim_middle|>"},
-                  {100260, "<|fim_suffix|>"},  {100261, "<|system|>"},     {100262, "<|user|>"},
-                  {100263, "<|assistant|>"},   {100264, "<|dummy_id_0|>"}, {100265, "<|dummy_id_1|>"},
-                  {100266, "<|end|>"},         {100276, "<|endofprompt|>"}};
+} phi_tokens[] = {{100257, "<|endoftext|>"},  {100258, "<|fim_prefix|>"}, {100259, "<|fim_middle|>"},
+                  {100260, "<|fim_suffix|>"}, {100261, "<|system|>"},     {100262, "<|user|>"},
+                  {100263, "<|assistant|>"},  {100264, "<|dummy_id_0|>"}, {100265, "<|dummy_id_1|>"},
+                  {100266, "<|end|>"},        {100276, "<|endofprompt|>"}};
 static const char phi_chat[] =
     "{{ bos_token }}{% for message in messages %}{{'<|' + message['role'] + '|>' + '\\n' + message['content'] + "
     "'<|end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% else %}{{ eos_token }}"
@@ -136,8 +136,7 @@ static nb_status read_ranks(const nb_source *s, ranks *r, nb_err *err) {
   NB_TRY(nb_new(&r->slot, r->mask, sizeof *r->slot, "an index of tokens", err));
   memset(r->slot, 0xff, r->mask * sizeof *r->slot);
   r->mask--;
-  for (at = line = 0; next_line(s, &at, &line, &text, &n);)
-    NB_TRY(read_line(r, text, n, line, r->store, &used, err));
+  for (at = line = 0; next_line(s, &at, &line, &text, &n);) NB_TRY(read_line(r, text, n, line, r->store, &used, err));
   for (size_t i = 0; i < r->n; i++)
     if (!r->entry[i].line)
       return nb_fail(err, NB_ERR_FORMAT, "%s:%zu: the rank %zu is missing: it should follow this line", s->name,
@@ -154,7 +153,8 @@ static nb_status read_ranks(const nb_source *s, ranks *r, nb_err *err) {
 
 /* tiktoken merges, of all neighbouring pairs whose bytes joined are a token, the one with the lowest rank, the leftmost
  * first. What a token is merged from at last is therefore always the same pair, whatever stands around it: the one that
- * its own bytes come to when they are merged alone. *cut is where that pair meets, 0 when the bytes never come to two. */
+ * its own bytes come to when they are merged alone. *cut is where that pair meets, 0 when the bytes never come to two.
+ */
 static nb_status last_pair(const ranks *r, const entry *e, size_t *cut, nb_err *err) {
   uint16_t end[MAX_BYTES]; /* where each part ends; parts [0, n) */
   int32_t pair[MAX_BYTES]; /* the rank of part i joined with the next */
@@ -245,8 +245,8 @@ nb_status nb_tokenizer_tiktoken_build(const nb_source *s, const nb_tokenizer_con
   nb_status st;
   NB_GOTO(read_ranks(s, &r, err));
   if (r.n != PHI_FIRST) {
-    st = nb_fail(err, NB_ERR_FORMAT, "%s: it has %zu tokens, but cl100k_base has %d: ranks are missing or added", s->name,
-                 r.n, PHI_FIRST);
+    st = nb_fail(err, NB_ERR_FORMAT, "%s: it has %zu tokens, but cl100k_base has %d: ranks are missing or added",
+                 s->name, r.n, PHI_FIRST);
     goto fail;
   }
   st = build(&r, config, out, err);

@@ -75,9 +75,9 @@ nb_status nb_chat_render_tokenizer(const nb_tokenizer *t, const nb_chat_message 
   nb_chat_token token[NB_MAX_NAMED + 1];
   size_t n = 0;
   int32_t id;
-  if (!*text)
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "this model has no chat template: give it plain text");
-  for (; (token[n].name = nb_tokenizer_name(t, n, &id)) != NULL; n++) token[n].text = nb_tokenizer_token_text(t, id, NULL);
+  if (!*text) return nb_fail(err, NB_ERR_UNSUPPORTED, "this model has no chat template: give it plain text");
+  for (; (token[n].name = nb_tokenizer_name(t, n, &id)) != NULL; n++)
+    token[n].text = nb_tokenizer_token_text(t, id, NULL);
   const nb_chat_options o = {.add_generation_prompt = add_generation_prompt, .token = token, .n_tokens = n};
   return nb_chat_render(text, strlen(text), message, n_messages, &o, out, err);
 }

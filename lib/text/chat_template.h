@@ -22,7 +22,7 @@ typedef struct nb_chat_options {
   bool add_generation_prompt; /* end with what opens the assistant's answer */
   const nb_chat_token *token; /* (n_tokens); other names are undefined in the template */
   size_t n_tokens;
-  int64_t now;     /* seconds since 1970 (UTC) for strftime_now; 0: it is undefined, and templates have their own date */
+  int64_t now; /* seconds since 1970 (UTC) for strftime_now; 0: it is undefined, and templates have their own date */
   size_t max_work; /* how much the rendering may cost (lib/text/jinja.h: JINJA_MAX_WORK, its unit); 0: that much */
 } nb_chat_options;
 

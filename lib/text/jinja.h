@@ -255,6 +255,9 @@ nb_status nb_jinja_test(jinja *j, unsigned line, value v, const char *name, cons
 
 /* ---- jinja_eval.c ---- */
 nb_status nb_jinja_run(jinja *j, const node *body);
+
+/* ---- jinja_operator.c; op as in E_BINARY and E_COMPARE ---- */
+nb_status nb_jinja_compare(jinja *j, unsigned line, char op, value a, value b, bool *out);
 nb_status nb_jinja_binary(jinja *j, unsigned line, char op, value a, value b, value *out);
 
 #endif

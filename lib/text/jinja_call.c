@@ -7,17 +7,18 @@
 
 /* ---- methods ---- */
 
-static const char *const dict_methods[] = {"keys", "values", "items", "get", "copy", NULL},
-                         *const list_methods[] = {"index", "count", "copy", NULL}, *const tuple_methods[] = {"index", "count", NULL},
-                         *const loop_methods[] = {"cycle", "changed", NULL}, *const cycler_methods[] = {"next", "reset", NULL};
+static const char
+    *const dict_methods[] = {"keys", "values", "items", "get", "copy", NULL},
+           *const list_methods[] = {"index", "count", "copy", NULL}, *const tuple_methods[] = {"index", "count", NULL},
+           *const loop_methods[] = {"cycle", "changed", NULL}, *const cycler_methods[] = {"next", "reset", NULL};
 
 bool nb_jinja_has_method(value v, const char *name) {
-  const char *const *m = v.type == V_DICT                            ? dict_methods
-                         : v.type == V_LIST                          ? list_methods
-                         : v.type == V_TUPLE || v.type == V_RANGE    ? tuple_methods
-                         : v.type == V_LOOP                          ? loop_methods
-                         : v.type == V_CYCLER                        ? cycler_methods
-                                                                     : NULL;
+  const char *const *m = v.type == V_DICT                         ? dict_methods
+                         : v.type == V_LIST                       ? list_methods
+                         : v.type == V_TUPLE || v.type == V_RANGE ? tuple_methods
+                         : v.type == V_LOOP                       ? loop_methods
+                         : v.type == V_CYCLER                     ? cycler_methods
+                                                                  : NULL;
   if (v.type == V_STRING) return nb_jinja_has_string_method(name);
   for (; m && *m; m++)
     if (!strcmp(*m, name)) return true;

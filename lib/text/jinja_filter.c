@@ -80,7 +80,8 @@ static nb_status truncate_text(jinja *j, unsigned line, value s, const arguments
   if (!nb_jinja_is_int(v[0]) || !nb_jinja_is_int(v[3]) || v[2].type != V_STRING)
     return nb_jinja_fail(j, line, "truncate needs a length, a text for the end and a leeway");
   int64_t n_end = (int64_t)nb_jinja_length(v[2], &has), n = (int64_t)nb_jinja_length(s, &has), length = v[0].u.i;
-  if (length < n_end || v[3].u.i < 0) return nb_jinja_fail(j, line, "truncate needs a length of at least that of its end");
+  if (length < n_end || v[3].u.i < 0)
+    return nb_jinja_fail(j, line, "truncate needs a length of at least that of its end");
   if (!has) return nb_jinja_fail(j, line, "%s has no length", nb_jinja_type_name(s));
   if (n <= length + v[3].u.i) return *out = s, NB_OK;
   if (s.type != V_STRING) return nb_jinja_fail(j, line, "%s cannot be truncated", nb_jinja_type_name(s));
@@ -107,8 +108,8 @@ static nb_status word_count(jinja *j, value s, value *out) { /* runs of \w */
 
 static nb_status text_filter(jinja *j, unsigned line, value v, const char *name, const arguments *a, bool *known,
                              value *out) {
-  static const char *const names[] = {"trim",   "upper", "lower",  "title",    "capitalize", "replace",
-                                      "string", "safe",  "indent", "truncate", "wordcount",  "center", "format"};
+  static const char *const names[] = {"trim", "upper",  "lower",    "title",     "capitalize", "replace", "string",
+                                      "safe", "indent", "truncate", "wordcount", "center",     "format"};
   value x[3] = {nb_jinja_none(), nb_jinja_none(), nb_jinja_none()};
   *known = false;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) *known = *known || !strcmp(name, names[i]);
@@ -139,7 +140,8 @@ static nb_status text_filter(jinja *j, unsigned line, value v, const char *name,
     if (a->n && a->n_key) return nb_jinja_fail(j, line, "format takes positional arguments or named ones, not both");
     NB_TRY(a->n_key ? nb_jinja_dict(j, V_DICT, &all) : nb_jinja_new_list(j, V_TUPLE, &all));
     for (size_t i = 0; i < a->n; i++) NB_TRY(nb_jinja_list_push(j, all.u.list, a->v[i]));
-    for (size_t i = 0; i < a->n_key; i++) NB_TRY(nb_jinja_dict_set(j, all.u.dict, nb_jinja_cstring(a->key[i]), a->v[i]));
+    for (size_t i = 0; i < a->n_key; i++)
+      NB_TRY(nb_jinja_dict_set(j, all.u.dict, nb_jinja_cstring(a->key[i]), a->v[i]));
     return nb_jinja_format(j, line, v, all, out);
   }
   NB_TRY(nb_jinja_bind(j, line, name, a, "", 0, x));
@@ -194,7 +196,8 @@ static nb_status to_int(jinja *j, unsigned line, value v, const arguments *a, va
   double f;
   NB_TRY(nb_jinja_bind(j, line, "int", a, "default base", 0, x));
   NB_TRY(nb_jinja_undefined_fails(j, line, v));
-  if (!nb_jinja_is_int(x[1]) || x[1].u.i < 2 || x[1].u.i > 36) return nb_jinja_fail(j, line, "int needs a base from 2 to 36");
+  if (!nb_jinja_is_int(x[1]) || x[1].u.i < 2 || x[1].u.i > 36)
+    return nb_jinja_fail(j, line, "int needs a base from 2 to 36");
   *out = x[0];
   if (v.type == V_STRING) {
     int64_t i;

@@ -202,7 +202,8 @@ static nb_status portions(jinja *j, unsigned line, value v, const char *name, co
   list l;
   NB_TRY(nb_jinja_bind(j, line, name, a, batch ? "linecount fill_with" : "slices fill_with", 1, x));
   NB_TRY(nb_jinja_iterate(j, line, v, &l));
-  if (!nb_jinja_is_int(x[0]) || x[0].u.i < 1 || x[0].u.i > 100000) return nb_jinja_fail(j, line, "%s needs a number", name);
+  if (!nb_jinja_is_int(x[0]) || x[0].u.i < 1 || x[0].u.i > 100000)
+    return nb_jinja_fail(j, line, "%s needs a number", name);
   NB_TRY(nb_jinja_new_list(j, V_GENERATOR, out));
   size_t n = (size_t)x[0].u.i, parts = batch ? (l.n + n - 1) / n : n, at = 0;
   for (size_t i = 0; i < parts; i++) {
@@ -210,7 +211,8 @@ static nb_status portions(jinja *j, unsigned line, value v, const char *name, co
     NB_TRY(nb_jinja_new_list(j, V_LIST, &part));
     for (size_t k = 0; k < size; k++) NB_TRY(nb_jinja_list_push(j, part.u.list, l.v[at++]));
     bool fill = x[1].type != V_NONE && (batch ? size < n : i >= l.n % n);
-    for (size_t k = batch ? size : 0; fill && k < (batch ? n : 1); k++) NB_TRY(nb_jinja_list_push(j, part.u.list, x[1]));
+    for (size_t k = batch ? size : 0; fill && k < (batch ? n : 1); k++)
+      NB_TRY(nb_jinja_list_push(j, part.u.list, x[1]));
     NB_TRY(nb_jinja_list_push(j, out->u.list, part));
   }
   return NB_OK;
@@ -323,7 +325,8 @@ static nb_status plain(jinja *j, unsigned line, value v, const char *name, value
     *v.u.list = (list){v.u.list->v + 1, v.u.list->n - 1, v.u.list->n - 1};
     return NB_OK;
   }
-  if (!strcmp(name, "last") && v.type == V_GENERATOR) return nb_jinja_fail(j, line, "last of a generator: it has no end");
+  if (!strcmp(name, "last") && v.type == V_GENERATOR)
+    return nb_jinja_fail(j, line, "last of a generator: it has no end");
   NB_TRY(nb_jinja_iterate(j, line, v, &l));
   if (!strcmp(name, "list")) return new_from(j, V_LIST, &l, out);
   *out = l.n ? l.v[*name == 'f' ? 0 : l.n - 1] : nb_jinja_undefined(name);

@@ -105,7 +105,9 @@ static nb_status lex_number(parser *p) {
   p->v = is_float ? (value){V_FLOAT, 0, {.f = strtod(b, NULL)}, false} : nb_jinja_int(strtoll(b, &end, base));
   if (n == 0 || isalnum((unsigned char)s[i]) || (base == 10 && n > 1 && b[0] == '0' && !is_float && strspn(b, "0") < n))
     return nb_jinja_fail(p->j, p->line, "\"%.*s\" is not a number", (int)i + 1, s);
-  return !is_float && (p->v.u.i == INT64_MAX || n > 64) ? nb_jinja_fail(p->j, p->line, "the number %.40s is too large", b) : NB_OK;
+  return !is_float && (p->v.u.i == INT64_MAX || n > 64)
+             ? nb_jinja_fail(p->j, p->line, "the number %.40s is too large", b)
+             : NB_OK;
 }
 
 /* Reads the next token of a tag. */
@@ -125,9 +127,11 @@ nb_status nb_jinja_lex_next(parser *p) {
   if (isdigit((unsigned char)c)) return lex_number(p);
   size_t n = 0;
   size_t k;
-  if (isalpha((unsigned char)c) || c == '_' || ((unsigned char)c >= 0x80 && nb_utf8_is_word(nb_utf8_get(s + p->pos, &k)))) {
+  if (isalpha((unsigned char)c) || c == '_' ||
+      ((unsigned char)c >= 0x80 && nb_utf8_is_word(nb_utf8_get(s + p->pos, &k)))) {
     while (isalnum((unsigned char)s[p->pos + n]) || s[p->pos + n] == '_') n++;
-    if ((unsigned char)s[p->pos + n] >= 0x80) return nb_jinja_fail(p->j, p->line, "a name that is not ASCII is not supported");
+    if ((unsigned char)s[p->pos + n] >= 0x80)
+      return nb_jinja_fail(p->j, p->line, "a name that is not ASCII is not supported");
     p->kind = T_NAME;
   } else {
     n = 1;

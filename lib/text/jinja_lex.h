@@ -47,7 +47,8 @@ nb_status nb_jinja_deeper(parser *p); /* one level down; fails when that is too 
 nb_status nb_jinja_parse_expr(parser *p, bool without_if, node **out);
 /* The same, or several with commas between, which are a tuple. */
 nb_status nb_jinja_parse_tuple(parser *p, bool without_if, node **out);
-/* Arguments or parameters up to a closing bracket, into e->list; `x=...` becomes E_KW, and with stars * and ** E_STAR. */
+/* Arguments or parameters up to a closing bracket, into e->list; `x=...` becomes E_KW, and with stars * and ** E_STAR.
+ */
 nb_status nb_jinja_parse_arguments(parser *p, bool stars, node *e);
 /* Filters behind `a`: the name of the first stands behind `|` or, with `bare`, is the current token. */
 nb_status nb_jinja_parse_filters(parser *p, bool bare, node *a, node **out);

@@ -31,7 +31,8 @@ static nb_status put_float(jinja *j, double f, const char *const names[3], nb_te
   return put_str(j, out, b);
 }
 
-static const char *const python_floats[3] = {"nan", "inf", "-inf"}, *const json_floats[3] = {"NaN", "Infinity", "-Infinity"};
+static const char *const python_floats[3] = {"nan", "inf", "-inf"}, *const json_floats[3] = {"NaN", "Infinity",
+                                                                                             "-Infinity"};
 
 static bool printable(uint32_t cp) {
   switch (utf8proc_category((utf8proc_int32_t)cp)) {
@@ -135,8 +136,7 @@ static nb_status json_string(jinja *j, value v, bool ascii, nb_text *out) {
     const char *p = cp && cp < 128 ? strchr(from, (int)cp) : NULL;
     if (p) snprintf(b, sizeof b, "\\%c", to[p - from]);
     else if (cp < 32 || (ascii && cp >= 127 && cp < 65536)) snprintf(b, sizeof b, cp == 127 ? "\x7f" : "\\u%04x", cp);
-    else if (ascii && cp >= 65536)
-      snprintf(b, sizeof b, "\\u%04x\\u%04x", 0xd7c0 + (cp >> 10), 0xdc00 + (cp & 0x3ff));
+    else if (ascii && cp >= 65536) snprintf(b, sizeof b, "\\u%04x\\u%04x", 0xd7c0 + (cp >> 10), 0xdc00 + (cp & 0x3ff));
     else {
       NB_TRY(put(j, out, v.u.s + i, k));
       continue;
@@ -217,7 +217,8 @@ static nb_status convert(jinja *j, unsigned line, const char *spec, size_t n, ch
   bool integer = strchr("diuxXo", type), real = strchr("eEfFgG", type);
   if (n > 16) return nb_jinja_fail(j, line, "a format is absurdly long");
   for (size_t i = 0, run = 0; i < n; i++)
-    if ((run = spec[i] >= '0' && spec[i] <= '9' ? run + 1 : 0) > 2) return nb_jinja_fail(j, line, "a format is too wide");
+    if ((run = spec[i] >= '0' && spec[i] <= '9' ? run + 1 : 0) > 2)
+      return nb_jinja_fail(j, line, "a format is too wide");
   if (integer || real) {
     NB_TRY(nb_jinja_undefined_fails(j, line, v));
     if (!nb_jinja_is_number(v) || (v.type == V_FLOAT && strchr("xXo", type)))
@@ -307,7 +308,9 @@ nb_status nb_jinja_format(jinja *j, unsigned line, value text, value args, value
     NB_GOTO(convert(j, line, s, n, type, v, &t));
   }
   /* Python lets what can be indexed by a name be left over */
-  if (!named && used < n_args && (args.type == V_TUPLE || !(args.type == V_DICT || args.type == V_LIST || args.type == V_UNDEFINED || args.type == V_RANGE))) {
+  if (!named && used < n_args &&
+      (args.type == V_TUPLE ||
+       !(args.type == V_DICT || args.type == V_LIST || args.type == V_UNDEFINED || args.type == V_RANGE))) {
     st = nb_jinja_fail(j, line, "not all arguments of the format are used");
     goto fail;
   }

@@ -48,8 +48,8 @@ static bool is_cased(utf8proc_int32_t c) {
 
 static bool is_case_ignorable(utf8proc_int32_t c) {
   utf8proc_category_t k = utf8proc_category(c);
-  return c == '\'' || c == '.' || c == ':' || c == '^' || c == '`' || c == 0xa8 || c == 0xad || c == 0xb7 || c == 0x2019 ||
-         k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_ME || k == UTF8PROC_CATEGORY_CF ||
+  return c == '\'' || c == '.' || c == ':' || c == '^' || c == '`' || c == 0xa8 || c == 0xad || c == 0xb7 ||
+         c == 0x2019 || k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_ME || k == UTF8PROC_CATEGORY_CF ||
          k == UTF8PROC_CATEGORY_LM || k == UTF8PROC_CATEGORY_SK;
 }
 
@@ -112,14 +112,16 @@ static bool all_are(value s, const char *name) {
   for (size_t i = 0, k; i < s.n; i += k) {
     utf8proc_int32_t c = (utf8proc_int32_t)nb_utf8_get(s.u.s + i, &k);
     utf8proc_category_t g = utf8proc_category(c);
-    bool letter = g >= UTF8PROC_CATEGORY_LU && g <= UTF8PROC_CATEGORY_LO, lu = g == UTF8PROC_CATEGORY_LU || g == UTF8PROC_CATEGORY_LT;
+    bool letter = g >= UTF8PROC_CATEGORY_LU && g <= UTF8PROC_CATEGORY_LO,
+         lu = g == UTF8PROC_CATEGORY_LU || g == UTF8PROC_CATEGORY_LT;
     bool decimal = g == UTF8PROC_CATEGORY_ND, is_lower = g == UTF8PROC_CATEGORY_LL;
     cased = cased || lu || is_lower;
     lower = lower && !lu, upper = upper && !is_lower;
     title = title && (lu ? start : is_lower ? !start : true);
     start = !(lu || is_lower);
     if (!strcmp(name, "isalpha")) kind = kind && letter;
-    else if (!strcmp(name, "isalnum")) kind = kind && (letter || g == UTF8PROC_CATEGORY_ND || g == UTF8PROC_CATEGORY_NL || g == UTF8PROC_CATEGORY_NO);
+    else if (!strcmp(name, "isalnum"))
+      kind = kind && (letter || g == UTF8PROC_CATEGORY_ND || g == UTF8PROC_CATEGORY_NL || g == UTF8PROC_CATEGORY_NO);
     else if (!strcmp(name, "isdigit") || !strcmp(name, "isdecimal")) kind = kind && decimal;
     else if (!strcmp(name, "isnumeric")) kind = kind && nb_utf8_is_numeric((uint32_t)c);
     else if (!strcmp(name, "isspace")) kind = kind && is_space((uint32_t)c);
@@ -146,7 +148,8 @@ static nb_status want_count(jinja *j, unsigned line, const char *who, value v, i
   return NB_OK;
 }
 
-static nb_status split_spaces(jinja *j, value s, int64_t left, value *out) { /* at runs of white space, none at the ends */
+static nb_status split_spaces(jinja *j, value s, int64_t left,
+                              value *out) { /* at runs of white space, none at the ends */
   const value none = nb_jinja_none();
   s = nb_jinja_strip(s, none, true, left == INT64_MAX);
   while (s.n) {
@@ -175,7 +178,8 @@ static nb_status split(jinja *j, unsigned line, value s, const arguments *a, boo
   NB_TRY(want_count(j, line, "split", v[1], &left));
   NB_TRY(nb_jinja_new_list(j, V_LIST, out));
   if (v[0].type == V_NONE) {
-    if (from_right && left != INT64_MAX) return nb_jinja_fail(j, line, "rsplit at white space with a count is not supported");
+    if (from_right && left != INT64_MAX)
+      return nb_jinja_fail(j, line, "rsplit at white space with a count is not supported");
     return split_spaces(j, s, left, out);
   }
   NB_TRY(want_string(j, line, "split", v[0]));
@@ -308,7 +312,9 @@ static nb_status search(jinja *j, unsigned line, value s, const char *name, cons
   if (!strcmp(name, "count")) {
     int64_t n = 0;
     if (!w.n) n = (int64_t)nb_jinja_length(s, &has) + 1;
-    for (const char *p = s.u.s, *end = s.u.s + s.n; w.n && (p = nb_jinja_find(p, (size_t)(end - p), w.u.s, w.n)); p += w.n) n++;
+    for (const char *p = s.u.s, *end = s.u.s + s.n; w.n && (p = nb_jinja_find(p, (size_t)(end - p), w.u.s, w.n));
+         p += w.n)
+      n++;
     return *out = nb_jinja_int(n), NB_OK;
   }
   const char *p = name[0] == 'r' ? find_last(s.u.s, s.n, w.u.s, w.n) : nb_jinja_find(s.u.s, s.n, w.u.s, w.n);
@@ -323,7 +329,8 @@ static nb_status pad(jinja *j, unsigned line, value s, const char *name, const a
   bool has, zero = name[0] == 'z';
   NB_TRY(nb_jinja_bind(j, line, name, a, zero ? ".width" : ".width .fillchar", 1, v));
   if (!nb_jinja_is_int(v[0]) || v[0].u.i > 10000) return nb_jinja_fail(j, line, "%s needs a width up to 10000", name);
-  if (v[1].type != V_STRING || nb_jinja_length(v[1], &has) != 1) return nb_jinja_fail(j, line, "%s needs one character", name);
+  if (v[1].type != V_STRING || nb_jinja_length(v[1], &has) != 1)
+    return nb_jinja_fail(j, line, "%s needs one character", name);
   NB_TRY(nb_jinja_work(j, (size_t)(v[0].u.i > 0 ? v[0].u.i : 0) / 16));
   int64_t n = (int64_t)nb_jinja_length(s, &has), more = v[0].u.i > n ? v[0].u.i - n : 0, left = more;
   if (name[0] == 'l') left = 0;
@@ -342,13 +349,15 @@ fail:
   return st;
 }
 
-static const char *const no_arguments[] = {"upper",   "lower",   "title",     "capitalize", "swapcase", "isalpha", "isalnum",
-                                           "isdigit", "isspace", "isdecimal", "isnumeric",  "isascii",  "islower", "isupper",
-                                           "istitle", "casefold"};
-static const char *const others[] = {"strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "partition", "rpartition",
-                                     "replace", "startswith", "endswith", "removeprefix", "removesuffix", "join", "find",
-                                     "rfind", "index", "rindex", "count", "ljust", "rjust", "center", "zfill", "format",
-                                     "encode", "expandtabs", "format_map", "isidentifier", "isprintable", "maketrans",
+static const char *const no_arguments[] = {"upper",   "lower",   "title",   "capitalize", "swapcase",  "isalpha",
+                                           "isalnum", "isdigit", "isspace", "isdecimal",  "isnumeric", "isascii",
+                                           "islower", "isupper", "istitle", "casefold"};
+static const char *const others[] = {"strip",      "lstrip",       "rstrip",       "split",       "rsplit",
+                                     "splitlines", "partition",    "rpartition",   "replace",     "startswith",
+                                     "endswith",   "removeprefix", "removesuffix", "join",        "find",
+                                     "rfind",      "index",        "rindex",       "count",       "ljust",
+                                     "rjust",      "center",       "zfill",        "format",      "encode",
+                                     "expandtabs", "format_map",   "isidentifier", "isprintable", "maketrans",
                                      "translate"}; /* from encode on known and refused */
 
 static bool is_in(const char *name, const char *const *names, size_t n) {
@@ -358,7 +367,8 @@ static bool is_in(const char *name, const char *const *names, size_t n) {
 }
 
 bool nb_jinja_has_string_method(const char *name) {
-  return is_in(name, no_arguments, sizeof no_arguments / sizeof *no_arguments) || is_in(name, others, sizeof others / sizeof *others);
+  return is_in(name, no_arguments, sizeof no_arguments / sizeof *no_arguments) ||
+         is_in(name, others, sizeof others / sizeof *others);
 }
 
 nb_status nb_jinja_string_method(jinja *j, unsigned line, value s, const char *name, const arguments *a, bool *known,
@@ -386,7 +396,8 @@ nb_status nb_jinja_string_method(jinja *j, unsigned line, value s, const char *n
     return nb_jinja_replace(j, line, s, v[0], v[1], v[2], out);
   }
   if (!strcmp(name, "startswith") || !strcmp(name, "endswith")) return affix(j, line, s, a, name[0] == 's', out);
-  if (!strcmp(name, "removeprefix") || !strcmp(name, "removesuffix")) return remove_affix(j, line, s, a, name[6] == 'p', out);
+  if (!strcmp(name, "removeprefix") || !strcmp(name, "removesuffix"))
+    return remove_affix(j, line, s, a, name[6] == 'p', out);
   if (!strcmp(name, "join")) return join(j, line, s, a, out);
   if (!strcmp(name, "find") || !strcmp(name, "rfind") || !strcmp(name, "index") || !strcmp(name, "rindex") ||
       !strcmp(name, "count"))

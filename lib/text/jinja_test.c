@@ -8,7 +8,7 @@
 static const struct {
   const char *names;
   char op;
-} comparisons[] = {{" eq equalto == ", '='}, {" ne != ", '!'},   {" lt lessthan < ", '<'},
+} comparisons[] = {{" eq equalto == ", '='},    {" ne != ", '!'}, {" lt lessthan < ", '<'},
                    {" gt greaterthan > ", '>'}, {" le <= ", 'l'}, {" ge >= ", 'g'}};
 
 static bool is_one_of(const char *name, const char *names) {
@@ -68,7 +68,8 @@ static nb_status simple(jinja *j, unsigned line, value v, const char *name, bool
              {"boolean", t == V_BOOL},
              {"true", t == V_BOOL && v.u.i},
              {"false", t == V_BOOL && !v.u.i},
-             {"callable", t == V_MACRO || t == V_FUNCTION || t == V_METHOD || t == V_JOINER || t == V_LOOP || t == V_UNDEFINED},
+             {"callable",
+              t == V_MACRO || t == V_FUNCTION || t == V_METHOD || t == V_JOINER || t == V_LOOP || t == V_UNDEFINED},
              {"escaped", v.safe}};
   *known = true;
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -92,7 +92,8 @@ static nb_status find_key(jinja *j, const dict *d, value key, size_t *at) {
   for (*at = 0; *at < d->n; ++*at) {
     bool same;
     const value *k = &d->key[*at];
-    if (k->type == V_STRING && key.type == V_STRING) same = k->n == key.n && (!key.n || !memcmp(k->u.s, key.u.s, key.n));
+    if (k->type == V_STRING && key.type == V_STRING)
+      same = k->n == key.n && (!key.n || !memcmp(k->u.s, key.u.s, key.n));
     else NB_TRY(nb_jinja_equal(j, *k, key, &same));
     if (same) break;
   }
@@ -156,9 +157,9 @@ bool nb_jinja_true(value v) {
 }
 
 const char *nb_jinja_type_name(value v) {
-  static const char *const names[V_TYPES] = {"undefined", "none",      "bool",      "int",   "float",     "string",   "list",
-                                             "tuple",     "range",     "dict view", "generator", "dict",  "namespace",
-                                             "macro",     "function",  "method",    "loop",  "cycler",    "joiner"};
+  static const char *const names[V_TYPES] = {
+      "undefined", "none", "bool",      "int",   "float",    "string", "list", "tuple",  "range", "dict view",
+      "generator", "dict", "namespace", "macro", "function", "method", "loop", "cycler", "joiner"};
   return names[v.type];
 }
 
@@ -175,7 +176,9 @@ static nb_status equal(jinja *j, value a, value b, unsigned depth, bool *out) {
   switch (a.type) {
   case V_UNDEFINED:
   case V_NONE: *out = true; return NB_OK;
-  case V_STRING: *out = a.n == b.n && (a.n == 0 || !memcmp(a.u.s, b.u.s, a.n)); return nb_jinja_work(j, *out ? a.n / 16 : 0);
+  case V_STRING:
+    *out = a.n == b.n && (a.n == 0 || !memcmp(a.u.s, b.u.s, a.n));
+    return nb_jinja_work(j, *out ? a.n / 16 : 0);
   case V_LIST:
   case V_TUPLE:
   case V_RANGE:
@@ -327,8 +330,9 @@ static nb_status element(jinja *j, value v, value key, value *out) {
 
 /* What is there by name, beside the items of a dict. */
 static nb_status by_name(jinja *j, unsigned line, value v, const char *name, value *out) {
-  static const char *const of_numbers[] = {"real", "imag", "numerator", "denominator", "bit_length", "is_integer", "hex",
-                                           "conjugate", "as_integer_ratio", "bit_count", "to_bytes"};
+  static const char *const of_numbers[] = {"real",       "imag", "numerator", "denominator",      "bit_length",
+                                           "is_integer", "hex",  "conjugate", "as_integer_ratio", "bit_count",
+                                           "to_bytes"};
   if (name[0] == '_') return NB_OK;
   if (v.type == V_LOOP) NB_TRY(loop_attribute(v.u.loop, name, out));
   if (v.type == V_TUPLE && v.n && (!strcmp(name, "grouper") || !strcmp(name, "list")))
@@ -339,7 +343,8 @@ static nb_status by_name(jinja *j, unsigned line, value v, const char *name, val
     return *out = s ? nb_jinja_cstring(s) : nb_jinja_none(), NB_OK;
   }
   for (size_t i = 0; nb_jinja_is_number(v) && i < sizeof of_numbers / sizeof *of_numbers; i++)
-    if (!strcmp(name, of_numbers[i])) return nb_jinja_fail(j, line, "the attribute %s of a number is not supported", name);
+    if (!strcmp(name, of_numbers[i]))
+      return nb_jinja_fail(j, line, "the attribute %s of a number is not supported", name);
   if (out->type == V_UNDEFINED && nb_jinja_has_method(v, name)) {
     method *m;
     NB_TRY(nb_jinja_alloc(j, sizeof *m, &m));
@@ -378,7 +383,8 @@ nb_status nb_jinja_bind(jinja *j, unsigned line, const char *who, const argument
   const char *name[MOST];
   size_t len[MOST], n = 0;
   bool given[MOST] = {false};
-  for (const char *p = spec; *p && n < MOST; p += len[n - 1], p += *p == ' ') name[n] = p, len[n] = strcspn(p, " "), n++;
+  for (const char *p = spec; *p && n < MOST; p += len[n - 1], p += *p == ' ')
+    name[n] = p, len[n] = strcspn(p, " "), n++;
   if (a->n > n) return nb_jinja_fail(j, line, "%s takes at most %zu arguments, not %zu", who, n, a->n);
   for (size_t i = 0; i < a->n; i++) out[i] = a->v[i], given[i] = true;
   for (size_t k = 0; k < a->n_key; k++) {

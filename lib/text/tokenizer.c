@@ -145,7 +145,7 @@ nb_status nb_tokenizer_add_token(nb_tokenizer *t, int32_t id, const char *text, 
   k->at = (uint32_t)t->pool.n;
   k->n = (uint16_t)n;
   k->flags = (uint16_t)flags;
-  flags & NB_TOKEN_MODEL ? t->n_model++ : t->n_beyond++;
+  flags &NB_TOKEN_MODEL ? t->n_model++ : t->n_beyond++;
   NB_TRY(nb_text_append(&t->pool, text, n, err));
   NB_TRY(nb_text_append(&t->pool, "", 1, err));
   t->waiting[t->n_waiting++] = id;
@@ -159,9 +159,10 @@ nb_status nb_tokenizer_add_next(nb_tokenizer *t, const char *text, size_t n, uns
   if (id >= 0) return nb_tokenizer_add_token(t, id, text, n, flags | NB_TOKEN_ADDED, err);
   size_t next = t->n_model + t->n_beyond;
   if (next < t->n_ids && t->token[next].flags)
-    return nb_fail(err, NB_ERR_FORMAT,
-                   "the added token \"%.*s\" would get the next id, %zu, but that is \"%.60s\": the model's ids have holes",
-                   (int)nb_min(n, 60), text, next, t->pool.s + t->token[next].at);
+    return nb_fail(
+        err, NB_ERR_FORMAT,
+        "the added token \"%.*s\" would get the next id, %zu, but that is \"%.60s\": the model's ids have holes",
+        (int)nb_min(n, 60), text, next, t->pool.s + t->token[next].at);
   return nb_tokenizer_add_token(t, (int32_t)next, text, n, flags | NB_TOKEN_ADDED, err);
 }
 

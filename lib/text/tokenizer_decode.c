@@ -134,7 +134,8 @@ static nb_status run_step(const step *k, const strings *in, size_t most, strings
   for (size_t i = 0, at = 0; i < in->n; at = in->end[i++]) {
     const char *s = in->text.s + at;
     size_t n = in->end[i] - at;
-    NB_TRY(k->s.kind == NB_STEP_STRIP_CHARS ? strip_chars(k, s, n, out, err) : replace(k, s, n, i == 0, most, scr, out, err));
+    NB_TRY(k->s.kind == NB_STEP_STRIP_CHARS ? strip_chars(k, s, n, out, err)
+                                            : replace(k, s, n, i == 0, most, scr, out, err));
   }
   return NB_OK;
 }

@@ -57,8 +57,8 @@ struct nb_tokenizer {
   unsigned bpe; /* NB_BPE_* */
   int32_t unk;
   size_t n_ids, n_model, n_beyond; /* ids; the model's tokens; added tokens that the model lacks */
-  token *token; /* (n_ids) */
-  nb_text pool; /* texts of tokens */
+  token *token;                    /* (n_ids) */
+  nb_text pool;                    /* texts of tokens */
   size_t word_mask;
   word_slot *word; /* (word_mask + 1) open addressing by text */
   size_t n_merges, max_merges, merge_mask;

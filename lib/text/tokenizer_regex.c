@@ -237,7 +237,8 @@ static int match(const nb_regex *r, const nb_regex_iter *it, nb_regex_scratch *s
     pcre2_set_match_limit(s->limits, limit);
     int rc = pcre2_match(r->code, (PCRE2_SPTR)it->s, it->n, it->at, PCRE2_NO_UTF_CHECK, s->data, s->limits);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-      rc = pcre2_match(r->code, (PCRE2_SPTR)it->s, it->n, it->at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, s->data, s->limits);
+      rc =
+          pcre2_match(r->code, (PCRE2_SPTR)it->s, it->n, it->at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, s->data, s->limits);
     if (rc != PCRE2_ERROR_MATCHLIMIT) return rc;
     s->spent += 10 * (size_t)limit;
     if (limit > NB_REGEX_WORK || s->spent > NB_REGEX_WORK + NB_REGEX_WORK_BYTE * it->n) return rc;

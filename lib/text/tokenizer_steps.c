@@ -59,7 +59,8 @@ static nb_status put_byte_level(const char *s, size_t n, nb_text *out, nb_err *e
 
 static nb_status check_size(const scratch *s, size_t n, nb_err *err) {
   if (n <= s->most) return NB_OK;
-  return nb_fail(err, NB_ERR_FORMAT, "the tokenizer's normalizers write more than %d times as much as the text has", NB_NORMALIZE_TIMES);
+  return nb_fail(err, NB_ERR_FORMAT, "the tokenizer's normalizers write more than %d times as much as the text has",
+                 NB_NORMALIZE_TIMES);
 }
 
 static nb_status replace_all(const step *k, scratch *s, nb_err *err) {

@@ -40,9 +40,9 @@ TEST(features) {
                                       {"user", "Stra\xc3\x9f"
                                                "e 'x' \"y\" \xf0\x9f\x98\x80"}};
   static const nb_chat_token tokens[] = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
-  static const char *const refused[] = {
-      "10 ** 20", "9223372036854775807 + 1", "9223372036854775807 }}", /* whole numbers of more than 64 bits */
-      "'abc'|attr('upper')"};
+  static const char *const refused[] = {"10 ** 20", "9223372036854775807 + 1",
+                                        "9223372036854775807 }}", /* whole numbers of more than 64 bits */
+                                        "'abc'|attr('upper')"};
   const nb_chat_options o = {.add_generation_prompt = true, .token = tokens, .n_tokens = 2, .now = 1720000000};
   const char *path = getenv("NB_JINJA_GOLDENS");
   char *bytes;
@@ -144,11 +144,13 @@ TEST(bounds) {
       "{% set s = 'x' * 10000000 %}{% for i in range(100000) %}{{ s.count('y') }}{% endfor %}",
       "{% set s = 'x' * 10000000 %}{% for i in range(100000) %}{{ s|length ~ s[5] ~ (s|upper)[1] }}{% endfor %}",
       "{% set s = 'x' * 10000000 %}{% for i in range(100000) %}{{ (s ~ i) == s }}{% endfor %}",
-      "{% set ns = namespace(d={}) %}{% for i in range(100000) %}{% set ns.d = dict(ns.d, **{'k' ~ i: i}) %}{% endfor %}",
+      "{% set ns = namespace(d={}) %}{% for i in range(100000) %}{% set ns.d = dict(ns.d, **{'k' ~ i: i}) %}{% endfor "
+      "%}",
       "{% for i in range(99999) %}{{ '%99d' % i }}{{ 'a'.ljust(10000) }}{% endfor %}",
       "{% set s = 'x' * 10000000 %}{% for i in range(100000) %}{{ s|length }}{% endfor %}",
       "{% set s = 'x' * 10000000 %}{% set w = 'x' * 5000000 ~ 'y' %}{% for i in range(1000) %}{{ w in s }}{% endfor %}",
-      "{% set s = 'x' * 10000000 %}{% set w = 'y' ~ 'x' * 5000000 %}{% for i in range(1000) %}{{ s.rfind(w) }}{% endfor %}",
+      "{% set s = 'x' * 10000000 %}{% set w = 'y' ~ 'x' * 5000000 %}{% for i in range(1000) %}{{ s.rfind(w) }}{% "
+      "endfor %}",
       "{% macro f(n) %}{% call f(n) %}{{ caller() }}{% endcall %}{% endmacro %}{{ f(1) }}",
       "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
       "{{ 9 ** 99999999 }}",

@@ -252,9 +252,7 @@ TEST(threads) {
   nb_tokenizer_free((nb_tokenizer *)j.t);
 }
 
-static nb_source source(const char *text, const char *name) {
-  return (nb_source){text, text ? strlen(text) : 0, name};
-}
+static nb_source source(const char *text, const char *name) { return (nb_source){text, text ? strlen(text) : 0, name}; }
 
 static nb_status from_string(const char *json, const char *config, const char *jinja, nb_tokenizer **t) {
   const nb_tokenizer_files f = {.json = source(json, "tokenizer.json"),
@@ -370,7 +368,8 @@ TEST(refused) {
       {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"x\"},\"behavior\":\"Sideways\"}}",
        "Sideways"},
       {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"xy\"}}", "one character"},
-      {"{\"model\":{\"vocab\":{\"a\":0,\"b\":2},\"merges\":[]},\"added_tokens\":[{\"id\":9,\"content\":\"z\",\"single_word\":false,"
+      {"{\"model\":{\"vocab\":{\"a\":0,\"b\":2},\"merges\":[]},\"added_tokens\":[{\"id\":9,\"content\":\"z\",\"single_"
+       "word\":false,"
        "\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true}]}",
        "the added token \"z\" would get the next id, 2, but that is \"b\""},
       {"{" MODEL ",\"added_tokens\":[{\"id\":5,\"content\":\"z\"}]}", "special"}};
@@ -408,7 +407,8 @@ TEST(costly_steps) {
     nb_text json = {0}, text = {0};
     nb_ids ids = {0};
     nb_tokenizer *t;
-    const char *key = i % 2 ? "\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" : "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[";
+    const char *key = i % 2 ? "\"decoder\":{\"type\":\"Sequence\",\"decoders\":["
+                            : "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[";
     CHECK_OK(nb_text_append_str(&json, "{" MODEL ",", &err));
     CHECK_OK(nb_text_append_str(&json, key, &err));
     for (int k = 0; k < 40; k++) {

@@ -9,9 +9,7 @@
 
 static nb_err err;
 
-static nb_source source(const char *text, const char *name) {
-  return (nb_source){text, text ? strlen(text) : 0, name};
-}
+static nb_source source(const char *text, const char *name) { return (nb_source){text, text ? strlen(text) : 0, name}; }
 
 static const char *member(const cJSON *obj, const char *key) { return cJSON_GetStringValue(nb_json_get(obj, key)); }
 
@@ -48,12 +46,14 @@ static void check_case(const cJSON *c, int n, const cJSON *texts, const nb_token
   nb_ids ids = {0};
   nb_text text = {0};
   int k = 0;
-  for (const cJSON *s = texts->child, *want = nb_json_get(c, "ids")->child; s && want; s = s->next, want = want->next, k++)
+  for (const cJSON *s = texts->child, *want = nb_json_get(c, "ids")->child; s && want;
+       s = s->next, want = want->next, k++)
     for (int add = 0; add < 2; add++) {
       ids.n = 0;
-      CHECK_OK(nb_tokenizer_encode(t, s->valuestring, strlen(s->valuestring), add ? NB_ENCODE_ADD_SPECIAL : 0, &ids, &err));
-      CHECK_MSG(same_ids(&ids, add ? want->child->next : want->child), "case %d, text %d, %s: other ids than transformers", n, k,
-                add ? "with the template" : "alone");
+      CHECK_OK(
+          nb_tokenizer_encode(t, s->valuestring, strlen(s->valuestring), add ? NB_ENCODE_ADD_SPECIAL : 0, &ids, &err));
+      CHECK_MSG(same_ids(&ids, add ? want->child->next : want->child),
+                "case %d, text %d, %s: other ids than transformers", n, k, add ? "with the template" : "alone");
     }
   int named = 0;
   for (const cJSON *name = nb_json_get(c, "names")->child; name; name = name->next, named++)
@@ -68,7 +68,8 @@ static void check_case(const cJSON *c, int n, const cJSON *texts, const nb_token
     nb_text_clear(&text);
     CHECK_OK(nb_tokenizer_decode(t, ids.id, ids.n, skip, &text, &err));
     if (skip) want = want->next;
-    CHECK_MSG(!strcmp(text.s, want->valuestring), "case %d: all tokens are \"%s\" instead of \"%s\"", n, text.s, want->valuestring);
+    CHECK_MSG(!strcmp(text.s, want->valuestring), "case %d: all tokens are \"%s\" instead of \"%s\"", n, text.s,
+              want->valuestring);
   }
   nb_ids_free(&ids);
   nb_text_free(&text);
@@ -132,11 +133,13 @@ TEST(bad_settings) {
 TEST(one_bos) {
   nb_tokenizer *t;
   nb_ids ids = {0};
-  static const char ends[] =
-      "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"<s>\":2},\"merges\":[]},\"post_processor\":{\"type\":\"TemplateProcessing\","
-      "\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}},{\"SpecialToken\":{\"id\":\"b\"}}],"
-      "\"special_tokens\":{\"<s>\":{\"ids\":[2]},\"b\":{\"ids\":[1]}}}}";
-  const nb_tokenizer_files f = {.json = source(ends, "tokenizer.json"), .config = source("{\"bos_token\":\"<s>\"}", "c")};
+  static const char ends[] = "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"<s>\":2},\"merges\":[]},\"post_processor\":{"
+                             "\"type\":\"TemplateProcessing\","
+                             "\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{\"id\":\"A\"}},{"
+                             "\"SpecialToken\":{\"id\":\"b\"}}],"
+                             "\"special_tokens\":{\"<s>\":{\"ids\":[2]},\"b\":{\"ids\":[1]}}}}";
+  const nb_tokenizer_files f = {.json = source(ends, "tokenizer.json"),
+                                .config = source("{\"bos_token\":\"<s>\"}", "c")};
   static const struct {
     const char *text;
     unsigned flags;
@@ -168,8 +171,8 @@ static nb_text make_ranks(size_t skip, const char *instead) {
     unsigned a = i < 256 ? i : (i - 256) / 256 % 256, b = i < 256 ? 0 : i % 256, c = i < 256 + 65536 ? 0 : 'x';
     unsigned n = i < 256 ? 1 : c ? 3 : 2, v = a << 16 | b << 8 | c;
     char line[32];
-    snprintf(line, sizeof line, "%c%c%c%c %u\n", digits64[v >> 18], digits64[v >> 12 & 63], n > 1 ? digits64[v >> 6 & 63] : '=',
-             n > 2 ? digits64[v & 63] : '=', i);
+    snprintf(line, sizeof line, "%c%c%c%c %u\n", digits64[v >> 18], digits64[v >> 12 & 63],
+             n > 1 ? digits64[v >> 6 & 63] : '=', n > 2 ? digits64[v & 63] : '=', i);
     if (i + 1 == 300 && instead) snprintf(line, sizeof line, "%s\n", instead);
     if (i + 1 != skip && nb_text_append_str(&out, line, &err) != NB_OK) exit(1);
   }
@@ -196,7 +199,8 @@ TEST(tiktoken) {
   CHECK_OK(nb_tokenizer_decode(t, ids.id, ids.n, false, &text, &err));
   CHECK_STR(text.s, "abc<|end|>\xef\xbf\xbd");
   nb_tokenizer_free(t);
-  CHECK_OK(read_ranks(&ranks, "{\"chat_template\":\"own\",\"pad_token\":\"<|endoftext|>\",\"bos_token\":\"<|user|>\"}", &t));
+  CHECK_OK(
+      read_ranks(&ranks, "{\"chat_template\":\"own\",\"pad_token\":\"<|endoftext|>\",\"bos_token\":\"<|user|>\"}", &t));
   CHECK_STR(nb_tokenizer_chat_template(t), "own");
   CHECK(nb_tokenizer_named(t, "pad_token") == 100257 && nb_tokenizer_bos(t) == 100257);
   nb_tokenizer_free(t);
