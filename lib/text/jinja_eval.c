@@ -449,7 +449,10 @@ static nb_status run_unchecked(jinja *j, const node *e) {
   case N_FOR: return run_for(j, e);
   case N_SET: return run_set(j, e);
   case N_WITH: return run_with(j, e);
-  case N_FILTER: NB_TRY(run_filtered(j, e, &v)); return put_text(j, v);
+  case N_FILTER:
+    NB_TRY(run_filtered(j, e, &v));
+    if (v.type == V_STRING) return put_text(j, v);
+    return nb_jinja_fail(j, e->line, "a filter block ends in %s, not in text", nb_jinja_type_name(v));
   case N_MACRO: NB_TRY(make_macro(j, e, &v)); return set_var(j, e->name, v);
   case N_CALL: return run_call(j, e);
   case N_BREAK: j->leave = 1; return NB_OK;

@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 
 #include <ctype.h>
+#include <errno.h>
 
 nb_status nb_jinja_lex_fail(parser *p, const char *what) {
   if (p->kind == T_EOF) return nb_jinja_fail(p->j, p->line, "%s, but the template ends", what);
@@ -101,13 +102,12 @@ static nb_status lex_number(parser *p) {
   }
   b[n] = 0;
   p->pos += i;
+  errno = 0;
   p->kind = is_float ? T_FLOAT : T_INT;
   p->v = is_float ? (value){V_FLOAT, 0, {.f = strtod(b, NULL)}, false} : nb_jinja_int(strtoll(b, &end, base));
   if (n == 0 || isalnum((unsigned char)s[i]) || (base == 10 && n > 1 && b[0] == '0' && !is_float && strspn(b, "0") < n))
     return nb_jinja_fail(p->j, p->line, "\"%.*s\" is not a number", (int)i + 1, s);
-  return !is_float && (p->v.u.i == INT64_MAX || n > 64)
-             ? nb_jinja_fail(p->j, p->line, "the number %.40s is too large", b)
-             : NB_OK;
+  return !is_float && errno == ERANGE ? nb_jinja_fail(p->j, p->line, "the number %.40s is too large", b) : NB_OK;
 }
 
 /* Reads the next token of a tag. */
