@@ -77,7 +77,8 @@ static nb_status write_text(const nb_opened *m, const nb_calib_text_opts *o, nb_
   nb_status st = NB_OK;
   while (st == NB_OK && ids->n + o->seq <= o->tokens) {
     int32_t first = nb_tokenizer_bos(m->tokenizer);
-    if (first < 0) first = (int32_t)(nb_rng_next(&rng) % nb_tokenizer_n_vocab(m->tokenizer));
+    if (first < 0)
+      first = (int32_t)(nb_rng_next(&rng) % nb_min(nb_tokenizer_n_vocab(m->tokenizer), m->model.config.vocab));
     writer w = {ids, o->tokens, &cb, nb_ids_push(ids, first, err), err};
     nb_generation g = {.sampling = {1, 1, nb_rng_next(&rng)},
                        .max_new = o->seq - 1,

@@ -392,6 +392,12 @@ nb_status nb_tokenizer_finish(nb_tokenizer *t, nb_err *err) {
 
 size_t nb_tokenizer_n_vocab(const nb_tokenizer *t) { return t->n_ids; }
 
+size_t nb_tokenizer_n_model(const nb_tokenizer *t) {
+  size_t n = t->n_ids;
+  while (n && !(t->token[n - 1].flags & NB_TOKEN_MODEL)) n--;
+  return n;
+}
+
 int32_t nb_tokenizer_token_id(const nb_tokenizer *t, const char *text) {
   return nb_tokenizer_find(t, text, strlen(text));
 }

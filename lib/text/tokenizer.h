@@ -52,8 +52,10 @@ nb_status nb_decoder_step(nb_decoder *d, int32_t id, nb_text *out, nb_err *err);
 nb_status nb_decoder_finish(nb_decoder *d, nb_text *out, nb_err *err);
 void nb_decoder_free(nb_decoder *d);
 
-/* One more than the highest id. */
+/* One more than the highest id; one more than the highest of the model's tokens, without those that are only added
+ * (some folders name a padding token that their model has no row for: harmless until a text holds it). */
 size_t nb_tokenizer_n_vocab(const nb_tokenizer *t);
+size_t nb_tokenizer_n_model(const nb_tokenizer *t);
 /* The id of the token with exactly this text, -1 when there is none. */
 int32_t nb_tokenizer_token_id(const nb_tokenizer *t, const char *text);
 /* The token as the vocabulary spells it (byte-level alphabet, U+2581 for a space), NUL-terminated and

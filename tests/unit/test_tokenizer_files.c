@@ -189,7 +189,7 @@ TEST(tiktoken) {
   nb_ids ids = {0};
   nb_text ranks = make_ranks(0, NULL), text = {0};
   CHECK_OK(read_ranks(&ranks, NULL, &t));
-  CHECK(nb_tokenizer_n_vocab(t) == 100352);
+  CHECK(nb_tokenizer_n_vocab(t) == 100352 && nb_tokenizer_n_model(t) == 100256);
   CHECK(nb_tokenizer_bos(t) == 100257 && nb_tokenizer_eos(t) == 100257);
   CHECK(nb_tokenizer_token_id(t, "<|end|>") == 100266 && nb_tokenizer_token_id(t, "<|dummy_id_86|>") == 100351);
   CHECK(nb_tokenizer_token_id(t, "<|dummy_id_2|>") == 100256 && nb_tokenizer_token_id(t, "<|dummy_id_12|>") == 100277);
