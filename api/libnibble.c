@@ -114,17 +114,10 @@ nibble_status nibble_chat(const nibble_model *m, const nibble_message *messages,
   nb_err e;
   nb_text t = {0};
   nb_chat_message *list = NULL;
-  const nb_tokenizer *tok = m->opened.tokenizer;
-  const char *template_text = nb_tokenizer_chat_template(tok);
   nb_status st = nb_new(&list, n ? n : 1, sizeof *list, "the messages", &e);
-  if (st == NB_OK && !*template_text)
-    st = nb_fail(&e, NB_ERR_UNSUPPORTED, "the model has no chat template: give it plain text");
   if (st == NB_OK) {
     for (size_t i = 0; i < n; i++) list[i] = (nb_chat_message){messages[i].role, messages[i].content};
-    const nb_chat_options o = {.add_generation_prompt = true,
-                               .bos_token = nb_tokenizer_token_text(tok, nb_tokenizer_bos(tok), NULL),
-                               .eos_token = nb_tokenizer_token_text(tok, nb_tokenizer_eos(tok), NULL)};
-    st = nb_chat_render(template_text, strlen(template_text), list, n, &o, &t, &e);
+    st = nb_chat_render_tokenizer(m->opened.tokenizer, list, n, true, &t, &e);
   }
   nb_free(list);
   return give_text(st, &t, text, n_bytes, &e, err);

@@ -31,13 +31,8 @@ static nb_status chat_ids(const cJSON *record, const char *where, const nb_token
     NB_TRY(nb_json_string(i, where, "role", &m[n].role, err));
     NB_TRY(nb_json_string(i, where, "content", &m[n].content, err));
   }
-  const nb_chat_options o = {.bos_token = nb_tokenizer_token_text(t, nb_tokenizer_bos(t), NULL),
-                             .eos_token = nb_tokenizer_token_text(t, nb_tokenizer_eos(t), NULL)};
-  const char *template = nb_tokenizer_chat_template(t);
-  if (!template || !template[0])
-    return nb_fail(err, NB_ERR_ARG, "this model has no chat template: calibrate on plain text");
   nb_text text = {0};
-  nb_status st = nb_chat_render(template, strlen(template), m, n, &o, &text, err);
+  nb_status st = nb_chat_render_tokenizer(t, m, n, false, &text, err);
   if (st != NB_OK) st = nb_fail_in(err, st, "%s", where);
   else st = nb_tokenizer_encode(t, text.s ? text.s : "", text.n, 0, ids, err);
   nb_text_free(&text);
@@ -82,7 +77,8 @@ static nb_status write_text(const nb_opened *m, const nb_calib_text_opts *o, nb_
   nb_status st = NB_OK;
   while (st == NB_OK && ids->n + o->seq <= o->tokens) {
     int32_t first = nb_tokenizer_bos(m->tokenizer);
-    if (first < 0) first = (int32_t)(nb_rng_next(&rng) % nb_tokenizer_n_vocab(m->tokenizer));
+    if (first < 0)
+      first = (int32_t)(nb_rng_next(&rng) % nb_min(nb_tokenizer_n_vocab(m->tokenizer), m->model.config.vocab));
     writer w = {ids, o->tokens, &cb, nb_ids_push(ids, first, err), err};
     nb_generation g = {.sampling = {1, 1, nb_rng_next(&rng)},
                        .max_new = o->seq - 1,

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "formats/nbl.h"
 #include "formats/safetensors.h"
-#include "formats/tokenizer_json.h"
+#include "formats/tokenizer_dir.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -119,9 +119,9 @@ nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out,
   memset(out, 0, sizeof *out);
   NB_TRY(nb_new(&out->files, 1, sizeof *out->files, "a model", err));
   nb_status st = is_directory(path) ? open_checkpoint(path, flags, out, err) : open_nbl(path, flags, threads, out, err);
-  if (st == NB_OK && out->tokenizer && nb_tokenizer_n_vocab(out->tokenizer) > out->model.config.vocab)
+  if (st == NB_OK && out->tokenizer && nb_tokenizer_n_model(out->tokenizer) > out->model.config.vocab)
     st = nb_fail(err, NB_ERR_FORMAT, "%s: the tokenizer has ids up to %zu, but the model's vocabulary is %zu", path,
-                 nb_tokenizer_n_vocab(out->tokenizer) - 1, out->model.config.vocab);
+                 nb_tokenizer_n_model(out->tokenizer) - 1, out->model.config.vocab);
   if (st != NB_OK) nb_opened_free(out);
   return st;
 }

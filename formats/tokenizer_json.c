@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/tokenizer_json.h"
 #include "formats/json.h"
-#include "formats/mapfile.h"
 #include "text/tokenizer_build.h"
 
-#include <cJSON.h>
-#include <limits.h>
-#include <stdio.h>
-#include <sys/stat.h>
-
-enum { MAX_FILE = 256 << 20, MAX_NESTED = 8 };
+enum { MAX_NESTED = 8 };
 
 static nb_status unsupported(const char *where, const char *what, const char *name, nb_err *err) {
   return nb_fail(err, NB_ERR_UNSUPPORTED,
@@ -225,43 +219,29 @@ static nb_status read_post_processor(const cJSON *obj, const char *where, int de
 
 /* ---- model and added tokens ---- */
 
-static nb_status highest_id(const cJSON *vocab, const cJSON *added, const char *where, size_t *n_ids, nb_err *err) {
-  size_t n = 0, count = 0, id;
+/* How many ids may come: the model's, and one for every added token. */
+static nb_status most_ids(const cJSON *vocab, const cJSON *added, size_t of_config, const char *where, size_t *n_ids,
+                          nb_err *err) {
+  size_t n = 0, count = 0, more = of_config, id;
   for (const cJSON *c = vocab->child; c; c = c->next, count++) {
     NB_TRY(nb_json_as_size(c, where, "a token's id", 0, NB_MAX_TOKENS - 1, &id, err));
     n = nb_max(n, id + 1);
   }
-  for (const cJSON *c = added ? added->child : NULL; c; c = c->next, count++) {
-    NB_TRY(nb_json_size(c, where, "id", 0, NB_MAX_TOKENS - 1, &id, err));
-    n = nb_max(n, id + 1);
-  }
   if (n > 4 * count + 1024) /* some files have holes, but not this many */
     return nb_fail(err, NB_ERR_FORMAT, "%s: %zu tokens have ids up to %zu", where, count, n - 1);
-  *n_ids = n;
+  if (n == 0) return nb_fail(err, NB_ERR_FORMAT, "%s: the vocabulary is empty", where);
+  for (const cJSON *c = added ? added->child : NULL; c; c = c->next) more++;
+  *n_ids = nb_min(n + more, NB_MAX_TOKENS);
   return NB_OK;
 }
 
 static nb_status read_added(const cJSON *added, const char *where, nb_tokenizer *t, nb_err *err) {
-  static const struct {
-    const char *key;
-    unsigned flag;
-  } keys[] = {{"special", NB_TOKEN_SPECIAL},
-              {"single_word", NB_TOKEN_SINGLE_WORD},
-              {"lstrip", NB_TOKEN_LSTRIP},
-              {"rstrip", NB_TOKEN_RSTRIP},
-              {"normalized", NB_TOKEN_NORMALIZED}};
   for (const cJSON *c = added ? added->child : NULL; c; c = c->next) {
     const char *content;
-    size_t id;
-    unsigned flags = NB_TOKEN_ADDED;
+    unsigned flags;
     NB_TRY(nb_json_string(c, where, "content", &content, err));
-    NB_TRY(nb_json_size(c, where, "id", 0, NB_MAX_TOKENS - 1, &id, err));
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-      bool on;
-      NB_TRY(nb_json_bool(c, where, keys[i].key, &on, err));
-      if (on) flags |= keys[i].flag;
-    }
-    nb_status st = nb_tokenizer_add_token(t, (int32_t)id, content, strlen(content), flags, err);
+    NB_TRY(nb_tokenizer_config_flags(c, where, true, &flags, err));
+    nb_status st = nb_tokenizer_add_next(t, content, strlen(content), flags, err);
     if (st != NB_OK) return nb_fail_in(err, st, "%s", where);
   }
   return NB_OK;
@@ -325,7 +305,7 @@ static nb_status bpe_flags(const cJSON *model, const char *where, unsigned *flag
   return NB_OK;
 }
 
-static nb_status read_model(const cJSON *root, const char *where, nb_tokenizer **out, nb_err *err) {
+static nb_status read_model(const cJSON *root, const char *where, size_t of_config, nb_tokenizer **out, nb_err *err) {
   const cJSON *model, *vocab, *merges, *added = NULL;
   unsigned flags = 0;
   size_t n_ids = 0, n_merges = 0;
@@ -334,7 +314,7 @@ static nb_status read_model(const cJSON *root, const char *where, nb_tokenizer *
   NB_TRY(nb_json_object(model, where, "vocab", &vocab, err));
   NB_TRY(nb_json_array(model, where, "merges", &merges, err));
   NB_TRY(nb_json_optional_array(root, where, "added_tokens", &added, err));
-  NB_TRY(highest_id(vocab, added, where, &n_ids, err));
+  NB_TRY(most_ids(vocab, added, of_config, where, &n_ids, err));
   for (const cJSON *c = merges->child; c; c = c->next) n_merges++;
   nb_tokenizer *t;
   nb_status st = nb_tokenizer_new(n_ids, n_merges, flags, &t, err);
@@ -359,105 +339,21 @@ static nb_status read_model(const cJSON *root, const char *where, nb_tokenizer *
   return st == NB_OK ? st : nb_fail_in(err, st, "%s", where);
 }
 
-/* ---- tokenizer_config.json ---- */
-
-/* The id of bos_token or eos_token: a string, an added token as an object, or null. */
-static nb_status config_token(const cJSON *config, const char *where, const char *key, const nb_tokenizer *t,
-                              int32_t *id, nb_err *err) {
-  const cJSON *c = nb_json_get(config, key);
-  const char *text = cJSON_IsString(c) ? c->valuestring : NULL;
-  if (cJSON_IsObject(c)) NB_TRY(nb_json_string(c, where, "content", &text, err));
-  *id = text && *text ? nb_tokenizer_token_id(t, text) : -1;
-  if (text && *text && *id < 0)
-    return nb_fail(err, NB_ERR_FORMAT, "%s: %s is \"%.60s\", which is no token of tokenizer.json", where, key, text);
-  return NB_OK;
-}
-
-/* chat_template: a string, or [{"name": ..., "template": ...}, ...] of which "default" is taken. */
-static nb_status config_template(const cJSON *config, const char *where, const char **text, nb_err *err) {
-  const cJSON *c = nb_json_get(config, "chat_template");
-  *text = cJSON_IsString(c) ? c->valuestring : NULL;
-  for (const cJSON *k = cJSON_IsArray(c) ? c->child : NULL; k; k = k->next) {
-    const char *name, *t;
-    NB_TRY(nb_json_string(k, where, "name", &name, err));
-    NB_TRY(nb_json_string(k, where, "template", &t, err));
-    if (!*text || !strcmp(name, "default")) *text = t;
-  }
-  return NB_OK;
-}
-
-static nb_status read_config(nb_source config, nb_source jinja, nb_tokenizer *t, nb_err *err) {
+nb_status nb_tokenizer_json_build(const nb_source *json, const nb_tokenizer_config *config, nb_tokenizer **out,
+                                  nb_err *err) {
+  const char *where = json->name;
   cJSON *root = NULL;
-  const char *chat = NULL;
-  int32_t bos = -1, eos = -1;
-  nb_status st = NB_OK;
-  if (config.bytes) {
-    NB_GOTO(nb_json_parse(config.bytes, config.n, config.name, &root, err));
-    NB_GOTO(config_token(root, config.name, "bos_token", t, &bos, err));
-    NB_GOTO(config_token(root, config.name, "eos_token", t, &eos, err));
-    NB_GOTO(config_template(root, config.name, &chat, err));
-  }
-  st = jinja.bytes ? nb_tokenizer_set_chat(t, bos, eos, jinja.bytes, jinja.n, err)
-                   : nb_tokenizer_set_chat(t, bos, eos, chat, chat ? strlen(chat) : 0, err);
-  if (st != NB_OK) nb_fail_in(err, st, "%s", jinja.bytes ? jinja.name : config.name ? config.name : "tokenizer");
-fail:
-  cJSON_Delete(root);
-  return st;
-}
-
-nb_status nb_tokenizer_from_json(nb_source tokenizer, nb_source config, nb_source jinja, nb_tokenizer **out,
-                                 nb_err *err) {
-  *out = NULL;
-  const char *where = tokenizer.name;
-  cJSON *root = NULL;
-  nb_tokenizer *t = NULL;
   int n_templates = 0;
   nb_status st;
-  NB_GOTO(nb_json_parse(tokenizer.bytes, tokenizer.n, where, &root, err));
-  NB_GOTO(read_model(root, where, &t, err));
+  NB_GOTO(nb_json_parse(json->bytes, json->n, where, &root, err));
+  NB_GOTO(read_model(root, where, nb_tokenizer_config_most(config), out, err));
+  nb_tokenizer *t = *out;
   NB_GOTO(read_steps(nb_json_get(root, "normalizer"), where, NB_STAGE_NORMALIZE, "normalizers", 0, t, err));
   NB_GOTO(read_steps(nb_json_get(root, "pre_tokenizer"), where, NB_STAGE_SPLIT, "pretokenizers", 0, t, err));
   NB_GOTO(read_steps(nb_json_get(root, "decoder"), where, NB_STAGE_DECODE, "decoders", 0, t, err));
   NB_GOTO(read_post_processor(nb_json_get(root, "post_processor"), where, 0, &n_templates, t, err));
-  NB_GOTO(read_config(config, jinja, t, err));
-  st = nb_tokenizer_finish(t, err);
-  if (st != NB_OK) {
-    nb_fail_in(err, st, "%s", where);
-    goto fail;
-  }
-  *out = t;
-  t = NULL;
+  st = nb_tokenizer_config_apply(config, nb_json_get(root, "added_tokens"), t, err);
 fail:
   cJSON_Delete(root);
-  nb_tokenizer_free(t);
-  return st;
-}
-
-/* Reads dir/name; a file that is not there is no error when it is optional. */
-static nb_status read_beside(const char *dir, const char *name, bool optional, char path[PATH_MAX], nb_source *out,
-                             nb_err *err) {
-  struct stat sb;
-  char *bytes;
-  int n = snprintf(path, PATH_MAX, "%s/%s", dir, name);
-  *out = (nb_source){0};
-  if (n < 0 || n >= PATH_MAX) return nb_fail(err, NB_ERR_ARG, "%.200s...: the path is too long", dir);
-  if (optional && stat(path, &sb)) return NB_OK;
-  NB_TRY(nb_mapfile_read(path, MAX_FILE, &bytes, &out->n, err));
-  out->bytes = bytes;
-  out->name = path;
-  return NB_OK;
-}
-
-nb_status nb_tokenizer_read_dir(const char *dir, nb_tokenizer **out, nb_err *err) {
-  *out = NULL;
-  char path[3][PATH_MAX];
-  nb_source file[3] = {{0}};
-  nb_status st;
-  NB_GOTO(read_beside(dir, "tokenizer.json", false, path[0], &file[0], err));
-  NB_GOTO(read_beside(dir, "tokenizer_config.json", true, path[1], &file[1], err));
-  NB_GOTO(read_beside(dir, "chat_template.jinja", true, path[2], &file[2], err));
-  st = nb_tokenizer_from_json(file[0], file[1], file[2], out, err);
-fail:
-  for (int i = 0; i < 3; i++) free((char *)file[i].bytes);
   return st;
 }

@@ -5,7 +5,7 @@
  *        tokenizer_dump TOKENIZER_DIR bench FILE       speed on a text, to standard error
  * Writes for each string, little-endian: u32 length, bytes; u32 count, i32 ids, with the template's special
  * tokens; u32 length, the text decoded from them; the same decoded without special tokens. */
-#include "formats/tokenizer_json.h"
+#include "formats/tokenizer_dir.h"
 #include "formats/mapfile.h"
 #include "hostile_strings.h"
 

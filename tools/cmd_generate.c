@@ -62,16 +62,12 @@ static nb_status prompt_ids(const options *o, const nb_tokenizer *t, nb_ids *ids
   nb_status st;
   nb_text text = {0}, chat = {0};
   NB_GOTO(read_prompt(o, &text, err));
-  const char *template = nb_tokenizer_chat_template(t);
-  if (o->raw || !template || !*template) {
+  if (o->raw || !*nb_tokenizer_chat_template(t)) {
     st = nb_tokenizer_encode(t, text.s ? text.s : "", text.n, NB_ENCODE_ADD_SPECIAL, ids, err);
   } else {
     nb_chat_message m[2] = {{"system", o->system ? o->system : ""}, {"user", text.s ? text.s : ""}};
     size_t first = o->system ? 0 : 1;
-    const nb_chat_options co = {.add_generation_prompt = true,
-                                .bos_token = nb_tokenizer_token_text(t, nb_tokenizer_bos(t), NULL),
-                                .eos_token = nb_tokenizer_token_text(t, nb_tokenizer_eos(t), NULL)};
-    NB_GOTO(nb_chat_render(template, strlen(template), m + first, 2 - first, &co, &chat, err));
+    NB_GOTO(nb_chat_render_tokenizer(t, m + first, 2 - first, true, &chat, err));
     st = nb_tokenizer_encode(t, chat.s, chat.n, 0, ids, err); /* the template writes its own begin token */
   }
 fail:

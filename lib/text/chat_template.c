@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "text/chat_template.h"
 #include "text/jinja.h"
+#include "text/tokenizer_build.h"
 #include "base/utf8.h"
 
 /* Jinja reads every kind of newline as \n and drops one at the end of the template. */
@@ -29,7 +30,7 @@ static nb_status set_globals(jinja *j, const nb_chat_message *m, size_t n, const
   NB_TRY(nb_jinja_alloc(j, sizeof *j->globals, &j->globals));
   j->scope = j->globals;
   dict *g = &j->globals->vars;
-  NB_TRY(nb_jinja_list(j, &messages));
+  NB_TRY(nb_jinja_new_list(j, V_LIST, &messages));
   for (size_t i = 0; i < n; i++) {
     NB_TRY(nb_jinja_dict(j, V_DICT, &one));
     NB_TRY(set(j, one.u.dict, "role", nb_jinja_cstring(m[i].role)));
@@ -45,8 +46,7 @@ static nb_status set_globals(jinja *j, const nb_chat_message *m, size_t n, const
   NB_TRY(set(j, g, "tools", nb_jinja_none()));
   NB_TRY(set(j, g, "documents", nb_jinja_none()));
   NB_TRY(set(j, g, "add_generation_prompt", nb_jinja_bool(o->add_generation_prompt)));
-  if (o->bos_token) NB_TRY(set(j, g, "bos_token", nb_jinja_cstring(o->bos_token)));
-  if (o->eos_token) NB_TRY(set(j, g, "eos_token", nb_jinja_cstring(o->eos_token)));
+  for (size_t i = 0; i < o->n_tokens; i++) NB_TRY(set(j, g, o->token[i].name, nb_jinja_cstring(o->token[i].text)));
   return NB_OK;
 }
 
@@ -54,6 +54,7 @@ nb_status nb_chat_render(const char *template_text, size_t n_bytes, const nb_cha
                          const nb_chat_options *options, nb_text *out, nb_err *err) {
   nb_text text = {0};
   jinja j = {.err = err, .out = &text, .now = options->now};
+  j.max_work = options->max_work ? options->max_work : JINJA_MAX_WORK;
   node *body;
   nb_status st;
   NB_GOTO(take_source(&j, template_text, n_bytes));
@@ -66,4 +67,17 @@ fail:
   nb_text_free(&text);
   nb_jinja_free(&j);
   return st;
+}
+
+nb_status nb_chat_render_tokenizer(const nb_tokenizer *t, const nb_chat_message *message, size_t n_messages,
+                                   bool add_generation_prompt, nb_text *out, nb_err *err) {
+  const char *text = nb_tokenizer_chat_template(t);
+  nb_chat_token token[NB_MAX_NAMED + 1];
+  size_t n = 0;
+  int32_t id;
+  if (!*text) return nb_fail(err, NB_ERR_UNSUPPORTED, "this model has no chat template: give it plain text");
+  for (; (token[n].name = nb_tokenizer_name(t, n, &id)) != NULL; n++)
+    token[n].text = nb_tokenizer_token_text(t, id, NULL);
+  const nb_chat_options o = {.add_generation_prompt = add_generation_prompt, .token = token, .n_tokens = n};
+  return nb_chat_render(text, strlen(text), message, n_messages, &o, out, err);
 }

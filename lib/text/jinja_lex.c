@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 
 #include <ctype.h>
+#include <errno.h>
 
 nb_status nb_jinja_lex_fail(parser *p, const char *what) {
   if (p->kind == T_EOF) return nb_jinja_fail(p->j, p->line, "%s, but the template ends", what);
@@ -34,7 +35,7 @@ static nb_status lex_string(parser *p, char quote) {
   while (i < end) {
     char c = s[i++];
     if (c == '\n') p->line++;
-    if (c != '\\') {
+    if (c != '\\' || i == end) {
       out[n++] = c;
       continue;
     }
@@ -49,6 +50,12 @@ static nb_status lex_string(parser *p, char quote) {
         return nb_jinja_fail(p->j, p->line, "a bad escape in a string");
       n += nb_utf8_put((uint32_t)cp, out + n);
       i += digits;
+    } else if (c >= '0' && c <= '7') {
+      unsigned v = (unsigned)(c - '0');
+      for (int k = 0; k < 2 && i < end && s[i] >= '0' && s[i] <= '7'; k++) v = 8 * v + (unsigned)(s[i++] - '0');
+      n += nb_utf8_put(v, out + n);
+    } else if (digits || c == 'N') {
+      return nb_jinja_fail(p->j, p->line, "a bad escape in a string");
     } else if (c && at) {
       out[n++] = "\n\t\r\b\f\a\v\\'\""[at - from];
     } else if (c == '\n') {
@@ -62,31 +69,45 @@ static nb_status lex_string(parser *p, char quote) {
   return NB_OK;
 }
 
-static nb_status lex_number(parser *p) {
-  const char *s = p->j->src;
-  char b[64];
-  size_t n = 0;
-  bool is_float = false;
-  for (; n + 1 < sizeof b; p->pos++) {
-    char c = s[p->pos];
-    if (c == '_') continue;
-    if (c == '.' && (is_float || !isdigit((unsigned char)s[p->pos + 1]))) break;
-    if (c == '.') is_float = true;
-    else if (!isdigit((unsigned char)c)) break;
-    b[n++] = c;
+/* Digits of a base with single underscores between them, copied to b; the number of characters read. */
+static size_t take_digits(const char *s, int base, char *b, size_t *n, size_t most) {
+  size_t i = 0;
+  for (;; i++) {
+    char c = s[i];
+    int d = isdigit((unsigned char)c) ? c - '0' : isalpha((unsigned char)c) ? (c | 32) - 'a' + 10 : 99;
+    if (c == '_' && i && isalnum((unsigned char)s[i + 1]) && s[i - 1] != '_') continue;
+    if (d >= base || *n + 2 > most) return i;
+    b[(*n)++] = c;
   }
-  size_t sign = (s[p->pos] | 32) == 'e' && strchr("+-", s[p->pos + 1]) && s[p->pos + 1];
-  if ((s[p->pos] | 32) == 'e' && isdigit((unsigned char)s[p->pos + sign + 1])) {
+}
+
+static nb_status lex_number(parser *p) {
+  const char *s = p->j->src + p->pos;
+  char b[400], *end;
+  size_t n = 0, i = 0;
+  int base = s[0] != '0' ? 10 : (s[1] | 32) == 'x' ? 16 : (s[1] | 32) == 'o' ? 8 : (s[1] | 32) == 'b' ? 2 : 10;
+  bool is_float = false;
+  if (base != 10) i = 2;
+  i += take_digits(s + i, base, b, &n, sizeof b);
+  if (base == 10 && s[i] == '.' && isdigit((unsigned char)s[i + 1])) {
     is_float = true;
-    do b[n++] = s[p->pos++];
-    while (n + 1 < sizeof b &&
-           (isdigit((unsigned char)s[p->pos]) || (sign && b[n - 1] != s[p->pos] && strchr("eE", b[n - 1]))));
+    b[n++] = '.', i++;
+    i += take_digits(s + i, 10, b, &n, sizeof b - 8);
+  }
+  size_t sign = (s[i] | 32) == 'e' && (s[i + 1] == '+' || s[i + 1] == '-');
+  if (base == 10 && (s[i] | 32) == 'e' && isdigit((unsigned char)s[i + 1 + sign])) {
+    is_float = true;
+    for (size_t k = 0; k <= sign; k++) b[n++] = s[i++];
+    i += take_digits(s + i, 10, b, &n, sizeof b);
   }
   b[n] = 0;
-  if (n > 18 && !is_float) return nb_jinja_fail(p->j, p->line, "the number %s is too large", b);
+  p->pos += i;
+  errno = 0;
   p->kind = is_float ? T_FLOAT : T_INT;
-  p->v = is_float ? (value){V_FLOAT, 0, {.f = strtod(b, NULL)}} : nb_jinja_int(strtoll(b, NULL, 10));
-  return NB_OK;
+  p->v = is_float ? (value){V_FLOAT, 0, {.f = strtod(b, NULL)}, false} : nb_jinja_int(strtoll(b, &end, base));
+  if (n == 0 || isalnum((unsigned char)s[i]) || (base == 10 && n > 1 && b[0] == '0' && !is_float && strspn(b, "0") < n))
+    return nb_jinja_fail(p->j, p->line, "\"%.*s\" is not a number", (int)i + 1, s);
+  return !is_float && errno == ERANGE ? nb_jinja_fail(p->j, p->line, "the number %.40s is too large", b) : NB_OK;
 }
 
 /* Reads the next token of a tag. */
@@ -105,8 +126,12 @@ nb_status nb_jinja_lex_next(parser *p) {
   if (c == '"' || c == '\'') return lex_string(p, c);
   if (isdigit((unsigned char)c)) return lex_number(p);
   size_t n = 0;
-  if (isalpha((unsigned char)c) || c == '_') {
+  size_t k;
+  if (isalpha((unsigned char)c) || c == '_' ||
+      ((unsigned char)c >= 0x80 && nb_utf8_is_word(nb_utf8_get(s + p->pos, &k)))) {
     while (isalnum((unsigned char)s[p->pos + n]) || s[p->pos + n] == '_') n++;
+    if ((unsigned char)s[p->pos + n] >= 0x80)
+      return nb_jinja_fail(p->j, p->line, "a name that is not ASCII is not supported");
     p->kind = T_NAME;
   } else {
     n = 1;
@@ -145,11 +170,38 @@ nb_status nb_jinja_lex_end_tag(parser *p, bool block) {
   return NB_OK;
 }
 
-value nb_jinja_lex_data(parser *p) {
+nb_status nb_jinja_lex_raw(parser *p, value *out) {
   const char *s = p->j->src;
-  size_t start = p->pos, at = start, end;
-  while (at < p->j->n_src && !(s[at] == '{' && s[at + 1] && strchr("{%#", s[at + 1]))) at++;
-  end = at;
+  size_t start, at;
+  if (p->kind != T_END) return nb_jinja_lex_fail(p, "expected the end of the tag");
+  p->pos = p->start;
+  bool strip = s[p->pos] == '-';
+  p->pos += (strip || s[p->pos] == '+') + 2;
+  if (strip) skip_space(p);
+  for (start = at = p->pos;; at++) {
+    const char *tag = strstr(s + at, "{%");
+    if (!tag) return nb_jinja_fail(p->j, p->line, "the template ends before {%% endraw %%}");
+    at = (size_t)(tag - s);
+    size_t k = at + 2 + (s[at + 2] == '-' || s[at + 2] == '+'), len;
+    while (s[k] && is_py_space(s + k, &len)) k += len;
+    if (strncmp(s + k, "endraw", 6)) continue;
+    k += 6;
+    while (s[k] && is_py_space(s + k, &len)) k += len;
+    size_t sign = s[k] == '-' || s[k] == '+';
+    if (strncmp(s + k + sign, "%}", 2)) continue;
+    p->line_start = false; /* of the body: it follows a tag */
+    *out = nb_jinja_lex_before(p, start, at);
+    for (size_t i = start; i < k; i++) p->line += s[i] == '\n';
+    p->kind = T_END;
+    p->start = p->pos = k;
+    return nb_jinja_lex_end_tag(p, true);
+  }
+}
+
+/* The text from start up to the tag at `at`, without what the tag's whitespace control takes from its end. */
+value nb_jinja_lex_before(parser *p, size_t start, size_t at) {
+  const char *s = p->j->src;
+  size_t end = at;
   if (at < p->j->n_src) {
     char sign = s[at + 2];
     if (sign == '-') {
@@ -163,9 +215,17 @@ value nb_jinja_lex_data(parser *p) {
       if (l > start ? s[l - 1] == '\n' : p->line_start) end = l;
     }
   }
+  return nb_jinja_string(s + start, end - start);
+}
+
+value nb_jinja_lex_data(parser *p) {
+  const char *s = p->j->src;
+  size_t start = p->pos, at = start;
+  while (at < p->j->n_src && !(s[at] == '{' && s[at + 1] && strchr("{%#", s[at + 1]))) at++;
+  value v = nb_jinja_lex_before(p, start, at);
   for (size_t i = start; i < at; i++) p->line += s[i] == '\n';
   p->pos = at;
-  return nb_jinja_string(s + start, end - start);
+  return v;
 }
 
 nb_status nb_jinja_lex_comment(parser *p) {

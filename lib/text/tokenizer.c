@@ -37,7 +37,7 @@ nb_status nb_tokenizer_new(size_t n_ids, size_t n_merges, unsigned bpe_flags, nb
   nb_tokenizer *t;
   NB_TRY(nb_new(&t, 1, sizeof *t, "a tokenizer", err));
   t->bpe = bpe_flags;
-  t->unk = t->bos = t->eos = -1;
+  t->unk = -1;
   t->n_ids = n_ids;
   t->max_merges = n_merges;
   t->word_mask = table_size(n_ids) - 1;
@@ -76,6 +76,7 @@ void nb_tokenizer_free(nb_tokenizer *t) {
   nb_ids_free(&t->after);
   nb_text_free(&t->pool);
   nb_text_free(&t->chat);
+  free(t->named);
   nb_text_free(&t->normal_pool);
   free(t->raw.item);
   free(t->normal.item);
@@ -135,17 +136,34 @@ nb_status nb_tokenizer_add_token(nb_tokenizer *t, int32_t id, const char *text, 
     if (k->n != n || memcmp(t->pool.s + k->at, text, n))
       return nb_fail(err, NB_ERR_FORMAT, "token id %d is given twice: to \"%.60s\" and to \"%.*s\"", id,
                      t->pool.s + k->at, shown, text);
-    k->flags |= (uint16_t)flags;
+    unsigned kept = flags & NB_TOKEN_ADDED ? k->flags & (NB_TOKEN_MODEL | NB_TOKEN_SPECIAL) : k->flags;
+    t->n_model += (flags & ~kept & NB_TOKEN_MODEL) != 0;
+    k->flags = (uint16_t)(kept | flags);
     return NB_OK;
   }
   if (t->pool.n > UINT32_MAX - n - 1) return nb_fail(err, NB_ERR_FORMAT, "the vocabulary's text exceeds 4 GiB");
   k->at = (uint32_t)t->pool.n;
   k->n = (uint16_t)n;
   k->flags = (uint16_t)flags;
+  flags &NB_TOKEN_MODEL ? t->n_model++ : t->n_beyond++;
   NB_TRY(nb_text_append(&t->pool, text, n, err));
   NB_TRY(nb_text_append(&t->pool, "", 1, err));
   t->waiting[t->n_waiting++] = id;
   return t->n_waiting == WAITING ? nb_tokenizer_index(t, err) : NB_OK;
+}
+
+nb_status nb_tokenizer_add_next(nb_tokenizer *t, const char *text, size_t n, unsigned flags, nb_err *err) {
+  if (n == 0) return NB_OK;
+  NB_TRY(nb_tokenizer_index(t, err));
+  int32_t id = nb_tokenizer_find(t, text, n);
+  if (id >= 0) return nb_tokenizer_add_token(t, id, text, n, flags | NB_TOKEN_ADDED, err);
+  size_t next = t->n_model + t->n_beyond;
+  if (next < t->n_ids && t->token[next].flags)
+    return nb_fail(
+        err, NB_ERR_FORMAT,
+        "the added token \"%.*s\" would get the next id, %zu, but that is \"%.60s\": the model's ids have holes",
+        (int)nb_min(n, 60), text, next, t->pool.s + t->token[next].at);
+  return nb_tokenizer_add_token(t, (int32_t)next, text, n, flags | NB_TOKEN_ADDED, err);
 }
 
 static size_t merge_slot(const nb_tokenizer *t, int32_t left, int32_t right) {
@@ -251,7 +269,8 @@ static const char gpt2_pattern[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+|
 
 nb_status nb_tokenizer_add_step(nb_tokenizer *t, nb_stage stage, const nb_step *s, nb_err *err) {
   NB_TRY(check_step(stage, s, err));
-  if (t->n_step[stage] >= 64) return nb_fail(err, NB_ERR_FORMAT, "a tokenizer with more than 64 steps in a stage");
+  if (t->n_step[stage] >= NB_MAX_STEPS)
+    return nb_fail(err, NB_ERR_FORMAT, "a tokenizer with more than %d steps in a stage", NB_MAX_STEPS);
   NB_TRY(nb_grow(&t->step[stage], &t->cap_step[stage], t->n_step[stage] + 1, sizeof **t->step, err));
   step *k = &t->step[stage][t->n_step[stage]++];
   *k = (step){.s = *s};
@@ -269,6 +288,7 @@ nb_status nb_tokenizer_add_step(nb_tokenizer *t, nb_stage stage, const nb_step *
 
 nb_status nb_tokenizer_set_template(nb_tokenizer *t, const int32_t *before, size_t n_before, const int32_t *after,
                                     size_t n_after, nb_err *err) {
+  t->before.n = t->after.n = 0;
   for (size_t i = 0; i < n_before + n_after; i++) {
     int32_t id = i < n_before ? before[i] : after[i - n_before];
     if (id < 0 || (size_t)id >= t->n_ids || !t->token[id].flags)
@@ -278,16 +298,26 @@ nb_status nb_tokenizer_set_template(nb_tokenizer *t, const int32_t *before, size
   return NB_OK;
 }
 
-nb_status nb_tokenizer_set_chat(nb_tokenizer *t, int32_t bos, int32_t eos, const char *chat, size_t n, nb_err *err) {
-  for (int k = 0; k < 2; k++) {
-    int32_t id = k ? eos : bos;
-    if (id < -1 || (id >= 0 && ((size_t)id >= t->n_ids || !t->token[id].flags)))
-      return nb_fail(err, NB_ERR_FORMAT, "the %s token has id %d, which does not exist", k ? "end" : "begin", id);
+nb_status nb_tokenizer_set_named(nb_tokenizer *t, const char *name, size_t n, int32_t id, nb_err *err) {
+  if (n == 0 || n > NB_MAX_NAME || memchr(name, 0, n) || nb_utf8_valid_prefix(name, n) != n)
+    return nb_fail(err, NB_ERR_FORMAT, "a token's name has %zu bytes: 1 to %d of text are supported", n, NB_MAX_NAME);
+  if (id < 0 || (size_t)id >= t->n_ids || !t->token[id].flags)
+    return nb_fail(err, NB_ERR_FORMAT, "\"%.*s\" is token id %d, which does not exist", (int)n, name, id);
+  size_t i = 0;
+  while (i < t->n_named && (strlen(t->named[i].name) != n || memcmp(t->named[i].name, name, n))) i++;
+  if (i == NB_MAX_NAMED) return nb_fail(err, NB_ERR_FORMAT, "more than %d tokens have names", NB_MAX_NAMED);
+  if (i == t->n_named) {
+    NB_TRY(nb_grow(&t->named, &t->cap_named, i + 1, sizeof *t->named, err));
+    t->named[t->n_named++] = (named){{0}, -1};
+    memcpy(t->named[i].name, name, n);
   }
+  t->named[i].id = id;
+  return NB_OK;
+}
+
+nb_status nb_tokenizer_set_chat(nb_tokenizer *t, const char *chat, size_t n, nb_err *err) {
   if (memchr(chat ? chat : "", 0, chat ? n : 0) || nb_utf8_valid_prefix(chat, n) != n)
     return nb_fail(err, NB_ERR_FORMAT, "the chat template is not valid text");
-  t->bos = bos;
-  t->eos = eos;
   nb_text_clear(&t->chat);
   return nb_text_append(&t->chat, chat, n, err);
 }
@@ -302,7 +332,7 @@ static int compare_added(const void *a, const void *b) {
 static nb_status gather_added(nb_tokenizer *t, bool normalized, nb_err *err) {
   added_set *set = normalized ? &t->normal : &t->raw;
   size_t cap = 0;
-  scratch s = {0};
+  scratch s = {.most = nb_tokenizer_most(t->pool.n)};
   nb_status st = NB_OK;
   for (size_t id = 0; id < t->n_ids; id++) {
     const token *k = &t->token[id];
@@ -341,6 +371,7 @@ fail:
 
 nb_status nb_tokenizer_finish(nb_tokenizer *t, nb_err *err) {
   NB_TRY(nb_tokenizer_index(t, err));
+  while (t->n_ids && !t->token[t->n_ids - 1].flags) t->n_ids--;
   for (uint32_t cp = 0; cp < DIRECT; cp++) t->direct[cp] = -1;
   for (size_t id = 0; id < t->n_ids; id++) {
     const token *k = &t->token[id];
@@ -361,6 +392,12 @@ nb_status nb_tokenizer_finish(nb_tokenizer *t, nb_err *err) {
 
 size_t nb_tokenizer_n_vocab(const nb_tokenizer *t) { return t->n_ids; }
 
+size_t nb_tokenizer_n_model(const nb_tokenizer *t) {
+  size_t n = t->n_ids;
+  while (n && !(t->token[n - 1].flags & NB_TOKEN_MODEL)) n--;
+  return n;
+}
+
 int32_t nb_tokenizer_token_id(const nb_tokenizer *t, const char *text) {
   return nb_tokenizer_find(t, text, strlen(text));
 }
@@ -375,6 +412,22 @@ bool nb_tokenizer_is_special(const nb_tokenizer *t, int32_t id) {
   return id >= 0 && (size_t)id < t->n_ids && (t->token[id].flags & NB_TOKEN_SPECIAL);
 }
 
-int32_t nb_tokenizer_bos(const nb_tokenizer *t) { return t->bos; }
-int32_t nb_tokenizer_eos(const nb_tokenizer *t) { return t->eos; }
+const char *nb_tokenizer_name(const nb_tokenizer *t, size_t i, int32_t *id) {
+  if (i >= t->n_named) return NULL;
+  *id = t->named[i].id;
+  return t->named[i].name;
+}
+
+int32_t nb_tokenizer_named(const nb_tokenizer *t, const char *name) {
+  for (size_t i = 0; i < t->n_named; i++)
+    if (!strcmp(t->named[i].name, name)) return t->named[i].id;
+  return -1;
+}
+
+bool nb_tokenizer_is_added(const nb_tokenizer *t, int32_t id) {
+  return id >= 0 && (size_t)id < t->n_ids && (t->token[id].flags & NB_TOKEN_ADDED);
+}
+
+int32_t nb_tokenizer_bos(const nb_tokenizer *t) { return nb_tokenizer_named(t, "bos_token"); }
+int32_t nb_tokenizer_eos(const nb_tokenizer *t) { return nb_tokenizer_named(t, "eos_token"); }
 const char *nb_tokenizer_chat_template(const nb_tokenizer *t) { return t->chat.s; }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Text to token ids and back, equal to Hugging Face's `tokenizers` library (github.com/huggingface/
  * tokenizers) for byte-pair-encoding models: the same normalizers, added tokens, pre-tokenizers, merges,
- * post-processor templates and decoders. A tokenizer is built by formats/tokenizer_json.h or loaded from
+ * post-processor templates and decoders. A tokenizer is built by formats/tokenizer_dir.h or loaded from
  * the bytes that nb_tokenizer_save wrote; after that it is immutable, and any number of threads may use
  * it at once (every call has its own scratch memory).
  *
@@ -24,8 +24,9 @@ nb_status nb_ids_push(nb_ids *ids, int32_t id, nb_err *err);
 void nb_ids_free(nb_ids *ids);
 
 enum {
-  NB_ENCODE_ADD_SPECIAL = 1,  /* add what the file's template adds: BOS, perhaps EOS */
-  NB_ENCODE_PLAIN_SPECIAL = 2 /* a special token's text inside the text is text like any other */
+  NB_ENCODE_ADD_SPECIAL = 1,   /* add what the file's template adds: BOS, perhaps EOS */
+  NB_ENCODE_PLAIN_SPECIAL = 2, /* a special token's text inside the text is text like any other */
+  NB_ENCODE_ONE_BOS = 4        /* add nothing to a text that begins with bos_token's own text */
 };
 
 /* Appends the ids of text[0..n_bytes) to out. Fails only when memory is out or a pattern of the
@@ -51,8 +52,10 @@ nb_status nb_decoder_step(nb_decoder *d, int32_t id, nb_text *out, nb_err *err);
 nb_status nb_decoder_finish(nb_decoder *d, nb_text *out, nb_err *err);
 void nb_decoder_free(nb_decoder *d);
 
-/* One more than the highest id. */
+/* One more than the highest id; one more than the highest of the model's tokens, without those that are only added
+ * (some folders name a padding token that their model has no row for: harmless until a text holds it). */
 size_t nb_tokenizer_n_vocab(const nb_tokenizer *t);
+size_t nb_tokenizer_n_model(const nb_tokenizer *t);
 /* The id of the token with exactly this text, -1 when there is none. */
 int32_t nb_tokenizer_token_id(const nb_tokenizer *t, const char *text);
 /* The token as the vocabulary spells it (byte-level alphabet, U+2581 for a space), NUL-terminated and
@@ -61,10 +64,14 @@ const char *nb_tokenizer_token_text(const nb_tokenizer *t, int32_t id, size_t *n
 /* Whether `id` is an added token that is marked special. */
 bool nb_tokenizer_is_special(const nb_tokenizer *t, int32_t id);
 
-/* What tokenizer_config.json says beside the tokenizer: begin- and end-of-sequence ids (-1 when it names
- * none), and the chat template's Jinja text ("" when there is none), owned by the tokenizer. */
+/* The tokens that the tokenizer's settings name, which chat templates see under these names: "bos_token",
+ * "eos_token", "unk_token", "pad_token" and whatever else there is. The i-th name and its id, NULL behind the last;
+ * the id of a name, -1 when there is none; the two that everyone asks for. */
+const char *nb_tokenizer_name(const nb_tokenizer *t, size_t i, int32_t *id);
+int32_t nb_tokenizer_named(const nb_tokenizer *t, const char *name);
 int32_t nb_tokenizer_bos(const nb_tokenizer *t);
 int32_t nb_tokenizer_eos(const nb_tokenizer *t);
+/* The chat template's Jinja text ("" when there is none), owned by the tokenizer. */
 const char *nb_tokenizer_chat_template(const nb_tokenizer *t);
 
 /* Appends the compact form of a tokenizer to out (layout: formats/FORMAT.md). */

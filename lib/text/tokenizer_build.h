@@ -10,7 +10,12 @@
 enum {
   NB_MAX_TOKENS = 1 << 21, /* ids */
   NB_MAX_MERGES = 1 << 22,
-  NB_MAX_TOKEN_BYTES = 1 << 13 /* one token's text */
+  NB_MAX_TOKEN_BYTES = 1 << 13, /* one token's text */
+  NB_MAX_NAMED = 64,
+  NB_MAX_NAME = 64,
+  NB_MAX_STEPS = 64,             /* in a stage */
+  NB_NORMALIZE_TIMES = 64,       /* all normalizers together may write this many times a text's bytes, */
+  NB_NORMALIZE_BYTES = 64 * 1024 /* and so many bytes more; one decoder's output is held to it too */
 };
 
 /* Flags of the byte-pair-encoding model. */
@@ -92,17 +97,24 @@ typedef struct nb_step {
   size_t n_pattern, n_content;   /* bytes */
 } nb_step;
 
-/* n_ids: one more than the highest id; n_merges: how many merges will follow at most. */
+/* n_ids: one more than the highest id that may come; n_merges: how many merges will follow at most. */
 nb_status nb_tokenizer_new(size_t n_ids, size_t n_merges, unsigned bpe_flags, nb_tokenizer **out, nb_err *err);
 
-/* Defines token `id`. The same id may come twice with the same text (once from the model, once as an added
- * token): the flags add up. Fails when the id is out of range or taken, or another id has this text. */
+/* Defines token `id`. The same id may come again with the same text (once from the model, then as an added
+ * token): the later flags of an added token replace the earlier, but what was special stays special, as in
+ * `tokenizers`. Fails when the id is out of range or taken, or another id has this text. */
 nb_status nb_tokenizer_add_token(nb_tokenizer *t, int32_t id, const char *text, size_t n, unsigned flags, nb_err *err);
+/* An added token, numbered as `tokenizers` does whatever id its file states: a text that is a token keeps its id,
+ * a new one gets the next behind the model's tokens (counted, not by their highest id). An empty text is passed
+ * over. `flags` needs no NB_TOKEN_ADDED. Every token of the model is there before the first of these. */
+nb_status nb_tokenizer_add_next(nb_tokenizer *t, const char *text, size_t n, unsigned flags, nb_err *err);
 /* Makes the tokens defined so far known to nb_tokenizer_find. Fails when two of them have the same text;
  * adding tokens and merges may report that too. */
 nb_status nb_tokenizer_index(nb_tokenizer *t, nb_err *err);
 /* The id of an indexed token, or -1. */
 int32_t nb_tokenizer_find(const nb_tokenizer *t, const char *text, size_t n);
+/* Whether this id is there and an added token. */
+bool nb_tokenizer_is_added(const nb_tokenizer *t, int32_t id);
 
 /* The next merge: left and right become the token whose text is theirs joined. A pair that comes again
  * takes the later rank. Fails when a token is unknown or there is no joined one. */
@@ -114,12 +126,17 @@ nb_status nb_tokenizer_add_merge_to(nb_tokenizer *t, int32_t left, int32_t right
 /* What becomes of unknown characters without byte fallback; -1 (the default): they are dropped. */
 nb_status nb_tokenizer_set_unk(nb_tokenizer *t, int32_t id, nb_err *err);
 nb_status nb_tokenizer_add_step(nb_tokenizer *t, nb_stage stage, const nb_step *step, nb_err *err);
-/* Ids put before (n_before of them) and after every text by NB_ENCODE_ADD_SPECIAL. */
+/* Ids put before (n_before of them) and after every text by NB_ENCODE_ADD_SPECIAL, in place of those set before. */
 nb_status nb_tokenizer_set_template(nb_tokenizer *t, const int32_t *before, size_t n_before, const int32_t *after,
                                     size_t n_after, nb_err *err);
-/* bos and eos: ids or -1; chat: n bytes of Jinja. */
-nb_status nb_tokenizer_set_chat(nb_tokenizer *t, int32_t bos, int32_t eos, const char *chat, size_t n, nb_err *err);
-/* Prepares the lookups; afterwards the tokenizer is usable and immutable. */
+/* The code point that stands for a byte in the GPT-2 alphabet, in which byte-level tokens are spelt. */
+uint32_t nb_tokenizer_byte_char(unsigned byte);
+/* Gives token `id` a name that chat templates may use ("bos_token", "pad_token", ...); the same name may come again.
+ * At most NB_MAX_NAMED names of at most NB_MAX_NAME bytes. */
+nb_status nb_tokenizer_set_named(nb_tokenizer *t, const char *name, size_t n, int32_t id, nb_err *err);
+/* n bytes of Jinja. */
+nb_status nb_tokenizer_set_chat(nb_tokenizer *t, const char *chat, size_t n, nb_err *err);
+/* Prepares the lookups and forgets unused ids at the end; afterwards the tokenizer is usable and immutable. */
 nb_status nb_tokenizer_finish(nb_tokenizer *t, nb_err *err);
 
 #endif

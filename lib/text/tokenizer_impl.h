@@ -45,14 +45,20 @@ typedef struct step {
   nb_regex *regex; /* compiled pattern, or NULL */
 } step;
 
+/* What a chat template calls a token. */
+typedef struct named {
+  char name[NB_MAX_NAME + 1];
+  int32_t id;
+} named;
+
 enum { DIRECT = 0x3000, CROSS_BITS = 18, WAITING = 64 };
 
 struct nb_tokenizer {
   unsigned bpe; /* NB_BPE_* */
-  int32_t unk, bos, eos;
-  size_t n_ids;
-  token *token; /* (n_ids) */
-  nb_text pool; /* texts of tokens */
+  int32_t unk;
+  size_t n_ids, n_model, n_beyond; /* ids; the model's tokens; added tokens that the model lacks */
+  token *token;                    /* (n_ids) */
+  nb_text pool;                    /* texts of tokens */
   size_t word_mask;
   word_slot *word; /* (word_mask + 1) open addressing by text */
   size_t n_merges, max_merges, merge_mask;
@@ -61,6 +67,8 @@ struct nb_tokenizer {
   step *step[NB_STAGES];
   size_t n_step[NB_STAGES], cap_step[NB_STAGES];
   nb_ids before, after;
+  named *named; /* (n_named) in order of their coming */
+  size_t n_named, cap_named;
   nb_text chat;
   size_t n_waiting;
   int32_t waiting[WAITING]; /* ids that are not in the index of words yet */
@@ -93,6 +101,7 @@ typedef struct symbol {
 
 typedef struct scratch {
   nb_text text, swap; /* current and next buffer */
+  size_t most;        /* bytes that the normalizers may still write */
   pieces list, other;
   nb_regex_scratch regex;
   int32_t *seg; /* symbols of the segment being gathered */
@@ -105,12 +114,15 @@ typedef struct scratch {
 
 void nb_tokenizer_scratch_free(scratch *s);
 
-/* tokenizer_steps.c: runs the normalizers over s->text in place. */
+/* What normalizers, or decoders, may write for n bytes of text. */
+static inline size_t nb_tokenizer_most(size_t n) { return NB_NORMALIZE_TIMES * n + NB_NORMALIZE_BYTES; }
+
+/* tokenizer_steps.c: runs the normalizers over s->text in place; all steps together, call after call, may write
+ * s->most bytes. */
 nb_status nb_tokenizer_normalize(const nb_tokenizer *t, scratch *s, nb_err *err);
 /* Splits s->text, one piece, into s->list; `first` when it starts the whole text. */
 nb_status nb_tokenizer_split(const nb_tokenizer *t, scratch *s, bool first, nb_err *err);
-/* The GPT-2 alphabet: the code point that stands for a byte, and back (-1: none). */
-uint32_t nb_tokenizer_byte_char(unsigned byte);
+/* The byte that a code point of the GPT-2 alphabet stands for, -1: none. */
 int nb_tokenizer_char_byte(uint32_t cp);
 
 /* tokenizer_bpe.c: appends the ids of one piece. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* memmem, which is linear whatever it looks for */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/tokenizer_regex.h"
 #include "base/unicode_recent.h"
@@ -7,12 +8,10 @@
 #include <pcre2.h>
 #include <stdio.h>
 
-/* What one match may cost, so that a hostile pattern or text ends in an error and not in hours. */
-enum { MATCH_LIMIT = 20000000, DEPTH_LIMIT = 100000, HEAP_LIMIT_KIB = 64 * 1024, PATTERN_LIMIT = 1 << 16 };
+enum { DEPTH_LIMIT = 100000, HEAP_LIMIT_KIB = 64 * 1024, PATTERN_LIMIT = 1 << 16 };
 
 struct nb_regex {
   pcre2_code *code; /* NULL: find the string */
-  pcre2_match_context *limits;
   nb_text literal;
 };
 
@@ -200,14 +199,6 @@ nb_status nb_regex_new(const char *pattern, size_t n, bool is_regex, nb_regex **
     goto fail;
   }
   pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* where there is no JIT the interpreter does it */
-  r->limits = pcre2_match_context_create(NULL);
-  if (!r->limits) {
-    st = nb_fail(err, NB_ERR_MEMORY, "out of memory: a pattern");
-    goto fail;
-  }
-  pcre2_set_match_limit(r->limits, MATCH_LIMIT);
-  pcre2_set_depth_limit(r->limits, DEPTH_LIMIT);
-  pcre2_set_heap_limit(r->limits, HEAP_LIMIT_KIB);
   nb_text_free(&text);
   *out = r;
   return NB_OK;
@@ -220,31 +211,38 @@ fail:
 void nb_regex_free(nb_regex *r) {
   if (!r) return;
   pcre2_code_free(r->code);
-  pcre2_match_context_free(r->limits);
   nb_text_free(&r->literal);
   nb_free(r);
 }
 
 void nb_regex_scratch_free(nb_regex_scratch *s) {
   pcre2_match_data_free(s->data);
-  s->data = NULL;
+  pcre2_match_context_free(s->limits);
+  *s = (nb_regex_scratch){0};
 }
 
 /* The first place of the string at or after it->at. */
 static bool next_literal(const nb_regex *r, nb_regex_iter *it) {
-  const char *w = r->literal.s;
-  size_t k = r->literal.n;
-  while (it->n - it->at >= k) {
-    const char *p = memchr(it->s + it->at, w[0], it->n - it->at - k + 1);
-    if (!p) return false;
-    size_t at = (size_t)(p - it->s);
-    it->at = at + 1;
-    if (memcmp(p, w, k)) continue;
-    it->start = at;
-    it->end = it->at = at + k;
-    return true;
+  const char *p = memmem(it->s + it->at, it->n - it->at, r->literal.s, r->literal.n);
+  if (!p) return false;
+  it->start = (size_t)(p - it->s);
+  it->end = it->at = it->start + r->literal.n;
+  return true;
+}
+
+/* One match at it->at. The library can only be told how many steps it may take, not asked how many it took: it is
+ * given few at first, and when they do not suffice ten times as many, which then count. */
+static int match(const nb_regex *r, const nb_regex_iter *it, nb_regex_scratch *s) {
+  for (uint32_t limit = NB_REGEX_CHEAP;; limit *= 10) {
+    pcre2_set_match_limit(s->limits, limit);
+    int rc = pcre2_match(r->code, (PCRE2_SPTR)it->s, it->n, it->at, PCRE2_NO_UTF_CHECK, s->data, s->limits);
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
+      rc =
+          pcre2_match(r->code, (PCRE2_SPTR)it->s, it->n, it->at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, s->data, s->limits);
+    if (rc != PCRE2_ERROR_MATCHLIMIT) return rc;
+    s->spent += 10 * (size_t)limit;
+    if (limit > NB_REGEX_WORK || s->spent > NB_REGEX_WORK + NB_REGEX_WORK_BYTE * it->n) return rc;
   }
-  return false;
 }
 
 nb_status nb_regex_next(const nb_regex *r, nb_regex_iter *it, nb_regex_scratch *scratch, bool *found, nb_err *err) {
@@ -252,14 +250,15 @@ nb_status nb_regex_next(const nb_regex *r, nb_regex_iter *it, nb_regex_scratch *
     *found = next_literal(r, it);
     return NB_OK;
   }
-  if (!scratch->data && !(scratch->data = pcre2_match_data_create(1, NULL)))
-    return nb_fail(err, NB_ERR_MEMORY, "out of memory: pattern matching");
+  if (!scratch->data) scratch->data = pcre2_match_data_create(1, NULL);
+  if (!scratch->limits && (scratch->limits = pcre2_match_context_create(NULL)) != NULL) {
+    pcre2_set_depth_limit(scratch->limits, DEPTH_LIMIT);
+    pcre2_set_heap_limit(scratch->limits, HEAP_LIMIT_KIB);
+  }
+  if (!scratch->data || !scratch->limits) return nb_fail(err, NB_ERR_MEMORY, "out of memory: pattern matching");
   *found = false;
   while (it->at <= it->n) {
-    int rc = pcre2_match(r->code, (PCRE2_SPTR)it->s, it->n, it->at, PCRE2_NO_UTF_CHECK, scratch->data, r->limits);
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-      rc = pcre2_match(r->code, (PCRE2_SPTR)it->s, it->n, it->at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, scratch->data,
-                       r->limits);
+    int rc = match(r, it, scratch);
     if (rc == PCRE2_ERROR_NOMATCH) return NB_OK;
     if (rc < 0) {
       PCRE2_UCHAR why[128];

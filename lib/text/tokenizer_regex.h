@@ -11,9 +11,10 @@
 
 typedef struct nb_regex nb_regex;
 
-/* Per-thread memory for matching. Start from {0}. */
+/* Per-thread memory for matching. Start from {0}; once for every text, since it counts what that text has cost. */
 typedef struct nb_regex_scratch {
-  void *data;
+  void *data, *limits;
+  size_t spent; /* steps of matches that took more than a few */
 } nb_regex_scratch;
 void nb_regex_scratch_free(nb_regex_scratch *s);
 
@@ -31,7 +32,9 @@ typedef struct nb_regex_iter {
 } nb_regex_iter;
 
 /* Finds the next match; *found is false at the end. An empty match right behind the match before it is
- * passed over. Fails when the pattern needs too many steps. */
+ * passed over. Fails when the patterns need too many steps on this text: more than NB_REGEX_WORK and NB_REGEX_WORK_BYTE
+ * for every byte, counted over all matches that take more than NB_REGEX_CHEAP each. */
+enum { NB_REGEX_WORK = 20000000, NB_REGEX_WORK_BYTE = 64, NB_REGEX_CHEAP = 1000 };
 nb_status nb_regex_next(const nb_regex *r, nb_regex_iter *it, nb_regex_scratch *scratch, bool *found, nb_err *err);
 
 #endif

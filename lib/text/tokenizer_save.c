@@ -3,7 +3,8 @@
  * tokenizer.json does, except that the joined text of a merge is compared by its length only. */
 #include "text/tokenizer_impl.h"
 
-enum { VERSION = 1 };
+/* Version 1 knew only the names bos_token and eos_token; it is still written where there are no others. */
+enum { VERSION = 2 };
 static const char magic[4] = {'N', 'B', 'T', 'K'};
 
 /* ---- writing ---- */
@@ -36,15 +37,31 @@ static nb_status put_ids(nb_text *out, const nb_ids *ids, nb_err *err) {
   return NB_OK;
 }
 
+static bool is_main(const char *name) { return !strcmp(name, "bos_token") || !strcmp(name, "eos_token"); }
+
+/* The names that version 1 lacks. */
+static nb_status put_named(nb_text *out, const nb_tokenizer *t, size_t n_others, nb_err *err) {
+  NB_TRY(put_number(out, n_others, err));
+  for (size_t i = 0; i < t->n_named; i++) {
+    const named *k = &t->named[i];
+    if (is_main(k->name)) continue;
+    NB_TRY(put_string(out, k->name, strlen(k->name), err));
+    NB_TRY(put_number(out, (size_t)k->id, err));
+  }
+  return NB_OK;
+}
+
 nb_status nb_tokenizer_save(const nb_tokenizer *t, nb_text *out, nb_err *err) {
-  char head[2] = {VERSION, (char)t->bpe};
+  size_t n_others = 0;
+  for (size_t i = 0; i < t->n_named; i++) n_others += !is_main(t->named[i].name);
+  char head[2] = {n_others ? VERSION : 1, (char)t->bpe};
   NB_TRY(nb_text_append(out, magic, 4, err));
   NB_TRY(nb_text_append(out, head, 2, err));
   NB_TRY(put_number(out, t->n_ids, err));
   NB_TRY(put_number(out, t->n_merges, err));
   NB_TRY(put_number(out, (size_t)(t->unk + 1), err));
-  NB_TRY(put_number(out, (size_t)(t->bos + 1), err));
-  NB_TRY(put_number(out, (size_t)(t->eos + 1), err));
+  NB_TRY(put_number(out, (size_t)(nb_tokenizer_bos(t) + 1), err));
+  NB_TRY(put_number(out, (size_t)(nb_tokenizer_eos(t) + 1), err));
   for (size_t i = 0; i < t->n_ids; i++) {
     const token *k = &t->token[i];
     bool flagged = k->flags != NB_TOKEN_MODEL;
@@ -68,7 +85,8 @@ nb_status nb_tokenizer_save(const nb_tokenizer *t, nb_text *out, nb_err *err) {
   }
   NB_TRY(put_ids(out, &t->before, err));
   NB_TRY(put_ids(out, &t->after, err));
-  return put_string(out, t->chat.s, t->chat.n, err);
+  NB_TRY(put_string(out, t->chat.s, t->chat.n, err));
+  return n_others ? put_named(out, t, n_others, err) : NB_OK;
 }
 
 /* ---- reading ---- */
@@ -195,7 +213,19 @@ fail:
   return st;
 }
 
-static nb_status get_all(reader *r, nb_tokenizer **out, nb_err *err) {
+static nb_status get_named(reader *r, nb_tokenizer *t, nb_err *err) {
+  uint32_t count = get_number(r);
+  for (uint32_t i = 0; i < count; i++) {
+    size_t n;
+    const char *name = get_string(r, &n);
+    int32_t id = get_id(r);
+    if (r->failed) return cut_short(err);
+    NB_TRY(nb_tokenizer_set_named(t, name, n, id, err));
+  }
+  return NB_OK;
+}
+
+static nb_status get_all(reader *r, unsigned version, nb_tokenizer **out, nb_err *err) {
   unsigned flags = get_byte(r);
   uint32_t n_ids = get_number(r), n_merges = get_number(r);
   int32_t unk = get_id(r) - 1, bos = get_id(r) - 1, eos = get_id(r) - 1;
@@ -211,8 +241,12 @@ static nb_status get_all(reader *r, nb_tokenizer **out, nb_err *err) {
   size_t n;
   const char *chat = get_string(r, &n);
   if (r->failed) return cut_short(err);
+  NB_TRY(nb_tokenizer_set_chat(t, chat, n, err));
+  if (bos != -1) NB_TRY(nb_tokenizer_set_named(t, "bos_token", 9, bos, err));
+  if (eos != -1) NB_TRY(nb_tokenizer_set_named(t, "eos_token", 9, eos, err));
+  if (version > 1) NB_TRY(get_named(r, t, err));
+  if (r->failed) return cut_short(err);
   if (left(r)) return nb_fail(err, NB_ERR_FORMAT, "%zu bytes follow the tokenizer's end: the file is damaged", left(r));
-  NB_TRY(nb_tokenizer_set_chat(t, bos, eos, chat, n, err));
   return nb_tokenizer_finish(t, err);
 }
 
@@ -220,14 +254,15 @@ nb_status nb_tokenizer_load(const void *bytes, size_t n, nb_tokenizer **out, nb_
   *out = NULL;
   reader r = {bytes, (const unsigned char *)bytes + n, false};
   if (n < 5 || memcmp(bytes, magic, 4)) return nb_fail(err, NB_ERR_FORMAT, "these bytes are not a tokenizer");
-  if (r.p[4] != VERSION)
+  unsigned version = r.p[4];
+  if (version < 1 || version > VERSION)
     return nb_fail(err, NB_ERR_UNSUPPORTED,
-                   "the tokenizer has format version %u, this nibble reads %d: convert the model "
+                   "the tokenizer has format version %u, this nibble reads 1 to %d: convert the model "
                    "again, or use a newer nibble",
-                   r.p[4], VERSION);
+                   version, VERSION);
   r.p += 5;
   nb_tokenizer *t = NULL;
-  nb_status st = get_all(&r, &t, err);
+  nb_status st = get_all(&r, version, &t, err);
   if (st != NB_OK) {
     nb_tokenizer_free(t);
     return st;

@@ -57,6 +57,12 @@ static nb_status put_byte_level(const char *s, size_t n, nb_text *out, nb_err *e
 
 /* ---- normalizers ---- */
 
+static nb_status check_size(const scratch *s, size_t n, nb_err *err) {
+  if (n <= s->most) return NB_OK;
+  return nb_fail(err, NB_ERR_FORMAT, "the tokenizer's normalizers write more than %d times as much as the text has",
+                 NB_NORMALIZE_TIMES);
+}
+
 static nb_status replace_all(const step *k, scratch *s, nb_err *err) {
   nb_regex_iter it = {.s = s->text.s, .n = s->text.n};
   size_t last = 0;
@@ -67,6 +73,7 @@ static nb_status replace_all(const step *k, scratch *s, nb_err *err) {
     if (!found) break;
     NB_TRY(nb_text_append(&s->swap, s->text.s + last, it.start - last, err));
     NB_TRY(nb_text_append(&s->swap, k->s.content, k->s.n_content, err));
+    NB_TRY(check_size(s, s->swap.n, err));
     last = it.end;
   }
   NB_TRY(nb_text_append(&s->swap, s->text.s + last, s->text.n - last, err));
@@ -144,8 +151,11 @@ static nb_status normalize(const step *k, scratch *s, nb_err *err) {
 }
 
 nb_status nb_tokenizer_normalize(const nb_tokenizer *t, scratch *s, nb_err *err) {
-  for (size_t i = 0; i < t->n_step[NB_STAGE_NORMALIZE] && s->text.n; i++)
+  for (size_t i = 0; i < t->n_step[NB_STAGE_NORMALIZE] && s->text.n; i++) {
     NB_TRY(normalize(&t->step[NB_STAGE_NORMALIZE][i], s, err));
+    NB_TRY(check_size(s, s->text.n, err));
+    s->most -= s->text.n;
+  }
   return NB_OK;
 }
 

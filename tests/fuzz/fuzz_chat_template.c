@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* A chat template rendered for a short conversation; what comes out must be what comes out again. */
+/* A chat template rendered for a short conversation; what comes out must be what comes out again. Work is limited so
+ * that a run takes less than a millisecond. */
 #include "text/chat_template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   static const nb_chat_message m[] = {{"system", " be brief\n"}, {"user", "Hi <|end|> \xc3\xa9"}, {"assistant", ""}};
-  nb_chat_options o = {n % 2, "<s>", "</s>", 0};
+  static const nb_chat_token tokens[] = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
+  const nb_chat_options o = {
+      .add_generation_prompt = n % 2, .token = tokens, .n_tokens = 2, .now = 1720000000, .max_work = 20000};
   nb_text a = {0}, b = {0};
   nb_status st = nb_chat_render((const char *)data, n, m, 3, &o, &a, NULL);
   if (nb_chat_render((const char *)data, n, m, 3, &o, &b, NULL) != st) abort();

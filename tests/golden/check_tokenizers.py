@@ -1,23 +1,72 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compares nibble's tokenizer with Hugging Face's `tokenizers`: ids, decoded text with and without special
+"""Compares nibble's tokenizer with transformers' and `tokenizers`, or with tiktoken: ids, decoded text with and without special
 tokens, on hostile strings and, where there is one, on every question and choice of an MMLU directory.
 
 usage: check_tokenizers.py DUMP [--mmlu DIR] [--seed S] [--n N] TOKENIZER_DIR...
-DUMP is the program tests/tokenizer_dump.c.  Needs: pip install tokenizers
+DUMP is the program tests/tokenizer_dump.c; tokenizer.json may be packed (.gz).  Needs: pip install transformers tiktoken
 """
-import argparse, csv, glob, io, json, os, struct, subprocess, sys, tarfile, zipfile
+import argparse, base64, csv, glob, gzip, json, os, struct, subprocess, sys, tempfile, types, zlib
+
+
+# The files that say what a tokenizer is, under the name that nibble reads and those under which they may be stored.
+STORED = [("tokenizer.json", ["tokenizer.json.gz", "tokenizer.derived.json.gz"]), ("cl100k_base.tiktoken", []),
+          ("tokenizer_config.json", []), ("special_tokens_map.json", []), ("added_tokens.json", [])]
+
+
+def unpack(directory, to):
+    """Copies the files of a tokenizer, unpacked, into a directory; their CRC-32, taken one after the other."""
+    crc = 0
+    for name, packed in STORED:
+        for stored in [name] + packed:
+            path = os.path.join(directory, stored)
+            if os.path.exists(path):
+                data = (gzip.open if stored.endswith(".gz") else open)(path, "rb").read()
+                crc = zlib.crc32(data, crc)
+                with open(os.path.join(to, name), "wb") as f:
+                    f.write(data)
+                break
+    return crc
+
+
+class Tiktoken:
+    """tiktoken with phi-3-small's special tokens, in the shape of `tokenizers`."""
+    def __init__(self, path):
+        import tiktoken
+        from tiktoken_ext import openai_public
+        ranks = {base64.b64decode(t): int(r) for t, r in (line.split() for line in open(path, "rb") if line.strip())}
+        keep, openai_public.load_tiktoken_bpe = openai_public.load_tiktoken_bpe, lambda *a, **k: ranks
+        pattern = openai_public.cl100k_base()["pat_str"]  # everything but the ranks, which it would fetch
+        openai_public.load_tiktoken_bpe = keep
+        special = {100257: "endoftext", 100258: "fim_prefix", 100259: "fim_middle", 100260: "fim_suffix",
+                   100261: "system", 100262: "user", 100263: "assistant", 100264: "dummy_id_0", 100265: "dummy_id_1",
+                   100266: "end", 100276: "endofprompt"}
+        dummies = (f"dummy_id_{i}" for i in range(2, 1000))
+        names = {special[i] if i in special else next(dummies): i for i in range(100256, 100352)}
+        self.special = {f"<|{name}|>": i for name, i in names.items()}
+        self.enc = tiktoken.Encoding("phi3small", pat_str=pattern, mergeable_ranks=ranks, special_tokens=self.special)
+        self.normalizer = None
+
+    def encode(self, s, add_special_tokens=True):
+        return types.SimpleNamespace(ids=self.enc.encode(s, allowed_special="all"))
+
+    def decode(self, ids, skip_special_tokens=True):
+        return self.enc.decode([i for i in ids if not skip_special_tokens or i < 100256], errors="replace")
+
+    def get_added_tokens_decoder(self):
+        return {}
 
 
 def load(directory):
-    """tokenizer.json as `tokenizers` reads it. Merges whose tokens hold spaces are ambiguous as strings, and
-    refused; they are made pairs first."""
-    from tokenizers import Tokenizer
-    text = open(os.path.join(directory, "tokenizer.json"), encoding="utf-8").read()
+    """The tokenizer as transformers 5 reads it from these files, or tiktoken. Merges whose tokens hold spaces are
+    ambiguous as strings, and refused; they are made pairs first."""
+    if not os.path.exists(os.path.join(directory, "tokenizer.json")):
+        return Tiktoken(os.path.join(directory, "cl100k_base.tiktoken"))
+    from transformers import PreTrainedTokenizerFast
     try:
-        return Tokenizer.from_str(text)
+        return PreTrainedTokenizerFast.from_pretrained(directory)._tokenizer
     except Exception:
-        j = json.loads(text)
+        j = json.load(open(os.path.join(directory, "tokenizer.json"), encoding="utf-8"))
         v = j["model"]["vocab"]
         pairs = []
         for m in j["model"]["merges"]:
@@ -28,7 +77,10 @@ def load(directory):
                 m = list(ways[0])
             pairs.append(m)
         j["model"]["merges"] = pairs
-        return Tokenizer.from_str(json.dumps(j, ensure_ascii=False))
+        with tempfile.TemporaryDirectory() as d:
+            unpack(directory, d)
+            json.dump(j, open(os.path.join(d, "tokenizer.json"), "w", encoding="utf-8"), ensure_ascii=False)
+            return PreTrainedTokenizerFast.from_pretrained(d)._tokenizer
 
 
 def records(data):
@@ -82,14 +134,17 @@ def main():
     p.add_argument("--n", default="10000")
     a = p.parse_args()
     bad = 0
-    for d in a.dirs:
+    for given in a.dirs:
+        scratch = tempfile.TemporaryDirectory()
+        d = scratch.name
+        unpack(given, d)
         tok = load(d)
         data = subprocess.run([a.dump, d, "hostile", a.seed, a.n], stdout=subprocess.PIPE, check=True).stdout
-        bad += compare(d + " hostile", tok, data)
+        bad += compare(given + " hostile", tok, data)
         if a.mmlu:
             texts = b"".join(struct.pack("<I", len(b)) + b for b in (t.encode() for t in mmlu_texts(a.mmlu)))
             data = subprocess.run([a.dump, d, "stdin"], input=texts, stdout=subprocess.PIPE, check=True).stdout
-            bad += compare(d + " mmlu", tok, data)
+            bad += compare(given + " mmlu", tok, data)
     sys.exit(bad != 0)
 
 

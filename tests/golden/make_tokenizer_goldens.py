@@ -4,15 +4,17 @@
 Hugging Face's `tokenizers`, and goldens.txt: for each of them (and, where there are any, those of ../shared) the
 number of ids and CRC-32s of ids and decoded texts of hostile strings (tests/hostile_strings.h).
 
-usage: make_tokenizer_goldens.py DUMP TEXT [TOKENIZER_DIR...]
-DUMP: the program tests/tokenizer_dump.c; TEXT: something to train on.   Needs: pip install tokenizers
+usage: make_tokenizer_goldens.py DUMP TEXT|- [TOKENIZER_DIR...]
+DUMP: the program tests/tokenizer_dump.c; TEXT: something to train on, or - to leave the small ones as they are.
+A line for a directory of ../shared holds the CRC-32 of its files: other files under its name have no golden.
+Needs: pip install transformers tiktoken
 """
-import json, os, struct, subprocess, sys, zlib
+import json, os, struct, subprocess, sys, tempfile, zlib
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from check_tokenizers import load, records, compare
+from check_tokenizers import load, records, compare, unpack
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.join(HERE, "tokenizers")
@@ -176,9 +178,10 @@ def golden(name, directory, dump, n):
 
 
 def main():
-    dump, text = sys.argv[1], open(sys.argv[2], encoding="utf-8").read()
-    lines, bad = [], 0
-    for item in files(text):
+    dump, lines, bad = sys.argv[1], [], 0
+    if sys.argv[2] == "-":
+        lines = [line for line in open(os.path.join(OUT, "goldens.txt")) if not line.startswith(("#", "shared"))]
+    for item in files(open(sys.argv[2], encoding="utf-8").read()) if sys.argv[2] != "-" else []:
         if item[0] != "variants":
             write(*item)
             names = [item[0]]
@@ -205,11 +208,13 @@ def main():
             lines.append(line)
             bad += b
     for d in sys.argv[3:]:
-        line, b = golden(os.path.basename(d.rstrip("/")), d, dump, 10000)
-        lines.append("shared " + line)
+        with tempfile.TemporaryDirectory() as scratch:
+            crc = unpack(d, scratch)
+            line, b = golden(os.path.basename(d.rstrip("/")), scratch, dump, 5000)
+        lines.append(f"shared {crc:08x} {line}")
         bad += b
     with open(os.path.join(OUT, "goldens.txt"), "w") as f:
-        f.write("# tokenizer, seed, strings, ids in all, CRC-32 of the ids, of the decoded texts each with a NUL\n")
+        f.write("# [shared, CRC-32 of its files,] tokenizer, seed, strings, ids in all, CRC-32 of the ids, of the decoded texts each with a NUL\n")
         f.writelines(lines)
     sys.exit(bad != 0)
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Chat templates against what transformers renders (tests/golden/make_chat_goldens.py), and hostile ones. */
 #include "text/chat_template.h"
+#include "formats/json.h"
+#include "formats/mapfile.h"
 #include "test.h"
 
 #include "tests/golden/chat_goldens.inc"
@@ -8,7 +10,8 @@
 static nb_err err;
 
 static nb_status render(const char *text, const nb_chat_message *m, size_t n, bool prompt, nb_text *out) {
-  nb_chat_options o = {prompt, "<s>", "</s>", 0};
+  static const nb_chat_token tokens[] = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
+  nb_chat_options o = {.add_generation_prompt = prompt, .token = tokens, .n_tokens = 2};
   nb_text_clear(out);
   return nb_chat_render(text, strlen(text), m, n, &o, out, &err);
 }
@@ -25,6 +28,44 @@ TEST(models) {
         else if (st != NB_OK) CHECK_MSG(0, "%s: conversation %zu: %s", g->name, c, err.msg);
         else CHECK_MSG(!strcmp(out.s, want), "%s: conversation %zu:\n%s\ninstead of\n%s", g->name, c, out.s, want);
       }
+  nb_text_free(&out);
+}
+
+/* Features one by one, and drawn expressions, against Jinja (tests/golden/make_jinja_goldens.py). What Jinja renders
+ * may be refused only where `refused` says so; what it refuses must be refused. */
+TEST(features) {
+  static const nb_chat_message m[] = {{"system", "You are terse."},
+                                      {"user", "  2+2?\n"},
+                                      {"assistant", "four & <five>"},
+                                      {"user", "Stra\xc3\x9f"
+                                               "e 'x' \"y\" \xf0\x9f\x98\x80"}};
+  static const nb_chat_token tokens[] = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
+  static const char *const refused[] = {"10 ** 20", "9223372036854775807 + 1",
+                                        "9223372036854775807 }}", /* whole numbers of more than 64 bits */
+                                        "'abc'|attr('upper')"};
+  const nb_chat_options o = {.add_generation_prompt = true, .token = tokens, .n_tokens = 2, .now = 1720000000};
+  const char *path = getenv("NB_JINJA_GOLDENS");
+  char *bytes;
+  size_t n;
+  int k = 0;
+  cJSON *root = NULL;
+  nb_text out = {0};
+  CHECK_OK(nb_mapfile_read(path ? path : "tests/golden/jinja.json", 1 << 26, &bytes, &n, &err));
+  CHECK_OK(nb_json_parse(bytes, n, "jinja.json", &root, &err));
+  for (const cJSON *c = root->child; c; c = c->next, k++) {
+    const char *text = c->child->valuestring, *want = cJSON_GetStringValue(c->child->next);
+    nb_text_clear(&out);
+    nb_status st = nb_chat_render(text, strlen(text), m, 4, &o, &out, &err);
+    bool may = false;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) may = may || strstr(text, refused[i]);
+    /* Jinja has a text for ranges; and what it computes before it runs, it slices to nothing where later it fails */
+    if (st != NB_OK) may = may || strstr(err.msg, "cannot be sliced") || strstr(err.msg, "a range has no text");
+    if (st != NB_OK) CHECK_MSG(!want || may, "%s: %s", text, err.msg);
+    else CHECK_MSG(want && !strcmp(out.s, want), "%s:\n%s\ninstead of\n%s", text, out.s, want ? want : "an error");
+  }
+  CHECK(k >= 900 || path);
+  cJSON_Delete(root);
+  free(bytes);
   nb_text_free(&out);
 }
 
@@ -97,8 +138,27 @@ TEST(bounds) {
       "{% set ns = namespace(l=[1]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ "
       "ns.l|tojson }}",
       "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}",
+      "{% set l = range(100000)|list %}{% for i in range(100000) %}{% if -1 in l %}{% endif %}{% endfor %}",
+      "{% set l = range(100000)|list %}{% for i in range(100000) %}{{ l == l }}{% endfor %}",
+      "{% set l = range(100000)|map('string')|list %}{% for i in range(100000) %}{{ l|sort|first }}{% endfor %}",
+      "{% set s = 'x' * 10000000 %}{% for i in range(100000) %}{{ s.count('y') }}{% endfor %}",
+      "{% set s = 'x' * 10000000 %}{% for i in range(100000) %}{{ s|length ~ s[5] ~ (s|upper)[1] }}{% endfor %}",
+      "{% set s = 'x' * 10000000 %}{% for i in range(100000) %}{{ (s ~ i) == s }}{% endfor %}",
+      "{% set ns = namespace(d={}) %}{% for i in range(100000) %}{% set ns.d = dict(ns.d, **{'k' ~ i: i}) %}{% endfor "
+      "%}",
+      "{% for i in range(99999) %}{{ '%99d' % i }}{{ 'a'.ljust(10000) }}{% endfor %}",
+      "{% set s = 'x' * 10000000 %}{% for i in range(100000) %}{{ s|length }}{% endfor %}",
+      "{% set s = 'x' * 10000000 %}{% set w = 'x' * 5000000 ~ 'y' %}{% for i in range(1000) %}{{ w in s }}{% endfor %}",
+      "{% set s = 'x' * 10000000 %}{% set w = 'y' ~ 'x' * 5000000 %}{% for i in range(1000) %}{{ s.rfind(w) }}{% "
+      "endfor %}",
+      "{% macro f(n) %}{% call f(n) %}{{ caller() }}{% endcall %}{% endmacro %}{{ f(1) }}",
+      "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
       "{{ 9 ** 99999999 }}",
       "{{ range(999999999) }}"};
+  char *sets = malloc(200000 * 24 + 1), *p = sets; /* that many variables, looked for one after the other */
+  for (int i = 0; i < 200000; i++) p += sprintf(p, "{%% set v%d = 1 %%}", i);
+  CHECK(render(sets, chat_messages[0], 1, true, &out) == NB_ERR_FORMAT && strstr(err.msg, "steps of work"));
+  free(sets);
   for (size_t i = 0; i < sizeof costly / sizeof *costly; i++)
     CHECK_MSG(render(costly[i], chat_messages[0], 1, true, &out) == NB_ERR_FORMAT, "%s was accepted", costly[i]);
   nb_text_free(&out);
@@ -134,6 +194,7 @@ TEST(date) {
 
 int main(void) {
   RUN(models);
+  RUN(features);
   RUN(errors);
   RUN(bounds);
   RUN(damage);

@@ -9,7 +9,7 @@
 #include "eval/journal.h"
 #include "tempdir.h"
 #include "formats/mapfile.h"
-#include "formats/tokenizer_json.h"
+#include "formats/tokenizer_dir.h"
 
 #include <unistd.h>
 
@@ -30,8 +30,8 @@ static nb_tokenizer *make_tokenizer(void) {
   strcat(json, "}, \"merges\": [[\" \", \"A\"], [\" \", \"B\"], [\" \", \"C\"], [\" \", \"D\"], [\"t\", \"h\"], "
                "[\"i\", \"n\"]]}}");
   nb_tokenizer *t = NULL;
-  nb_source none = {NULL, 0, "none"}, file = {json, strlen(json), "tokenizer.json"};
-  if (nb_tokenizer_from_json(file, none, none, &t, &err) != NB_OK) printf("  %s\n", err.msg);
+  nb_tokenizer_files files = {.json = {json, strlen(json), "tokenizer.json"}};
+  if (nb_tokenizer_from_files(&files, &t, &err) != NB_OK) printf("  %s\n", err.msg);
   return t;
 }
 
