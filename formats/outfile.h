@@ -19,12 +19,13 @@ typedef struct nb_outfile {
   char *tmp;     /* the temporary, beside it; NULL when there is none */
   uint64_t size; /* bytes appended by nb_outfile_write so far */
   int slot;      /* of the list that nb_outfile_remove_all works through */
+  unsigned mode; /* permissions of the file that is replaced, which the new one gets; 0: there is none */
 } nb_outfile;
 
 /* Begins a file at path. Refuses, before anything is written, a directory that is missing or may not be
  * written to, a target that is not a regular file or is write-protected. On failure *out is closed.
  * Temporaries of the same target that killed processes left behind are removed; those of living ones, which
- * hold a lock (flock) on theirs, are not. */
+ * hold a lock (flock) on theirs, are not. A file that replaces another keeps its permissions and its group. */
 nb_status nb_outfile_create(const char *path, nb_outfile *out, nb_err *err);
 
 /* Reserves room for a file of `bytes`, so that a disk too full fails now and not after an hour. Does
@@ -52,8 +53,5 @@ nb_status nb_outfile_save(const char *path, const void *data, size_t n, nb_err *
  * open nb_outfile. Async-signal-safe. The list behind it is the library's one piece of mutable global
  * state, because a signal handler can be given nothing else. */
 void nb_outfile_remove_all(void);
-
-/* Whether both paths exist and are the same file (through links too): never write over what is read. */
-bool nb_outfile_same(const char *a, const char *b);
 
 #endif

@@ -92,7 +92,7 @@ typedef struct nb_st_writer {
 } nb_st_writer;
 
 /* Writes the header for these n tensors, which follow in this order, and reserves the file's room. The
- * metadata says format "pt", without which transformers refuses a file. */
+ * metadata says format "pt", without which transformers refuses a file, and which nibble wrote it. */
 nb_status nb_safetensors_begin(nb_outfile *out, const nb_st_spec *tensors, size_t n, nb_st_writer *w, nb_err *err);
 
 /* The next bytes of the tensors, in pieces of any size. */

@@ -213,10 +213,10 @@ static nb_status write_page(const char *out, const char *path, const nb_opened *
 int cmd_inspect(int argc, char **argv) {
   bool tensors = false;
   const char *html = NULL;
-  const cli_opt opts[] = {
-      CLI_FLAG("tensors", 'a', &tensors, "list every tensor"),
-      CLI_STRING("html", 0, "FILE", &html, "write a page that draws a .nbl file's bits, losses and sensitivities"),
-      CLI_END};
+  const cli_opt opts[] = {CLI_FLAG("tensors", 'a', &tensors, "list every tensor"),
+                          CLI_PATH("html", 0, "FILE", CLI_PAGE, &html,
+                                   "write a page that draws a .nbl file's bits, losses and sensitivities"),
+                          CLI_END};
   const cli_command cmd = {
       .name = "inspect",
       .args = "MODEL",
