@@ -109,7 +109,7 @@ FLAGS_neon_i8mm := -march=armv8.2-a+dotprod+i8mm
 
 LIB_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/model lib/quant lib/text formats eval convert api)) $(KERNELS)
 ifeq ($(VARIANT),aarch64)
-  LIB_SRC := $(addprefix lib/base/,cpu.c mem.c status.c parallel.c qmat.c) $(KERNELS)
+  LIB_SRC := $(addprefix lib/base/,cpu.c mem.c status.c parallel.c quota.c qmat.c) $(KERNELS)
 endif
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(B)/gen/task_builtin.o $(B)/gen/pages.o)
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))

@@ -5,6 +5,7 @@
 #include "formats/outfile.h"
 
 #include "base/mem.h"
+#include "formats/mapfile.h"
 #include "formats/oserror.h"
 
 #include <dirent.h>
@@ -206,6 +207,7 @@ static void sync_directory(const nb_outfile *f) {
 nb_status nb_outfile_commit(nb_outfile *f, nb_err *err) {
   nb_status st = NB_OK;
   int r, lock = dup(f->fd); /* keeps the lock until the file has its name */
+  NB_GOTO(nb_mapfile_unchanged(err));
   do r = fsync(f->fd);
   while (r && errno == EINTR);
   if (r) NB_GOTO(nb_oserror_fail(err, errno, f->path, "write"));

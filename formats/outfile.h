@@ -39,7 +39,8 @@ nb_status nb_outfile_write(nb_outfile *f, const void *data, size_t n, nb_err *er
 nb_status nb_outfile_pwrite(nb_outfile *f, const void *data, size_t n, uint64_t offset, nb_err *err);
 
 /* Makes the file durable (fsync), gives it its name, makes the name durable, and closes. When any of it
- * fails, nothing is left behind and an earlier file of that name is as it was. */
+ * fails, nothing is left behind and an earlier file of that name is as it was. Fails, too, when a mapped file that it
+ * may be made from was written to meanwhile (nb_mapfile_unchanged). */
 nb_status nb_outfile_commit(nb_outfile *f, nb_err *err);
 
 /* Closes and removes the temporary. Fine on a committed, an aborted or a zeroed one, so that one cleanup
@@ -50,8 +51,8 @@ void nb_outfile_abort(nb_outfile *f);
 nb_status nb_outfile_save(const char *path, const void *data, size_t n, nb_err *err);
 
 /* For a handler of SIGINT or SIGTERM that is about to end the process: removes the temporaries of every
- * open nb_outfile. Async-signal-safe. The list behind it is the library's one piece of mutable global
- * state, because a signal handler can be given nothing else. */
+ * open nb_outfile. Async-signal-safe. The list behind it is, with that of mappings (mapfile.h), the library's one
+ * mutable global state, because a signal handler can be given nothing else. */
 void nb_outfile_remove_all(void);
 
 #endif

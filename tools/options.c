@@ -24,7 +24,8 @@ typedef struct option_set {
 static void collect(option_set *set, const cli_command *c, cli_common *common) {
   const cli_opt shared[] = {
       CLI_FLAG("json", 0, &common->json, "print one JSON object on standard output"),
-      CLI_INT("threads", 't', "N", 1, NB_MAX_THREADS, &common->threads, "threads (default: this machine's processors)"),
+      CLI_INT("threads", 't', "N", 1, NB_MAX_THREADS, &common->threads,
+              "threads (default: the processors that this process may use)"),
       CLI_STRING("cpu", 0, "SET", &common->cpu, "use no instruction set above SET: ref, avx2, avx512vnni, neon, ..."),
       CLI_FLAG("force", 0, &set->force, "replace a file that is there already, whatever it is"),
       CLI_FLAG("quiet", 'q', &common->quiet, "no progress and no notes"),

@@ -2,6 +2,7 @@
 #include "tools/progress_cli.h"
 
 #include "base/clock.h"
+#include "formats/mapfile.h"
 #include "formats/outfile.h"
 
 #include <signal.h>
@@ -27,7 +28,33 @@ static void on_signal(int sig) {
   raise(sig);
 }
 
+static void say(const char *text) {
+  if (write(STDERR_FILENO, text, strlen(text)) < 0) return; /* there is nobody to tell */
+}
+
+/* A page of a mapped file is gone. The journal and what quantize keeps beside its output stay for the next run. */
+static void on_lost_page(int sig, siginfo_t *info, void *context) {
+  (void)context;
+  const char *path = nb_mapfile_at(info->si_addr);
+  nb_outfile_remove_all();
+  if (!path) {
+    signal(sig, SIG_DFL);
+    raise(sig);
+    return;
+  }
+  say("nibble: ");
+  say(path);
+  say(": another program made it shorter while it was read, or its disk failed: start again with the whole file\n");
+  _exit(1);
+}
+
 void cli_signals_install(void) {
+  struct sigaction lost;
+  memset(&lost, 0, sizeof lost);
+  lost.sa_sigaction = on_lost_page;
+  lost.sa_flags = SA_SIGINFO;
+  sigemptyset(&lost.sa_mask);
+  sigaction(SIGBUS, &lost, NULL);
   signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes, writing then fails with a message */
   const int list[] = {SIGINT, SIGTERM, SIGHUP};
   for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
