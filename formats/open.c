@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/open.h"
 
+#include "formats/explain.h"
 #include "formats/hf_config.h"
 #include "base/mem.h"
 #include "formats/nbl.h"
 #include "formats/safetensors.h"
 #include "formats/tokenizer_json.h"
+#include "formats/unused.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -43,6 +46,8 @@ static nb_status open_nbl(const char *path, unsigned flags, int threads, nb_open
   return st == NB_OK ? st : nb_fail_in(err, st, "%s", path);
 }
 
+static bool known(const void *config, const char *name) { return nb_phi3_knows(config, name); }
+
 static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o, nb_err *err) {
   struct nb_opened_files *f = o->files;
   NB_TRY(nb_hf_config_read(path, &o->model.config, err));
@@ -59,22 +64,17 @@ static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o,
   nb_phi3_source(&f->tensors, &src);
   nb_status st = nb_weights_bind(&o->model.config, &src, &o->model.weights, err);
   if (st == NB_ERR_NUMERIC) return nb_fail_in(err, st, "%s", path);
-  NB_TRY(st);
-  for (size_t i = 0; i < f->checkpoint.n_tensors; i++) {
-    const nb_st_tensor *t = &f->checkpoint.tensors[i];
-    if (!nb_phi3_knows(&o->model.config, t->name))
-      return nb_fail(err, NB_ERR_UNSUPPORTED,
-                     "%s: tensor \"%.100s\" has no place in the model that config.json "
-                     "describes (%zu layers, no biases): without it results would be wrong",
-                     f->checkpoint.shards[t->shard].path, t->name, o->model.config.layers);
-  }
-  return NB_OK;
+  NB_TRY(nb_explain_names(&f->checkpoint, st, err));
+  char model[96];
+  snprintf(model, sizeof model, "the model that config.json describes (%zu layers, no biases)", o->model.config.layers);
+  return nb_unused_check(&f->checkpoint, known, &o->model.config, model, &o->notes, err);
 }
 
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err) {
   memset(out, 0, sizeof *out);
   NB_TRY(nb_new(&out->files, 1, sizeof *out->files, "a model", err));
   nb_status st = is_directory(path) ? open_checkpoint(path, flags, out, err) : open_nbl(path, flags, threads, out, err);
+  st = nb_explain_model(path, st, err);
   if (st == NB_OK && out->tokenizer && nb_tokenizer_n_vocab(out->tokenizer) > out->model.config.vocab)
     st = nb_fail(err, NB_ERR_FORMAT, "%s: the tokenizer has ids up to %zu, but the model's vocabulary is %zu", path,
                  nb_tokenizer_n_vocab(out->tokenizer) - 1, out->model.config.vocab);
@@ -85,6 +85,7 @@ nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out,
 void nb_opened_free(nb_opened *o) {
   nb_weights_free(&o->model.weights);
   nb_tokenizer_free(o->tokenizer);
+  nb_text_free(&o->notes);
   if (o->files) {
     nb_nbl_close(o->files->nbl);
     nb_safetensors_close(&o->files->checkpoint);
@@ -119,10 +120,10 @@ nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err) {
 }
 
 nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err) {
-  if (is_directory(path)) return nb_tokenizer_read_dir(path, out, err);
+  if (is_directory(path)) return nb_explain_model(path, nb_tokenizer_read_dir(path, out, err), err);
   nb_nbl *f = NULL;
   *out = NULL;
-  NB_TRY(nb_nbl_open(path, false, 1, &f, err));
+  NB_TRY(nb_explain_model(path, nb_nbl_open(path, false, 1, &f, err), err));
   size_t n;
   const void *bytes = nb_nbl_tokenizer(f, &n);
   nb_status st = nb_tokenizer_load(bytes, n, out, err);

@@ -143,6 +143,10 @@ typedef struct cli_args {
  * argument. False: return args->exit_code (0 after --help, 2 after a message about wrong usage). */
 bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, cli_args *args);
 
+/* Opens a model (formats/open.h) and prints what it notes. */
+struct nb_opened;
+nb_status cli_open(const char *path, unsigned flags, const cli_common *c, struct nb_opened *out, nb_err *err);
+
 /* ---- messages, all on standard error ---- */
 
 /* "nibble CMD: MESSAGE" and where to find help; returns 2. */

@@ -190,7 +190,7 @@ static nb_status bench_model(const options *o, const cli_common *common, const c
   if (o->by_threads) NB_TRY(parse_list("by-threads", o->by_threads, 1, NB_MAX_THREADS, r.threads, &r.n, err));
   qsort(bo.context, bo.n_context, sizeof *bo.context, by_length);
   double start = cli_clock();
-  nb_status st = nb_open(path, 0, common->threads, &m, err);
+  nb_status st = cli_open(path, 0, common, &m, err);
   r.load_s = cli_clock() - start;
   bo.kv = m.kv;
   if (st == NB_OK && o->kv) st = nb_kv_type_parse(o->kv, &bo.kv, err);

@@ -154,7 +154,7 @@ int cmd_calibrate(int argc, char **argv) {
   if (!o.calib) return cli_usage(&cmd, "--calib FILE is missing");
   nb_err err;
   nb_opened m = {0};
-  nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);
+  nb_status st = cli_open(args.items[0], 0, &common, &m, &err);
   if (st == NB_OK) st = calibrate(&o, &common, &m, &err);
   nb_opened_free(&m);
   return st == NB_OK ? 0 : cli_fail(st, &err);

@@ -290,8 +290,8 @@ int cmd_diff(int argc, char **argv) {
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   nb_err err;
   nb_opened a = {0}, b = {0};
-  nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, common.threads, &a, &err);
-  if (st == NB_OK) st = nb_open(args.items[1], NB_OPEN_NO_TOKENIZER, common.threads, &b, &err);
+  nb_status st = cli_open(args.items[0], NB_OPEN_NO_TOKENIZER, &common, &a, &err);
+  if (st == NB_OK) st = cli_open(args.items[1], NB_OPEN_NO_TOKENIZER, &common, &b, &err);
   if (st == NB_OK) st = diff(&a, &b, &common, &o, &err);
   nb_opened_free(&a);
   nb_opened_free(&b);

@@ -66,7 +66,7 @@ typedef struct loaded {
 
 static nb_status load(const options *o, const cli_common *common, const char *name, loaded *m, nb_err *err) {
   m->name = name;
-  NB_TRY(nb_open(name, 0, common->threads, &m->model, err));
+  NB_TRY(cli_open(name, 0, common, &m->model, err));
   if (!m->model.tokenizer) return nb_fail(err, NB_ERR_ARG, "%s has no tokenizer", name);
   m->kv = m->model.kv;
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &m->kv, err));

@@ -209,7 +209,7 @@ int cmd_export(int argc, char **argv) {
   if (!dir) return cli_usage(&cmd, "--hf DIR is missing");
   nb_err err;
   nb_opened m = {0};
-  nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, common.threads, &m, &err);
+  nb_status st = cli_open(args.items[0], NB_OPEN_NO_TOKENIZER, &common, &m, &err);
   nb_dtype type = dtype[0] == 'b' ? NB_BF16 : strcmp(dtype, "f16") == 0 ? NB_F16 : NB_F32;
   if (st == NB_OK) st = export(&m, dir, tokenizer, type, &common, &err);
   nb_opened_free(&m);

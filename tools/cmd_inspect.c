@@ -232,7 +232,7 @@ int cmd_inspect(int argc, char **argv) {
   nb_err err;
   nb_opened m = {0};
   listing l = {0};
-  nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, 1, &m, &err);
+  nb_status st = cli_open(args.items[0], NB_OPEN_NO_TOKENIZER, &common, &m, &err);
   if (st == NB_OK)
     st =
         nb_opened_nbl(&m) ? list_nbl(nb_opened_nbl(&m), &l, &err) : list_checkpoint(nb_opened_checkpoint(&m), &l, &err);

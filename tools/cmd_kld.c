@@ -172,8 +172,8 @@ int cmd_kld(int argc, char **argv) {
   if (!o.text) return cli_usage(&cmd, "--text FILE is missing");
   nb_err err;
   nb_opened ref = {0}, cand = {0};
-  nb_status st = nb_open(args.items[0], 0, common.threads, &ref, &err);
-  if (st == NB_OK) st = nb_open(args.items[1], NB_OPEN_NO_TOKENIZER, common.threads, &cand, &err);
+  nb_status st = cli_open(args.items[0], 0, &common, &ref, &err);
+  if (st == NB_OK) st = cli_open(args.items[1], NB_OPEN_NO_TOKENIZER, &common, &cand, &err);
   if (st == NB_OK) st = measure(&o, &common, &ref, &cand, (const char *[]){args.items[0], args.items[1]}, &err);
   nb_opened_free(&ref);
   nb_opened_free(&cand);

@@ -454,11 +454,13 @@ int cmd_quantize(int argc, char **argv) {
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   if (!o.out) return cli_usage(&cmd, "-o FILE is missing");
   if (o.group & (o.group - 1)) return cli_usage(&cmd, "--group is 32, 64, 128 or 256");
+  if (o.fast && (o.calib || o.stats) && !has_budget(&o))
+    return cli_usage(&cmd, "--fast makes no use of %s: leave one of them out", o.calib ? "--calib" : "--stats");
   if (!o.calib && !o.stats) o.fast = true;
   if (o.fast && (o.rotate || o.tune)) return cli_usage(&cmd, "--rotate and --tune need calibration: --calib FILE");
   nb_err err;
   nb_opened m = {0};
-  nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);
+  nb_status st = cli_open(args.items[0], 0, &common, &m, &err);
   if (st == NB_OK) st = quantize(&o, &common, &m, &err);
   nb_opened_free(&m);
   return st == NB_OK ? 0 : cli_fail(st, &err);

@@ -71,12 +71,10 @@ static bool is_weight(const char *name, const char *prefix, const char *middle) 
 }
 
 bool nb_phi3_knows(const nb_config *c, const char *name) {
-  static const char frequencies[] = ".rotary_emb.inv_freq";
-  size_t n = strlen(name), layer = 0;
+  size_t layer = 0;
   char prefix[48];
   if (is_weight(name, "", "model.embed_tokens") || is_weight(name, "", "model.norm") || is_weight(name, "", "lm_head"))
     return true;
-  if (n >= sizeof frequencies && !strcmp(name + n + 1 - sizeof frequencies, frequencies)) return true;
   for (const char *p = name + strcspn(name, "0123456789"); *p >= '0' && *p <= '9' && layer < c->layers; p++)
     layer = 10 * layer + (size_t)(*p - '0');
   if (layer >= c->layers) return false;
