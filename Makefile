@@ -248,6 +248,18 @@ $(B)/replay/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/libnibble.a
 replay: $(FUZZ:%=$(B)/replay/%) ## fuzz targets over the committed corpus and its mutations
 	@$(RUN_ENV) sh tests/run_units.sh $^
 
+# The program with a shim under its calls of the system (tests/fault/fault.c), for GNU ld.
+FAULT_CALLS := malloc calloc realloc strdup strndup open_memstream write pwrite fwrite ftruncate fallocate fflush fsync rename \
+  mmap open fopen read pread fread
+$(B)/nibble-fault: tests/fault/fault.c $(TOOL_OBJ) $(B)/libnibble.a
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS_ALL) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $(filter %.c %.o %.a,$^) $(LDLIBS_ALL)
+
+FAULTS ?= 20
+.PHONY: fault
+fault: $(B)/nibble-fault ## one call of memory, writing, reading... fails, each in turn (FAULTS=0: all of them)
+	@sh tests/fault/run.sh $(B)/nibble-fault $(FAULTS)
+
 FUZZ_TIME ?= 60
 .PHONY: fuzz fuzz-programs
 fuzz: ## fuzz every target for FUZZ_TIME seconds each with clang (TARGET=json: one)

@@ -18,5 +18,5 @@ fails 2 '*plain has no chat template for --system*' nibble generate plain -p x -
 nibble generate plain -p the -n 4 >out 2>err
 grep -q 'note: plain has no chat template' err
 nibble generate plain -p the -n 4 --raw 2>err | cmp out -
-! grep -q template err
+grep -q template err && exit 1
 fails 2 '*--system*--raw*' nibble generate "$NBL" -p x --raw --system y
