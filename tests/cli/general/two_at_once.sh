@@ -24,7 +24,7 @@ fight() {
     wait $two && ended=0
     [ ! -e "$file" ] || same "$whole" "$file"
     [ $ended = 1 ] || [ $round -lt 8 ] || break
-    [ $ended = 1 ] || rm -f "$file" # once more, from nothing
+    [ $ended = 1 ] || rm -f "$file" hf/config.json # once more, from nothing
   done
   [ -z "$(ls -A | grep nibble-)" ] || "$@" >/dev/null 2>&1 # the next run removes what killed ones left
   same "$whole" "$file"
