@@ -217,7 +217,7 @@ unit: $(UNIT) ## unit tests
 	@$(RUN_ENV) sh tests/run_units.sh $(UNIT)
 
 # Helpers of the command-line tests.
-HELPERS := $(B)/jsonq $(B)/damage_nbl
+HELPERS := $(B)/jsonq $(B)/damage_nbl $(B)/mutate_nbl
 $(HELPERS): $(B)/%: tests/%.c $(B)/libnibble.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
