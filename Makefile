@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # nibble: `make demo` and `make test` install what is missing, build and run. `make help` lists the rest.
 
-# Everything of one build lives in build/<variant>: release, debug, asan, tsan, fuzz, aarch64 (kernels only, cross).
+# Everything of one build lives in build/<variant>: release, debug, asan, tsan, coverage, fuzz, aarch64 (kernels only, cross).
 VARIANT ?= release
 # clang may come without OpenMP: then one thread, and `make` says so.
 CLANG_OMP = $(shell $(CC) --version 2>/dev/null | grep -q clang || { echo 1; exit; }; \
@@ -39,6 +39,10 @@ ifeq ($(VARIANT),asan)
   SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
   # Forced into each other, with checks of every lane, the reference's functions take gcc 7 minutes instead of 10 s.
   FLAGS_ref := -DINLINE='static inline'
+endif
+ifeq ($(VARIANT),coverage)
+  OPT := -O0
+  SAN := --coverage
 endif
 ifeq ($(VARIANT),tsan)
   # clang's OpenMP runtime with the Archer tool tells ThreadSanitizer of its barriers; gcc's runtime cannot.
@@ -279,6 +283,13 @@ asan: ## unit, command-line and replay tests under AddressSanitizer and UBSan
 tsan: ## unit and command-line tests under ThreadSanitizer (clang, libomp)
 	@$(MAKE) VARIANT=tsan unit cli
 
+COVERED ?= unit replay cli
+.PHONY: coverage
+coverage: ## lines that tests reach, by file, the least first (COVERED="unit replay": by these suites)
+	@find build/coverage -name '*.gcda' -delete 2>/dev/null || :
+	@$(MAKE) VARIANT=coverage $(COVERED)
+	@sh tests/coverage.sh build/coverage
+
 .PHONY: lint
 lint: ## layers, file lengths, licence lines
 	@sh tests/lint.sh
@@ -371,6 +382,6 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+.*:.*## / {split($$1, t, ":"); printf "  %-15s %s\n", t[1], $$2}' Makefile
-	@echo "variables: VARIANT=release|debug|asan|tsan OPENMP=0 PREFIX= DESTDIR= CC= CFLAGS= V=1"
+	@echo "variables: VARIANT=release|debug|asan|tsan|coverage OPENMP=0 PREFIX= DESTDIR= CC= CFLAGS= V=1"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
