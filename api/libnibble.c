@@ -225,7 +225,7 @@ nibble_status nibble_score(nibble_model *m, const int32_t *context, size_t n_con
   for (size_t i = n_context; i < total; i++)
     if (ids[i] < 0 || (size_t)ids[i] >= c->vocab)
       NB_GOTO(nb_fail(&e, NB_ERR_ARG, "token id %d is not below %zu", (int)ids[i], c->vocab));
-  NB_GOTO(nb_kv_create(c, total, m->kv, nb_config_long_rope(c, total), &kv, &e));
+  NB_GOTO(nb_kv_create(c, total, m->kv, nb_config_stretch(c, total), &kv, &e));
   NB_GOTO(score_ids(m, kv, ids, n_context, total, logprob, &all_greedy, &e));
   if (greedy) *greedy = all_greedy;
 fail:

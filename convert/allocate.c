@@ -13,31 +13,16 @@
 /* What GPTQ leaves of the loss of plain rounding; the embedding is rounded plainly. */
 static const double solved_part = 0.4;
 
-static void item_shape(const nb_config *c, size_t i, size_t *N, size_t *K) {
-  if (i < c->layers * NB_SLOTS) nb_slot_shape(c, (nb_slot)(i % NB_SLOTS), N, K);
-  else *N = c->vocab, *K = c->hidden;
-}
-
-static uint64_t item_bytes(const nb_config *c, size_t i, nb_qfmt f) {
-  size_t N, K;
+static uint64_t matrix_bytes(const nb_quantize_job *j, size_t i, nb_qfmt f) {
+  const nb_part *p = nb_parts_matrix(&j->model->model.weights.parts, i);
   nb_qmat m;
   nb_qmat_layout l;
-  item_shape(c, i, &N, &K);
-  if (f.bits == 0) return nb_round_up(N * K * nb_dtype_bytes(c->dtype), 64);
-  return nb_qmat_plan(N, K, f, &m, &l, NULL) == NB_OK ? l.total : 0;
-}
-
-static nb_qfmt *item_format(nb_formats *f, const nb_config *c, size_t i) {
-  return i < c->layers * NB_SLOTS ? &f->slot[i] : i == c->layers * NB_SLOTS ? &f->embed : &f->head;
-}
-
-static const nb_linear *item_matrix(const nb_weights *w, const nb_config *c, size_t i) {
-  if (i < c->layers * NB_SLOTS) return &w->layer[i / NB_SLOTS].w[i % NB_SLOTS];
-  return i == c->layers * NB_SLOTS ? &w->embed : &w->head;
+  if (f.bits == 0) return nb_round_up(p->N * p->K * nb_dtype_bytes(j->model->model.config.dtype), 64);
+  return nb_qmat_plan(p->N, p->K, f, &m, &l, NULL) == NB_OK ? l.total : 0;
 }
 
 typedef struct items {
-  size_t n, *index;       /* (n) the items that are free */
+  size_t n, *index;       /* (n) the matrices that are free */
   nb_bits_option *option; /* (n, NB_BITS_FORMATS) */
   uint8_t *pick;          /* (n) */
 } items;
@@ -45,16 +30,16 @@ typedef struct items {
 static void items_free(items *t) { nb_free(t->index), nb_free(t->option), nb_free(t->pick); }
 
 static nb_status fill_options(const nb_quantize_job *j, items *t, size_t k, nb_err *err) {
-  const nb_config *c = &j->model->model.config;
+  const nb_weights *w = &j->model->model.weights;
   size_t i = t->index[k];
   const nb_quantize_choice *ch = j->choice;
   double error[NB_BITS_FORMATS];
   double sensitivity = ch->probe_error[i] > 0 ? fmax(ch->probe_kl[i], 1e-12) / ch->probe_error[i] : 1e-12;
-  NB_TRY(nb_bits_errors(item_matrix(&j->model->model.weights, c, i), j->calib.threads, error, err));
-  bool plain = j->fast || i == c->layers * NB_SLOTS || (i > c->layers * NB_SLOTS && !j->calib.calibrate_head);
+  NB_TRY(nb_bits_errors(&w->w[i], j->calib.threads, error, err));
+  bool plain = j->fast || i == w->parts.embed || (i == w->parts.head && !j->calib.calibrate_head);
   for (size_t f = 0; f < NB_BITS_FORMATS; f++)
     t->option[k * NB_BITS_FORMATS + f] =
-        (nb_bits_option){item_bytes(c, i, nb_bits_formats[f]), sensitivity * error[f] * (plain ? 1 : solved_part)};
+        (nb_bits_option){matrix_bytes(j, i, nb_bits_formats[f]), sensitivity * error[f] * (plain ? 1 : solved_part)};
   return NB_OK;
 }
 
@@ -72,30 +57,28 @@ nb_status nb_allocate_measure(nb_quantize_job *j, const nb_allocate_opts *o, nb_
                          j->choice->probe_error, err);
 }
 
-/* Bytes for the free slices at a number of bits a weight. */
-static uint64_t linear_budget(const nb_config *c, const items *t, double bpw) {
+/* Bytes for the free matrices at a number of bits a weight. */
+static uint64_t linear_budget(const nb_parts *parts, const items *t, double bpw) {
   double weights = 0;
   for (size_t k = 0; k < t->n; k++) {
-    size_t N, K;
-    item_shape(c, t->index[k], &N, &K);
-    weights += (double)N * (double)K;
+    const nb_part *p = nb_parts_matrix(parts, t->index[k]);
+    weights += (double)p->N * (double)p->K;
   }
   return (uint64_t)(weights * bpw / 8);
 }
 
-/* Lists the free items and gives them the smallest format, `least` bytes in all. Refused when the file is too large
+/* Lists the free matrices and gives them the smallest format, `least` bytes in all. Refused when the file is too large
  * even so. */
 static nb_status begin(nb_quantize_job *j, const nb_allocate_opts *o, items *t, uint64_t *least, nb_err *err) {
-  const nb_config *c = &j->model->model.config;
-  size_t slots = c->layers * NB_SLOTS, all = slots + 1 + !c->tie_embeddings;
+  size_t all = j->model->model.weights.parts.n_matrices;
   NB_TRY(nb_new(&t->index, all, sizeof *t->index, "the allocation", err));
   NB_TRY(nb_new(&t->option, all * NB_BITS_FORMATS, sizeof *t->option, "the allocation", err));
   NB_TRY(nb_new(&t->pick, all, 1, "the allocation", err));
   for (size_t i = 0; i < all; i++) {
-    if (i < slots ? o->fixed_slot[i] : i == slots ? o->fixed_embed : o->fixed_head) continue;
+    if (o->fixed[i]) continue;
     t->index[t->n++] = i;
-    *item_format(&j->formats, c, i) = nb_bits_formats[0];
-    *least += item_bytes(c, i, nb_bits_formats[0]);
+    j->formats[i] = nb_bits_formats[0];
+    *least += matrix_bytes(j, i, nb_bits_formats[0]);
   }
   NB_TRY(nb_quantize_size(j, err));
   if (o->linear_bpw > 0 || j->file_bytes <= o->budget) return NB_OK;
@@ -112,18 +95,18 @@ nb_status nb_allocate_check(nb_quantize_job *j, const nb_allocate_opts *o, nb_er
 }
 
 nb_status nb_allocate_formats(nb_quantize_job *j, const nb_allocate_opts *o, double *predicted, nb_err *err) {
-  const nb_config *c = &j->model->model.config;
+  const nb_parts *parts = &j->model->model.weights.parts;
   items t = {0};
   nb_status st;
   uint64_t free_bytes = 0, least = 0;
   NB_GOTO(begin(j, o, &t, &least, err));
-  uint64_t budget = o->linear_bpw > 0 ? linear_budget(c, &t, o->linear_bpw) : o->budget - j->file_bytes + least;
+  uint64_t budget = o->linear_bpw > 0 ? linear_budget(parts, &t, o->linear_bpw) : o->budget - j->file_bytes + least;
   if (!o->measured) NB_GOTO(nb_allocate_measure(j, o, err));
-  for (size_t i = 0; i < c->layers * NB_SLOTS + 2; i++) j->choice->predicted[i] = -1;
+  for (size_t i = 0; i < parts->n_matrices; i++) j->choice->predicted[i] = -1;
   for (size_t k = 0; k < t.n; k++) NB_GOTO(fill_options(j, &t, k, err));
   NB_GOTO(nb_bits_pick(t.option, t.n, NB_BITS_FORMATS, budget, t.pick, &free_bytes, predicted, err));
   for (size_t k = 0; k < t.n; k++) {
-    *item_format(&j->formats, c, t.index[k]) = nb_bits_formats[t.pick[k]];
+    j->formats[t.index[k]] = nb_bits_formats[t.pick[k]];
     j->choice->predicted[t.index[k]] = t.option[k * NB_BITS_FORMATS + t.pick[k]].loss;
   }
   st = nb_quantize_size(j, err);
@@ -132,15 +115,13 @@ fail:
   return st;
 }
 
-nb_status nb_allocate_parse(const char *text, const nb_config *c, uint64_t *bytes, nb_err *err) {
+nb_status nb_allocate_parse(const char *text, const nb_parts *parts, uint64_t *bytes, nb_err *err) {
   char *end;
-  double bpw = strtod(text, &end);
+  double bpw = strtod(text, &end), weights = 0;
   if (end != text && !strcmp(end, "bpw") && bpw > 0 && bpw < 64) {
-    double weights = (double)c->vocab * (double)c->hidden * (c->tie_embeddings ? 1 : 2);
-    for (int s = 0; s < NB_SLOTS; s++) {
-      size_t N, K;
-      nb_slot_shape(c, (nb_slot)s, &N, &K);
-      weights += (double)N * (double)K * (double)c->layers;
+    for (size_t i = 0; i < parts->n_matrices; i++) {
+      const nb_part *p = nb_parts_matrix(parts, i);
+      weights += (double)p->N * (double)p->K;
     }
     *bytes = (uint64_t)(weights * bpw / 8);
     return NB_OK;

@@ -6,11 +6,10 @@
 #include "convert/quantize.h"
 
 typedef struct nb_allocate_opts {
-  uint64_t budget;              /* bytes of the whole file */
-  double linear_bpw;            /* instead, when not 0: stored bits a weight of the layers' free slices; the embedding
-                                 * and the head are then fixed */
-  bool fixed_embed, fixed_head; /* j->formats says what these are */
-  bool *fixed_slot;             /* (layers, NB_SLOTS) likewise */
+  uint64_t budget;   /* bytes of the whole file */
+  double linear_bpw; /* instead, when not 0: stored bits a weight of the layers' free matrices; the
+                      * embedding and the head are then fixed */
+  bool *fixed;       /* (n_matrices) j->formats says what these are */
   size_t probe_tokens, probe_layers;
   bool measured;               /* j->choice has its probe_kl and probe_error already */
   const nb_progress *progress; /* in probes */
@@ -27,6 +26,6 @@ nb_status nb_allocate_check(nb_quantize_job *j, const nb_allocate_opts *o, nb_er
 nb_status nb_allocate_formats(nb_quantize_job *j, const nb_allocate_opts *o, double *predicted, nb_err *err);
 
 /* Text "1.8GiB", "1932735283", or "4.05bpw" of the whole file, as bytes. */
-nb_status nb_allocate_parse(const char *text, const nb_config *c, uint64_t *bytes, nb_err *err);
+nb_status nb_allocate_parse(const char *text, const nb_parts *parts, uint64_t *bytes, nb_err *err);
 
 #endif

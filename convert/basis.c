@@ -11,33 +11,24 @@
 typedef struct job {
   const nb_config *c;
   const nb_weights *a, *b;
-  const basis *basis;
+  const nb_basis *basis;
   float *rows; /* two rows a thread */
 } job;
 
-/* A layer's factors, one after another. */
-typedef struct layer_factors {
-  float *qkv, *gate_up; /* (D) columns */
-  float *v, *up;        /* (kv_heads * head_dim), (F) rows */
-  float *o, *down;      /* (heads * head_dim), (F) columns */
-} layer_factors;
-
+/* Numbers of a layer's factors: for each site the columns of what it feeds, and the rows of what makes it. */
 static size_t n_factors(const nb_config *c) {
-  return 2 * c->hidden + (c->kv_heads + c->heads) * c->head_dim + 2 * c->ffn;
-}
-
-static layer_factors factors_at(const nb_config *c, float *p) {
-  layer_factors f = {.qkv = p, .gate_up = p + c->hidden, .v = p + 2 * c->hidden};
-  f.up = f.v + c->kv_heads * c->head_dim, f.down = f.up + c->ffn, f.o = f.down + c->ffn;
-  return f;
+  size_t n = 0;
+  for (size_t s = 0; s < nb_parts_sites(c); s++) n += 2 * nb_parts_site_inputs(c, s);
+  return n;
 }
 
 static bool same_norms(const nb_config *c, const nb_weights *a, const nb_weights *b) {
-  size_t bytes = c->hidden * sizeof(float);
+  static const nb_role norms[] = {NB_ATTN_NORM, NB_FFN_NORM};
   for (size_t l = 0; l < c->layers; l++)
-    if (memcmp(a->layer[l].attn_norm, b->layer[l].attn_norm, bytes) ||
-        memcmp(a->layer[l].ffn_norm, b->layer[l].ffn_norm, bytes))
-      return false;
+    for (size_t i = 0; i < 2; i++) {
+      const float *x = a->layer[l].vec[norms[i]], *y = b->layer[l].vec[norms[i]];
+      if (x && memcmp(x, y, c->hidden * sizeof *x)) return false;
+    }
   return true;
 }
 
@@ -62,32 +53,56 @@ static void rows(const nb_linear *a, const nb_linear *b, const nb_basis_factors 
   }
 }
 
+/* The columns that a site's inputs meet: those of the experts' gate and up are the router's. */
+static const float *columns_of(const nb_part *p, float *const *col) {
+  bool of_expert = p->site >= NB_SITES && p->role != NB_DOWN;
+  return col[of_expert ? NB_SITE_FFN : p->site];
+}
+
+/* The place in its layer of the matrix whose rows make a site's inputs, or per_layer. */
+static size_t maker_of(const nb_config *c, const nb_parts *parts, size_t site) {
+  int expert = nb_parts_site_expert(site);
+  if (site == NB_SITE_O) return nb_layer_index(c, NB_V, 0);
+  if (site == NB_SITE_ATTN || site == NB_SITE_FFN || !nb_fold_legal(c, site)) return parts->per_layer;
+  if (site == NB_SITE_DOWN && c->experts) return parts->per_layer;
+  return nb_layer_index(c, NB_UP, expert < 0 ? 0 : (size_t)expert);
+}
+
 static void layer_range(void *ctx, size_t begin, size_t end, int thread) {
   job *j = ctx;
   const nb_config *c = j->c;
-  float *x = j->rows + (size_t)thread * 2 * c->hidden;
+  const nb_parts *parts = &j->a->parts;
+  size_t n_sites = nb_parts_sites(c);
+  float *x = j->rows + (size_t)thread * 2 * c->hidden, *col[NB_SITES + 2 * NB_MAX_EXPERTS];
   for (size_t l = begin; l < end; l++) {
     const nb_layer *a = &j->a->layer[l], *b = &j->b->layer[l];
-    nb_basis_factors *slot = j->basis->slot + l * NB_SLOTS;
-    layer_factors f = factors_at(c, j->basis->own + l * n_factors(c));
-    columns(a->attn_norm, b->attn_norm, c->hidden, f.qkv);
-    columns(a->ffn_norm, b->ffn_norm, c->hidden, f.gate_up);
-    slot[NB_Q].col = slot[NB_K].col = slot[NB_V].col = f.qkv;
-    slot[NB_GATE].col = slot[NB_UP].col = f.gate_up;
-    rows(&a->w[NB_V], &b->w[NB_V], &slot[NB_V], x, f.v);
-    rows(&a->w[NB_UP], &b->w[NB_UP], &slot[NB_UP], x, f.up);
-    slot[NB_V].row = f.v, slot[NB_UP].row = f.up, slot[NB_O].col = f.o, slot[NB_DOWN].col = f.down;
-    for (size_t k = 0; k < c->ffn; k++) f.down[k] = 1 / f.up[k];
-    for (size_t k = 0; k < c->heads * c->head_dim; k++) f.o[k] = 1 / f.v[nb_fold_channel(c, NB_TAP_O, k)];
+    nb_basis_factors *of = j->basis->of + nb_parts_first(parts, l);
+    float *own = j->basis->own + l * n_factors(c);
+    for (size_t s = 0; s < n_sites; s++) {
+      col[s] = own, own += nb_parts_site_inputs(c, s);
+      for (size_t k = 0; k < nb_parts_site_inputs(c, s); k++) col[s][k] = 1;
+    }
+    columns(a->vec[NB_ATTN_NORM], b->vec[NB_ATTN_NORM], c->hidden, col[NB_SITE_ATTN]);
+    if (a->vec[NB_FFN_NORM]) columns(a->vec[NB_FFN_NORM], b->vec[NB_FFN_NORM], c->hidden, col[NB_SITE_FFN]);
+    for (size_t i = 0; i < parts->per_layer; i++) of[i].col = columns_of(nb_parts_matrix(parts, i), col);
+    for (size_t s = 0; s < n_sites; s++) {
+      size_t K = nb_parts_site_inputs(c, s), maker = maker_of(c, parts, s);
+      float *row = own;
+      own += K;
+      if (maker == parts->per_layer) continue;
+      rows(&a->w[maker], &b->w[maker], &of[maker], x, row);
+      of[maker].row = row;
+      for (size_t k = 0; k < K; k++) col[s][k] = 1 / row[nb_fold_channel(c, s, k)];
+    }
   }
 }
 
-nb_status nb_basis_between(const nb_config *c, const nb_weights *a, const nb_weights *b, int threads, basis *out,
+nb_status nb_basis_between(const nb_config *c, const nb_weights *a, const nb_weights *b, int threads, nb_basis *out,
                            nb_err *err) {
   nb_status st;
   job j = {c, a, b, out, NULL};
   memset(out, 0, sizeof *out);
-  NB_GOTO(nb_new(&out->slot, c->layers * NB_SLOTS, sizeof *out->slot, "the basis", err));
+  NB_GOTO(nb_new(&out->of, a->parts.n_matrices, sizeof *out->of, "the basis", err));
   if (same_norms(c, a, b)) return NB_OK;
   NB_GOTO(nb_new(&out->own, c->layers * n_factors(c), sizeof *out->own, "the basis", err));
   NB_GOTO(nb_new(&j.rows, (size_t)threads * 2 * c->hidden, sizeof *j.rows, "the basis", err));
@@ -98,8 +113,8 @@ fail:
   return st;
 }
 
-void nb_basis_free(basis *b) {
-  nb_free(b->slot);
+void nb_basis_free(nb_basis *b) {
+  nb_free(b->of);
   nb_free(b->own);
   memset(b, 0, sizeof *b);
 }

@@ -13,12 +13,13 @@ void nb_calib_numbers_default(nb_calib_numbers *n) {
   if (n->probe_layers < 0) n->probe_layers = 12;
 }
 
-nb_status nb_calib_file_open(const char *path, const nb_config *c, nb_calfile *out, nb_err *err) {
+nb_status nb_calib_file_open(const char *path, const nb_model *m, nb_calfile *out, nb_err *err) {
+  size_t n = m->weights.parts.n_matrices, inputs = nb_importance_count(&m->config);
   NB_TRY(nb_calfile_read(path, out, err));
-  if (out->n_matrices == c->layers * NB_SLOTS + 2 && out->n_inputs == nb_importance_count(c)) return NB_OK;
+  if (out->n_matrices == n && out->n_inputs == inputs) return NB_OK;
   nb_status st =
       nb_fail(err, NB_ERR_ARG, "%s is of another model: it has %zu matrices with %zu inputs, this one %zu with %zu",
-              path, out->n_matrices, out->n_inputs, c->layers * NB_SLOTS + 2, nb_importance_count(c));
+              path, out->n_matrices, out->n_inputs, n, inputs);
   nb_calfile_free(out);
   return st;
 }
@@ -67,7 +68,7 @@ nb_status nb_calib_file_same_text(const char *path, const nb_calfile *f, const n
 nb_status nb_calib_file_load(const char *path, nb_quantize_job *j, nb_calib_numbers *n, nb_calib_text *text,
                              nb_calfile *out, nb_err *err) {
   const nb_config *c = &j->model->model.config;
-  NB_TRY(nb_calib_file_open(path, c, out, err));
+  NB_TRY(nb_calib_file_open(path, &j->model->model, out, err));
   NB_TRY(check_numbers(path, out, n, err));
   NB_TRY(check_model(path, out, j, err));
   *text = (nb_calib_text){.n_seqs = out->n_seqs, .seq = out->seq};

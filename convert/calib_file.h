@@ -17,7 +17,7 @@ typedef struct nb_calib_numbers {
 void nb_calib_numbers_default(nb_calib_numbers *n);
 
 /* Opens a file and checks that it has as many matrices and inputs as the model has. nb_calfile_free releases. */
-nb_status nb_calib_file_open(const char *path, const nb_config *c, nb_calfile *out, nb_err *err);
+nb_status nb_calib_file_open(const char *path, const nb_model *m, nb_calfile *out, nb_err *err);
 
 /* The same for quantizing: refuses a file that another version made, that was made on another checkpoint (this one is
  * read whole for its hashes) or with other numbers than those given; the others are filled from it. Fills text. */

@@ -16,8 +16,6 @@
 
 /* What is decided before any work: the sizes of all parts. */
 typedef struct plan {
-  nb_tensor_source tensors;
-  nb_weight_source source;
   nb_nbl_tensor *dir; /* (n) */
   size_t n;
   uint64_t data_offset, file_bytes;
@@ -78,7 +76,7 @@ static void add_matrices(const nb_quantize_job *j, bool known, cJSON *prov) {
   } list[] = {{"plain_loss", false, plain_loss},     {"loss", false, final_loss},
               {"rows_kept_plain", false, rows_kept}, {"probe_kl", true, probe_kl},
               {"probe_error", true, probe_error},    {"predicted_kl", true, predicted}};
-  size_t n = j->model->model.config.layers * NB_SLOTS + 2;
+  size_t n = j->model->model.weights.parts.n_matrices;
   if (j->fast && !j->choice) return;
   cJSON *m = cJSON_AddObjectToObject(prov, "matrices");
   for (size_t k = 0; k < sizeof list / sizeof *list; k++) {
@@ -151,46 +149,45 @@ static void hash_around(nb_quantize_job *j, const void *data) {
 
 /* ---- the plan ---- */
 
-static nb_nbl_choice choice(nb_qfmt f, const nb_linear *w) {
-  return (nb_nbl_choice){.coded = f.bits != 0, .fmt = f, .dtype = w->dense.dtype};
-}
-
 static void plan_free(plan *p) {
   nb_free(p->dir);
   nb_text_free(&p->tokenizer);
   cJSON_free(p->meta);
 }
 
-/* Norms that change are stored as floats. */
-static bool own_norms(const nb_quantize_job *j) { return j->calib.fold || j->tune; }
+/* How part i, a vector, is stored: as the checkpoint has it, or as floats where it may change (folds, tuning) or is not
+ * what the model multiplies by, or does not lie in one piece. *stored: where it lies in the checkpoint. */
+static nb_status vector_dtype(const nb_quantize_job *j, const nb_part *p, nb_tensor *stored, nb_dtype *out,
+                              nb_err *err) {
+  const nb_named_source *named = nb_opened_named(j->model);
+  nb_row_map rows;
+  NB_TRY(nb_weights_find(named, &j->model->model.config, p, stored, &rows, err));
+  bool changes = j->calib.fold || j->calib.rotate || j->tune, less_one = named->arch->norm_plus_one;
+  *out = changes || less_one || rows.run != p->K ? NB_F32 : stored->dtype;
+  return NB_OK;
+}
 
 static nb_status plan_make(const nb_quantize_job *j, plan *p, nb_err *err) {
-  const nb_config *c = &j->model->model.config;
   const nb_weights *w = &j->model->model.weights;
+  const nb_parts *parts = &w->parts;
   nb_status st;
-  nb_nbl_choice *slot = NULL;
-  nb_dtype *norm = NULL;
+  nb_nbl_choice *how = NULL;
   memset(p, 0, sizeof *p);
-  p->n = nb_nbl_expect(c);
-  nb_safetensors_source(nb_opened_checkpoint(j->model), &p->tensors);
-  nb_phi3_source(&p->tensors, &p->source);
+  p->n = parts->n;
   NB_GOTO(nb_new(&p->dir, p->n, sizeof *p->dir, "the directory", err));
-  NB_GOTO(nb_new(&slot, c->layers * NB_SLOTS, sizeof *slot, "the formats", err));
-  NB_GOTO(nb_new(&norm, 2 * c->layers + 1, sizeof *norm, "the formats", err));
-  for (size_t i = 0; i < c->layers * NB_SLOTS; i++)
-    slot[i] = choice(j->formats.slot[i], &w->layer[i / NB_SLOTS].w[i % NB_SLOTS]);
-  for (size_t i = 0; i <= 2 * c->layers; i++) {
-    nb_tensor t;
-    NB_GOTO(p->source.norm(p->source.ctx, c, i / 2, i == 2 * c->layers ? 2 : (int)(i % 2), &t, err));
-    norm[i] = own_norms(j) ? NB_F32 : t.dtype;
+  NB_GOTO(nb_new(&how, p->n, sizeof *how, "the formats", err));
+  for (size_t m = 0; m < parts->n_matrices; m++)
+    how[parts->matrix[m]] =
+        (nb_nbl_choice){.coded = j->formats[m].bits != 0, .fmt = j->formats[m], .dtype = w->w[m].dense.dtype};
+  for (size_t i = 0; i < parts->n; i++) {
+    nb_tensor stored;
+    if (!parts->part[i].matrix) NB_GOTO(vector_dtype(j, &parts->part[i], &stored, &how[i].dtype, err));
   }
   NB_GOTO(make_meta(j, false, &p->meta, err));
   NB_GOTO(nb_tokenizer_save(j->model->tokenizer, &p->tokenizer, err));
-  nb_nbl_choices how = {choice(j->formats.embed, &w->embed), choice(j->formats.head, &w->head), slot, norm};
-  NB_GOTO(nb_nbl_plan(c, &how, strlen(p->meta), p->tokenizer.n, p->dir, &p->data_offset, &p->file_bytes, err));
+  NB_GOTO(nb_nbl_plan(parts, how, strlen(p->meta), p->tokenizer.n, p->dir, &p->data_offset, &p->file_bytes, err));
 fail:
-  nb_free(slot);
-  nb_free(norm);
+  nb_free(how);
   if (st != NB_OK) plan_free(p), memset(p, 0, sizeof *p);
   return st;
 }
@@ -209,44 +206,43 @@ typedef struct sink {
   nb_quantize_job *j;
   plan *p;
   nb_nbl_writer *w;
+  size_t next; /* the part that is written next */
 } sink;
 
-/* changed: (D) what the norm became, or NULL. */
-static nb_status put_norm(sink *s, size_t layer, int which, const float *changed, nb_err *err) {
-  nb_tensor t;
-  NB_TRY(s->p->source.norm(s->p->source.ctx, &s->j->model->model.config, layer, which, &t, err));
-  hash_around(s->j, t.data);
-  if (!own_norms(s->j)) return nb_nbl_writer_put(s->w, t.data, t.n_bytes, err);
+/* Writes the vectors before part `end`. layer: the layer whose vectors have changed, or NULL. */
+static nb_status put_vectors(sink *s, size_t end, const nb_layer *layer, nb_err *err) {
   const nb_weights *w = &s->j->model->model.weights;
-  const float *norm = which == 2 ? w->norm : which ? w->layer[layer].ffn_norm : w->layer[layer].attn_norm;
-  if (changed) norm = changed;
-  return nb_nbl_writer_put(s->w, norm, s->j->model->model.config.hidden * sizeof *norm, err);
-}
-
-static const nb_linear *source_of(const sink *s, const nb_quantized *q) {
-  const nb_weights *w = &s->j->model->model.weights;
-  return q->layer >= 0 ? &w->layer[q->layer].w[q->slot] : q->head ? &w->head : &w->embed;
+  for (; s->next < end; s->next++) {
+    const nb_part *p = &w->parts.part[s->next];
+    nb_tensor stored;
+    nb_dtype dtype;
+    NB_TRY(vector_dtype(s->j, p, &stored, &dtype, err));
+    const nb_layer *own = p->layer < 0 ? NULL : &w->layer[p->layer];
+    if (own && layer && layer->number == own->number) own = layer;
+    const float *x = own ? own->vec[p->role] : w->vec[p->role];
+    if (dtype == NB_F32) NB_TRY(nb_nbl_writer_put(s->w, x, p->K * sizeof *x, err));
+    else NB_TRY(nb_nbl_writer_put(s->w, stored.data, stored.n_bytes, err));
+  }
+  return NB_OK;
 }
 
 static nb_status put(void *ctx, const nb_quantized *q, nb_err *err) {
   sink *s = ctx;
-  const nb_config *c = &s->j->model->model.config;
-  size_t i = q->layer >= 0 ? (size_t)q->layer * NB_SLOTS + q->slot : c->layers * NB_SLOTS + q->head;
-  nb_quantized *report = &s->j->report[i];
-  if (q->layer >= 0 && q->slot == NB_Q) NB_TRY(put_norm(s, (size_t)q->layer, 0, q->norm, err));
-  if (q->layer >= 0 && q->slot == NB_GATE) NB_TRY(put_norm(s, (size_t)q->layer, 1, q->norm, err));
-  hash_around(s->j, source_of(s, q)->dense.data);
+  const nb_weights *w = &s->j->model->model.weights;
+  nb_quantized *report = &s->j->report[q->matrix];
+  NB_TRY(put_vectors(s, w->parts.matrix[q->matrix], q->layer, err));
+  hash_around(s->j, w->w[q->matrix].dense.data);
   NB_TRY(nb_nbl_writer_put(s->w, q->data, q->n_bytes, err));
+  s->next++;
   *report = *q;
-  if (s->j->resume && q->layer >= 0) NB_TRY(nb_resume_put(s->j->resume, i, report, err));
-  report->data = NULL;
-  if (q->layer >= 0 && q->layer + 1 == (int)c->layers && q->slot == NB_DOWN) NB_TRY(put_norm(s, 0, 2, NULL, err));
+  if (s->j->resume && q->matrix < w->parts.embed) NB_TRY(nb_resume_put(s->j->resume, report, err));
+  report->data = NULL, report->layer = NULL;
   return NB_OK;
 }
 
-static const void *resumed(void *ctx, size_t layer, nb_slot slot, size_t n_bytes) {
+static const void *resumed(void *ctx, size_t matrix, size_t n_bytes) {
   sink *s = ctx;
-  return nb_resume_find(s->j->resume, layer * NB_SLOTS + slot, n_bytes);
+  return nb_resume_find(s->j->resume, matrix, n_bytes);
 }
 
 /* Pages spread over a tensor: some 10 ms for phi-3-mini's, and other weights differ in one of them. */
@@ -286,7 +282,7 @@ nb_status nb_quantize_meta(const nb_quantize_job *j, char **out, nb_err *err) { 
 nb_status nb_quantize_run(nb_quantize_job *j, nb_err *err) {
   const nb_model *m = &j->model->model;
   plan p;
-  sink s = {j, &p, NULL};
+  sink s = {j, &p, NULL, 0};
   nb_status st;
   char *meta = NULL;
   NB_TRY(plan_make(j, &p, err));
@@ -296,8 +292,9 @@ nb_status nb_quantize_run(nb_quantize_job *j, nb_err *err) {
                              p.tokenizer.n, &s.w, err));
   j->calib.put = put, j->calib.ctx = &s;
   j->calib.resume = j->resume ? resumed : NULL;
-  if (j->fast) NB_GOTO(nb_calib_fast(&m->config, &m->weights, &j->formats, 0, &j->calib, err));
-  else NB_GOTO(nb_calib_run(&m->config, &m->weights, &j->formats, &j->calib, err));
+  if (j->fast) NB_GOTO(nb_calib_fast(&m->weights, j->formats, 0, &j->calib, err));
+  else NB_GOTO(nb_calib_run(&m->config, &m->weights, j->formats, &j->calib, err));
+  NB_GOTO(put_vectors(&s, p.n, NULL, err));
   NB_GOTO(nb_quantize_hash(j, err));
   NB_GOTO(make_meta(j, true, &meta, err));
   NB_GOTO(nb_nbl_writer_meta(s.w, meta, strlen(meta), err));
@@ -310,13 +307,13 @@ fail:
   return st;
 }
 
-double nb_quantize_linear_bpw(const nb_config *c, const nb_formats *f) {
+double nb_quantize_linear_bpw(const nb_parts *parts, const nb_qfmt *formats) {
   double bits = 0, weights = 0;
-  for (size_t i = 0; i < c->layers * NB_SLOTS; i++) {
-    size_t N, K;
-    nb_slot_shape(c, (nb_slot)(i % NB_SLOTS), &N, &K);
-    bits += (double)N * (double)K * (f->slot[i].bits ? nb_qmat_bpw(N, K, f->slot[i]) : 16);
-    weights += (double)N * (double)K;
+  for (size_t i = 0; i < parts->embed; i++) {
+    const nb_part *p = nb_parts_matrix(parts, i);
+    double n = (double)p->N * (double)p->K;
+    bits += n * (formats[i].bits ? nb_qmat_bpw(p->N, p->K, formats[i]) : 16);
+    weights += n;
   }
   return bits / weights;
 }

@@ -10,7 +10,7 @@
 
 #include <cJSON.h>
 
-/* What the bits were chosen by, for the metadata: (layers * NB_SLOTS + 2) each, the slices, the embedding, the head. */
+/* What the bits were chosen by, for the metadata: (n_matrices) each, by number. */
 typedef struct nb_quantize_choice {
   double *probe_kl, *probe_error; /* as nb_sens_measure gives them */
   double *predicted;              /* KL divergence; -1: the format was given */
@@ -25,9 +25,9 @@ typedef struct nb_quantize_tune {
 } nb_quantize_tune;
 
 typedef struct nb_quantize_job {
-  const nb_opened *model; /* a checkpoint, with its tokenizer */
-  const char *out;        /* the file */
-  nb_formats formats;
+  const nb_opened *model;     /* a checkpoint, with its tokenizer */
+  const char *out;            /* the file */
+  nb_qfmt *formats;           /* (n_matrices) by number; bits 0: left as it is */
   nb_calib_opts calib;        /* put, resume and ctx are set by nb_quantize_run */
   bool fast;                  /* no calibration: only calib's threads and progress count */
   struct nb_resume *resume;   /* where finished matrices are kept, or NULL */
@@ -36,12 +36,10 @@ typedef struct nb_quantize_job {
   nb_quantize_choice *choice; /* NULL: no budget */
   nb_quantize_tune *tune;     /* NULL: none */
   char *untuned;              /* with tune: the file that nb_quantize_run writes, for nb_tune_file_run */
-  nb_hash
-      *hash; /* (tensors of the checkpoint) where `hashed`: allocated and filled on the way; the caller frees both */
-  bool *hashed;
-  nb_quantized *report; /* (layers * NB_SLOTS + 2) filled with what became of each matrix (data is NULL): the slices,
-                         * the embedding, the head */
-  uint64_t file_bytes;  /* filled by nb_quantize_size */
+  nb_hash *hash;              /* (tensors of the checkpoint) where `hashed`: allocated and filled on the way; */
+  bool *hashed;               /* the caller frees both */
+  nb_quantized *report;       /* (n_matrices) filled with what became of each matrix (data and layer are NULL) */
+  uint64_t file_bytes;        /* filled by nb_quantize_size */
 } nb_quantize_job;
 
 /* Hashes the whole checkpoint, each tensor that was not yet. */
@@ -61,6 +59,6 @@ nb_status nb_quantize_run(nb_quantize_job *j, nb_err *err);
 nb_status nb_quantize_meta(const nb_quantize_job *j, char **out, nb_err *err);
 
 /* Stored bits a weight over the linears of the layers. */
-double nb_quantize_linear_bpw(const nb_config *c, const nb_formats *f);
+double nb_quantize_linear_bpw(const nb_parts *parts, const nb_qfmt *formats);
 
 #endif

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-static const char magic[9] = "NBLPART4";
+static const char magic[9] = "NBLPART5";
 
 enum { MAGIC_BYTES = 8, BEFORE_FORMATS = MAGIC_BYTES + 16 + 8, A_FORMAT = 3 + 24, RECORD_HEAD = 48, HASH_BYTES = 8 };
 
@@ -66,15 +66,11 @@ static uint64_t header_hash(const nb_resume *r, const char *head) {
   return XXH3_64bits(head, header_bytes(r) - HASH_BYTES);
 }
 
-static nb_qfmt *format_of(const nb_resume *r, nb_formats *f, size_t matrix) {
-  return matrix + 2 < r->n_formats ? &f->slot[matrix] : matrix + 2 == r->n_formats ? &f->embed : &f->head;
-}
-
-static void get_header(const nb_resume *r, nb_formats *f, nb_quantize_choice *c) {
+static void get_header(const nb_resume *r, nb_qfmt *f, nb_quantize_choice *c) {
   size_t n = r->n_formats;
   const char *p = r->bytes + BEFORE_FORMATS, *numbers = p + 3 * n;
   for (size_t i = 0; i < n; i++, p += 3)
-    *format_of(r, f, i) = (nb_qfmt){(uint8_t)p[0], (uint8_t)p[1], (uint16_t)((uint8_t)p[2] * 32)};
+    f[i] = (nb_qfmt){(uint8_t)p[0], (uint8_t)p[1], (uint16_t)((uint8_t)p[2] * 32)};
   for (size_t i = 0; c && i < n; i++) {
     c->probe_kl[i] = get_double(numbers + 8 * i);
     c->probe_error[i] = get_double(numbers + 8 * (n + i));
@@ -82,16 +78,14 @@ static void get_header(const nb_resume *r, nb_formats *f, nb_quantize_choice *c)
   }
 }
 
-static void put_header(const nb_resume *r, const nb_formats *formats, const nb_quantize_choice *c, char *head) {
+static void put_header(const nb_resume *r, const nb_qfmt *formats, const nb_quantize_choice *c, char *head) {
   size_t n = r->n_formats;
   char *p = head + BEFORE_FORMATS, *numbers = p + 3 * n;
-  nb_formats f = *formats;
   memcpy(head, magic, MAGIC_BYTES);
   memcpy(head + MAGIC_BYTES, r->signature, 16);
   put_u64(head + MAGIC_BYTES + 16, n);
   for (size_t i = 0; i < n; i++, p += 3) {
-    const nb_qfmt *q = format_of(r, &f, i);
-    p[0] = (char)q->bits, p[1] = (char)q->table, p[2] = (char)(q->group / 32);
+    p[0] = (char)formats[i].bits, p[1] = (char)formats[i].table, p[2] = (char)(formats[i].group / 32);
   }
   for (size_t i = 0; c && i < n; i++) {
     put_double(numbers + 8 * i, c->probe_kl[i]);
@@ -133,15 +127,15 @@ const void *nb_resume_find(const nb_resume *r, size_t matrix, size_t n_bytes) {
   return x->head && x->size == n_bytes ? x->head + RECORD_HEAD : NULL;
 }
 
-nb_status nb_resume_put(nb_resume *r, size_t matrix, nb_quantized *q, nb_err *err) {
-  const char *earlier = r->of[matrix].head;
+nb_status nb_resume_put(nb_resume *r, nb_quantized *q, nb_err *err) {
+  const char *earlier = r->of[q->matrix].head;
   if (earlier) {
     q->plain = get_double(earlier + 24), q->loss = get_double(earlier + 32);
     q->fell_back = (size_t)get_u64(earlier + 40);
     return NB_OK;
   }
   char head[RECORD_HEAD], hash[HASH_BYTES];
-  put_u64(head, r->count), put_u64(head + 8, matrix), put_u64(head + 16, q->n_bytes);
+  put_u64(head, r->count), put_u64(head + 8, q->matrix), put_u64(head + 16, q->n_bytes);
   put_double(head + 24, q->plain), put_double(head + 32, q->loss), put_u64(head + 40, q->fell_back);
   put_u64(hash, record_hash(r, head, q->data, q->n_bytes));
   NB_TRY(nb_lockfile_write(&r->file, head, sizeof head, r->end, err));
@@ -175,10 +169,10 @@ fail:
   return st;
 }
 
-nb_status nb_resume_read(nb_resume *r, const uint8_t signature[16], const nb_config *c, nb_formats *formats,
+nb_status nb_resume_read(nb_resume *r, const uint8_t signature[16], size_t matrices, nb_qfmt *formats,
                          nb_quantize_choice *choice, bool *found, nb_err *err) {
   *found = false;
-  r->n_formats = c->layers * NB_SLOTS + 2;
+  r->n_formats = matrices;
   memcpy(r->signature, signature, 16);
   NB_TRY(nb_new(&r->of, r->n_formats, sizeof *r->of, "finished matrices", err));
   r->end = header_bytes(r);
@@ -202,7 +196,7 @@ nb_status nb_resume_read(nb_resume *r, const uint8_t signature[16], const nb_con
   return nb_lockfile_cut(&r->file, r->end, err);
 }
 
-nb_status nb_resume_begin(nb_resume *r, const nb_formats *formats, const nb_quantize_choice *choice, nb_err *err) {
+nb_status nb_resume_begin(nb_resume *r, const nb_qfmt *formats, const nb_quantize_choice *choice, nb_err *err) {
   if (r->seed) return NB_OK;
   char *head = calloc(1, header_bytes(r));
   if (!head) return nb_fail(err, NB_ERR_MEMORY, "out of memory");

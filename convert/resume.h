@@ -23,19 +23,19 @@ struct nb_quantize_choice;
  * once (NB_ERR_IO). Refused too: a link, in place of which another file would be written. */
 nb_status nb_resume_lock(const char *path, nb_resume **out, nb_err *err);
 /* Reads it. signature (16 bytes) stands for everything that the result depends on; another one in the file, or a file
- * of another kind, is NB_ERR_ARG. When an earlier run began the file, formats and choice (may be NULL) are read from it
- * and *found is set. */
-nb_status nb_resume_read(nb_resume *r, const uint8_t signature[16], const nb_config *c, nb_formats *formats,
+ * of another kind, is NB_ERR_ARG. When an earlier run began the file, formats (of so many matrices) and choice (may be
+ * NULL) are read from it and *found is set. */
+nb_status nb_resume_read(nb_resume *r, const uint8_t signature[16], size_t matrices, nb_qfmt *formats,
                          struct nb_quantize_choice *choice, bool *found, nb_err *err);
 /* Begins the file, when it was not found, now that formats and choice are known. */
-nb_status nb_resume_begin(nb_resume *r, const nb_formats *formats, const struct nb_quantize_choice *choice,
+nb_status nb_resume_begin(nb_resume *r, const nb_qfmt *formats, const struct nb_quantize_choice *choice,
                           nb_err *err);
 /* Matrices that an earlier run finished. */
 size_t nb_resume_count(const nb_resume *r);
 /* The coded form of one of those, when it has n_bytes; else NULL. Borrowed. */
 const void *nb_resume_find(const nb_resume *r, size_t matrix, size_t n_bytes);
 /* Adds a matrix that is finished. One of an earlier run instead gets the losses that were measured then. */
-nb_status nb_resume_put(nb_resume *r, size_t matrix, nb_quantized *q, nb_err *err);
+nb_status nb_resume_put(nb_resume *r, nb_quantized *q, nb_err *err);
 /* Closes; done: the file is not needed any more. One that was never begun is removed. NULL is fine. */
 void nb_resume_close(nb_resume *r, bool done);
 

@@ -33,30 +33,33 @@ nb_status nb_tune_file_parse(const char *s, nb_quantize_tune *out, nb_err *err) 
 
 /* ---- the file ---- */
 
-/* One tensor with what was tuned in it. */
-static nb_status put(nb_nbl_writer *w, const nb_nbl *f, size_t i, const nb_config *c, const nb_tuned *tuned,
-                     nb_err *err) {
+/* Matrix m of the file, with its rows' scales. */
+static nb_status put_matrix(nb_nbl_writer *w, const nb_nbl *f, size_t i, size_t m, const nb_tuned *tuned, nb_err *err) {
   const nb_nbl_tensor *t = nb_nbl_at(f, i);
-  size_t L = c->layers;
-  bool norm = t->role == NB_NBL_ATTN_NORM || t->role == NB_NBL_FFN_NORM || t->role == NB_NBL_FINAL_NORM;
-  if (norm) {
-    size_t at = t->role == NB_NBL_FINAL_NORM ? 2 * L : 2 * (size_t)t->layer + (t->role == NB_NBL_FFN_NORM);
-    return nb_nbl_writer_put(w, tuned->norms + at * c->hidden, c->hidden * sizeof(float), err);
-  }
-  if (t->layer < 0) return nb_nbl_writer_put(w, nb_nbl_data(f, i), t->size, err);
-  size_t s = 0;
-  while (nb_nbl_slot_role((nb_slot)s) != t->role) s++;
-  nb_qmat m;
+  nb_qmat q;
   nb_qmat_layout l;
   char *data;
-  NB_TRY(nb_qmat_plan(t->N, t->K, t->fmt, &m, &l, err));
+  NB_TRY(nb_qmat_plan(t->part.N, t->part.K, t->fmt, &q, &l, err));
   NB_TRY(nb_new(&data, t->size, 1, "a matrix", err));
   memcpy(data, nb_nbl_data(f, i), t->size);
-  memcpy(data + l.row_scale, tuned->row_scale + tuned->row_at[(size_t)t->layer * NB_SLOTS + s],
-         t->N * sizeof(uint16_t));
+  memcpy(data + l.row_scale, tuned->row_scale + tuned->row_at[m], t->part.N * sizeof(uint16_t));
   nb_status st = nb_nbl_writer_put(w, data, t->size, err);
   nb_free(data);
   return st;
+}
+
+/* All tensors with what was tuned in them. */
+static nb_status put_all(nb_nbl_writer *w, const nb_nbl *f, const nb_tuned *tuned, nb_err *err) {
+  size_t m = 0, at = 0; /* the layers' matrices come in the order of their numbers */
+  for (size_t i = 0; i < nb_nbl_count(f); i++) {
+    const nb_nbl_tensor *t = nb_nbl_at(f, i);
+    if (!t->part.matrix) {
+      NB_TRY(nb_nbl_writer_put(w, tuned->vectors + at, t->part.K * sizeof(float), err));
+      at += t->part.K;
+    } else if (t->part.layer < 0) NB_TRY(nb_nbl_writer_put(w, nb_nbl_data(f, i), t->size, err));
+    else NB_TRY(put_matrix(w, f, i, m++, tuned, err));
+  }
+  return NB_OK;
 }
 
 static nb_status rewrite(nb_quantize_job *j, const nb_nbl *f, const nb_tuned *tuned, nb_err *err) {
@@ -70,7 +73,7 @@ static nb_status rewrite(nb_quantize_job *j, const nb_nbl *f, const nb_tuned *tu
   NB_GOTO(nb_new(&dir, n, sizeof *dir, "the directory", err));
   for (size_t i = 0; i < n; i++) dir[i] = *nb_nbl_at(f, i);
   NB_GOTO(nb_nbl_writer_open(j->out, dir, n, meta, strlen(meta), tokenizer, tokenizer_bytes, &w, err));
-  for (size_t i = 0; i < n; i++) NB_GOTO(put(w, f, i, nb_nbl_config(f), tuned, err));
+  NB_GOTO(put_all(w, f, tuned, err));
   st = nb_nbl_writer_commit(w, err);
   w = NULL;
 fail:

@@ -94,20 +94,29 @@ nb_status nb_bench_limits(const nb_kernels *k, int threads, nb_limits *out, nb_e
 
 static void count_weights(const nb_model *m, nb_bench *out) {
   const nb_config *c = &m->config;
-  out->bytes_per_token = (double)nb_bench_linear_bytes(&m->weights.head);
-  for (size_t l = 0; l < c->layers; l++)
-    for (int s = 0; s < NB_SLOTS; s++) {
-      const nb_linear *w = &m->weights.layer[l].w[s];
-      out->macs_per_token += (double)w->N * (double)w->K;
-      out->bytes_per_token += (double)nb_bench_linear_bytes(w);
-    }
+  const nb_parts *parts = &m->weights.parts;
+  out->bytes_per_token = (double)nb_bench_linear_bytes(nb_weights_head(&m->weights));
+  for (size_t i = 0; i < parts->embed; i++) {
+    const nb_part *p = nb_parts_matrix(parts, i);
+    double used = p->expert < 0 ? 1 : (double)c->experts_per_token / (double)c->experts; /* on the mean */
+    out->macs_per_token += used * (double)p->N * (double)p->K;
+    out->bytes_per_token += used * (double)nb_bench_linear_bytes(&m->weights.w[i]);
+  }
 }
 
 /* Multiply-adds of attention over a prompt of n tokens, a token on average: scores and values of visible keys. */
 static double attention_macs(const nb_config *c, size_t n) {
   double sum = 0;
-  for (size_t p = 1; p <= n; p++) sum += (double)(c->sliding_window ? nb_min(p, c->sliding_window) : p);
-  return 2.0 * (double)(c->layers * c->heads * c->head_dim) * sum / (double)n;
+  for (size_t l = 0; l < c->layers; l++) {
+    nb_attend kind = (nb_attend)c->attend[l];
+    for (size_t p = 1; p <= n; p++) {
+      size_t local = nb_min(p, c->sparse_local * NB_KV_BLOCK);
+      if (kind == NB_ATTEND_FULL) sum += (double)p;
+      else if (kind == NB_ATTEND_WINDOW) sum += (double)nb_min(p, c->sliding_window);
+      else sum += (double)local + (double)(p - local) / (double)c->sparse_stride;
+    }
+  }
+  return 2.0 * (double)(c->heads * c->head_dim) * sum / (double)n;
 }
 
 /* Runs one prompt of n tokens in an empty cache: tokens a second, the best of the repetitions. */
@@ -216,7 +225,7 @@ nb_status nb_bench_run(nb_session *s, const nb_model *m, const nb_bench_opts *o,
   count_weights(m, out);
   out->kv_bytes_per_position = (double)(m->config.layers * m->config.kv_heads) *
                                (double)nb_kv_block_bytes(o->kv, m->config.head_dim) / NB_KV_BLOCK;
-  NB_GOTO(nb_kv_create(&m->config, longest, o->kv, nb_config_long_rope(&m->config, longest), &r.kv, err));
+  NB_GOTO(nb_kv_create(&m->config, longest, o->kv, nb_config_stretch(&m->config, longest), &r.kv, err));
   nb_kv_clear(r.kv); /* no row waits for the system to give memory, nor, after one token, to map the weights */
   NB_GOTO(nb_session_prefill(s, m, r.kv, r.ids, 1, err));
   nb_kv_truncate(r.kv, 0);

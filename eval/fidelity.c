@@ -53,7 +53,7 @@ static void compare_rows(void *ctx, size_t begin, size_t end, int thread) {
 static nb_status forward(side *x, const int32_t *window, size_t ctx, nb_err *err) {
   nb_kv *kv;
   double start = nb_clock();
-  NB_TRY(nb_kv_create(&x->m->config, ctx, x->kv_type, nb_config_long_rope(&x->m->config, ctx), &kv, err));
+  NB_TRY(nb_kv_create(&x->m->config, ctx, x->kv_type, nb_config_stretch(&x->m->config, ctx), &kv, err));
   nb_status st = nb_session_prefill(x->s, x->m, kv, window, ctx, err);
   nb_kv_free(kv);
   x->seconds += nb_clock() - start;

@@ -20,10 +20,11 @@ static void text(XXH3_state_t *h, const char *s) { XXH3_128bits_update(h, s, str
 static void hash_nbl(XXH3_state_t *h, const nb_nbl *f, nb_model_facts *out) {
   for (size_t i = 0; i < nb_nbl_count(f); i++) {
     const nb_nbl_tensor *t = nb_nbl_at(f, i);
-    char line[120], format[16];
+    char line[160], format[16], expert[16] = "";
     nb_nbl_format_name(t, format);
-    snprintf(line, sizeof line, "%s %d %zu %zu %s %016llx\n", nb_nbl_role_name(t->role), t->layer, t->N, t->K, format,
-             (unsigned long long)t->hash);
+    if (t->part.expert >= 0) snprintf(expert, sizeof expert, ".%d", t->part.expert);
+    snprintf(line, sizeof line, "%s %d%s %zu %zu %s %016llx\n", nb_role_name(t->part.role), t->part.layer, expert,
+             t->part.N, t->part.K, format, (unsigned long long)t->hash);
     text(h, line);
   }
   end(h, out->hash);
@@ -55,12 +56,11 @@ static nb_status hash_checkpoint(XXH3_state_t *h, const nb_safetensors *st, nb_m
   return status;
 }
 
-static double n_weights(const nb_config *c) {
-  double n = (double)c->vocab * (double)c->hidden * (c->tie_embeddings ? 1 : 2);
-  for (nb_slot s = 0; s < NB_SLOTS; s++) {
-    size_t N, K;
-    nb_slot_shape(c, s, &N, &K);
-    n += (double)c->layers * (double)N * (double)K;
+static double n_weights(const nb_parts *parts) {
+  double n = 0;
+  for (size_t i = 0; i < parts->n_matrices; i++) {
+    const nb_part *p = nb_parts_matrix(parts, i);
+    n += (double)p->N * (double)p->K;
   }
   return n;
 }
@@ -71,7 +71,7 @@ nb_status nb_identity_make(const char *name, const nb_opened *m, nb_kv_type kv, 
                           .file_bytes = m->file_bytes,
                           .weight_bytes = m->weight_bytes,
                           .kv = nb_kv_type_name(kv)};
-  out->bits = 8 * (double)m->weight_bytes / n_weights(&m->model.config);
+  out->bits = 8 * (double)m->weight_bytes / n_weights(&m->model.weights.parts);
   XXH3_state_t *h = XXH3_createState();
   if (!h) return nb_fail(err, NB_ERR_MEMORY, "out of memory: a model's hash");
   XXH3_128bits_reset(h);

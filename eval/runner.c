@@ -87,7 +87,7 @@ static nb_status set_root(runner *r, const int32_t *tokens, size_t n, nb_err *er
 
 /* ---- forks ---- */
 
-static bool is_long(const runner *r, const nb_sequence *s) { return nb_config_long_rope(&r->model->config, s->n); }
+static bool is_long(const runner *r, const nb_sequence *s) { return nb_config_stretch(&r->model->config, s->n); }
 
 /* A question is plain when its sequences may go on from the root. */
 static bool shares(const runner *r, const nb_question *q) {

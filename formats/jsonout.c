@@ -3,6 +3,8 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static void put(nb_jsonout *j, const char *s, size_t n) {
   if (j->st == NB_OK) j->st = nb_text_append(j->out, s, n, j->err);
@@ -73,4 +75,26 @@ void nb_jsonout_bool(nb_jsonout *j, const char *key, bool value) {
   begin(j, key);
   if (value) put(j, "true", 4);
   else put(j, "false", 5);
+}
+
+/* With the fewest digits that are read back as the same number, and a point whatever the locale. */
+static void shortest(nb_jsonout *j, const char *key, double v, bool single) {
+  char digits[32];
+  for (int n = 1; n <= 17; n++) {
+    snprintf(digits, sizeof digits, "%.*g", n, v);
+    double read = strtod(digits, NULL);
+    if ((single ? (double)(float)read : read) == v) break;
+  }
+  for (char *p = digits; *p; p++)
+    if (!strchr("0123456789+-e", *p)) *p = '.';
+  begin(j, key);
+  put(j, digits, strlen(digits));
+}
+
+void nb_jsonout_f64(nb_jsonout *j, const char *key, double value) { shortest(j, key, value, false); }
+void nb_jsonout_f32(nb_jsonout *j, const char *key, float value) { shortest(j, key, (double)value, true); }
+
+void nb_jsonout_null(nb_jsonout *j, const char *key) {
+  begin(j, key);
+  put(j, "null", 4);
 }

@@ -24,6 +24,10 @@ void nb_jsonout_u64(nb_jsonout *j, const char *key, uint64_t value);
 void nb_jsonout_double(nb_jsonout *j, const char *key, double value);
 /* With as many digits after the point. */
 void nb_jsonout_fixed(nb_jsonout *j, const char *key, double value, int digits);
+/* With as few digits as are read back as the same double, or the same float. */
+void nb_jsonout_f64(nb_jsonout *j, const char *key, double value);
+void nb_jsonout_f32(nb_jsonout *j, const char *key, float value);
+void nb_jsonout_null(nb_jsonout *j, const char *key);
 void nb_jsonout_bool(nb_jsonout *j, const char *key, bool value);
 
 #endif

@@ -19,22 +19,11 @@ struct nb_nbl {
   size_t size, n, data_offset;
   nb_nbl_tensor *tensor; /* (n) */
   nb_config config;
+  nb_parts parts;
   cJSON *meta;
   const uint8_t *tokenizer;
   size_t tokenizer_bytes;
 };
-
-static const char *const role_names[NB_NBL_ROLES] = {"embed",    "attn_norm", "q",  "k",    "v",    "o",
-                                                     "ffn_norm", "gate",      "up", "down", "norm", "head"};
-static const nb_slot role_slot[NB_NBL_ROLES] = {
-    [NB_NBL_Q] = NB_Q,       [NB_NBL_K] = NB_K,   [NB_NBL_V] = NB_V,      [NB_NBL_O] = NB_O,
-    [NB_NBL_GATE] = NB_GATE, [NB_NBL_UP] = NB_UP, [NB_NBL_DOWN] = NB_DOWN};
-
-const char *nb_nbl_role_name(nb_nbl_role r) { return (unsigned)r < NB_NBL_ROLES ? role_names[r] : "unknown"; }
-
-nb_nbl_role nb_nbl_slot_role(nb_slot s) {
-  return s < NB_GATE ? (nb_nbl_role)(NB_NBL_Q + s) : (nb_nbl_role)(NB_NBL_GATE + (s - NB_GATE));
-}
 
 void nb_nbl_format_name(const nb_nbl_tensor *t, char out[16]) {
   if (t->coded) nb_qfmt_name(t->fmt, out);
@@ -43,32 +32,15 @@ void nb_nbl_format_name(const nb_nbl_tensor *t, char out[16]) {
 
 /* ---- the directory ---- */
 
-size_t nb_nbl_expect(const nb_config *c) { return 1 + c->layers * 9 + 1 + !c->tie_embeddings; }
-
-void nb_nbl_expect_at(const nb_config *c, size_t i, nb_nbl_tensor *t) {
-  memset(t, 0, sizeof *t);
-  t->layer = -1;
-  t->N = c->vocab, t->K = c->hidden;
-  if (i == 0) t->role = NB_NBL_EMBED;
-  else if (i == 1 + c->layers * 9 + 1) t->role = NB_NBL_HEAD;
-  else {
-    bool final = i == 1 + c->layers * 9;
-    t->role = final ? NB_NBL_FINAL_NORM : (nb_nbl_role)(NB_NBL_ATTN_NORM + (i - 1) % 9);
-    if (!final) t->layer = (int)((i - 1) / 9);
-    if (nb_nbl_is_norm(t->role)) t->N = 1;
-    else nb_slot_shape(c, role_slot[t->role], &t->N, &t->K);
-  }
-}
-
 nb_status nb_nbl_stored_bytes(const nb_nbl_tensor *t, uint64_t *bytes, nb_err *err) {
   size_t n;
   if (t->coded) {
     nb_qmat m;
     nb_qmat_layout l;
-    NB_TRY(nb_qmat_plan(t->N, t->K, t->fmt, &m, &l, err));
+    NB_TRY(nb_qmat_plan(t->part.N, t->part.K, t->fmt, &m, &l, err));
     n = l.total;
-  } else if (!nb_mul(t->N, t->K, &n) || !nb_mul(n, nb_dtype_bytes(t->dtype), &n)) {
-    return nb_fail(err, NB_ERR_FORMAT, "a tensor of %zu x %zu is too large", t->N, t->K);
+  } else if (!nb_mul(t->part.N, t->part.K, &n) || !nb_mul(n, nb_dtype_bytes(t->dtype), &n)) {
+    return nb_fail(err, NB_ERR_FORMAT, "a tensor of %zu x %zu is too large", t->part.N, t->part.K);
   }
   *bytes = n;
   return NB_OK;
@@ -80,28 +52,23 @@ static uint64_t get(const uint8_t *p, unsigned n) {
   return v;
 }
 
-static const char *describe(const nb_nbl_tensor *t, char out[32]) {
-  if (t->layer >= 0) snprintf(out, 32, "layer %d %s", t->layer, nb_nbl_role_name(t->role));
-  else snprintf(out, 32, "%s", nb_nbl_role_name(t->role));
-  return out;
-}
-
 /* Reads record i, which must be what the configuration demands, at `offset`; *end gets the end of its padding. */
 static nb_status read_record(const nb_nbl *f, size_t i, uint64_t offset, uint64_t *end, nb_nbl_tensor *t, nb_err *err) {
   const uint8_t *r = f->data + NB_NBL_HEADER + i * NB_NBL_RECORD;
-  char what[32];
-  nb_nbl_expect_at(&f->config, i, t);
-  describe(t, what);
-  uint32_t layer = (uint32_t)get(r + 8, 4);
-  if (r[0] != t->role || layer != (uint32_t)t->layer)
+  char what[64];
+  *t = (nb_nbl_tensor){.part = f->parts.part[i]};
+  const nb_part *p = &t->part;
+  nb_part_describe(p, what);
+  uint32_t layer = (uint32_t)get(r + 8, 4), expert = (uint32_t)get(r + 12, 4);
+  if (r[0] != p->role || layer != (uint32_t)p->layer || expert != (uint32_t)(p->expert + 1))
     return nb_fail(err, NB_ERR_FORMAT, "%s: tensor %zu should be %s, but is %s of layer %ld", f->name, i, what,
-                   nb_nbl_role_name(r[0]), layer == UINT32_MAX ? -1L : (long)layer);
-  if (get(r + 16, 8) != t->N || get(r + 24, 8) != t->K)
-    return nb_fail(err, NB_ERR_FORMAT, "%s: %s should be %zu x %zu, but is %llu x %llu", f->name, what, t->N, t->K,
+                   nb_role_name(r[0]), layer == UINT32_MAX ? -1L : (long)layer);
+  if (get(r + 16, 8) != p->N || get(r + 24, 8) != p->K)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: %s should be %zu x %zu, but is %llu x %llu", f->name, what, p->N, p->K,
                    (unsigned long long)get(r + 16, 8), (unsigned long long)get(r + 24, 8));
-  if (r[1] > 3 || (r[1] == 3 && nb_nbl_is_norm(t->role)) || get(r + 6, 2) || get(r + 12, 4) || get(r + 56, 8))
+  if (r[1] > NB_NBL_CODED || (r[1] == NB_NBL_CODED && !p->matrix) || get(r + 6, 2) || get(r + 56, 8))
     return nb_fail(err, NB_ERR_FORMAT, "%s: %s has an unknown storage type", f->name, what);
-  t->coded = r[1] == 3;
+  t->coded = r[1] == NB_NBL_CODED;
   t->dtype = t->coded ? NB_F32 : (nb_dtype)r[1];
   t->fmt = (nb_qfmt){r[2], r[3], (uint16_t)get(r + 4, 2)};
   if (t->coded ? !nb_qfmt_valid(t->fmt) : t->fmt.bits || t->fmt.table || t->fmt.group)
@@ -174,9 +141,10 @@ static nb_status read_header(nb_nbl *f, nb_err *err) {
 
 static nb_status read_all(nb_nbl *f, bool verify, int threads, nb_err *err) {
   NB_TRY(read_header(f, err));
-  if (f->n != nb_nbl_expect(&f->config))
+  NB_TRY(nb_parts_create(&f->config, &f->parts, err));
+  if (f->n != f->parts.n)
     return nb_fail(err, NB_ERR_FORMAT, "%s has %zu tensors, but its configuration needs %zu", f->name, f->n,
-                   nb_nbl_expect(&f->config));
+                   f->parts.n);
   NB_TRY(nb_new(&f->tensor, f->n, sizeof *f->tensor, "the directory", err));
   uint64_t at = f->data_offset;
   for (size_t i = 0; i < f->n; i++) NB_TRY(read_record(f, i, at, &at, &f->tensor[i], err));
@@ -222,6 +190,7 @@ void nb_nbl_close(nb_nbl *f) {
   if (!f) return;
   cJSON_Delete(f->meta);
   nb_free(f->tensor);
+  nb_parts_free(&f->parts);
   nb_mapfile_close(&f->map);
   free(f->name);
   free(f);
@@ -253,10 +222,10 @@ nb_status nb_nbl_verify(const nb_nbl *f, int threads, nb_err *err) {
   size_t bad = 0;
   while (bad < f->n && !job.bad[bad]) bad++;
   nb_free(job.bad);
-  char what[32];
+  char what[64];
   if (bad < f->n)
     return nb_fail(err, NB_ERR_FORMAT, "%s is damaged: the checksum of %s is wrong", f->name,
-                   describe(&f->tensor[bad], what));
+                   nb_part_describe(&f->tensor[bad].part, what));
   return NB_OK;
 }
 
@@ -270,49 +239,43 @@ const void *nb_nbl_tokenizer(const nb_nbl *f, size_t *n_bytes) {
 }
 uint64_t nb_nbl_file_bytes(const nb_nbl *f) { return f->size; }
 uint64_t nb_nbl_data_offset(const nb_nbl *f) { return f->data_offset; }
+const nb_parts *nb_nbl_parts(const nb_nbl *f) { return &f->parts; }
 size_t nb_nbl_count(const nb_nbl *f) { return f->n; }
 const nb_nbl_tensor *nb_nbl_at(const nb_nbl *f, size_t i) { return &f->tensor[i]; }
 const void *nb_nbl_data(const nb_nbl *f, size_t i) { return f->data + f->tensor[i].offset; }
 
-static nb_tensor dense_view(const nb_nbl *f, const nb_nbl_tensor *t, unsigned n_dims) {
-  nb_tensor v = {
-      t->dtype, n_dims, {n_dims == 1 ? t->K : t->N, n_dims == 1 ? 1 : t->K, 1, 1}, f->data + t->offset, t->size};
+static nb_tensor dense_view(const nb_nbl *f, const nb_nbl_tensor *t) {
+  const nb_part *p = &t->part;
+  nb_tensor v = {.dtype = t->dtype,
+                 .n_dims = p->matrix ? 2 : 1,
+                 .shape = {p->matrix ? p->N : p->K, p->matrix ? p->K : 1, 1, 1},
+                 .data = f->data + t->offset,
+                 .n_bytes = t->size};
   return v;
 }
 
-static nb_status matrix(const nb_nbl *f, size_t i, nb_linear *out, nb_err *err) {
-  if (i >= f->n) return nb_fail(err, NB_ERR_ARG, "%s has no tensor %zu", f->name, i);
+static nb_status get_matrix(void *ctx, const nb_config *c, const nb_part *p, size_t i, nb_linear *out, nb_err *err) {
+  const nb_nbl *f = ctx;
   const nb_nbl_tensor *t = &f->tensor[i];
-  memset(out, 0, sizeof *out);
-  out->N = t->N, out->K = t->K, out->coded = t->coded;
-  if (t->coded) return nb_qmat_view(t->N, t->K, t->fmt, f->data + t->offset, t->size, &out->qmat, err);
-  out->dense = dense_view(f, t, 2);
-  return NB_OK;
+  (void)c;
+  if (!t->coded) {
+    nb_tensor dense = dense_view(f, t);
+    *out = nb_linear_dense(&dense);
+    return NB_OK;
+  }
+  *out = (nb_linear){.N = p->N, .K = p->K, .coded = true};
+  return nb_qmat_view(p->N, p->K, t->fmt, f->data + t->offset, t->size, &out->qmat, err);
 }
 
-static nb_status get_slot(void *ctx, const nb_config *c, size_t layer, nb_slot s, nb_linear *out, nb_err *err) {
+/* Norms are stored as they are multiplied by, whatever the architecture's checkpoints store. */
+static nb_status get_vector(void *ctx, const nb_config *c, const nb_part *p, size_t i, float *out, nb_err *err) {
   const nb_nbl *f = ctx;
-  (void)c;
-  if (layer >= f->config.layers) return nb_fail(err, NB_ERR_ARG, "%s has no layer %zu", f->name, layer);
-  return matrix(f, 1 + layer * 9 + (nb_nbl_slot_role(s) - NB_NBL_ATTN_NORM), out, err);
-}
-
-static nb_status get_vocab(void *ctx, const nb_config *c, bool head, nb_linear *out, nb_err *err) {
-  const nb_nbl *f = ctx;
-  (void)c;
-  return matrix(f, head && !f->config.tie_embeddings ? f->n - 1 : 0, out, err);
-}
-
-static nb_status get_norm(void *ctx, const nb_config *c, size_t layer, int which, nb_tensor *out, nb_err *err) {
-  const nb_nbl *f = ctx;
-  (void)c;
-  if (which < 2 && layer >= f->config.layers) return nb_fail(err, NB_ERR_ARG, "%s has no layer %zu", f->name, layer);
-  size_t i =
-      1 + (which == 2 ? f->config.layers * 9 : layer * 9 + (which == 1 ? NB_NBL_FFN_NORM - NB_NBL_ATTN_NORM : 0));
-  *out = dense_view(f, &f->tensor[i], 1);
+  nb_tensor t = dense_view(f, &f->tensor[i]);
+  (void)c, (void)err;
+  nb_tensor_floats(&t, 0, p->K, out);
   return NB_OK;
 }
 
 void nb_nbl_source(const nb_nbl *f, nb_weight_source *src) {
-  *src = (nb_weight_source){get_slot, get_vocab, get_norm, (void *)(uintptr_t)f};
+  *src = (nb_weight_source){get_matrix, get_vector, (void *)(uintptr_t)f};
 }

@@ -13,33 +13,10 @@
 
 enum { NB_NBL_VERSION = 1, NB_NBL_HEADER = 64, NB_NBL_RECORD = 64 };
 
-/* What a tensor is, in the order of the file. */
-typedef enum nb_nbl_role {
-  NB_NBL_EMBED,
-  NB_NBL_ATTN_NORM,
-  NB_NBL_Q,
-  NB_NBL_K,
-  NB_NBL_V,
-  NB_NBL_O,
-  NB_NBL_FFN_NORM,
-  NB_NBL_GATE,
-  NB_NBL_UP,
-  NB_NBL_DOWN,
-  NB_NBL_FINAL_NORM,
-  NB_NBL_HEAD,
-  NB_NBL_ROLES
-} nb_nbl_role;
-
-/* "embed", "attn_norm", "q", ... */
-const char *nb_nbl_role_name(nb_nbl_role r);
-nb_nbl_role nb_nbl_slot_role(nb_slot s);
-
 /* One record of the directory. */
 typedef struct nb_nbl_tensor {
-  nb_nbl_role role;
-  int layer;   /* -1 outside of the layers */
-  size_t N, K; /* a norm has N = 1 */
-  bool coded;
+  nb_part part;    /* which tensor of the model it is */
+  bool coded;      /* of matrices only */
   nb_qfmt fmt;     /* coded */
   nb_dtype dtype;  /* dense */
   uint64_t offset; /* in the file */
@@ -71,7 +48,8 @@ const nb_config *nb_nbl_config(const nb_nbl *f);
 const cJSON *nb_nbl_meta(const nb_nbl *f); /* the metadata object */
 const void *nb_nbl_tokenizer(const nb_nbl *f, size_t *n_bytes);
 uint64_t nb_nbl_file_bytes(const nb_nbl *f);
-uint64_t nb_nbl_data_offset(const nb_nbl *f); /* of the first tensor */
+uint64_t nb_nbl_data_offset(const nb_nbl *f);  /* of the first tensor */
+const nb_parts *nb_nbl_parts(const nb_nbl *f); /* the tensors that it holds, in order */
 size_t nb_nbl_count(const nb_nbl *f);
 const nb_nbl_tensor *nb_nbl_at(const nb_nbl *f, size_t i);
 const void *nb_nbl_data(const nb_nbl *f, size_t i); /* (size) bytes */
@@ -81,26 +59,16 @@ void nb_nbl_source(const nb_nbl *f, nb_weight_source *src);
 
 /* ---- writing ---- */
 
-/* How a matrix is to be stored. */
+/* How a tensor is to be stored. */
 typedef struct nb_nbl_choice {
-  bool coded;
+  bool coded;     /* of matrices only */
   nb_qfmt fmt;    /* coded */
   nb_dtype dtype; /* dense */
 } nb_nbl_choice;
 
-/* The formats of a whole file. */
-typedef struct nb_nbl_choices {
-  nb_nbl_choice embed, head; /* head is ignored when tied */
-  const nb_nbl_choice *slot; /* (layers, NB_SLOTS) */
-  const nb_dtype *norm;      /* (2 * layers + 1): attn_norm and ffn_norm by layer, then the final norm */
-} nb_nbl_choices;
-
-/* The number of tensors for a configuration. */
-size_t nb_nbl_expect(const nb_config *c);
-
-/* Fills the directory record t[nb_nbl_expect(c)], offsets from data_offset = what the sizes of the metadata and the
- * tokenizer make it, and gives the exact size of the file. */
-nb_status nb_nbl_plan(const nb_config *c, const nb_nbl_choices *how, size_t meta_bytes, size_t tokenizer_bytes,
+/* Fills the directory record t (parts->n), offsets from data_offset = what the sizes of the metadata and the tokenizer
+ * make it, and gives the exact size of the file. how (parts->n): by part. */
+nb_status nb_nbl_plan(const nb_parts *parts, const nb_nbl_choice *how, size_t meta_bytes, size_t tokenizer_bytes,
                       nb_nbl_tensor *t, uint64_t *data_offset, uint64_t *file_bytes, nb_err *err);
 
 typedef struct nb_nbl_writer nb_nbl_writer;

@@ -7,12 +7,12 @@
 
 #include <xxhash.h>
 
+/* The storage of a coded tensor; that of a dense one is its nb_dtype. */
+enum { NB_NBL_CODED = 3 };
+
 #define NB_NBL_MAGIC "\x89NBL\r\n\x1a\n"
 
 static inline uint64_t nb_nbl_pad(uint64_t n) { return (n + 63) & ~(uint64_t)63; }
-static inline bool nb_nbl_is_norm(nb_nbl_role r) {
-  return r == NB_NBL_ATTN_NORM || r == NB_NBL_FFN_NORM || r == NB_NBL_FINAL_NORM;
-}
 static inline uint64_t nb_nbl_hash(const void *p, size_t n) { return XXH3_64bits(p, n); }
 
 /* The header's checksum of a file whose first data_offset bytes are p. */
@@ -22,8 +22,6 @@ static inline void nb_nbl_header_hash(const uint8_t *p, size_t data_offset, uint
   for (int i = 0; i < 16; i++) out[i] = h.digest[i];
 }
 
-/* Role, layer and shape of tensor i < nb_nbl_expect(c); the rest zeroed. */
-void nb_nbl_expect_at(const nb_config *c, size_t i, nb_nbl_tensor *t);
 /* What a tensor takes, without padding. */
 nb_status nb_nbl_stored_bytes(const nb_nbl_tensor *t, uint64_t *bytes, nb_err *err);
 

@@ -12,27 +12,19 @@ static const uint8_t zeros[64];
 
 /* ---- sizes ---- */
 
-static void choose(nb_nbl_tensor *t, const nb_nbl_choice *how) {
-  t->coded = how->coded;
-  if (how->coded) t->fmt = how->fmt;
-  else t->dtype = how->dtype;
-}
-
-nb_status nb_nbl_plan(const nb_config *c, const nb_nbl_choices *how, size_t meta_bytes, size_t tokenizer_bytes,
+nb_status nb_nbl_plan(const nb_parts *parts, const nb_nbl_choice *how, size_t meta_bytes, size_t tokenizer_bytes,
                       nb_nbl_tensor *t, uint64_t *data_offset, uint64_t *file_bytes, nb_err *err) {
-  size_t n = nb_nbl_expect(c), at, norm = 0, slot = 0;
+  size_t n = parts->n, at;
   if (!nb_add(NB_NBL_HEADER + n * NB_NBL_RECORD, meta_bytes, &at) || !nb_add(at, tokenizer_bytes, &at) ||
       at > SIZE_MAX / 2)
     return nb_fail(err, NB_ERR_ARG, "the metadata is too large");
   *data_offset = nb_nbl_pad(at);
   uint64_t end = *data_offset;
   for (size_t i = 0; i < n; i++) {
-    nb_nbl_expect_at(c, i, &t[i]);
-    if (nb_nbl_is_norm(t[i].role)) t[i].dtype = how->norm[norm++];
-    else
-      choose(&t[i], t[i].role == NB_NBL_EMBED  ? &how->embed
-                    : t[i].role == NB_NBL_HEAD ? &how->head
-                                               : &how->slot[slot++]);
+    bool coded = how[i].coded && parts->part[i].matrix;
+    t[i] = (nb_nbl_tensor){.part = parts->part[i], .coded = coded};
+    if (coded) t[i].fmt = how[i].fmt;
+    else t[i].dtype = how[i].dtype;
     NB_TRY(nb_nbl_stored_bytes(&t[i], &t[i].size, err));
     t[i].offset = end;
     if (t[i].size > (uint64_t)INT64_MAX - 64 - end) return nb_fail(err, NB_ERR_ARG, "the file would be too large");
@@ -57,12 +49,13 @@ static void put(uint8_t *p, uint64_t v, unsigned n) {
 }
 
 static void put_record(uint8_t *r, const nb_nbl_tensor *t) {
-  r[0] = (uint8_t)t->role;
-  r[1] = t->coded ? 3 : (uint8_t)t->dtype;
+  r[0] = (uint8_t)t->part.role;
+  r[1] = t->coded ? NB_NBL_CODED : (uint8_t)t->dtype;
   if (t->coded) r[2] = t->fmt.bits, r[3] = t->fmt.table, put(r + 4, t->fmt.group, 2);
-  put(r + 8, (uint32_t)t->layer, 4);
-  put(r + 16, t->N, 8);
-  put(r + 24, t->K, 8);
+  put(r + 8, (uint32_t)t->part.layer, 4);
+  put(r + 12, (uint32_t)(t->part.expert + 1), 4);
+  put(r + 16, t->part.N, 8);
+  put(r + 24, t->part.K, 8);
   put(r + 32, t->offset, 8);
   put(r + 40, t->size, 8);
   put(r + 48, t->hash, 8);

@@ -18,6 +18,7 @@ struct nb_opened_files {
   nb_nbl *nbl;
   nb_safetensors checkpoint;
   nb_tensor_source tensors;
+  nb_named_source named;
   bool is_checkpoint;
 };
 
@@ -46,7 +47,44 @@ static nb_status open_nbl(const char *path, unsigned flags, int threads, nb_open
   return st == NB_OK ? st : nb_fail_in(err, st, "%s", path);
 }
 
-static bool known(const void *config, const char *name) { return nb_phi3_knows(config, name); }
+/* Whether a checkpoint that says its head is the embedding stores another one. Both are read whole for it. */
+static nb_status settle_ties(const struct nb_opened_files *f, nb_opened *o, nb_err *err) {
+  nb_config *c = &o->model.config;
+  const nb_part embed = {.role = NB_EMBED, .layer = -1, .expert = -1, .matrix = true, .N = c->vocab, .K = c->hidden};
+  nb_part head = embed;
+  char name[128];
+  nb_rows_of of;
+  nb_row_map rows;
+  nb_tensor e, h;
+  head.role = NB_HEAD;
+  if (!c->tie_embeddings || !nb_arch_tensor_name(f->named.arch, &head, 0, name, &of)) return NB_OK;
+  if (!f->tensors.has(f->tensors.ctx, name)) return NB_OK;
+  NB_TRY(nb_weights_find(&f->named, c, &head, &h, &rows, err));
+  char embed_name[128];
+  nb_arch_tensor_name(f->named.arch, &embed, 0, embed_name, &of);
+  if (!f->tensors.has(f->tensors.ctx, embed_name)) return NB_OK; /* the head alone is stored: see find_tied */
+  NB_TRY(nb_weights_find(&f->named, c, &embed, &e, &rows, err));
+  if (e.dtype == h.dtype && e.n_bytes == h.n_bytes && !memcmp(e.data, h.data, e.n_bytes)) return NB_OK;
+  c->tie_embeddings = false;
+  char note[256];
+  snprintf(note, sizeof note, "config.json ties the head to the embedding, but %s differs from it: both are used\n", name);
+  return nb_text_append_str(&o->notes, note, err);
+}
+
+/* Finds a checkpoint's tensors by name; the embedding by the head's name when that alone is stored, which is how some
+ * programs save tied ones. */
+static nb_status find_tied(void *ctx, const char *name, nb_tensor *out, nb_err *err) {
+  const nb_safetensors *st = ctx;
+  nb_tensor_source plain;
+  nb_safetensors_source(st, &plain);
+  bool tied = !strcmp(name, "model.embed_tokens.weight") && !plain.has(plain.ctx, name);
+  return plain.find(plain.ctx, tied && plain.has(plain.ctx, "lm_head.weight") ? "lm_head.weight" : name, out, err);
+}
+
+static bool known(const void *opened, const char *name) {
+  const nb_opened *o = opened;
+  return nb_arch_knows(o->files->named.arch, &o->model.config, &o->model.weights.parts, name);
+}
 
 static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o, nb_err *err) {
   struct nb_opened_files *f = o->files;
@@ -59,15 +97,19 @@ static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o,
     o->weight_bytes += f->checkpoint.shards[i].size - f->checkpoint.shards[i].header_bytes;
   }
   if (!(flags & NB_OPEN_NO_TOKENIZER)) NB_TRY(nb_tokenizer_read_dir(path, &o->tokenizer, err));
-  nb_weight_source src;
   nb_safetensors_source(&f->checkpoint, &f->tensors);
-  nb_phi3_source(&f->tensors, &src);
+  f->named = (nb_named_source){nb_arch_find(o->model.config.architecture), &f->tensors};
+  NB_TRY(settle_ties(f, o, err));
+  if (o->model.config.tie_embeddings) f->tensors.find = find_tied;
+  nb_weight_source src;
+  nb_weights_named(&f->named, &src);
   nb_status st = nb_weights_bind(&o->model.config, &src, &o->model.weights, err);
   if (st == NB_ERR_NUMERIC) return nb_fail_in(err, st, "%s", path);
   NB_TRY(nb_explain_names(&f->checkpoint, st, err));
-  char model[96];
-  snprintf(model, sizeof model, "the model that config.json describes (%zu layers, no biases)", o->model.config.layers);
-  return nb_unused_check(&f->checkpoint, known, &o->model.config, model, &o->notes, err);
+  char model[128];
+  snprintf(model, sizeof model, "the %s that config.json describes (%zu layers)", o->model.config.architecture,
+           o->model.config.layers);
+  return nb_unused_check(&f->checkpoint, known, o, model, &o->notes, err);
 }
 
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err) {
@@ -136,15 +178,4 @@ const nb_safetensors *nb_opened_checkpoint(const nb_opened *o) {
   return o->files && o->files->is_checkpoint ? &o->files->checkpoint : NULL;
 }
 
-static const char *const kv_names[NB_KV_TYPES] = {"f32", "f16", "q16", "q8"};
-
-const char *nb_kv_type_name(nb_kv_type t) { return kv_names[t]; }
-
-nb_status nb_kv_type_parse(const char *name, nb_kv_type *out, nb_err *err) {
-  for (int i = 0; i < NB_KV_TYPES; i++)
-    if (!strcmp(name, kv_names[i])) {
-      *out = (nb_kv_type)i;
-      return NB_OK;
-    }
-  return nb_fail(err, NB_ERR_ARG, "'%s' is not a cache type: f32, f16, q16 or q8", name);
-}
+const nb_named_source *nb_opened_named(const nb_opened *o) { return nb_opened_checkpoint(o) ? &o->files->named : NULL; }

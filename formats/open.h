@@ -36,12 +36,11 @@ nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err);
 /* The tokenizer alone, of a .nbl file, a checkpoint's directory, or a folder with just tokenizer.json. */
 nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err);
 
+/* A checkpoint's tensors by name, for what is stored as it is; NULL for a .nbl file. */
+const nb_named_source *nb_opened_named(const nb_opened *o);
+
 /* The parts, for tools that list them; NULL when the model has the other form. */
 const struct nb_nbl *nb_opened_nbl(const nb_opened *o);
 const struct nb_safetensors *nb_opened_checkpoint(const nb_opened *o);
-
-/* "f32", "f16", "q8" and back. */
-const char *nb_kv_type_name(nb_kv_type t);
-nb_status nb_kv_type_parse(const char *name, nb_kv_type *out, nb_err *err);
 
 #endif

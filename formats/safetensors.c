@@ -395,8 +395,10 @@ static nb_status find(void *ctx, const char *name, nb_tensor *out, nb_err *err) 
   return NB_OK;
 }
 
+static bool has(void *ctx, const char *name) { return nb_safetensors_lookup(ctx, name) != NULL; }
+
 void nb_safetensors_source(const nb_safetensors *st, nb_tensor_source *out) {
-  *out = (nb_tensor_source){.find = find, .ctx = (void *)(uintptr_t)st};
+  *out = (nb_tensor_source){.find = find, .has = has, .ctx = (void *)(uintptr_t)st};
 }
 
 static nb_hash canonical(XXH128_hash_t h) {

@@ -58,10 +58,10 @@ static nb_status describe(const options *o, nb_quantize_job *j, nb_calib_text *t
   return probe ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory");
 }
 
-static nb_status new_file(const nb_config *c, const nb_calib_text *text, nb_calfile *f, nb_err *err) {
+static nb_status new_file(const nb_model *m, const nb_calib_text *text, nb_calfile *f, nb_err *err) {
   size_t all = text->n_seqs * text->seq;
   f->n_seqs = text->n_seqs, f->seq = text->seq;
-  f->n_matrices = c->layers * NB_SLOTS + 2, f->n_inputs = nb_importance_count(c);
+  f->n_matrices = m->weights.parts.n_matrices, f->n_inputs = nb_importance_count(&m->config);
   NB_TRY(nb_new(&f->tokens, all, sizeof *f->tokens, "the tokens", err));
   memcpy(f->tokens, text->ids.id, all * sizeof *f->tokens);
   NB_TRY(nb_new(&f->probe_kl, f->n_matrices, sizeof *f->probe_kl, "sensitivities", err));
@@ -105,7 +105,7 @@ static nb_status calibrate(const options *o, const cli_common *common, const nb_
                              .cpu_features = common->features,
                              .reporter = &reporter};
   NB_GOTO(nb_calib_text_read(o->calib, m, &opts, &text, err));
-  NB_GOTO(new_file(&m->model.config, &text, &f, err));
+  NB_GOTO(new_file(&m->model, &text, &f, err));
   nb_quantize_choice choice = {.probe_kl = f.probe_kl, .probe_error = f.probe_error};
   j.choice = &choice;
   j.calib.tokens = f.tokens, j.calib.n_seqs = f.n_seqs, j.calib.seq_len = f.seq;

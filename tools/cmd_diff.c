@@ -15,12 +15,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* One matrix or norm of both models. */
+/* One matrix, norm or bias of both models. */
 typedef struct pair {
-  nb_linear a, b; /* a norm is one row */
+  nb_linear a, b; /* a norm or a bias is one row */
   int layer;      /* -1: the embedding, the head or the final norm */
   bool norm;
-  const char *name;
+  char name[32];              /* "up", "expert 3 up" */
   nb_basis_factors basis;     /* of b */
   const float *importance;    /* (K) of the inputs, or NULL: all alike */
   double error, total, worst; /* sums of (a - b)^2 and a^2; the largest |a - b| */
@@ -39,6 +39,11 @@ typedef struct job {
   float *row; /* two rows a thread */
   size_t longest;
 } job;
+
+static void name_pair(pair *out, const nb_part *p) {
+  if (p->expert >= 0) snprintf(out->name, sizeof out->name, "expert %d %s", p->expert, nb_role_name(p->role));
+  else snprintf(out->name, sizeof out->name, "%s", nb_role_name(p->role));
+}
 
 static void compare_range(void *ctx, size_t begin, size_t end, int thread) {
   job *j = ctx;
@@ -87,48 +92,57 @@ static nb_status compare_pairs(const job *all, size_t n, const cli_common *commo
   return st;
 }
 
-/* A norm's (D) weights as one row. */
-static nb_linear norm_row(float *weights, size_t D) {
-  nb_tensor t = {NB_F32, 2, {1, D, 1, 1}, weights, D * sizeof *weights};
+/* A vector's K weights as one row. */
+static nb_linear vector_row(const float *weights, size_t K) {
+  nb_tensor t = {NB_F32, 2, {1, K, 1, 1}, weights, K * sizeof *weights};
   return nb_linear_dense(&t);
 }
 
-static pair norm_pair(int layer, const char *name, float *a, float *b, size_t D) {
-  return (pair){.a = norm_row(a, D), .b = norm_row(b, D), .layer = layer, .norm = true, .name = name};
+static const float *vector_of(const nb_weights *w, const nb_part *p) {
+  return p->layer < 0 ? w->vec[p->role] : w->layer[p->layer].vec[p->role];
+}
+
+static pair matrix_pair(const nb_opened *a, const nb_part *p, const nb_linear *x, const nb_linear *y,
+                        const float *importance) {
+  bool weighed = importance && p->role != NB_EMBED;
+  pair out = {.a = *x,
+              .b = *y,
+              .layer = p->layer,
+              .importance = weighed ? importance + nb_importance_of(&a->model.config, p) : NULL};
+  name_pair(&out, p);
+  return out;
 }
 
 /* Every tensor of both; NB_ERR_ARG when the models differ in shape. */
 static nb_status list_pairs(const nb_opened *a, const nb_opened *b, const float *importance, pair *p, size_t *n,
                             nb_err *err) {
   const nb_weights *x = &a->model.weights, *y = &b->model.weights;
-  const nb_config *c = &a->model.config;
-  size_t L = c->layers;
+  const nb_parts *parts = &x->parts;
+  size_t L = a->model.config.layers, embed = parts->embed;
+  bool tied = a->model.config.tie_embeddings && b->model.config.tie_embeddings;
   *n = 0;
   if (L != b->model.config.layers)
     return nb_fail(err, NB_ERR_ARG, "the models have %zu and %zu layers", L, b->model.config.layers);
-  p[(*n)++] = (pair){.a = x->embed, .b = y->embed, .layer = -1, .name = "embed"};
-  for (size_t l = 0; l < L; l++)
-    for (int s = 0; s < NB_SLOTS; s++)
-      p[(*n)++] = (pair){.a = x->layer[l].w[s],
-                         .b = y->layer[l].w[s],
-                         .layer = (int)l,
-                         .name = nb_slot_name((nb_slot)s),
-                         .importance = importance ? importance + nb_importance_of_slot(c, l, (nb_slot)s) : NULL};
-  if (!c->tie_embeddings || !b->model.config.tie_embeddings)
-    p[(*n)++] = (pair){.a = x->head,
-                       .b = y->head,
-                       .layer = -1,
-                       .name = "head",
-                       .importance = importance ? importance + nb_importance_of_head(c) : NULL};
+  if (embed != y->parts.embed || (parts->roles | 1u << NB_HEAD) != (y->parts.roles | 1u << NB_HEAD))
+    return nb_fail(err, NB_ERR_ARG, "a %s and a %s consist of other tensors: they cannot be compared",
+                   a->model.config.architecture, b->model.config.architecture);
+  p[(*n)++] = matrix_pair(a, nb_parts_matrix(parts, embed), &x->w[embed], &y->w[embed], importance);
+  for (size_t i = 0; i < embed; i++)
+    p[(*n)++] = matrix_pair(a, nb_parts_matrix(parts, i), &x->w[i], &y->w[i], importance);
+  const nb_part head = {.role = NB_HEAD, .layer = -1, .expert = -1, .matrix = true};
+  if (!tied) p[(*n)++] = matrix_pair(a, &head, nb_weights_head(x), nb_weights_head(y), importance);
   for (size_t i = 0; i < *n; i++)
     if (p[i].a.N != p[i].b.N || p[i].a.K != p[i].b.K)
       return nb_fail(err, NB_ERR_ARG, "%s is %zu x %zu in one model and %zu x %zu in the other", p[i].name, p[i].a.N,
                      p[i].a.K, p[i].b.N, p[i].b.K);
-  for (size_t l = 0; l < L; l++) {
-    p[(*n)++] = norm_pair((int)l, "attn_norm", x->layer[l].attn_norm, y->layer[l].attn_norm, c->hidden);
-    p[(*n)++] = norm_pair((int)l, "ffn_norm", x->layer[l].ffn_norm, y->layer[l].ffn_norm, c->hidden);
+  for (size_t i = 0; i < parts->n; i++) {
+    const nb_part *v = &parts->part[i];
+    if (v->matrix) continue;
+    pair *q = &p[(*n)++];
+    *q = (pair){.a = vector_row(vector_of(x, v), v->K), .b = vector_row(vector_of(y, v), v->K), .layer = v->layer};
+    q->norm = true;
+    name_pair(q, v);
   }
-  p[(*n)++] = norm_pair(-1, "norm", x->norm, y->norm, c->hidden);
   return NB_OK;
 }
 
@@ -138,12 +152,12 @@ static void format_of(const nb_linear *l, char out[16]) {
 }
 
 /* The mean over each layer's matrices. */
-static void sum_layers(const pair *p, size_t n, sums *layer) {
+static void sum_layers(const pair *p, size_t n, size_t per_layer, sums *layer) {
   for (size_t i = 0; i < n; i++) {
     if (p[i].layer < 0 || p[i].norm) continue;
     sums *s = &layer[p[i].layer];
     s->layer = p[i].layer;
-    s->relative += relative(&p[i]) / NB_SLOTS, s->weighted += weighted(&p[i]) / NB_SLOTS;
+    s->relative += relative(&p[i]) / (double)per_layer, s->weighted += weighted(&p[i]) / (double)per_layer;
   }
 }
 
@@ -239,22 +253,22 @@ typedef struct options {
 static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *common, const options *o, nb_err *err) {
   job j = {0};
   nb_calfile stats = {.meta = NULL};
-  basis inner = {NULL, NULL};
+  nb_basis inner = {NULL, NULL};
   sums *layer = NULL;
   nb_status st;
   size_t n = 0, layers = a->model.config.layers;
-  if (o->stats) NB_GOTO(nb_calib_file_open(o->stats, &a->model.config, &stats, err));
-  NB_GOTO(nb_new(&j.pair, layers * (NB_SLOTS + 2) + 3, sizeof(pair), "the comparison", err));
+  if (o->stats) NB_GOTO(nb_calib_file_open(o->stats, &a->model, &stats, err));
+  NB_GOTO(nb_new(&j.pair, a->model.weights.parts.n + 1, sizeof(pair), "the comparison", err));
   NB_GOTO(nb_new(&layer, layers, sizeof *layer, "the comparison", err));
   NB_GOTO(list_pairs(a, b, stats.importance, j.pair, &n, err));
   NB_GOTO(nb_basis_between(&a->model.config, &a->model.weights, &b->model.weights, common->threads, &inner, err));
-  for (size_t i = 0; i < layers * NB_SLOTS; i++) j.pair[1 + i].basis = inner.slot[i]; /* the embedding comes first */
+  for (size_t i = 0; i < a->model.weights.parts.embed; i++) j.pair[1 + i].basis = inner.of[i]; /* the embedding first */
   for (size_t i = 0; i < n; i++) j.longest = nb_max(j.longest, j.pair[i].a.K);
   NB_GOTO(nb_new(&j.row, (size_t)common->threads * 2 * j.longest, sizeof(float), "the comparison", err));
   NB_GOTO(compare_pairs(&j, n, common, err));
   for (size_t i = 0; i < n; i++)
     if (j.pair[i].not_finite) NB_GOTO(not_finite(&j.pair[i], err));
-  sum_layers(j.pair, n, layer);
+  sum_layers(j.pair, n, a->model.weights.parts.per_layer, layer);
   if (!common->json) print_text(j.pair, n, layer, layers, (size_t)o->worst, o->stats);
   else if (print_json(j.pair, n, layer, layers, o->stats)) st = NB_ERR_MEMORY;
 fail:
@@ -281,7 +295,7 @@ int cmd_diff(int argc, char **argv) {
       .opts = opts,
       .common = CLI_JSON | CLI_THREADS,
       .about = "Compares the weights of two models, each a .nbl file or a checkpoint's directory: the squared\n"
-               "error of B relative to A, tensor by tensor and layer by layer (the mean of its seven matrices).\n"
+               "error of B relative to A, tensor by tensor and layer by layer (the mean of its matrices).\n"
                "Scales that B folded into its norms and matrices are taken out of the matrices first.",
       .min_args = 2,
       .max_args = 2};

@@ -20,63 +20,74 @@
 
 enum { MAX_TOKENIZER = 1 << 28 };
 
-/* One tensor of the checkpoint: the rows of up to three matrices, or a norm. */
-typedef struct part {
-  char name[96];
-  const nb_linear *w[3];
-  size_t n;
-  const float *norm; /* (D) */
-} part;
+/* One tensor of the checkpoint, by the parts that are in it: the rows of up to three matrices, of the experts' one
+ * after another, or elements of vectors. */
+typedef struct tensor {
+  char name[128];
+  const nb_part *first; /* the part that gave the name */
+  nb_rows_of rows;
+  size_t n_rows; /* stored; of vectors, elements */
+} tensor;
 
 typedef struct plan {
-  part *parts;
+  const nb_model *m;
+  const nb_arch *arch;
+  tensor *tensors;
   nb_st_spec *specs;
   size_t n;
 } plan;
 
-static part *next_part(plan *p, nb_dtype dtype, const char *layer_prefix, const char *name) {
-  part *x = &p->parts[p->n];
-  nb_st_spec *s = &p->specs[p->n++];
-  snprintf(x->name, sizeof x->name, "%s%s.weight", layer_prefix, name);
-  *s = (nb_st_spec){.name = x->name, .dtype = dtype, .n_dims = 1, .shape = {0, 1, 1, 1}};
-  return x;
-}
-
-static void add_matrix(plan *p, nb_dtype dtype, const char *prefix, const char *name, const nb_linear *const *w,
-                       size_t n) {
-  part *x = next_part(p, dtype, prefix, name);
-  nb_st_spec *s = &p->specs[p->n - 1];
-  s->n_dims = 2;
-  for (size_t i = 0; i < n; i++) x->w[i] = w[i], s->shape[0] += w[i]->N;
-  s->shape[1] = w[0]->K;
-  x->n = n;
-}
-
-static void add_norm(plan *p, nb_dtype dtype, const char *prefix, const char *name, const float *norm, size_t D) {
-  next_part(p, dtype, prefix, name)->norm = norm;
-  p->specs[p->n - 1].shape[0] = D;
-}
-
+/* The tensors of the architecture, each once, in the order of the parts. Experts are written one tensor each. */
 static nb_status make_plan(const nb_model *m, nb_dtype dtype, plan *p, nb_err *err) {
-  const nb_config *c = &m->config;
-  const nb_weights *w = &m->weights;
-  NB_TRY(nb_new(&p->parts, 6 * c->layers + 3, sizeof *p->parts, "the plan", err));
-  NB_TRY(nb_new(&p->specs, 6 * c->layers + 3, sizeof *p->specs, "the plan", err));
-  add_matrix(p, dtype, "model.", "embed_tokens", (const nb_linear *[]){&w->embed}, 1);
-  for (size_t l = 0; l < c->layers; l++) {
-    const nb_layer *x = &w->layer[l];
-    char prefix[48];
-    snprintf(prefix, sizeof prefix, "model.layers.%zu.", l);
-    add_norm(p, dtype, prefix, "input_layernorm", x->attn_norm, c->hidden);
-    add_matrix(p, dtype, prefix, "self_attn.qkv_proj", (const nb_linear *[]){&x->w[NB_Q], &x->w[NB_K], &x->w[NB_V]}, 3);
-    add_matrix(p, dtype, prefix, "self_attn.o_proj", (const nb_linear *[]){&x->w[NB_O]}, 1);
-    add_norm(p, dtype, prefix, "post_attention_layernorm", x->ffn_norm, c->hidden);
-    add_matrix(p, dtype, prefix, "mlp.gate_up_proj", (const nb_linear *[]){&x->w[NB_GATE], &x->w[NB_UP]}, 2);
-    add_matrix(p, dtype, prefix, "mlp.down_proj", (const nb_linear *[]){&x->w[NB_DOWN]}, 1);
+  const nb_parts *parts = &m->weights.parts;
+  p->m = m, p->arch = nb_arch_find(m->config.architecture);
+  NB_TRY(nb_new(&p->tensors, parts->n, sizeof *p->tensors, "the plan", err));
+  NB_TRY(nb_new(&p->specs, parts->n, sizeof *p->specs, "the plan", err));
+  for (size_t i = 0; i < parts->n; i++) {
+    const nb_part *x = &parts->part[i];
+    tensor *t = &p->tensors[p->n];
+    bool known = false;
+    if (!nb_arch_tensor_name(p->arch, x, 0, t->name, &t->rows))
+      return nb_fail(err, NB_ERR_UNSUPPORTED, "%s has no name for its %s", p->arch->architecture,
+                     nb_role_name(x->role));
+    for (size_t k = p->n; k-- > 0 && !known && p->tensors[k].first->layer == x->layer;)
+      known = !strcmp(p->tensors[k].name, t->name);
+    if (known) continue;
+    t->first = x;
+    t->n_rows = nb_arch_rows(&m->config, x, t->rows).stored;
+    p->specs[p->n++] = (nb_st_spec){
+        .name = t->name, .dtype = dtype, .n_dims = x->matrix ? 2 : 1, .shape = {t->n_rows, x->matrix ? x->K : 1, 1, 1}};
   }
-  add_norm(p, dtype, "model.", "norm", w->norm, c->hidden);
-  if (!c->tie_embeddings) add_matrix(p, dtype, "", "lm_head", (const nb_linear *[]){&w->head}, 1);
   return NB_OK;
+}
+
+/* Row r (or element r) of a stored tensor: found in the part of its layer that it belongs to. */
+static const nb_part *part_of_row(const plan *p, const tensor *t, size_t r, size_t *own_row) {
+  const nb_parts *parts = &p->m->weights.parts;
+  for (const nb_part *x = t->first; x < parts->part + parts->n && x->layer == t->first->layer; x++) {
+    char name[128];
+    nb_rows_of rows;
+    if (!nb_arch_tensor_name(p->arch, x, 0, name, &rows) || strcmp(name, t->name)) continue;
+    nb_row_map map = nb_arch_rows(&p->m->config, x, rows);
+    size_t n = x->matrix ? x->N : x->K;
+    if (r < map.first) continue;
+    size_t block = (r - map.first) / map.stride, in = (r - map.first) % map.stride;
+    *own_row = block * map.run + in;
+    if (in < map.run && *own_row < n) return x;
+  }
+  return NULL;
+}
+
+static const nb_linear *matrix_of(const nb_model *m, const nb_part *p) {
+  if (p->layer < 0) return p->role == NB_EMBED ? nb_weights_embed(&m->weights) : nb_weights_head(&m->weights);
+  return nb_layer_matrix(&m->config, &m->weights.layer[p->layer], p->role, p->expert < 0 ? 0 : (size_t)p->expert);
+}
+
+/* Element k of a vector as a checkpoint stores it. */
+static float vector_element(const plan *p, const nb_part *x, size_t k) {
+  const nb_weights *w = &p->m->weights;
+  const float *v = x->layer < 0 ? w->vec[x->role] : w->layer[x->layer].vec[x->role];
+  return p->arch->norm_plus_one && x->role < NB_ATTN_NORM_BIAS ? v[k] - 1 : v[k];
 }
 
 /* n floats in the output's type; out may be x. */
@@ -87,14 +98,16 @@ static size_t convert(const float *x, size_t n, nb_dtype dtype, void *out) {
   return n * nb_dtype_bytes(dtype);
 }
 
-static nb_status write_part(nb_st_writer *w, const part *p, size_t D, nb_dtype dtype, float *row, void *bytes,
-                            nb_err *err) {
-  if (p->norm) return nb_safetensors_put(w, bytes, convert(p->norm, D, dtype, bytes), err);
-  for (size_t i = 0; i < p->n; i++)
-    for (size_t r = 0; r < p->w[i]->N; r++) {
-      nb_linear_row(p->w[i], r, row);
-      NB_TRY(nb_safetensors_put(w, bytes, convert(row, p->w[i]->K, dtype, bytes), err));
-    }
+static nb_status write_tensor(nb_st_writer *w, const plan *p, const tensor *t, nb_dtype dtype, float *row, void *bytes,
+                              nb_err *err) {
+  for (size_t r = 0; r < t->n_rows; r++) {
+    size_t own_row = 0, n = 1;
+    const nb_part *x = part_of_row(p, t, r, &own_row);
+    if (!x) return nb_fail(err, NB_ERR_FORMAT, "%s: row %zu belongs to no matrix of the model", t->name, r);
+    if (x->matrix) nb_linear_row(matrix_of(p->m, x), own_row, row), n = x->K;
+    else row[0] = vector_element(p, x, own_row);
+    NB_TRY(nb_safetensors_put(w, bytes, convert(row, n, dtype, bytes), err));
+  }
   return NB_OK;
 }
 
@@ -114,14 +127,14 @@ static nb_status write_weights(const char *path, const nb_model *m, nb_dtype dty
   NB_GOTO(nb_safetensors_begin(&out, p.specs, p.n, &w, err));
   uint64_t total = w.left;
   for (size_t i = 0; i < p.n; i++) {
-    NB_GOTO(write_part(&w, &p.parts[i], c->hidden, dtype, row, bytes, err));
+    NB_GOTO(write_tensor(&w, &p, &p.tensors[i], dtype, row, bytes, err));
     NB_GOTO(nb_progress_step(progress, total - w.left, total, err));
   }
   NB_GOTO(nb_safetensors_end(&w, err));
   NB_GOTO(nb_outfile_commit(&out, err));
 fail:
   nb_outfile_abort(&out);
-  nb_free(p.parts);
+  nb_free(p.tensors);
   nb_free(p.specs);
   nb_free(row);
   nb_free(bytes);

@@ -20,37 +20,18 @@ typedef struct entry {
   uint64_t bytes;
 } entry;
 
-/* What the tensors are summed up by. */
-typedef enum class { EMBED, QKV, O, GATE_UP, DOWN, NORMS, HEAD, CLASSES } class;
-static const char *const class_name[CLASSES] = {"embedding", "q, k, v", "o", "gate, up", "down", "norms", "head"};
-
 typedef struct sum {
   uint64_t weights, bytes;
 } sum;
 
-static class class_of_role(nb_nbl_role r) {
-  switch (r) {
-  case NB_NBL_EMBED: return EMBED;
-  case NB_NBL_Q:
-  case NB_NBL_K:
-  case NB_NBL_V: return QKV;
-  case NB_NBL_O: return O;
-  case NB_NBL_GATE:
-  case NB_NBL_UP: return GATE_UP;
-  case NB_NBL_DOWN: return DOWN;
-  case NB_NBL_HEAD: return HEAD;
-  default: return NORMS;
-  }
-}
-
 typedef struct listing {
   entry *items;
   size_t n;
-  sum classes[CLASSES];
+  sum classes[NB_PART_CLASSES];
   uint64_t tensor_bytes, other_bytes, file_bytes; /* other: headers, metadata, tokenizer, padding */
 } listing;
 
-static void add(listing *l, class c, const entry *e) {
+static void add(listing *l, size_t c, const entry *e) {
   l->items[l->n++] = *e;
   l->classes[c].weights += (uint64_t)e->N * e->K;
   l->classes[c].bytes += e->bytes;
@@ -61,37 +42,39 @@ static nb_status list_nbl(const nb_nbl *f, listing *l, nb_err *err) {
   NB_TRY(nb_new(&l->items, nb_nbl_count(f), sizeof *l->items, "the listing", err));
   for (size_t i = 0; i < nb_nbl_count(f); i++) {
     const nb_nbl_tensor *t = nb_nbl_at(f, i);
-    entry e = {.N = t->N, .K = t->K, .bytes = t->size};
-    if (t->layer >= 0) snprintf(e.name, sizeof e.name, "layers.%d.%s", t->layer, nb_nbl_role_name(t->role));
-    else snprintf(e.name, sizeof e.name, "%s", nb_nbl_role_name(t->role));
+    entry e = {.N = t->part.N, .K = t->part.K, .bytes = t->size};
+    nb_part_path(&t->part, e.name);
     nb_nbl_format_name(t, e.type);
-    add(l, class_of_role(t->role), &e);
+    add(l, nb_part_class(&t->part), &e);
   }
   l->file_bytes = nb_nbl_file_bytes(f);
   l->other_bytes = l->file_bytes - l->tensor_bytes;
   return NB_OK;
 }
 
-static class class_of_name(const char *name) {
-  static const struct {
-    const char *part;
-    class c;
-  } parts[] = {{"embed_tokens", EMBED},   {"qkv_proj", QKV},   {"o_proj", O},
-               {"gate_up_proj", GATE_UP}, {"down_proj", DOWN}, {"lm_head", HEAD}};
-  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-    if (strstr(name, parts[i].part)) return parts[i].c;
-  return NORMS;
+/* The class of a stored tensor: that of the first part that is in it. */
+static size_t class_of_name(const nb_arch *a, const nb_parts *parts, const char *name) {
+  for (size_t i = 0; i < parts->n; i++) {
+    char own[128];
+    nb_rows_of rows;
+    for (size_t k = 0; nb_arch_tensor_name(a, &parts->part[i], k, own, &rows); k++)
+      if (!strcmp(own, name)) return nb_part_class(&parts->part[i]);
+  }
+  const nb_part other = {.role = NB_FINAL_NORM};
+  return nb_part_class(&other);
 }
 
-static nb_status list_checkpoint(const nb_safetensors *ck, listing *l, nb_err *err) {
+static nb_status list_checkpoint(const nb_opened *m, listing *l, nb_err *err) {
+  const nb_safetensors *ck = nb_opened_checkpoint(m);
   NB_TRY(nb_new(&l->items, ck->n_tensors, sizeof *l->items, "the listing", err));
   for (size_t i = 0; i < ck->n_tensors; i++) {
     const nb_st_tensor *t = &ck->tensors[i];
     entry e = {.N = 1, .K = 1, .bytes = t->n_bytes};
-    if (t->readable) e.N = t->view.n_dims > 1 ? t->view.shape[0] : 1, e.K = t->view.shape[t->view.n_dims - 1];
+    for (unsigned d = 0; t->readable && d < t->view.n_dims; d++)
+      *(d + 1 < t->view.n_dims ? &e.N : &e.K) *= t->view.shape[d];
     snprintf(e.name, sizeof e.name, "%s", t->name);
     snprintf(e.type, sizeof e.type, "%s", t->dtype);
-    add(l, class_of_name(t->name), &e);
+    add(l, class_of_name(nb_opened_named(m)->arch, &m->model.weights.parts, t->name), &e);
   }
   for (size_t i = 0; i < ck->n_shards; i++) l->file_bytes += ck->shards[i].size;
   l->other_bytes = l->file_bytes - l->tensor_bytes;
@@ -101,9 +84,15 @@ static nb_status list_checkpoint(const nb_safetensors *ck, listing *l, nb_err *e
 static void print_config(const nb_config *c) {
   printf("architecture  %s: %zu layers, width %zu, feed-forward %zu\n", c->architecture, c->layers, c->hidden, c->ffn);
   printf("attention     %zu heads of %zu over %zu key/value heads", c->heads, c->head_dim, c->kv_heads);
-  if (c->sliding_window) printf(", window %zu", c->sliding_window);
-  printf("\npositions     %zu, %s theta %g", c->max_position, c->rope_kind == NB_ROPE_LONGROPE ? "longrope" : "rope",
-         c->rope_theta);
+  size_t windows = 0, sparse = 0;
+  for (size_t i = 0; i < c->layers; i++)
+    windows += c->attend[i] == NB_ATTEND_WINDOW, sparse += c->attend[i] == NB_ATTEND_SPARSE;
+  if (windows == c->layers) printf(", window %zu", c->sliding_window);
+  else if (windows) printf(", window %zu in %zu layers", c->sliding_window, windows);
+  if (sparse) printf(", block-sparse in %zu layers", sparse);
+  if (c->experts) printf("\nexperts       %zu, %zu for each token", c->experts, c->experts_per_token);
+  static const char *const rope[] = {"rope", "longrope", "linear rope", "llama3 rope", "yarn rope", "dynamic rope"};
+  printf("\npositions     %zu, %s theta %g", c->max_position, rope[c->rope_kind], c->rope_theta);
   if (c->rotary_dim != c->head_dim) printf(", %zu of %zu dimensions rotate", c->rotary_dim, c->head_dim);
   if (c->rope_kind == NB_ROPE_LONGROPE) printf(", long factors past %zu", c->original_max_position);
   printf("\nvocabulary    %zu%s\n\n", c->vocab, c->tie_embeddings ? ", head tied to the embedding" : "");
@@ -134,11 +123,11 @@ static void print_text(const nb_opened *m, const listing *l, bool tensors) {
       cli_table_cell(&t, "bits/weight");
   cli_table_rule(&t);
   uint64_t weights = 0;
-  for (int c = 0; c < CLASSES; c++) {
+  for (int c = 0; c < NB_PART_CLASSES; c++) {
     const sum *s = &l->classes[c];
     if (!s->weights) continue;
     weights += s->weights;
-    cli_table_cell(&t, "%s", class_name[c]);
+    cli_table_cell(&t, "%s", nb_part_class_names[c]);
     cli_table_cell(&t, "%" PRIu64, s->weights);
     cli_table_cell(&t, "%" PRIu64, s->bytes);
     cli_table_cell(&t, "%.4f", 8.0 * (double)s->bytes / (double)s->weights);
@@ -177,9 +166,9 @@ static cJSON *as_json(const char *path, const nb_opened *m, const listing *l) {
   cJSON_AddNumberToObject(j, "tensor_bytes", (double)l->tensor_bytes);
   cJSON_AddNumberToObject(j, "other_bytes", (double)l->other_bytes);
   cJSON *classes = cJSON_AddArrayToObject(j, "classes"), *tensors;
-  for (int i = 0; i < CLASSES; i++) {
+  for (int i = 0; i < NB_PART_CLASSES; i++) {
     cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "class", class_name[i]);
+    cJSON_AddStringToObject(o, "class", nb_part_class_names[i]);
     cJSON_AddNumberToObject(o, "weights", (double)l->classes[i].weights);
     cJSON_AddNumberToObject(o, "bytes", (double)l->classes[i].bytes);
     cJSON_AddItemToArray(classes, o);
@@ -233,9 +222,7 @@ int cmd_inspect(int argc, char **argv) {
   nb_opened m = {0};
   listing l = {0};
   nb_status st = cli_open(args.items[0], NB_OPEN_NO_TOKENIZER, &common, &m, &err);
-  if (st == NB_OK)
-    st =
-        nb_opened_nbl(&m) ? list_nbl(nb_opened_nbl(&m), &l, &err) : list_checkpoint(nb_opened_checkpoint(&m), &l, &err);
+  if (st == NB_OK) st = nb_opened_nbl(&m) ? list_nbl(nb_opened_nbl(&m), &l, &err) : list_checkpoint(&m, &l, &err);
   if (st == NB_OK && html) st = write_page(html, args.items[0], &m, &l, &err);
   if (st == NB_OK && common.json) cli_print_json(as_json(args.items[0], &m, &l));
   else if (st == NB_OK) print_text(&m, &l, tensors);

@@ -42,65 +42,73 @@ static nb_status parse_format(const char *s, const options *o, nb_qfmt *f, nb_er
   return nb_qfmt_parse(s, f, err);
 }
 
-/* "[LAYER.]SLOT=FORMAT" */
-static nb_status apply_set(const char *s, const options *o, const nb_config *c, nb_formats *f, nb_err *err) {
+/* "[LAYER.]MATRIX=FORMAT" */
+static nb_status apply_set(const char *s, const options *o, const nb_parts *parts, nb_qfmt *f, nb_err *err) {
   const char *eq = strchr(s, '='), *p = s;
   char *end;
   long layer = -1;
+  bool found = false;
+  nb_qfmt q = {0, 0, 0};
   if (*p >= '0' && *p <= '9') {
     layer = strtol(p, &end, 10);
     p = *end == '.' ? end + 1 : end;
   }
-  for (int slot = 0; eq && slot < NB_SLOTS; slot++) {
-    const char *name = nb_slot_name((nb_slot)slot);
-    if (strlen(name) != (size_t)(eq - p) || strncmp(name, p, strlen(name)) || layer >= (long)c->layers) continue;
-    nb_qfmt q;
-    NB_TRY(parse_format(eq + 1, o, &q, err));
-    for (size_t l = 0; l < c->layers; l++)
-      if (layer < 0 || (size_t)layer == l) f->slot[l * NB_SLOTS + (size_t)slot] = q;
-    return NB_OK;
+  nb_role role = eq ? nb_role_parse(p, (size_t)(eq - p)) : NB_ROLES;
+  for (size_t i = 0; i < parts->embed && role != NB_ROLES; i++) {
+    const nb_part *x = nb_parts_matrix(parts, i);
+    if (x->role != role || (layer >= 0 && x->layer != layer)) continue;
+    if (!found) NB_TRY(parse_format(eq + 1, o, &q, err));
+    found = true;
+    f[i] = q;
   }
-  return nb_fail(err, NB_ERR_ARG, "'%s' is not [LAYER.]SLOT=FORMAT with a slot q, k, v, o, gate, up or down", s);
+  if (found) return NB_OK;
+  return nb_fail(err, NB_ERR_ARG,
+                 "'%s' is not [LAYER.]MATRIX=FORMAT with a matrix of this model: q, k, v, o, gate, up, down or router",
+                 s);
 }
 
-static nb_status choose_formats(const options *o, const nb_config *c, nb_formats *f, nb_err *err) {
+/* Routers decide between experts by small differences, and are small: 8 bits. */
+static const nb_qfmt router_format = {8, 0, 64};
+
+static nb_status choose_formats(const options *o, const nb_parts *parts, nb_qfmt *f, nb_err *err) {
   char bits[2] = {(char)('0' + o->bits), 0};
   nb_qfmt all;
   NB_TRY(parse_format(bits, o, &all, err));
-  NB_TRY(parse_format(o->embed ? o->embed : "4", o, &f->embed, err));
-  NB_TRY(parse_format(o->head ? o->head : "u6g64", o, &f->head, err));
-  for (size_t i = 0; i < c->layers * NB_SLOTS; i++) f->slot[i] = all;
-  for (size_t i = 0; i < o->set.n; i++) NB_TRY(apply_set(o->set.items[i], o, c, f, err));
+  for (size_t i = 0; i < parts->embed; i++) f[i] = nb_parts_matrix(parts, i)->role == NB_ROUTER ? router_format : all;
+  NB_TRY(parse_format(o->head ? o->head : "u6g64", o, &f[parts->head], err));
+  NB_TRY(parse_format(o->embed ? o->embed : "4", o, &f[parts->embed], err)); /* the head's, too, when they are tied */
+  for (size_t i = 0; i < o->set.n; i++) NB_TRY(apply_set(o->set.items[i], o, parts, f, err));
   return NB_OK;
 }
 
-/* What the budget may be spent on: what the options leave open. ao->fixed_slot is released with nb_free. */
+/* What the budget may be spent on: what the options leave open. ao->fixed is released with nb_free. */
 static nb_status read_budget(const options *o, const nb_quantize_job *j, nb_allocate_opts *ao, nb_err *err) {
-  const nb_config *c = &j->model->model.config;
-  size_t n = c->layers * NB_SLOTS;
-  nb_formats probe = {.slot = NULL};
-  *ao = (nb_allocate_opts){.fixed_embed = o->embed,
-                           .fixed_head = o->head,
-                           .probe_tokens = (size_t)o->n.probe_tokens,
-                           .probe_layers = (size_t)o->n.probe_layers,
-                           .measured = o->stats};
+  const nb_parts *parts = &j->model->model.weights.parts;
+  size_t n = parts->n_matrices;
+  bool linears = o->linear_bpw > 0;
+  nb_qfmt *probe = NULL;
+  nb_status st;
+  *ao = (nb_allocate_opts){
+      .probe_tokens = (size_t)o->n.probe_tokens, .probe_layers = (size_t)o->n.probe_layers, .measured = o->stats};
   const char *text = o->budget;
   if (o->preset) text = !strcmp(o->preset, "phone") ? "1932735283" : "1800000000";
-  if (o->linear_bpw > 0) ao->linear_bpw = o->linear_bpw, ao->fixed_embed = ao->fixed_head = true;
-  else NB_TRY(nb_allocate_parse(text, c, &ao->budget, err));
-  NB_TRY(nb_new(&ao->fixed_slot, n, sizeof *ao->fixed_slot, "the formats", err));
-  NB_TRY(nb_new(&probe.slot, n, sizeof *probe.slot, "the formats", err));
-  for (size_t i = 0; i < n; i++) probe.slot[i].bits = 255;
-  nb_status st = NB_OK;
-  for (size_t i = 0; i < o->set.n && st == NB_OK; i++) st = apply_set(o->set.items[i], o, c, &probe, err);
-  for (size_t i = 0; i < n; i++) ao->fixed_slot[i] = probe.slot[i].bits != 255;
-  nb_free(probe.slot);
+  if (linears) ao->linear_bpw = o->linear_bpw;
+  else NB_TRY(nb_allocate_parse(text, parts, &ao->budget, err));
+  NB_GOTO(nb_new(&ao->fixed, n, sizeof *ao->fixed, "the formats", err));
+  NB_GOTO(nb_new(&probe, n, sizeof *probe, "the formats", err));
+  for (size_t i = 0; i < n; i++) probe[i].bits = 255;
+  for (size_t i = 0; i < o->set.n; i++) NB_GOTO(apply_set(o->set.items[i], o, parts, probe, err));
+  for (size_t i = 0; i < n; i++) ao->fixed[i] = probe[i].bits != 255 || nb_parts_matrix(parts, i)->role == NB_ROUTER;
+  if (parts->head != parts->embed) ao->fixed[parts->head] = linears || o->head;
+  ao->fixed[parts->embed] = linears || o->embed;
+fail:
+  nb_free(probe);
   return st;
 }
 
 /* Spends it. */
 static nb_status spend_budget(const options *o, const cli_common *common, nb_quantize_job *j, nb_err *err) {
-  nb_allocate_opts ao = {.fixed_slot = NULL};
+  nb_allocate_opts ao = {.fixed = NULL};
   cli_progress p;
   double predicted = 0;
   nb_status st = read_budget(o, j, &ao, err);
@@ -108,7 +116,7 @@ static nb_status spend_budget(const options *o, const cli_common *common, nb_qua
   ao.progress = &cb;
   if (st == NB_OK) st = nb_allocate_formats(j, &ao, &predicted, err);
   cli_progress_end(&p);
-  nb_free(ao.fixed_slot);
+  nb_free(ao.fixed);
   if (st == NB_OK) cli_note(common, "predicted KL divergence of the rounding: %.4f", predicted);
   return st;
 }
@@ -146,67 +154,98 @@ static cJSON *make_recipe(const options *o) {
   return r;
 }
 
-/* The mean loss by slot over the layers of this run, relative to the outputs' energy. */
-static void print_losses(const nb_config *c, const nb_quantized *q) {
+/* The mean loss by role over the matrices of this run, relative to the outputs' energy. */
+static void print_losses(const nb_parts *parts, const nb_quantized *q) {
   cli_table t;
   cli_table_begin(&t, "lrrr");
-  cli_table_cell(&t, "slice");
+  cli_table_cell(&t, "matrix");
   cli_table_cell(&t, "plain loss");
   cli_table_cell(&t, "loss");
   cli_table_cell(&t, "rows kept plain");
   cli_table_rule(&t);
-  for (int s = 0; s < NB_SLOTS; s++) {
+  for (int r = 0; r < NB_ROLES; r++) {
     double plain = 0, loss = 0, n = 0;
     size_t fell = 0;
-    for (size_t l = 0; l < c->layers; l++) {
-      const nb_quantized *x = &q[l * NB_SLOTS + (size_t)s];
-      if (x->loss < 0) continue; /* from an earlier run */
-      plain += x->plain, loss += x->loss, fell += x->fell_back, n++;
+    for (size_t i = 0; i < parts->embed; i++) {
+      if ((int)nb_parts_matrix(parts, i)->role != r || q[i].loss < 0) continue; /* or from an earlier run */
+      plain += q[i].plain, loss += q[i].loss, fell += q[i].fell_back, n++;
     }
     if (n == 0) continue;
-    plain /= n, loss /= n;
-    cli_table_cell(&t, "%s", nb_slot_name((nb_slot)s));
-    cli_table_cell(&t, "%.5f", plain);
-    cli_table_cell(&t, "%.5f", loss);
+    cli_table_cell(&t, "%s", nb_role_name((nb_role)r));
+    cli_table_cell(&t, "%.5f", plain / n);
+    cli_table_cell(&t, "%.5f", loss / n);
     cli_table_cell(&t, "%zu", fell);
   }
   cli_table_end(&t, stdout);
 }
 
-/* How many layers have each format, by slot. */
-static void print_formats(const nb_config *c, const nb_formats *f) {
-  for (int s = 0; s < NB_SLOTS; s++) {
-    printf("%-5s", nb_slot_name((nb_slot)s));
-    for (size_t l = 0; l < c->layers; l++) {
-      nb_qfmt q = f->slot[l * NB_SLOTS + (size_t)s];
-      size_t before = 0, n = 0;
-      for (size_t i = 0; i < c->layers; i++) {
-        nb_qfmt x = f->slot[i * NB_SLOTS + (size_t)s];
-        bool same = x.bits == q.bits && x.table == q.table && x.group == q.group;
-        n += same, before += same && i < l;
-      }
-      char name[16] = "dense";
-      if (q.bits) nb_qfmt_name(q, name);
-      if (!before) printf("  %s x %zu", name, n);
+static const char *format_text(nb_qfmt f, char name[16]) {
+  if (f.bits) nb_qfmt_name(f, name);
+  else strcpy(name, "dense");
+  return name;
+}
+
+/* How many matrices of a role have each format, in the order of their first ones. */
+static void print_role(const nb_parts *parts, const nb_qfmt *f, nb_role role) {
+  char name[16];
+  for (size_t i = 0; i < parts->embed; i++) {
+    size_t before = 0, n = 0;
+    if (nb_parts_matrix(parts, i)->role != role) continue;
+    for (size_t k = 0; k < parts->embed; k++) {
+      bool same = f[k].bits == f[i].bits && f[k].table == f[i].table && f[k].group == f[i].group;
+      same = same && nb_parts_matrix(parts, k)->role == role;
+      n += same, before += same && k < i;
     }
+    if (!before) printf("  %s x %zu", format_text(f[i], name), n);
+  }
+}
+
+static void print_formats(const nb_parts *parts, const nb_qfmt *f) {
+  char embed[16], head[16];
+  for (int r = 0; r < NB_ROLES; r++) {
+    bool any = false;
+    for (size_t i = 0; i < parts->per_layer; i++) any |= (int)nb_parts_matrix(parts, i)->role == r;
+    if (!any) continue;
+    printf("%-5s", nb_role_name((nb_role)r));
+    print_role(parts, f, (nb_role)r);
     printf("\n");
   }
-  char embed[16] = "dense", head[16] = "dense";
-  if (f->embed.bits) nb_qfmt_name(f->embed, embed);
-  if (f->head.bits) nb_qfmt_name(f->head, head);
-  printf("embedding %s, head %s\n\n", embed, c->tie_embeddings ? "the same" : head);
+  format_text(f[parts->embed], embed);
+  format_text(f[parts->head], head);
+  printf("embedding %s, head %s\n\n", embed, parts->head == parts->embed ? "the same" : head);
 }
 
 static void note_fallbacks(const nb_quantize_job *j, const cli_common *common) {
-  size_t fell = 0;
-  for (size_t i = 0; i < j->model->model.config.layers * NB_SLOTS + 2; i++) fell += j->report[i].fell_back;
+  size_t fell = 0, few = 0;
+  for (size_t i = 0; i < j->model->model.weights.parts.n_matrices; i++)
+    fell += j->report[i].fell_back, few += j->report[i].few;
   if (fell) cli_note(common, "%zu rows kept plain rounding, which loses less there than calibration", fell);
+  if (few)
+    cli_note(common,
+             "%zu matrices are of experts that saw too few tokens to be calibrated: they were rounded by their inputs' "
+             "sizes; give more --tokens",
+             few);
+}
+
+static cJSON *matrix_json(const nb_quantize_job *j, size_t i) {
+  const nb_part *p = nb_parts_matrix(&j->model->model.weights.parts, i);
+  const nb_quantized *q = &j->report[i];
+  cJSON *s = cJSON_CreateObject();
+  char fmt[16];
+  cJSON_AddNumberToObject(s, "layer", p->layer);
+  if (p->expert >= 0) cJSON_AddNumberToObject(s, "expert", p->expert);
+  cJSON_AddStringToObject(s, "slot", nb_role_name(p->role));
+  cJSON_AddStringToObject(s, "format", format_text(j->formats[i], fmt));
+  cJSON_AddNumberToObject(s, "plain_loss", q->plain);
+  cJSON_AddNumberToObject(s, "loss", q->loss);
+  cJSON_AddNumberToObject(s, "rows_kept_plain", (double)q->fell_back);
+  return s;
 }
 
 static int report(const nb_quantize_job *j, const cli_common *common, double seconds) {
-  const nb_config *c = &j->model->model.config;
+  const nb_parts *parts = &j->model->model.weights.parts;
   note_fallbacks(j, common);
-  double bpw = nb_quantize_linear_bpw(c, &j->formats);
+  double bpw = nb_quantize_linear_bpw(parts, j->formats);
   char size[CLI_TEXT], time[CLI_TEXT];
   if (common->json) {
     cJSON *o = cJSON_CreateObject();
@@ -216,24 +255,11 @@ static int report(const nb_quantize_job *j, const cli_common *common, double sec
     cJSON_AddNumberToObject(o, "seconds", seconds);
     cJSON_AddItemToObject(o, "recipe", cJSON_Duplicate(j->recipe, 1));
     cJSON *all = cJSON_AddArrayToObject(o, "slices");
-    for (size_t i = 0; i < c->layers * NB_SLOTS; i++) {
-      const nb_quantized *q = &j->report[i];
-      cJSON *s = cJSON_CreateObject();
-      char fmt[16];
-      if (j->formats.slot[i].bits) nb_qfmt_name(j->formats.slot[i], fmt);
-      else strcpy(fmt, "dense");
-      cJSON_AddNumberToObject(s, "layer", q->layer);
-      cJSON_AddStringToObject(s, "slot", nb_slot_name(q->slot));
-      cJSON_AddStringToObject(s, "format", fmt);
-      cJSON_AddNumberToObject(s, "plain_loss", q->plain);
-      cJSON_AddNumberToObject(s, "loss", q->loss);
-      cJSON_AddNumberToObject(s, "rows_kept_plain", (double)q->fell_back);
-      cJSON_AddItemToArray(all, s);
-    }
+    for (size_t i = 0; i < parts->embed; i++) cJSON_AddItemToArray(all, matrix_json(j, i));
     return cli_print_json(o);
   }
-  print_formats(c, &j->formats);
-  if (!j->fast) print_losses(c, j->report);
+  print_formats(parts, j->formats);
+  if (!j->fast) print_losses(parts, j->report);
   printf("%s: %s (%llu bytes), linears at %.3f bits a weight, in %s\n", j->out, cli_bytes_text(size, j->file_bytes),
          (unsigned long long)j->file_bytes, bpw, cli_seconds_text(time, seconds));
   return 0;
@@ -274,7 +300,7 @@ fail:
 /* A place that cannot be written to and a budget that is too small are refused before the model writes its text. */
 static nb_status check_before_work(options *o, nb_quantize_job *j, nb_err *err) {
   nb_outfile out;
-  nb_allocate_opts ao = {.fixed_slot = NULL};
+  nb_allocate_opts ao = {.fixed = NULL};
   if (o->fast) return NB_OK;
   NB_TRY(nb_outfile_create(o->out, &out, err));
   nb_outfile_abort(&out);
@@ -285,7 +311,7 @@ static nb_status check_before_work(options *o, nb_quantize_job *j, nb_err *err) 
   j->origin = origin, j->recipe = make_recipe(o);
   nb_status st = read_budget(o, j, &ao, err);
   if (st == NB_OK) st = nb_allocate_check(j, &ao, err);
-  nb_free(ao.fixed_slot);
+  nb_free(ao.fixed);
   cJSON_Delete(j->recipe), cJSON_Delete(origin);
   j->origin = NULL, j->recipe = NULL;
   return st;
@@ -310,29 +336,29 @@ static nb_status read_calibration(options *o, const cli_common *common, nb_quant
 
 /* Formats from an earlier run that was killed, or by the budget. */
 static nb_status settle_formats(const options *o, const cli_common *common, nb_quantize_job *j, nb_err *err) {
-  const nb_config *c = &j->model->model.config;
   bool found = false;
   if (!o->fast) {
     uint8_t signature[16];
     nb_quantize_signature(j, signature);
-    NB_TRY(nb_resume_read(j->resume, signature, c, &j->formats, j->choice, &found, err));
+    const nb_parts *parts = &j->model->model.weights.parts;
+    NB_TRY(nb_resume_read(j->resume, signature, parts->n_matrices, j->formats, j->choice, &found, err));
     if (found)
       cli_note(common, "going on after %zu of %zu matrices of an earlier run", nb_resume_count(j->resume),
-               c->layers * NB_SLOTS);
+               parts->embed);
   }
   if (!found && has_budget(o)) NB_TRY(spend_budget(o, common, j, err));
-  return o->fast ? NB_OK : nb_resume_begin(j->resume, &j->formats, j->choice, err);
+  return o->fast ? NB_OK : nb_resume_begin(j->resume, j->formats, j->choice, err);
 }
 
 static nb_status new_job(const options *o, nb_quantize_job *j, nb_quantize_choice *choice, nb_err *err) {
-  size_t n = j->model->model.config.layers * NB_SLOTS;
-  NB_TRY(nb_new(&j->formats.slot, n, sizeof(nb_qfmt), "the formats", err));
-  NB_TRY(nb_new(&j->report, n + 2, sizeof(nb_quantized), "the report", err));
+  size_t n = j->model->model.weights.parts.n_matrices;
+  NB_TRY(nb_new(&j->formats, n, sizeof(nb_qfmt), "the formats", err));
+  NB_TRY(nb_new(&j->report, n, sizeof(nb_quantized), "the report", err));
   if (!has_budget(o)) return NB_OK;
   j->choice = choice;
-  NB_TRY(nb_new(&choice->probe_kl, n + 2, sizeof(double), "the allocation", err));
-  NB_TRY(nb_new(&choice->probe_error, n + 2, sizeof(double), "the allocation", err));
-  return nb_new(&choice->predicted, n + 2, sizeof(double), "the allocation", err);
+  NB_TRY(nb_new(&choice->probe_kl, n, sizeof(double), "the allocation", err));
+  NB_TRY(nb_new(&choice->probe_error, n, sizeof(double), "the allocation", err));
+  return nb_new(&choice->predicted, n, sizeof(double), "the allocation", err);
 }
 
 static nb_status quantize(options *o, const cli_common *common, const nb_opened *m, nb_err *err) {
@@ -361,7 +387,7 @@ static nb_status quantize(options *o, const cli_common *common, const nb_opened 
     NB_TRY(nb_tune_file_name(&j, err));
   }
   NB_GOTO(new_job(o, &j, &choice, err));
-  NB_GOTO(choose_formats(o, &m->model.config, &j.formats, err));
+  NB_GOTO(choose_formats(o, &m->model.weights.parts, j.formats, err));
   NB_GOTO(check_before_work(o, &j, err));
   NB_GOTO(read_calibration(o, common, &j, &text, err));
   j.recipe = make_recipe(o);
@@ -383,7 +409,7 @@ fail:
   nb_resume_close(j.resume, st == NB_OK);
   nb_calib_text_free(&text);
   cJSON_Delete(j.recipe);
-  nb_free(j.formats.slot);
+  nb_free(j.formats);
   nb_free(j.hash), nb_free(j.hashed);
   nb_free(j.report);
   free(j.untuned);
@@ -407,8 +433,8 @@ int cmd_quantize(int argc, char **argv) {
       CLI_CHOICE("codes", 0, "table|uniform", &o.codes, "what codes of 3 to 5 bits mean (table)"),
       CLI_STRING("embed", 0, "FORMAT", &o.embed, "the embedding: bits, a format such as u6g64, or dense (4)"),
       CLI_STRING("head", 0, "FORMAT", &o.head, "the head, likewise (u6g64)"),
-      CLI_LIST("set", 0, "SLICE=FORMAT", &o.set,
-               "the format of a slice (q, k, v, o, gate, up, down) or of one layer's: 3.v=t5g64"),
+      CLI_LIST("set", 0, "MATRIX=FORMAT", &o.set,
+               "the format of a matrix (q, k, v, o, gate, up, down, router) or of one layer's: 3.v=t5g64"),
       CLI_STRING("budget", 0, "SIZE", &o.budget,
                  "choose the formats so that the file has at most this size: 1.8GiB, 1800MB, 4.05bpw"),
       CLI_DOUBLE("linear-bpw", 0, "X", 3, 8, &o.linear_bpw, "instead: stored bits a weight of the layers' matrices"),

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ typedef struct nb_tensor {
 typedef struct nb_tensor_source {
   /* NB_OK and *out filled, or NB_ERR_FORMAT with a message naming the tensor and the file. */
   nb_status (*find)(void *ctx, const char *name, nb_tensor *out, nb_err *err);
+  bool (*has)(void *ctx, const char *name); /* whether there is a tensor of this name */
   void *ctx;
 } nb_tensor_source;
 

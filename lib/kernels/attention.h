@@ -34,6 +34,10 @@ typedef struct attn_block {
 /* Positions of a block, [from, to), that row r sees. */
 INLINE void attn_visible(const nb_attn *a, size_t r, size_t block, size_t *from, size_t *to) {
   size_t p = a->pos0 + r / a->group, start = block * NB_KV_BLOCK;
+  *from = *to = 0;
+  if (a->sparse_local && p / NB_KV_BLOCK >= block + a->sparse_local &&
+      (block + a->head0 + r % a->group + 1) % a->sparse_stride != 0)
+    return;
   size_t first = a->window && p >= a->window ? p + 1 - a->window : 0;
   *to = p < start ? 0 : nb_min(p - start + 1, NB_KV_BLOCK);
   *from = first > start ? nb_min(first - start, NB_KV_BLOCK) : 0;
@@ -70,6 +74,7 @@ INLINE void attn_softmax(const int R, const nb_attn *a, attn_state *st, const at
     v16 unit = v_set(b->scale ? st->q_unit[r0 + (size_t)r] : a->scale), x[KV_VECS];
     UNROLL for (size_t v = 0; v < KV_VECS; v++) {
       x[v] = v_mul(v_load(sr + 16 * v), b->scale ? v_mul(v_load(b->scale + 16 * v), unit) : unit);
+      if (a->softcap != 0) x[v] = v_softcap(x[v], v_set(a->softcap));
       if (from > 0 || to < NB_KV_BLOCK) x[v] = attn_mask(x[v], 16 * v, from, to, -INFINITY);
       v_store(sr + 16 * v, x[v]);
     }
@@ -209,18 +214,29 @@ INLINE void attn_begin(const nb_attn *a, attn_state *st, size_t row0, size_t n_r
   }
 }
 
+/* Whether any of the rows row0 .. row0 + n_rows sees anything of a block. */
+INLINE bool attn_any(const nb_attn *a, size_t block, size_t row0, size_t n_rows) {
+  size_t from, to = 0;
+  if (!a->sparse_local) { /* the last row sees most */
+    attn_visible(a, row0 + n_rows - 1, block, &from, &to);
+    return to > 0;
+  }
+  for (size_t r = row0; r < row0 + n_rows && to == 0; r++) attn_visible(a, r, block, &from, &to);
+  return to > 0;
+}
+
 static void attn_rows(const nb_attn *a, attn_state *st, size_t row0, size_t n_rows) {
   attn_begin(a, st, row0, n_rows);
-  size_t from, to, last = (a->pos0 + (row0 + n_rows - 1) / a->group) / NB_KV_BLOCK;
+  size_t last = (a->pos0 + (row0 + n_rows - 1) / a->group) / NB_KV_BLOCK;
   size_t p0 = a->pos0 + row0 / a->group;
   const bool many = n_rows > V16_ROWS;
   for (size_t block = a->window && p0 >= a->window ? (p0 + 1 - a->window) / NB_KV_BLOCK : 0; block <= last; block++) {
+    if (a->sparse_local && !attn_any(a, block, row0, n_rows)) continue; /* whole blocks are skipped */
     attn_block b = attn_read(a, st, block, many);
     if (!many && block < last) attn_ask(a, block + 1);
     for (size_t r = 0, n; r < n_rows; r += n) {
       n = nb_min(n_rows - r, V16_ROWS);
-      attn_visible(a, row0 + r + n - 1, block, &from, &to);
-      if (to == 0) continue; /* later than every row of the tile */
+      if (!attn_any(a, block, row0 + r, n)) continue;
       switch (b.type) {
       case NB_KV_F32: n = attn_tile_any(NB_KV_F32, a, st, &b, block, row0, r, n_rows - r); break;
       case NB_KV_F16: n = attn_tile_any(NB_KV_F16, a, st, &b, block, row0, r, n_rows - r); break;

@@ -53,6 +53,22 @@ static void rmsnorm(const float *x, const float *w, size_t D, float eps, float *
   }
 }
 
+static void layernorm(const float *x, const float *w, const float *b, size_t D, float eps, float *y) {
+  v16 sum = v_set(0), square = v_set(0);
+  for (size_t i = 0; i < D; i += 16) sum = v_add(sum, v_load_n(x + i, lanes(D, i)));
+  v16 mean = v_set(v_sum(sum) / (float)D);
+  for (size_t i = 0; i < D; i += 16) {
+    v16 v = v_keep_n(v_sub(v_load_n(x + i, lanes(D, i)), mean), lanes(D, i), 0);
+    square = v_fma(v, v, square);
+  }
+  v16 r = v_set(1.0f / sqrtf(v_sum(square) / (float)D + eps));
+  for (size_t i = 0; i < D; i += 16) {
+    size_t n = lanes(D, i);
+    v16 v = v_mul(v_sub(v_load_n(x + i, n), mean), r), g = v_load_n(w + i, n);
+    v_store_n(y + i, b ? v_fma(v, g, v_load_n(b + i, n)) : v_mul(v, g), n);
+  }
+}
+
 static void rope(float *x, const float *cosines, const float *sines, size_t half) {
   for (size_t i = 0; i < half; i += 16) {
     size_t n = lanes(half, i);
@@ -63,12 +79,55 @@ static void rope(float *x, const float *cosines, const float *sines, size_t half
   }
 }
 
-static void silu_mul(const float *gate, const float *up, size_t n, float *y) {
+/* g / (1 + exp(-t)): silu where t is g. */
+INLINE v16 v_swish(v16 g, v16 t) { return v_div(g, v_add(v_set(1), v_exp(v_sub(v_set(-0.0f), t)))); }
+
+INLINE v16 v_activate(const nb_activation act, v16 g) {
+  if (act == NB_ACT_SILU) return v_swish(g, g);
+  if (act == NB_ACT_GELU_TANH) {
+    v16 u = v_mul(g, v_fma(v_mul(g, g), v_set(0.044715f), v_set(1)));
+    return v_swish(g, v_mul(u, v_set(1.5957691216057308f)));
+  }
+  v16 c = v_select_lt(v_set(20), g, v_set(20), g); /* a NaN is not above 20 */
+  return v_swish(c, v_mul(c, v_set(1.702f)));
+}
+
+INLINE void activate_as(const nb_activation act, const float *gate, const float *up, size_t n, float *y) {
   for (size_t i = 0; i < n; i += 16) {
     size_t m = lanes(n, i);
-    v16 g = v_load_n(gate + i, m), u = v_load_n(up + i, m);
-    v16 e = v_exp(v_sub(v_set(-0.0f), g));
-    v_store_n(y + i, v_mul(v_div(g, v_add(v_set(1), e)), u), m);
+    v16 a = v_activate(act, v_load_n(gate + i, m));
+    if (up) {
+      v16 u = v_load_n(up + i, m);
+      if (act == NB_ACT_GEGELU) {
+        u = v_select_lt(v_set(20), u, v_set(20), u);
+        u = v_add(v_select_lt(u, v_set(-20), v_set(-20), u), v_set(1));
+      }
+      a = v_mul(a, u);
+    }
+    v_store_n(y + i, a, m);
+  }
+}
+
+static void activate(nb_activation act, const float *gate, const float *up, size_t n, float *y) {
+  if (act == NB_ACT_SILU) activate_as(NB_ACT_SILU, gate, up, n, y);
+  else if (act == NB_ACT_GELU_TANH) activate_as(NB_ACT_GELU_TANH, gate, up, n, y);
+  else activate_as(NB_ACT_GEGELU, gate, up, n, y);
+}
+
+static void exp_all(float *x, size_t n) {
+  for (size_t i = 0; i < n; i += 16) v_store_n(x + i, v_exp(v_load_n(x + i, lanes(n, i))), lanes(n, i));
+}
+
+/* cap * tanh(x / cap) */
+INLINE v16 v_softcap(v16 x, v16 cap) {
+  v16 z = v_div(x, cap), e = v_exp(v_add(z, z));
+  return v_mul(cap, v_sub(v_set(1), v_div(v_set(2), v_add(e, v_set(1)))));
+}
+
+static void softcap(float *x, size_t n, float cap) {
+  for (size_t i = 0; i < n; i += 16) {
+    size_t m = lanes(n, i);
+    v_store_n(x + i, v_softcap(v_load_n(x + i, m), v_set(cap)), m);
   }
 }
 

@@ -12,8 +12,11 @@ INLINE void set_float_kernels(nb_kernels *k) {
   k->quantize_q8 = quantize_q8;
   k->linear_float = linear_float;
   k->rmsnorm = rmsnorm;
+  k->layernorm = layernorm;
   k->rope = rope;
-  k->silu_mul = silu_mul;
+  k->activate = activate;
+  k->exp = exp_all;
+  k->softcap = softcap;
   k->add = add;
   k->kv_store = kv_store;
   k->attention = attention;

@@ -28,6 +28,14 @@ typedef struct nb_q8 {
   int32_t *sum;    /* (T, Kp / 32): sums of q over each block of 32 */
 } nb_q8;
 
+/* What a feed-forward block applies to its gate, g, or, without one, to its only inner state. */
+typedef enum nb_activation {
+  NB_ACT_SILU,      /* g / (1 + exp(-g)) */
+  NB_ACT_GELU_TANH, /* g / (1 + exp(-2 u)), u = sqrt(2 / pi) (g + 0.044715 g^3): 0.5 g (1 + tanh u) */
+  NB_ACT_GEGELU,    /* c / (1 + exp(-1.702 c)), c = min(g, 20); what it multiplies is clamped to +-20, and 1 is added */
+  NB_ACTIVATIONS
+} nb_activation;
+
 /* Attention of one key/value head: n_q consecutive query positions, `group` query heads each.
  * Query at position p sees the keys at positions max(0, p - window + 1) .. p (window 0: all up to p). */
 typedef struct nb_attn {
@@ -37,6 +45,10 @@ typedef struct nb_attn {
   size_t n_q, group, head_dim; /* head_dim is a multiple of 2, at most 512 */
   size_t pos0;                 /* position of query 0 */
   size_t window;               /* 0, or how many positions a query sees, itself included */
+  size_t sparse_local;         /* not 0: of cache block kb a query of block qb sees all or nothing: it sees it if */
+  size_t sparse_stride;        /* qb - kb < sparse_local or (kb + h + 1) % sparse_stride == 0, h its head's number */
+  size_t head0;                /* the number of the group's first head */
+  float softcap;               /* not 0: a score becomes softcap * tanh(score / softcap) */
   float scale;                 /* scores are scale * (q . k) */
   nb_kv_type type;
   const uint8_t *shared; /* blocks 0 .. n_shared-1 (a prefix that several sequences read) */
@@ -77,12 +89,23 @@ typedef struct nb_kernels {
    * r = 1 / sqrt(sum / D + eps); y = (x * r) * w. y may be x. */
   void (*rmsnorm)(const float *x, const float *w, size_t D, float eps, float *y);
 
+  /* y = (x - mean) * (1 / sqrt(var + eps)) * w + b: the mean and the mean square of x - mean by 16 partials and the
+   * tree (fma for the squares); y = fma((x - mean) * r, w, b). b may be NULL: then without adding. y may be x. */
+  void (*layernorm)(const float *x, const float *w, const float *b, size_t D, float eps, float *y);
+
   /* Rotates the pairs (x[i], x[i + half]), i < half: a = x[i], b = x[i + half]:
    * x[i] = fma(a, cos[i], -(b * sin[i])), x[i + half] = fma(b, cos[i], a * sin[i]). */
   void (*rope)(float *x, const float *cos, const float *sin, size_t half);
 
-  /* y = (g / (1 + exp(-g))) * up, elementwise. y may be gate or up. */
-  void (*silu_mul)(const float *gate, const float *up, size_t n, float *y);
+  /* y = act(gate) * up, elementwise, or act(gate) when up is NULL. Both of NB_ACT_GEGELU's clamps let NaN through.
+   * gelu: u2 = (g * (g * g * 0.044715 + 1)) * (2 sqrt(2 / pi)), fma for the inner sum. y may be gate or up. */
+  void (*activate)(nb_activation act, const float *gate, const float *up, size_t n, float *y);
+
+  /* x = exp(x) */
+  void (*exp)(float *x, size_t n);
+
+  /* x = cap * tanh(x / cap), tanh(z) being 1 - 2 / (exp(2 z) + 1). */
+  void (*softcap)(float *x, size_t n, float cap);
 
   /* x += y */
   void (*add)(float *x, const float *y, size_t n);
@@ -92,7 +115,7 @@ typedef struct nb_kernels {
   void (*kv_store)(uint8_t *block, nb_kv_type type, size_t head_dim, size_t slot, const float *k, const float *v);
 
   /* For each query and head, over the cache blocks that hold a visible key, ascending, m = -1e30, l = 0, acc = 0:
-   *     s[j]  = the score of the block's position j, below
+   *     s[j]  = the score of the block's position j, below, soft-capped
    *     m'    = max(m, visible s[j]);  c = exp(m - m');  p[j] = visible ? exp(s[j] - m') : 0
    *     l     = fma(l, c, sum of p: 16 partials (p[i] + p[i + 16]) + (p[i + 32] + p[i + 48]), then the tree)
    *     acc[d] = acc[d] * c, and the block's values, below;   m = m'

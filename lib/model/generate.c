@@ -83,10 +83,10 @@ static bool is_end(const nb_config *c, int32_t id) {
  * of the last token in hidden. */
 static nb_status extend(nb_session *s, const nb_model *m, nb_kv **kv, nb_kv_type type, const int32_t *ids, size_t n,
                         size_t capacity, size_t *last, nb_err *err) {
-  bool long_rope = nb_config_long_rope(&m->config, n), was_long = n > 1 && nb_config_long_rope(&m->config, n - 1);
-  if (!*kv || (long_rope && !was_long)) {
+  size_t stretch = nb_config_stretch(&m->config, n);
+  if (!*kv || stretch != nb_kv_stretch(*kv)) {
     nb_kv_free(*kv);
-    NB_TRY(nb_kv_create(&m->config, capacity, type, long_rope, kv, err));
+    NB_TRY(nb_kv_create(&m->config, capacity, type, stretch, kv, err));
   }
   size_t have = nb_kv_length(*kv);
   *last = (n - have - 1) % nb_session_max_tokens(s);

@@ -28,7 +28,7 @@ fail:
   return st;
 }
 
-nb_status nb_kv_create_layers(const nb_config *c, size_t layers, size_t capacity, nb_kv_type type, bool long_factors,
+nb_status nb_kv_create_layers(const nb_config *c, size_t layers, size_t capacity, nb_kv_type type, size_t stretch,
                               nb_kv **out, nb_err *err) {
   *out = NULL;
   if (capacity == 0 || capacity > NB_MAX_POSITION)
@@ -37,14 +37,13 @@ nb_status nb_kv_create_layers(const nb_config *c, size_t layers, size_t capacity
                  .kv_heads = c->kv_heads,
                  .head_dim = c->head_dim,
                  .type = type,
-                 .long_factors = long_factors,
+                 .stretch = stretch,
                  .capacity = capacity};
   return create(&shape, out, err);
 }
 
-nb_status nb_kv_create(const nb_config *c, size_t capacity, nb_kv_type type, bool long_factors, nb_kv **out,
-                       nb_err *err) {
-  return nb_kv_create_layers(c, c->layers, capacity, type, long_factors, out, err);
+nb_status nb_kv_create(const nb_config *c, size_t capacity, nb_kv_type type, size_t stretch, nb_kv **out, nb_err *err) {
+  return nb_kv_create_layers(c, c->layers, capacity, type, stretch, out, err);
 }
 
 nb_status nb_kv_fork(const nb_kv *parent, size_t length, size_t capacity, nb_kv **out, nb_err *err) {
@@ -80,6 +79,7 @@ void nb_kv_clear(nb_kv *kv) {
 
 size_t nb_kv_length(const nb_kv *kv) { return kv->length; }
 size_t nb_kv_capacity(const nb_kv *kv) { return kv->capacity; }
+size_t nb_kv_stretch(const nb_kv *kv) { return kv->stretch; }
 
 void nb_kv_truncate(nb_kv *kv, size_t length) {
   if (length < kv->length) kv->length = nb_max(length, kv->fork_length);
@@ -88,4 +88,19 @@ void nb_kv_truncate(nb_kv *kv, size_t length) {
 size_t nb_kv_bytes(const nb_kv *kv) {
   size_t blocks = (kv->length + NB_KV_BLOCK - 1) / NB_KV_BLOCK;
   return (blocks > kv->n_shared ? blocks - kv->n_shared : 0) * kv->layers * kv->kv_heads * kv->block_bytes;
+}
+
+/* ---- types by name ---- */
+
+static const char *const kv_names[NB_KV_TYPES] = {"f32", "f16", "q16", "q8"};
+
+const char *nb_kv_type_name(nb_kv_type t) { return kv_names[t]; }
+
+nb_status nb_kv_type_parse(const char *name, nb_kv_type *out, nb_err *err) {
+  for (int i = 0; i < NB_KV_TYPES; i++)
+    if (!strcmp(name, kv_names[i])) {
+      *out = (nb_kv_type)i;
+      return NB_OK;
+    }
+  return nb_fail(err, NB_ERR_ARG, "'%s' is not a cache type: f32, f16, q16 or q8", name);
 }

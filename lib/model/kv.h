@@ -10,10 +10,10 @@
 /* The keys and values of one sequence. Memory is touched as positions are filled. */
 typedef struct nb_kv nb_kv;
 
-/* A cache for at most `capacity` tokens of a model with this configuration. long_factors: which LongRoPE factors the
- * sequence uses: see nb_config_long_rope. Ends with nb_kv_free. */
-nb_status nb_kv_create(const nb_config *c, size_t capacity, nb_kv_type type, bool long_factors, nb_kv **out,
-                       nb_err *err);
+/* A cache for at most `capacity` tokens of a model with this configuration. stretch: which rotary factors the sequence
+ * uses, as nb_config_stretch says for its length; a sequence that outgrows them needs a new cache. Ends with
+ * nb_kv_free. */
+nb_status nb_kv_create(const nb_config *c, size_t capacity, nb_kv_type type, size_t stretch, nb_kv **out, nb_err *err);
 
 /* A new sequence that goes on from the first `length` tokens of `parent`, for at most `capacity` tokens in all. The
  * parent is shared, read only, and must stay unchanged and outlive the fork; forks of forks are refused. */
@@ -22,6 +22,7 @@ void nb_kv_free(nb_kv *kv);
 
 size_t nb_kv_length(const nb_kv *kv); /* tokens held */
 size_t nb_kv_capacity(const nb_kv *kv);
+size_t nb_kv_stretch(const nb_kv *kv);
 /* Forgets the tokens from `length` on (not below what is shared). */
 void nb_kv_truncate(nb_kv *kv, size_t length);
 /* Forgets all tokens (of its own) and writes zeros everywhere: the system has then given the memory. */
@@ -29,12 +30,12 @@ void nb_kv_clear(nb_kv *kv);
 /* Bytes that the tokens held take (without what is shared). */
 size_t nb_kv_bytes(const nb_kv *kv);
 
-/* Whether a sequence that reaches `length` tokens uses the long factors: Hugging Face chooses them by the whole
- * sequence's length, for all of its positions. A cache made with the short ones must be made again past the switch. */
-bool nb_config_long_rope(const nb_config *c, size_t length);
-
 /* As nb_kv_create, with room for `layers` layers only (1 for layer-at-a-time work). */
-nb_status nb_kv_create_layers(const nb_config *c, size_t layers, size_t capacity, nb_kv_type type, bool long_factors,
+nb_status nb_kv_create_layers(const nb_config *c, size_t layers, size_t capacity, nb_kv_type type, size_t stretch,
                               nb_kv **out, nb_err *err);
+
+/* "f32", "f16", "q16", "q8" and back. */
+const char *nb_kv_type_name(nb_kv_type t);
+nb_status nb_kv_type_parse(const char *name, nb_kv_type *out, nb_err *err);
 
 #endif

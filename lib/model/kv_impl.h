@@ -8,9 +8,9 @@
 struct nb_kv {
   size_t layers, kv_heads, head_dim;
   nb_kv_type type;
-  bool long_factors; /* which LongRoPE factors its keys are rotated with */
-  size_t capacity;   /* tokens in all */
-  size_t length;     /* tokens held, those of the parent included */
+  size_t stretch;  /* the rotary factors of its keys: nb_config_stretch */
+  size_t capacity; /* tokens in all */
+  size_t length;   /* tokens held, those of the parent included */
   size_t block_bytes;
   size_t n_own;       /* blocks that this cache owns, a layer and head */
   size_t n_shared;    /* whole blocks that are read from the parent */

@@ -16,12 +16,22 @@ typedef struct job {
 
 static size_t tiles_of(const nb_linear *w) { return (w->N + NB_TILE - 1) / NB_TILE; }
 
-static void run_product(const job *j, const nb_product *p, size_t tile0, size_t tile1, void *scratch) {
+/* Rows [n0, n1) of a dense matrix, those that lie together at a time. */
+static void run_dense(const job *j, const nb_product *p, size_t n0, size_t n1, void *scratch) {
   const nb_rows *x = j->x;
-  if (p->w->coded) j->k->linear_q8(&p->w->qmat, tile0, tile1, x->q, p->y, p->ldy, scratch);
-  else
-    j->k->linear_float(&p->w->dense, tile0 * NB_TILE, nb_min(tile1 * NB_TILE, p->w->N), x->x, x->ldx, x->T, p->y,
-                       p->ldy, scratch);
+  const nb_linear *w = p->w;
+  for (size_t n = n0, count; n < n1; n += count) {
+    nb_tensor rows = w->dense;
+    count = nb_min(n1 - n, w->run - n % w->run);
+    rows.data = nb_linear_dense_row(w, n);
+    rows.shape[0] = count;
+    j->k->linear_float(&rows, 0, count, x->x, x->ldx, x->T, p->y + n, p->ldy, scratch);
+  }
+}
+
+static void run_product(const job *j, const nb_product *p, size_t tile0, size_t tile1, void *scratch) {
+  if (p->w->coded) j->k->linear_q8(&p->w->qmat, tile0, tile1, j->x->q, p->y, p->ldy, scratch);
+  else run_dense(j, p, tile0 * NB_TILE, nb_min(tile1 * NB_TILE, p->w->N), scratch);
 }
 
 /* Tiles [begin, end) of all the products' tiles, one product after another. */

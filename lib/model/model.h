@@ -64,13 +64,10 @@ nb_status nb_session_score(nb_session *s, const nb_model *m, const size_t *rows,
 
 /* ---- a layer at a time, for calibration ---- */
 
-/* What feeds the linears of a layer: NB_TAP_QKV (D) feeds q, k, v; NB_TAP_O (H * head_dim) feeds o; NB_TAP_GATE_UP (D);
- * NB_TAP_DOWN (F). */
-typedef enum nb_tap_site { NB_TAP_QKV, NB_TAP_O, NB_TAP_GATE_UP, NB_TAP_DOWN, NB_TAPS } nb_tap_site;
-
-/* Sees the float inputs x (T, K) of a site, before they are quantized. */
+/* Sees the float inputs x (T, K) of a site (parts.h), before they are quantized. The inputs of an expert are those of
+ * the tokens that were sent to it. */
 typedef struct nb_tap {
-  void (*see)(void *ctx, nb_tap_site site, const float *x, size_t T, size_t K);
+  void (*see)(void *ctx, size_t site, const float *x, size_t T, size_t K);
   void *ctx;
 } nb_tap;
 
@@ -82,10 +79,13 @@ void nb_session_embed(nb_session *s, const nb_linear *embed, float *x);
  * NULL. The caches' lengths do not change: every layer sees the same positions. */
 nb_status nb_session_layer(nb_session *s, const nb_layer *l, size_t kv_layer, float *x, const nb_tap *tap, nb_err *err);
 /* y (T, D) = the final norm of x; y may be x. */
-void nb_session_norm(nb_session *s, const float *norm, const float *x, float *y);
+void nb_session_norm(nb_session *s, const nb_weights *w, const float *x, float *y);
 /* y (T, N) = x W^T for any T floats rows (in batches of max_tokens), with the model's arithmetic: coded
  * matrices see x as int8. ldx, ldy: floats from one row to the next. */
 void nb_session_linear(nb_session *s, const nb_linear *w, const float *x, size_t T, size_t ldx, float *y, size_t ldy);
+/* y (T, V): the logits that follow from normed states x (T, D) by some form of the head, with the model's bias, scale,
+ * cap and masked ids. */
+void nb_session_head(nb_session *s, const nb_weights *w, const nb_linear *head, const float *x, size_t T, float *y);
 /* Appends the segments' tokens to their caches. */
 void nb_session_end(nb_session *s);
 

@@ -7,102 +7,177 @@
 #include <math.h>
 #include <string.h>
 
-const char *nb_slot_name(nb_slot s) {
-  static const char *const name[NB_SLOTS] = {"q", "k", "v", "o", "gate", "up", "down"};
-  return name[s];
-}
-
-void nb_slot_shape(const nb_config *c, nb_slot s, size_t *N, size_t *K) {
-  size_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
-  switch (s) {
-  case NB_Q: *N = q, *K = c->hidden; break;
-  case NB_K:
-  case NB_V: *N = kv, *K = c->hidden; break;
-  case NB_O: *N = c->hidden, *K = q; break;
-  case NB_GATE:
-  case NB_UP: *N = c->ffn, *K = c->hidden; break;
-  default: *N = c->hidden, *K = c->ffn; break;
-  }
-}
+/* ---- matrices ---- */
 
 nb_linear nb_linear_dense(const nb_tensor *t) {
   nb_linear l = {.N = t->shape[0], .K = t->shape[1], .coded = false, .dense = *t};
+  l.run = l.stride = l.N;
   return l;
 }
 
-void nb_tensor_floats(const nb_tensor *t, size_t first, size_t n, float *out) {
-  const uint8_t *p = (const uint8_t *)t->data + first * nb_dtype_bytes(t->dtype);
-  if (t->dtype == NB_F32) {
+const void *nb_linear_dense_row(const nb_linear *w, size_t n) {
+  size_t row = n / w->run * w->stride + n % w->run;
+  return (const uint8_t *)w->dense.data + row * w->K * nb_dtype_bytes(w->dense.dtype);
+}
+
+/* n stored elements as floats. */
+static void to_floats(nb_dtype dtype, const void *p, size_t n, float *out) {
+  const uint8_t *b = p;
+  if (dtype == NB_F32) {
     memcpy(out, p, n * sizeof *out);
     return;
   }
   for (size_t i = 0; i < n; i++) {
     uint16_t h;
-    memcpy(&h, p + 2 * i, sizeof h);
-    out[i] = t->dtype == NB_BF16 ? nb_bf16_f32(h) : nb_f16_f32(h);
+    memcpy(&h, b + 2 * i, sizeof h);
+    out[i] = dtype == NB_BF16 ? nb_bf16_f32(h) : nb_f16_f32(h);
   }
+}
+
+void nb_tensor_floats(const nb_tensor *t, size_t first, size_t n, float *out) {
+  to_floats(t->dtype, (const uint8_t *)t->data + first * nb_dtype_bytes(t->dtype), n, out);
 }
 
 void nb_linear_row(const nb_linear *w, size_t n, float *out) {
   if (w->coded) nb_qmat_dequant_row(&w->qmat, n, out);
-  else nb_tensor_floats(&w->dense, n * w->K, w->K, out);
+  else to_floats(w->dense.dtype, nb_linear_dense_row(w, n), w->K, out);
 }
 
-static nb_status check_shape(const nb_linear *l, size_t N, size_t K, const char *what, nb_err *err) {
-  if (l->N == N && l->K == K) return NB_OK;
-  return nb_fail(err, NB_ERR_FORMAT, "%s is %zu x %zu, but the configuration makes it %zu x %zu", what, l->N, l->K, N,
-                 K);
+/* ---- a layer's matrices ---- */
+
+size_t nb_layer_index(const nb_config *c, nb_role role, size_t expert) {
+  enum { ATTENTION = 4 }; /* q, k, v, o come first */
+  size_t ffn = ATTENTION + (c->experts ? 1 + 3 * expert : 0), gate = c->gated ? 1 : 0;
+  switch (role) {
+  case NB_Q: return 0;
+  case NB_K: return 1;
+  case NB_V: return 2;
+  case NB_O: return 3;
+  case NB_ROUTER: return ATTENTION;
+  case NB_GATE: return ffn;
+  case NB_UP: return ffn + gate;
+  default: return ffn + gate + 1;
+  }
 }
 
-static nb_status bind_norm(const nb_config *c, const nb_weight_source *src, size_t layer, int which, float *out,
-                           nb_err *err) {
-  nb_tensor t;
-  NB_TRY(src->norm(src->ctx, c, layer, which, &t, err));
-  if (t.n_dims != 1 || t.shape[0] != c->hidden)
-    return nb_fail(err, NB_ERR_FORMAT, "layer %zu: a norm weight has %zu elements, but hidden_size is %zu", layer,
-                   t.shape[0], c->hidden);
-  nb_tensor_floats(&t, 0, c->hidden, out);
-  for (size_t i = 0; i < c->hidden; i++)
-    if (!isfinite(out[i])) {
-      static const char *const name[] = {"input norm", "post-attention norm"};
-      if (which == 2) return nb_fail(err, NB_ERR_NUMERIC, "the final norm is NaN or infinite at element %zu", i);
-      return nb_fail(err, NB_ERR_NUMERIC, "layer %zu: the %s is NaN or infinite at element %zu", layer, name[which], i);
-    }
+void nb_layer_copy(const nb_parts *parts, const nb_layer *from, nb_linear *w, nb_layer *out) {
+  memmove(w, from->w, parts->per_layer * sizeof *w);
+  *out = *from;
+  out->w = w;
+}
+
+/* ---- named tensors ---- */
+
+/* Whether a stored shape is (rows, K), with the experts of one tensor as its first dimension. */
+static bool fits(const nb_config *c, const nb_part *p, const nb_tensor *t, size_t rows, bool experts) {
+  if (!p->matrix) return t->n_dims == 1 && t->shape[0] == rows;
+  if (experts) return t->n_dims == 3 && t->shape[0] == c->experts && t->shape[1] == rows && t->shape[2] == p->K;
+  return t->n_dims == 2 && t->shape[0] == rows && t->shape[1] == p->K;
+}
+
+static nb_status wrong_shape(const char *name, const nb_tensor *t, size_t rows, const nb_part *p, nb_err *err) {
+  if (!p->matrix)
+    return nb_fail(err, NB_ERR_FORMAT, "tensor %s has %zu elements, but config.json makes it %zu", name, t->shape[0],
+                   rows);
+  return nb_fail(err, NB_ERR_FORMAT, "tensor %s has shape (%zu%s%.0zu), but config.json makes it (%zu, %zu)", name,
+                 t->shape[0], t->n_dims > 1 ? ", " : "", t->n_dims > 1 ? t->shape[1] : 0, rows, p->K);
+}
+
+nb_status nb_weights_find(const nb_named_source *named, const nb_config *c, const nb_part *p, nb_tensor *out,
+                          nb_row_map *rows, nb_err *err) {
+  const nb_tensor_source *src = named->tensors;
+  char name[128];
+  nb_rows_of of;
+  size_t k = 0;
+  while (nb_arch_tensor_name(named->arch, p, k, name, &of) && !src->has(src->ctx, name)) k++;
+  if (!nb_arch_tensor_name(named->arch, p, k, name, &of)) {
+    k = 0; /* the first name is the one that is missed */
+    if (!nb_arch_tensor_name(named->arch, p, 0, name, &of))
+      return nb_fail(err, NB_ERR_UNSUPPORTED, "%s has no tensor %s: config.json and architecture do not agree",
+                     named->arch->architecture, nb_role_name(p->role));
+  }
+  NB_TRY(src->find(src->ctx, name, out, err));
+  *rows = nb_arch_rows(c, p, of);
+  if (!fits(c, p, out, rows->stored, of == NB_ROWS_EXPERT || of == NB_ROWS_EXPERT_GATE_UP))
+    return wrong_shape(name, out, rows->stored, p, err);
   return NB_OK;
 }
 
-nb_status nb_weights_bind_layer(const nb_config *c, const nb_weight_source *src, size_t layer, float *norms,
-                                nb_layer *out, nb_err *err) {
-  for (int s = 0; s < NB_SLOTS; s++) {
-    size_t N, K;
-    char what[48] = "layer's ";
-    nb_slot_shape(c, (nb_slot)s, &N, &K);
-    NB_TRY(src->slot(src->ctx, c, layer, (nb_slot)s, &out->w[s], err));
-    strcat(what, nb_slot_name((nb_slot)s));
-    nb_status st = check_shape(&out->w[s], N, K, what, err);
-    if (st != NB_OK) return nb_fail_in(err, st, "layer %zu", layer);
-  }
-  out->number = layer;
-  out->attn_norm = norms;
-  out->ffn_norm = norms + c->hidden;
-  NB_TRY(bind_norm(c, src, layer, 0, out->attn_norm, err));
-  return bind_norm(c, src, layer, 1, out->ffn_norm, err);
+static nb_status named_matrix(void *ctx, const nb_config *c, const nb_part *p, size_t i, nb_linear *out, nb_err *err) {
+  nb_row_map rows;
+  nb_tensor t;
+  (void)i;
+  NB_TRY(nb_weights_find(ctx, c, p, &t, &rows, err));
+  *out = (nb_linear){.N = p->N, .K = p->K, .run = rows.run, .stride = rows.stride};
+  size_t row_bytes = p->K * nb_dtype_bytes(t.dtype);
+  out->dense = (nb_tensor){.dtype = t.dtype,
+                           .n_dims = 2,
+                           .shape = {p->N, p->K, 1, 1},
+                           .data = (const uint8_t *)t.data + rows.first * row_bytes,
+                           .n_bytes = p->N * row_bytes};
+  return NB_OK;
+}
+
+static nb_status named_vector(void *ctx, const nb_config *c, const nb_part *p, size_t i, float *out, nb_err *err) {
+  const nb_named_source *named = ctx;
+  nb_row_map rows;
+  nb_tensor t;
+  (void)i;
+  NB_TRY(nb_weights_find(named, c, p, &t, &rows, err));
+  for (size_t n = 0; n < p->K; n++)
+    nb_tensor_floats(&t, rows.first + n / rows.run * rows.stride + n % rows.run, 1, out + n);
+  bool norm = p->role < NB_ATTN_NORM_BIAS;
+  if (norm && named->arch->norm_plus_one)
+    for (size_t n = 0; n < p->K; n++) out[n] = 1.0f + out[n];
+  return NB_OK;
+}
+
+void nb_weights_named(const nb_named_source *named, nb_weight_source *src) {
+  *src = (nb_weight_source){named_matrix, named_vector, (void *)(uintptr_t)named};
+}
+
+/* ---- binding ---- */
+
+static nb_status bind_matrix(const nb_config *c, const nb_weight_source *src, const nb_part *p, size_t i,
+                             nb_linear *out, nb_err *err) {
+  char what[64];
+  NB_TRY(src->matrix(src->ctx, c, p, i, out, err));
+  if (out->N == p->N && out->K == p->K) return NB_OK;
+  return nb_fail(err, NB_ERR_FORMAT, "%s is %zu x %zu, but the configuration makes it %zu x %zu",
+                 nb_part_describe(p, what), out->N, out->K, p->N, p->K);
+}
+
+static nb_status bind_vector(const nb_config *c, const nb_weight_source *src, const nb_part *p, size_t i, float *out,
+                             nb_err *err) {
+  char what[64];
+  NB_TRY(src->vector(src->ctx, c, p, i, out, err));
+  for (size_t k = 0; k < p->K; k++)
+    if (!isfinite(out[k]))
+      return nb_fail(err, NB_ERR_NUMERIC, "%s is NaN or infinite at element %zu", nb_part_describe(p, what), k);
+  return NB_OK;
 }
 
 nb_status nb_weights_bind(const nb_config *c, const nb_weight_source *src, nb_weights *out, nb_err *err) {
   nb_status st;
+  size_t floats = 0, at = 0;
   memset(out, 0, sizeof *out);
+  NB_GOTO(nb_parts_create(c, &out->parts, err));
+  const nb_parts *parts = &out->parts;
+  for (size_t i = 0; i < parts->n; i++) floats += parts->part[i].matrix ? 0 : parts->part[i].K;
+  NB_GOTO(nb_new(&out->w, parts->n_matrices, sizeof *out->w, "the matrices", err));
   NB_GOTO(nb_new(&out->layer, c->layers, sizeof *out->layer, "the layers", err));
-  NB_GOTO(nb_new(&out->norms, (2 * c->layers + 1) * c->hidden, sizeof(float), "the norms", err));
-  NB_GOTO(src->vocab(src->ctx, c, false, &out->embed, err));
-  NB_GOTO(check_shape(&out->embed, c->vocab, c->hidden, "the embedding", err));
-  if (c->tie_embeddings) out->head = out->embed;
-  else NB_GOTO(src->vocab(src->ctx, c, true, &out->head, err));
-  NB_GOTO(check_shape(&out->head, c->vocab, c->hidden, "the head", err));
-  for (size_t l = 0; l < c->layers; l++)
-    NB_GOTO(nb_weights_bind_layer(c, src, l, out->norms + 2 * l * c->hidden, &out->layer[l], err));
-  out->norm = out->norms + 2 * c->layers * c->hidden;
-  NB_GOTO(bind_norm(c, src, 0, 2, out->norm, err));
+  NB_GOTO(nb_new(&out->vectors, floats, sizeof(float), "the norms and biases", err));
+  for (size_t m = 0; m < parts->n_matrices; m++)
+    NB_GOTO(bind_matrix(c, src, nb_parts_matrix(parts, m), parts->matrix[m], &out->w[m], err));
+  for (size_t l = 0; l < c->layers; l++) out->layer[l].number = l, out->layer[l].w = out->w + nb_parts_first(parts, l);
+  for (size_t i = 0; i < parts->n; i++) {
+    const nb_part *p = &parts->part[i];
+    if (p->matrix) continue;
+    NB_GOTO(bind_vector(c, src, p, i, out->vectors + at, err));
+    const float **of = p->layer >= 0 ? out->layer[p->layer].vec : out->vec;
+    of[p->role] = out->vectors + at;
+    at += p->K;
+  }
   return NB_OK;
 fail:
   nb_weights_free(out);
@@ -110,7 +185,9 @@ fail:
 }
 
 void nb_weights_free(nb_weights *w) {
+  nb_free(w->w);
   nb_free(w->layer);
-  nb_free(w->norms);
+  nb_free(w->vectors);
+  nb_parts_free(&w->parts);
   memset(w, 0, sizeof *w);
 }

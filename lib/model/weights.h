@@ -1,75 +1,91 @@
 /* SPDX-License-Identifier: MIT */
-/* The weights of a decoder, whichever file they come from: dense tensors of a checkpoint or coded matrices
- * of a .nbl file. The fused matrices of Phi-3 are taken apart here (q, k, v; gate, up), so that every slice
- * can have its own format. */
+/* The weights of a decoder, whichever file they come from: dense tensors of a checkpoint or coded matrices of a .nbl
+ * file. Tensors that hold several matrices are taken apart here, so that every matrix can have its own format. */
 #ifndef NB_WEIGHTS_H
 #define NB_WEIGHTS_H
 
-#include "model/config.h"
 #include "base/qmat.h"
 #include "base/tensor.h"
+#include "model/arch.h"
+#include "model/config.h"
+#include "model/parts.h"
 
 /* A matrix (N, K): y = W x. Borrowed from a file that must outlive it. */
 typedef struct nb_linear {
   size_t N, K;
   bool coded;      /* which of the two views below holds */
   bool fine;       /* when coded: its inputs are rounded twice (nb_session_opts.fine) */
-  nb_tensor dense; /* (N, K) */
+  nb_tensor dense; /* the stored tensor from this matrix's first row on: row n is its row n / run * stride + n % run */
+  size_t run, stride;
   nb_qmat qmat;
 } nb_linear;
 
-/* The slices of a layer, in the order in which they are computed and stored. */
-typedef enum nb_slot { NB_Q, NB_K, NB_V, NB_O, NB_GATE, NB_UP, NB_DOWN, NB_SLOTS } nb_slot;
-
+/* A layer: its matrices and vectors by role. Where a configuration has no such part, a vector is NULL. */
 typedef struct nb_layer {
-  size_t number; /* from 0, for messages */
-  nb_linear w[NB_SLOTS];
-  float *attn_norm, *ffn_norm; /* (D) each, float copies */
+  size_t number;              /* from 0, for messages */
+  nb_linear *w;               /* (parts.per_layer) in the order of the list of parts */
+  const float *vec[NB_ROLES]; /* norms and biases as floats, by role */
 } nb_layer;
 
 typedef struct nb_weights {
-  nb_linear embed; /* (V, D) */
-  nb_linear head;  /* (V, D); the embedding again when they are tied */
-  float *norm;     /* (D) the final norm */
-  nb_layer *layer; /* (layers) */
-  float *norms;    /* owns all the norms */
+  nb_parts parts;             /* which matrices there are, and their numbers */
+  nb_linear *w;               /* (parts.n_matrices) by number; the layers' point into it */
+  nb_layer *layer;            /* (layers) */
+  const float *vec[NB_ROLES]; /* of the vectors outside the layers */
+  float *vectors;             /* owns all vectors, in the order of the parts */
 } nb_weights;
 
-/* "q", "k", "v", "o", "gate", "up", "down" */
-const char *nb_slot_name(nb_slot s);
-/* Rows and inputs of a slice. */
-void nb_slot_shape(const nb_config *c, nb_slot s, size_t *N, size_t *K);
+/* The number within its layer of a layer's matrix; expert 0 where there is only one feed-forward block. */
+size_t nb_layer_index(const nb_config *c, nb_role role, size_t expert);
+/* That matrix. */
+static inline nb_linear *nb_layer_matrix(const nb_config *c, const nb_layer *l, nb_role role, size_t expert) {
+  return &l->w[nb_layer_index(c, role, expert)];
+}
 
-/* Where weights are found by their role. layer is -1 for those outside the layers. */
+/* The embedding, and the head (the embedding again when they are tied). */
+static inline const nb_linear *nb_weights_embed(const nb_weights *w) { return &w->w[w->parts.embed]; }
+static inline const nb_linear *nb_weights_head(const nb_weights *w) { return &w->w[w->parts.head]; }
+
+/* Where the parts of a model are found. */
 typedef struct nb_weight_source {
-  /* A slice of a layer. */
-  nb_status (*slot)(void *ctx, const nb_config *c, size_t layer, nb_slot s, nb_linear *out, nb_err *err);
-  /* The embedding or (head = true) the head; not called for the head when they are tied. */
-  nb_status (*vocab)(void *ctx, const nb_config *c, bool head, nb_linear *out, nb_err *err);
-  /* A norm: which = 0 the layer's input norm, 1 its post-attention norm, 2 the final norm (layer ignored). */
-  nb_status (*norm)(void *ctx, const nb_config *c, size_t layer, int which, nb_tensor *out, nb_err *err);
+  /* Part i of the list, a matrix. */
+  nb_status (*matrix)(void *ctx, const nb_config *c, const nb_part *p, size_t i, nb_linear *out, nb_err *err);
+  /* Part i, a vector: its K elements as floats. */
+  nb_status (*vector)(void *ctx, const nb_config *c, const nb_part *p, size_t i, float *out, nb_err *err);
   void *ctx;
 } nb_weight_source;
 
-/* Finds every weight and checks its shape against the configuration. Nothing of the matrices is copied; the
- * norms are (as float). NB_ERR_NUMERIC names a norm that is NaN or infinite. On failure *out is empty.
- * nb_weights_free releases. */
+/* Finds every part and checks its shape against the configuration. Nothing of the matrices is copied; the vectors are
+ * (as float). NB_ERR_NUMERIC names a vector that is NaN or infinite. On failure *out is empty. nb_weights_free
+ * releases. */
 nb_status nb_weights_bind(const nb_config *c, const nb_weight_source *src, nb_weights *out, nb_err *err);
 void nb_weights_free(nb_weights *w);
 
-/* One layer alone (the quantizer streams them); norms points to 2 D floats that the caller owns. */
-nb_status nb_weights_bind_layer(const nb_config *c, const nb_weight_source *src, size_t layer, float *norms,
-                                nb_layer *out, nb_err *err);
+/* A copy of a layer that shares its matrices' data and its vectors, but whose matrices can be exchanged: w
+ * (parts.per_layer) is the caller's. */
+void nb_layer_copy(const nb_parts *parts, const nb_layer *from, nb_linear *w, nb_layer *out);
 
-/* The role-based source over a checkpoint's named tensors (phi3.c holds the names). *src borrows *tensors. */
-void nb_phi3_source(const nb_tensor_source *tensors, nb_weight_source *src);
-/* Whether that source uses a tensor of this name, or may leave it out: a head that is tied, rotary frequencies. */
-bool nb_phi3_knows(const nb_config *c, const char *name);
+/* ---- a checkpoint's named tensors ---- */
 
-/* A dense matrix's rows [row0, row0 + n) as another view. */
+/* The source over them; *tensors and *src live as long as what is bound. */
+typedef struct nb_named_source {
+  const nb_arch *arch;
+  const nb_tensor_source *tensors;
+} nb_named_source;
+void nb_weights_named(const nb_named_source *named, nb_weight_source *src);
+
+/* Finds the stored tensor that a part is in (whole), and its rows in it. */
+nb_status nb_weights_find(const nb_named_source *named, const nb_config *c, const nb_part *p, nb_tensor *out,
+                          nb_row_map *rows, nb_err *err);
+
+/* ---- matrices ---- */
+
+/* A dense matrix as it lies. */
 nb_linear nb_linear_dense(const nb_tensor *t);
 /* Row n as floats, dense or coded: out (K). */
 void nb_linear_row(const nb_linear *w, size_t n, float *out);
+/* The stored bytes of row n of a dense matrix: K elements. */
+const void *nb_linear_dense_row(const nb_linear *w, size_t n);
 /* n elements of a dense tensor from element `first` on, as floats. */
 void nb_tensor_floats(const nb_tensor *t, size_t first, size_t n, float *out);
 

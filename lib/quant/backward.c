@@ -8,6 +8,18 @@
 #include <math.h>
 #include <string.h>
 
+nb_status nb_backward_supports(const nb_config *c, nb_err *err) {
+  bool plain = c->norm == NB_NORM_RMS && c->block == NB_BLOCK_SEQUENTIAL && c->gated && c->activation == NB_ACT_SILU;
+  bool biases = c->qkv_bias || c->o_bias || c->ffn_bias || c->head_bias,
+       caps = c->attn_softcap != 0 || c->logit_softcap != 0;
+  for (size_t l = 0; l < c->layers; l++) plain = plain && c->attend[l] != NB_ATTEND_SPARSE;
+  if (plain && !biases && !caps && !c->qk_norm && !c->experts && !c->n_masked && c->logit_scale == 1) return NB_OK;
+  return nb_fail(err, NB_ERR_UNSUPPORTED,
+                 "--tune does not know the gradients of %s (biases, norms of q and k, experts, soft caps or a block of "
+                 "another kind): leave it out",
+                 c->architecture);
+}
+
 #ifdef NB_HAVE_LAPACK
 #include <cblas.h>
 
@@ -18,6 +30,7 @@ struct nb_backward {
   nb_kernels k;
   int threads;
   size_t T, q_dim, kv_dim, ld;  /* ld: of q, k, v together */
+  size_t window;                /* of the layer at hand; 0: none */
   float *cos, *sin, *minus_sin; /* (T, rotary_dim / 2) */
   float *w;                     /* the weights of a matrix: (N, K), or HEAD_ROWS rows of the head */
   /* (T, ...): states of the layer, and their gradients */
@@ -32,20 +45,17 @@ struct nb_backward {
 };
 
 static size_t largest(const nb_config *c) {
-  size_t n = 0;
-  for (int s = 0; s < NB_SLOTS; s++) {
-    size_t N, K;
-    nb_slot_shape(c, (nb_slot)s, &N, &K);
-    n = nb_max(n, N * K);
-  }
+  size_t n = c->hidden * nb_max(c->ffn, c->heads * c->head_dim); /* every matrix has the width on one side */
   return nb_max(n, nb_min(HEAD_ROWS, c->vocab) * c->hidden);
 }
 
 static void fill_rope(nb_backward *b) {
   size_t half = b->c.rotary_dim / 2;
   float inv[NB_MAX_ROPE_FACTORS];
-  nb_config_inv_freq(&b->c, nb_config_long_rope(&b->c, b->T), inv);
-  for (size_t t = 0; t < b->T; t++) nb_config_rope(&b->c, inv, t, b->cos + t * half, b->sin + t * half);
+  size_t stretch = nb_config_stretch(&b->c, b->T);
+  float scale = stretch ? b->c.rope_scale_long : b->c.rope_scale;
+  nb_config_inv_freq(&b->c, stretch, false, inv);
+  for (size_t t = 0; t < b->T; t++) nb_config_rope(&b->c, inv, scale, t, b->cos + t * half, b->sin + t * half);
   for (size_t i = 0; i < b->T * half; i++) b->minus_sin[i] = -b->sin[i];
 }
 
@@ -184,7 +194,7 @@ static void norm_rows(void *ctx, size_t begin, size_t end, int thread) {
     double sum = 0;
     const float *x = j->x + t * j->K;
     for (size_t i = 0; i < j->K; i++) sum += (double)x[i] * x[i];
-    j->inv[t] = (float)(1 / sqrt(sum / (double)j->K + j->b->c.rms_eps));
+    j->inv[t] = (float)(1 / sqrt(sum / (double)j->K + j->b->c.norm_eps));
     for (size_t i = 0; i < j->K; i++) j->y[t * j->K + i] = x[i] * j->inv[t] * j->g[i];
   }
 }
@@ -247,10 +257,10 @@ static void turn(nb_backward *b, float *qkv, const float *sines) {
 /* p (T, T) = the weights of one head. */
 static void attention_weights(nb_backward *b, const float *q, const float *k, float *p) {
   int T = (int)b->T, n = (int)b->c.head_dim, ld = (int)b->ld;
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, T, T, n, 1 / sqrtf((float)n), q, ld, k, ld, 0, p, T);
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, T, T, n, b->c.attn_scale, q, ld, k, ld, 0, p, T);
   for (size_t t = 0; t < b->T; t++) {
     float *row = p + t * b->T, top = -INFINITY;
-    size_t first = b->c.sliding_window && t >= b->c.sliding_window ? t + 1 - b->c.sliding_window : 0;
+    size_t first = b->window && t >= b->window ? t + 1 - b->window : 0;
     double sum = 0;
     for (size_t i = first; i <= t; i++) top = fmaxf(top, row[i]);
     for (size_t i = 0; i < b->T; i++) {
@@ -280,7 +290,7 @@ static void attend_back(void *ctx, size_t begin, size_t end, int thread) {
   nb_backward *b = ctx;
   int T = (int)b->T, n = (int)b->c.head_dim, ld = (int)b->ld, ldq = (int)b->q_dim;
   size_t group = b->c.heads / b->c.kv_heads;
-  float *p = b->p + (size_t)thread * 2 * b->T * b->T, *dp = p + b->T * b->T, scale = 1 / sqrtf((float)n);
+  float *p = b->p + (size_t)thread * 2 * b->T * b->T, *dp = p + b->T * b->T, scale = b->c.attn_scale;
   for (size_t h = begin * group; h < end * group; h++) {
     size_t q_at = h * b->c.head_dim, k_at = b->q_dim + h / group * b->c.head_dim, v_at = k_at + b->kv_dim;
     float more = h % group != 0;
@@ -300,52 +310,59 @@ static void attend_back(void *ctx, size_t begin, size_t end, int thread) {
 
 /* ---- a layer ---- */
 
+static const nb_linear *matrix(const nb_backward *b, const nb_layer *l, nb_role role) {
+  return nb_layer_matrix(&b->c, l, role, 0);
+}
+
 static float silu(float x) { return x / (1 + expf(-x)); }
 
 /* All inner states of the layer from x. */
 static void recompute(nb_backward *b, const nb_layer *l, const float *x) {
+  b->window = b->c.attend[l->number] == NB_ATTEND_WINDOW ? b->c.sliding_window : 0;
   size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
-  norm(b, x, l->attn_norm, b->n1, b->inv1);
-  round_inputs(b, &l->w[NB_Q], b->n1);
-  forward(b, &l->w[NB_Q], b->n1, b->qkv, b->ld);
-  forward(b, &l->w[NB_K], b->n1, b->qkv + b->q_dim, b->ld);
-  forward(b, &l->w[NB_V], b->n1, b->qkv + b->q_dim + b->kv_dim, b->ld);
+  norm(b, x, l->vec[NB_ATTN_NORM], b->n1, b->inv1);
+  round_inputs(b, matrix(b, l, NB_Q), b->n1);
+  forward(b, matrix(b, l, NB_Q), b->n1, b->qkv, b->ld);
+  forward(b, matrix(b, l, NB_K), b->n1, b->qkv + b->q_dim, b->ld);
+  forward(b, matrix(b, l, NB_V), b->n1, b->qkv + b->q_dim + b->kv_dim, b->ld);
   memcpy(b->turned, b->qkv, T * b->ld * sizeof *b->qkv);
   turn(b, b->turned, b->sin);
   nb_parallel_for(b->threads, b->c.kv_heads, 1, attend, b);
-  round_inputs(b, &l->w[NB_O], b->attn);
-  forward(b, &l->w[NB_O], b->attn, b->o, D);
+  round_inputs(b, matrix(b, l, NB_O), b->attn);
+  forward(b, matrix(b, l, NB_O), b->attn, b->o, D);
   for (size_t i = 0; i < T * D; i++) b->x2[i] = x[i] + b->o[i];
-  norm(b, b->x2, l->ffn_norm, b->n2, b->inv2);
-  round_inputs(b, &l->w[NB_GATE], b->n2);
-  forward(b, &l->w[NB_GATE], b->n2, b->gate, F);
-  forward(b, &l->w[NB_UP], b->n2, b->up, F);
+  norm(b, b->x2, l->vec[NB_FFN_NORM], b->n2, b->inv2);
+  round_inputs(b, matrix(b, l, NB_GATE), b->n2);
+  forward(b, matrix(b, l, NB_GATE), b->n2, b->gate, F);
+  forward(b, matrix(b, l, NB_UP), b->n2, b->up, F);
   for (size_t i = 0; i < T * F; i++) b->h[i] = silu(b->gate[i]) * b->up[i];
-  round_inputs(b, &l->w[NB_DOWN], b->h);
-  forward(b, &l->w[NB_DOWN], b->h, b->down, D);
+  round_inputs(b, matrix(b, l, NB_DOWN), b->h);
+  forward(b, matrix(b, l, NB_DOWN), b->h, b->down, D);
 }
 
 nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
                             nb_err *err) {
   size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
   recompute(b, l, x);
-  back(b, &l->w[NB_DOWN], b->down, dy, D, b->dh, false, g->row[NB_DOWN]);
+  back(b, matrix(b, l, NB_DOWN), b->down, dy, D, b->dh, false, g->row[nb_layer_index(&b->c, NB_DOWN, 0)]);
   for (size_t i = 0; i < T * F; i++) {
     float z = b->gate[i], s = 1 / (1 + expf(-z));
     b->dup[i] = b->dh[i] * z * s;
     b->dgate[i] = b->dh[i] * b->up[i] * s * (1 + z * (1 - s));
   }
-  back(b, &l->w[NB_GATE], b->gate, b->dgate, F, b->dn, false, g->row[NB_GATE]);
-  back(b, &l->w[NB_UP], b->up, b->dup, F, b->dn, true, g->row[NB_UP]);
-  norm_back(b, b->x2, l->ffn_norm, b->inv2, b->dn, dy, true, g->ffn_norm);
+  back(b, matrix(b, l, NB_GATE), b->gate, b->dgate, F, b->dn, false, g->row[nb_layer_index(&b->c, NB_GATE, 0)]);
+  back(b, matrix(b, l, NB_UP), b->up, b->dup, F, b->dn, true, g->row[nb_layer_index(&b->c, NB_UP, 0)]);
+  norm_back(b, b->x2, l->vec[NB_FFN_NORM], b->inv2, b->dn, dy, true, g->ffn_norm);
 
-  back(b, &l->w[NB_O], b->o, dy, D, b->dattn, false, g->row[NB_O]);
+  back(b, matrix(b, l, NB_O), b->o, dy, D, b->dattn, false, g->row[nb_layer_index(&b->c, NB_O, 0)]);
   nb_parallel_for(b->threads, b->c.kv_heads, 1, attend_back, b);
   turn(b, b->dqkv, b->minus_sin);
   size_t at[] = {0, b->q_dim, b->q_dim + b->kv_dim};
-  for (int s = NB_Q; s <= NB_V; s++)
-    back(b, &l->w[s], b->qkv + at[s], b->dqkv + at[s], b->ld, b->dn, s != NB_Q, g->row[s]);
-  norm_back(b, x, l->attn_norm, b->inv1, b->dn, dy, true, g->attn_norm);
+  static const nb_role role[] = {NB_Q, NB_K, NB_V};
+  for (int i = 0; i < 3; i++)
+    back(b, matrix(b, l, role[i]), b->qkv + at[i], b->dqkv + at[i], b->ld, b->dn, i > 0,
+         g->row[nb_layer_index(&b->c, role[i], 0)]);
+  norm_back(b, x, l->vec[NB_ATTN_NORM], b->inv1, b->dn, dy, true, g->attn_norm);
   for (size_t i = 0; i < T * D; i++)
     if (!isfinite(dy[i])) return nb_fail(err, NB_ERR_NUMERIC, "the gradients are not finite");
   return NB_OK;

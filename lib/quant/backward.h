@@ -8,15 +8,20 @@
 
 #include "model/model.h"
 
-/* Where a layer's gradients are added: with respect to the norms (D) and to a factor on each row (N), at factor 1. */
+/* Where a layer's gradients are added: with respect to the norms (D) and to a factor on each row (N), at factor 1. row:
+ * by the matrices' places in the layer. */
 typedef struct nb_layer_grad {
   float *attn_norm, *ffn_norm;
-  float *row[NB_SLOTS];
+  float **row;
 } nb_layer_grad;
+
+/* Whether gradients of such a model are known: RMS norms, a sequential block with SiLU and a gate, neither biases nor
+ * experts nor soft caps. NB_ERR_UNSUPPORTED names the architecture otherwise. */
+nb_status nb_backward_supports(const nb_config *c, nb_err *err);
 
 typedef struct nb_backward nb_backward;
 
-/* Workspace for sequences of T tokens. */
+/* Workspace for sequences of T tokens of a model that is supported. */
 nb_status nb_backward_create(const nb_config *c, size_t T, int threads, unsigned cpu_features, nb_backward **out,
                              nb_err *err);
 void nb_backward_free(nb_backward *b);

@@ -2,6 +2,7 @@
 #include "quant/bits.h"
 
 #include "base/mem.h"
+#include "quant/coded.h"
 #include "base/parallel.h"
 
 #include <math.h>
@@ -113,19 +114,11 @@ nb_status nb_bits_errors(const nb_linear *m, int threads, double *error, nb_err 
   nb_tensor t = {NB_F32, 2, {N, m->K, 1, 1}, w, N * m->K * sizeof *w};
   nb_linear sample = nb_linear_dense(&t);
   for (size_t f = 0; f < NB_BITS_FORMATS && st == NB_OK; f++) {
-    nb_qmat q;
-    nb_qmat_layout l;
-    nb_grid g;
-    nb_quant_loss loss;
-    void *data = NULL;
-    nb_grid_make(nb_bits_formats[f], NULL, &g);
-    NB_GOTO(nb_qmat_plan(N, m->K, nb_bits_formats[f], &q, &l, err));
-    NB_GOTO(nb_new(&data, l.total, 1, "a sample of rows", err));
-    st = nb_quant_plain(&g, &sample, NULL, 0, threads, "a sample of rows", data, l.total, &loss, err);
-    nb_free(data);
-    error[f] = loss.total > 0 ? loss.error / loss.total : 0;
+    nb_coded coded;
+    st = nb_coded_plain(&sample, nb_bits_formats[f], NULL, 0, true, threads, "a sample of rows", &coded, err);
+    error[f] = coded.error;
+    nb_coded_free(&coded);
   }
-fail:
   nb_free(w);
   return st;
 }

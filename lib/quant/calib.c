@@ -1,59 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/calib.h"
 
-#include "quant/proxy8.h"
-#include "quant/fold.h"
 #include "base/mem.h"
+#include "quant/fold.h"
+#include "quant/proxy8.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const nb_tap_site site_of[NB_SLOTS] = {NB_TAP_QKV,     NB_TAP_QKV,     NB_TAP_QKV, NB_TAP_O,
-                                              NB_TAP_GATE_UP, NB_TAP_GATE_UP, NB_TAP_DOWN};
+enum {
+  CHUNK = 4096,       /* rows of floats at a time */
+  WIDE = 4096,        /* more inputs than these: see by_outputs */
+  FOLD_TOKENS = 4096, /* by which scales are chosen */
+  FEW_TOKENS = 512,   /* an expert that saw fewer is rounded by their weights: solving would learn them by heart */
+  EXPERT_BYTES = 1536 /* MiB of experts' statistics at once */
+};
 
 typedef struct run {
   const nb_config *c;
   const nb_weights *w;
-  const nb_formats *f;
+  const nb_parts *parts;
+  const nb_qfmt *formats; /* by number of the matrix */
   const nb_calib_opts *o;
   nb_session *s;
-  size_t T;             /* tokens of a batch: one sequence */
-  float *xq, *xf;       /* (n_seqs * T, D): the two streams; xf may be NULL */
-  float *x;             /* (T, D): a working copy */
-  float *seen[NB_TAPS]; /* (T, K): the float stream's inputs of one batch */
-  float *H[NB_TAPS], *C[NB_TAPS];
-  unsigned sites; /* bit set: statistics wanted */
-  bool cross;     /* with the float stream */
-  bool keep;      /* the tap fills `seen` instead */
-  float *fake;    /* (T, K) int8-rounded inputs, and their distance to the float stream's */
+  size_t T;       /* tokens of a batch: one sequence */
+  float *xq, *xf; /* (n_seqs * T, D): the two streams; xf may be NULL */
+  float *x;       /* (T, D): a working copy */
+  size_t n_sites;
+  float *seen[NB_SITES]; /* (T, K): the float stream's inputs of one batch; not of experts */
+  float **H, **C;        /* (n_sites) */
+  size_t *count;         /* (n_sites) tokens in H */
+  bool *wanted;          /* (n_sites) statistics wanted */
+  bool cross;            /* with the float stream */
+  bool keep;             /* the tap fills `seen` instead */
+  float *fake;           /* (T, K) int8-rounded inputs, and their distance to the float stream's */
   int8_t *q8;
   float *q8_scale;
   int32_t *q8_sum;
-  nb_kv *kv[2];          /* for the quantized and the float stream */
-  const nb_layer *norms; /* the layer whose norms are stored, or NULL for the checkpoint's */
-  void *coded[NB_SLOTS]; /* the layer's quantized slices */
-  size_t coded_bytes[NB_SLOTS];
+  nb_kv *kv[2];         /* for the quantized and the float stream */
+  const nb_layer *base; /* the layer whose vectors are stored, or NULL for the checkpoint's */
+  nb_linear *now;       /* (per_layer) the layer's matrices as they are so far */
+  nb_coded *coded;      /* (per_layer) the layer's quantized matrices */
+  nb_quantized *out;    /* (per_layer) what is to be put of them */
+  size_t next;          /* the first that has not been put */
   uint64_t done, total; /* weights */
 } run;
 
-static size_t site_inputs(const nb_config *c, int site) {
-  return site == NB_TAP_O ? c->heads * c->head_dim : site == NB_TAP_DOWN ? c->ffn : c->hidden;
-}
-
-static size_t largest_site(const nb_config *c) {
+static size_t widest_site(const nb_config *c) {
   size_t K = 0;
-  for (int i = 0; i < NB_TAPS; i++) K = nb_max(K, site_inputs(c, i));
+  for (size_t i = 0; i < NB_SITES; i++) K = nb_max(K, nb_parts_site_inputs(c, i));
   return K;
 }
 
-static uint64_t weight_count(const nb_config *c) {
-  uint64_t n = (uint64_t)c->vocab * c->hidden * (c->tie_embeddings ? 1 : 2), layer = 0;
-  for (int s = 0; s < NB_SLOTS; s++) {
-    size_t N, K;
-    nb_slot_shape(c, (nb_slot)s, &N, &K);
-    layer += (uint64_t)N * K;
-  }
-  return n + layer * c->layers;
+static uint64_t weights_of(const nb_part *p) { return (uint64_t)p->N * p->K; }
+
+static uint64_t weight_count(const nb_parts *parts) {
+  uint64_t n = 0;
+  for (size_t i = 0; i < parts->n_matrices; i++) n += weights_of(nb_parts_matrix(parts, i));
+  return n;
 }
 
 static nb_status advance(const nb_calib_opts *o, uint64_t *done, uint64_t n, uint64_t total, nb_err *err) {
@@ -63,55 +67,30 @@ static nb_status advance(const nb_calib_opts *o, uint64_t *done, uint64_t n, uin
 
 /* ---- matrices without statistics ---- */
 
-static nb_status plain_matrix(const nb_linear *w, nb_qfmt fmt, const float *h, int effort, const nb_calib_opts *o,
-                              const char *what, nb_quantized *q, nb_err *err) {
-  nb_qmat m;
-  nb_qmat_layout l;
-  q->plain = q->loss = -1;
-  if (fmt.bits == 0) {
-    q->data = w->dense.data, q->n_bytes = w->dense.n_bytes;
-    return o->put(o->ctx, q, err);
-  }
-  NB_TRY(nb_qmat_plan(w->N, w->K, fmt, &m, &l, err));
-  void *data;
-  NB_TRY(nb_new(&data, l.total, 1, what, err));
-  nb_grid g;
-  nb_grid_make(fmt, NULL, &g);
-  nb_status st = nb_quant_plain(&g, w, h, effort, o->threads, what, data, l.total, NULL, err);
-  q->data = data, q->n_bytes = l.total;
-  if (st == NB_OK) st = o->put(o->ctx, q, err);
-  nb_free(data);
+static nb_status plain_matrix(const nb_weights *w, const nb_qfmt *formats, size_t matrix, int effort,
+                              const nb_calib_opts *o, nb_err *err) {
+  char what[64];
+  nb_coded coded;
+  nb_part_describe(nb_parts_matrix(&w->parts, matrix), what);
+  nb_status st = nb_coded_plain(&w->w[matrix], formats[matrix], NULL, effort, false, o->threads, what, &coded, err);
+  const nb_quantized q = {.matrix = matrix, .data = coded.data, .n_bytes = coded.n_bytes, .plain = -1, .loss = -1};
+  if (st == NB_OK) st = o->put(o->ctx, &q, err);
+  nb_coded_free(&coded);
   return st;
 }
 
-nb_status nb_calib_fast(const nb_config *c, const nb_weights *w, const nb_formats *f, int effort,
-                        const nb_calib_opts *o, nb_err *err) {
-  uint64_t done = 0, total = weight_count(c);
-  nb_quantized q = {.layer = -1};
-  NB_TRY(plain_matrix(&w->embed, f->embed, NULL, effort, o, "the embedding", &q, err));
-  NB_TRY(advance(o, &done, (uint64_t)c->vocab * c->hidden, total, err));
-  for (size_t l = 0; l < c->layers; l++)
-    for (int s = 0; s < NB_SLOTS; s++) {
-      char what[40];
-      const nb_linear *m = &w->layer[l].w[s];
-      snprintf(what, sizeof what, "layer %zu %s", l, nb_slot_name((nb_slot)s));
-      q = (nb_quantized){.layer = (int)l, .slot = (nb_slot)s};
-      NB_TRY(plain_matrix(m, f->slot[l * NB_SLOTS + s], NULL, effort, o, what, &q, err));
-      NB_TRY(advance(o, &done, (uint64_t)m->N * m->K, total, err));
-    }
-  if (c->tie_embeddings) return NB_OK;
-  q = (nb_quantized){.layer = -1, .head = true};
-  NB_TRY(plain_matrix(&w->head, f->head, NULL, effort, o, "the head", &q, err));
-  return advance(o, &done, (uint64_t)c->vocab * c->hidden, total, err);
+nb_status nb_calib_fast(const nb_weights *w, const nb_qfmt *formats, int effort, const nb_calib_opts *o, nb_err *err) {
+  const nb_parts *parts = &w->parts;
+  uint64_t done = 0, total = weight_count(parts);
+  for (size_t i = 0; i < parts->n_matrices; i++) {
+    size_t m = i == 0 ? parts->embed : i <= parts->embed ? i - 1 : i; /* the embedding first, the head last */
+    NB_TRY(plain_matrix(w, formats, m, effort, o, err));
+    NB_TRY(advance(o, &done, weights_of(nb_parts_matrix(parts, m)), total, err));
+  }
+  return NB_OK;
 }
 
 /* ---- statistics ---- */
-
-enum {
-  WIDE = 4096,        /* more inputs than these: see by_outputs */
-  FOLD_TOKENS = 4096, /* by which scales are chosen */
-  ALL_SITES = (1 << NB_TAPS) - 1
-};
 
 /* x (T, K) as int8 with a scale for each 64, as the kernels will see it. */
 static void round_inputs(run *r, const float *x, size_t T, size_t K, float *out) {
@@ -121,19 +100,23 @@ static void round_inputs(run *r, const float *x, size_t T, size_t K, float *out)
 
 /* Whether the asymmetric target of a site is summed as its matrix's outputs: with so many inputs their own K x K sum
  * costs twice as much. */
-static bool by_outputs(const run *r, int site) { return site == NB_TAP_DOWN && site_inputs(r->c, site) > WIDE; }
+static bool by_outputs(const run *r, size_t site) { return site == NB_SITE_DOWN && r->c->ffn > WIDE; }
 
-static void see(void *ctx, nb_tap_site site, const float *x, size_t T, size_t K) {
+/* The two streams may send a token to different experts: these have no asymmetric target. */
+static bool has_cross(const run *r, size_t site) { return r->cross && site < NB_SITES; }
+
+static void see(void *ctx, size_t site, const float *x, size_t T, size_t K) {
   run *r = ctx;
-  if (!(r->sites >> site & 1)) return;
+  if (!r->wanted[site]) return;
   if (r->keep) {
-    memcpy(r->seen[site], x, T * K * sizeof *x);
+    if (site < NB_SITES) memcpy(r->seen[site], x, T * K * sizeof *x);
     return;
   }
   float *d = r->fake + T * K;
   round_inputs(r, x, T, K, r->fake);
   nb_hess_add(r->H[site], r->fake, T, K, r->o->threads);
-  if (!r->cross) return;
+  r->count[site] += T;
+  if (!has_cross(r, site)) return;
   for (size_t i = 0; i < T * K; i++) d[i] = r->seen[site][i] - r->fake[i];
   if (!by_outputs(r, site)) nb_hess_add_cross(r->C[site], d, K, r->fake, T, K, r->o->threads);
 }
@@ -142,7 +125,7 @@ static void see(void *ctx, nb_tap_site site, const float *x, size_t T, size_t K)
 static void add_outputs(run *r, const nb_linear *down) {
   float *d = r->fake + r->T * down->K;
   nb_session_linear(r->s, down, d, r->T, down->K, r->x, down->N);
-  nb_hess_add_cross(r->C[NB_TAP_DOWN], r->x, down->N, r->fake, r->T, down->K, r->o->threads);
+  nb_hess_add_cross(r->C[NB_SITE_DOWN], r->x, down->N, r->fake, r->T, down->K, r->o->threads);
 }
 
 static nb_status run_sequence(run *r, const nb_layer *l, size_t seq, int stream, float *x, const nb_tap *tap,
@@ -152,20 +135,31 @@ static nb_status run_sequence(run *r, const nb_layer *l, size_t seq, int stream,
   return nb_session_layer(r->s, l, 0, x, tap, err);
 }
 
-/* Collects the statistics of some sites over the first n_seqs sequences with the layer as it is now. The float stream
- * goes through `full`, unless that is NULL, and stays behind it when `move` is set. */
-static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsigned sites, bool move, size_t n_seqs,
-                         nb_err *err) {
+static nb_status new_statistics(run *r, nb_err *err) {
+  for (size_t i = 0; i < r->n_sites; i++) {
+    if (!r->wanted[i]) continue;
+    size_t K = nb_parts_site_inputs(r->c, i), M = by_outputs(r, i) ? r->c->hidden : K;
+    r->count[i] = 0;
+    NB_TRY(nb_new(&r->H[i], K * K, sizeof(float), "statistics", err));
+    if (has_cross(r, i)) NB_TRY(nb_new(&r->C[i], M * K, sizeof(float), "statistics", err));
+  }
+  return NB_OK;
+}
+
+static void free_statistics(run *r) {
+  for (size_t i = 0; r->H && r->C && i < r->n_sites; i++) {
+    nb_free(r->H[i]), nb_free(r->C[i]);
+    r->H[i] = r->C[i] = NULL;
+  }
+}
+
+/* Collects the statistics of the wanted sites over the first n_seqs sequences with the layer as it is now. The float
+ * stream goes through `full`, unless that is NULL, and stays behind it when `move` is set. */
+static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, bool move, size_t n_seqs, nb_err *err) {
   const nb_tap tap = {see, r};
   size_t D = r->c->hidden;
-  r->sites = sites, r->cross = full && r->xf;
-  for (int i = 0; i < NB_TAPS; i++)
-    if (sites >> i & 1) {
-      size_t K = site_inputs(r->c, i);
-      NB_TRY(nb_new(&r->H[i], K * K, sizeof(float), "statistics", err));
-      size_t M = by_outputs(r, i) ? r->c->hidden : K;
-      if (r->cross) NB_TRY(nb_new(&r->C[i], M * K, sizeof(float), "statistics", err));
-    }
+  r->cross = full && r->xf;
+  NB_TRY(new_statistics(r, err));
   for (size_t i = 0; i < n_seqs; i++) {
     if (r->cross) {
       r->keep = true;
@@ -176,7 +170,8 @@ static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsi
     }
     memcpy(r->x, r->xq + i * r->T * D, r->T * D * sizeof *r->x);
     NB_TRY(run_sequence(r, now, i, 0, r->x, &tap, err));
-    if (r->cross && (sites >> NB_TAP_DOWN & 1) && by_outputs(r, NB_TAP_DOWN)) add_outputs(r, &full->w[NB_DOWN]);
+    if (r->cross && r->wanted[NB_SITE_DOWN] && by_outputs(r, NB_SITE_DOWN))
+      add_outputs(r, nb_layer_matrix(r->c, full, NB_DOWN, 0));
     NB_TRY(nb_progress_step(r->o->progress, r->done, r->total, err));
   }
   return NB_OK;
@@ -184,11 +179,9 @@ static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, unsi
 
 /* ---- solving ---- */
 
-enum { CHUNK = 4096 }; /* rows of floats at a time */
-
-/* Rounds a dense matrix by the statistics into data. */
-static nb_status solve_matrix(run *r, const nb_hess *h, const nb_linear *m, nb_qfmt fmt, const char *what, void *data,
-                              size_t n_bytes, nb_quantized *q, nb_err *err) {
+/* Rounds a dense matrix by the statistics into coded. */
+static nb_status solve_matrix(run *r, const nb_hess *h, const nb_linear *m, nb_qfmt fmt, const char *what,
+                              nb_coded *coded, nb_quantized *q, nb_err *err) {
   nb_status st;
   nb_grid g;
   nb_qout out;
@@ -204,7 +197,7 @@ static nb_status solve_matrix(run *r, const nb_hess *h, const nb_linear *m, nb_q
     NB_GOTO(nb_gptq_target(h, w, row0, n, r->o->threads, err));
     if (row0 == 0) {
       if (r->o->fit_tables && fmt.table) NB_GOTO(nb_gptq_fit_table(&g, w, n, m->K, h->diag, err));
-      NB_GOTO(nb_qout_init(&g, m->N, m->K, data, n_bytes, &out, err));
+      NB_GOTO(nb_qout_init(&g, m->N, m->K, coded->own, coded->n_bytes, &out, err));
     }
     NB_GOTO(nb_gptq_solve(h, w, n, &g, &go, r->o->threads, what, &out, row0, &rep, err));
     NB_GOTO(advance(r->o, &r->done, (uint64_t)n * m->K, r->total, err));
@@ -217,138 +210,201 @@ fail:
   return st;
 }
 
-/* Solves one slice of a layer and puts its coded form into *now. */
-static nb_status solve_slot(run *r, const nb_hess *h, size_t layer, nb_slot s, const nb_linear *full, nb_linear *now,
-                            nb_err *err) {
-  nb_qfmt fmt = r->f->slot[layer * NB_SLOTS + s];
-  nb_quantized q = {.layer = (int)layer, .slot = s, .plain = -1, .loss = -1};
-  if (r->norms && s == NB_Q) q.norm = r->norms->attn_norm;
-  if (r->norms && s == NB_GATE) q.norm = r->norms->ffn_norm;
-  char what[40];
-  nb_qmat_layout l;
-  snprintf(what, sizeof what, "layer %zu %s", layer, nb_slot_name(s));
-  if (fmt.bits == 0) {
-    *now = *full;
-    q.data = full->dense.data, q.n_bytes = full->dense.n_bytes;
-    NB_TRY(advance(r->o, &r->done, (uint64_t)full->N * full->K, r->total, err));
-    return r->o->put(r->o->ctx, &q, err);
-  }
-  NB_TRY(nb_qmat_plan(full->N, full->K, fmt, &now->qmat, &l, err));
-  NB_TRY(nb_new(&r->coded[s], l.total, 1, what, err));
-  const void *earlier = r->o->resume ? r->o->resume(r->o->ctx, layer, s, l.total) : NULL;
-  if (earlier) {
-    memcpy(r->coded[s], earlier, l.total);
-    NB_TRY(advance(r->o, &r->done, (uint64_t)full->N * full->K, r->total, err));
-  } else {
-    NB_TRY(solve_matrix(r, h, full, fmt, what, r->coded[s], l.total, &q, err));
-  }
-  now->coded = true;
-  now->fine = false;
-  NB_TRY(nb_qmat_view(full->N, full->K, fmt, r->coded[s], l.total, &now->qmat, err));
-  q.data = r->coded[s], q.n_bytes = l.total;
-  return r->o->put(r->o->ctx, &q, err);
+/* Puts what is ready of the layer, in order. */
+static nb_status put_ready(run *r, nb_err *err) {
+  for (; r->next < r->parts->per_layer && r->out[r->next].data; r->next++)
+    NB_TRY(r->o->put(r->o->ctx, &r->out[r->next], err));
+  return NB_OK;
 }
 
-static bool all_resumed(run *r, size_t layer, const nb_layer *full) {
+/* Whether an expert's statistics are of too few tokens to be solved with. */
+static bool too_few(const run *r, size_t site) { return site >= NB_SITES && r->count[site] < FEW_TOKENS; }
+
+/* Solves matrix i of a layer, which is `full` in full precision. h: its statistics, or NULL when a run before has it.
+ */
+static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_t i, nb_err *err) {
+  size_t m = nb_parts_first(r->parts, full->number) + i;
+  const nb_part *p = nb_parts_matrix(r->parts, m);
+  nb_qfmt fmt = r->formats[m];
+  nb_coded *c = &r->coded[i];
+  nb_quantized *q = &r->out[i];
+  bool few = h && too_few(r, p->site);
+  char what[64];
+  nb_part_describe(p, what);
+  *q = (nb_quantized){.matrix = m, .layer = r->base, .plain = -1, .loss = -1, .few = few && fmt.bits};
+  if (fmt.bits == 0) {
+    NB_TRY(nb_coded_dense(&full->w[i], what, c, err));
+    NB_TRY(advance(r->o, &r->done, weights_of(p), r->total, err));
+  } else if (few) {
+    const float *diag = r->count[p->site] ? h->diag : NULL;
+    NB_TRY(nb_coded_plain(&full->w[i], fmt, diag, 1, false, r->o->threads, what, c, err));
+    NB_TRY(advance(r->o, &r->done, weights_of(p), r->total, err));
+  } else {
+    NB_TRY(nb_coded_room(&full->w[i], fmt, what, c, err));
+    const void *earlier = r->o->resume ? r->o->resume(r->o->ctx, m, c->n_bytes) : NULL;
+    if (earlier) {
+      memcpy(c->own, earlier, c->n_bytes);
+      NB_TRY(advance(r->o, &r->done, weights_of(p), r->total, err));
+    } else {
+      NB_TRY(solve_matrix(r, h, &full->w[i], fmt, what, c, q, err));
+    }
+  }
+  r->now[i] = c->w;
+  q->data = c->data, q->n_bytes = c->n_bytes;
+  return put_ready(r, err);
+}
+
+static bool all_resumed(run *r, const nb_layer *full) {
   if (!r->o->resume) return false;
-  for (int s = 0; s < NB_SLOTS; s++) {
-    nb_qmat m;
+  for (size_t i = 0; i < r->parts->per_layer; i++) {
+    size_t m = nb_parts_first(r->parts, full->number) + i;
+    nb_qmat q;
     nb_qmat_layout l;
-    nb_qfmt fmt = r->f->slot[layer * NB_SLOTS + s];
-    if (fmt.bits == 0) continue;
-    if (nb_qmat_plan(full->w[s].N, full->w[s].K, fmt, &m, &l, NULL) != NB_OK ||
-        !r->o->resume(r->o->ctx, layer, (nb_slot)s, l.total))
+    if (r->formats[m].bits == 0) continue;
+    if (nb_qmat_plan(full->w[i].N, full->w[i].K, r->formats[m], &q, &l, NULL) != NB_OK ||
+        !r->o->resume(r->o->ctx, m, l.total))
       return false;
   }
   return true;
 }
 
-static nb_status solve_site(run *r, int site, size_t layer, const nb_layer *full, nb_layer *now, bool resumed,
-                            nb_err *err) {
+/* "layer 3 q, k, v": the matrices of a site. */
+static void describe_site(const run *r, size_t layer, size_t site, char out[96]) {
+  int n = snprintf(out, 96, "layer %zu", layer), expert = nb_parts_site_expert(site);
+  if (expert >= 0) n += snprintf(out + n, 96 - (size_t)n, " expert %d", expert);
+  bool first = true;
+  for (size_t i = 0; i < r->parts->per_layer && n < 80; i++) {
+    const nb_part *p = nb_parts_matrix(r->parts, i);
+    if (p->site != site) continue;
+    n += snprintf(out + n, 96 - (size_t)n, "%s %s", first ? "" : ",", nb_role_name(p->role));
+    first = false;
+  }
+}
+
+static nb_status solve_site(run *r, size_t site, const nb_layer *full, bool resumed, nb_err *err) {
   nb_hess h = {0};
   nb_status st = NB_OK;
-  char what[40];
-  snprintf(what, sizeof what, "layer %zu %s", layer,
-           site == NB_TAP_QKV       ? "q, k, v"
-           : site == NB_TAP_O       ? "o"
-           : site == NB_TAP_GATE_UP ? "gate, up"
-                                    : "down");
+  char what[96];
   if (!resumed) {
     float *H = r->H[site], *C = r->C[site];
     r->H[site] = r->C[site] = NULL;
-    size_t outputs = C && by_outputs(r, site) ? r->c->hidden : 0;
-    NB_TRY(
-        nb_hess_prepare(H, C, outputs, site_inputs(r->c, site), r->o->damp, r->o->alpha, r->o->threads, what, &h, err));
+    size_t outputs = C && by_outputs(r, site) ? r->c->hidden : 0, K = nb_parts_site_inputs(r->c, site);
+    describe_site(r, full->number, site, what);
+    if (too_few(r, site)) NB_TRY(nb_hess_unfactored(H, K, what, &h, err));
+    else NB_TRY(nb_hess_prepare(H, C, outputs, K, r->o->damp, r->o->alpha, r->o->threads, what, &h, err));
   }
-  for (int s = 0; s < NB_SLOTS && st == NB_OK; s++)
-    if ((int)site_of[s] == site) st = solve_slot(r, &h, layer, (nb_slot)s, &full->w[s], &now->w[s], err);
+  for (size_t i = 0; i < r->parts->per_layer && st == NB_OK; i++)
+    if (nb_parts_matrix(r->parts, i)->site == site) st = solve_one(r, resumed ? NULL : &h, full, i, err);
   nb_hess_free(&h);
   return st;
 }
 
+/* Whether a site feeds any matrix. */
+static bool site_feeds(const run *r, size_t site) {
+  for (size_t i = 0; i < r->parts->per_layer; i++)
+    if (nb_parts_matrix(r->parts, i)->site == site) return true;
+  return false;
+}
+
+static void want_none(run *r) { memset(r->wanted, 0, r->n_sites * sizeof *r->wanted); }
+
+/* Marks the sites from `site` on whose statistics are collected in one pass, and returns what follows them: one where
+ * inputs come after what precedes them has been quantized, else all of them; of experts as many as fit the memory. */
+static size_t want_next(run *r, size_t site, bool sequential) {
+  size_t bytes = 0;
+  want_none(r);
+  for (size_t i = site; i < r->n_sites; i++) {
+    size_t K = nb_parts_site_inputs(r->c, i);
+    bytes += K * K * sizeof(float);
+    if (i > site && (sequential || (i >= NB_SITES && bytes >> 20 > EXPERT_BYTES))) return i;
+    r->wanted[i] = site_feeds(r, i);
+  }
+  return r->n_sites;
+}
+
 /* Solves a layer, which is `full` in full precision. eight: the same at 8 bits, through which both streams pass where
  * it is not quantized yet. */
-static nb_status solve_with(run *r, size_t layer, const nb_layer *full, const nb_layer *eight, nb_err *err) {
-  nb_layer now = *eight; /* with int8 inputs, as at run time, instead of fine ones */
-  for (int s = 0; s < NB_SLOTS; s++) now.w[s].fine = false;
+static nb_status solve_with(run *r, const nb_layer *full, nb_proxy8 *eight, nb_err *err) {
+  nb_layer now;
   size_t D = r->c->hidden;
-  bool resumed = all_resumed(r, layer, full);
-  for (int s = 0; s < NB_SLOTS; s++) nb_free(r->coded[s]), r->coded[s] = NULL;
-  bool moved = !resumed && !r->o->sequential;
-  if (moved) NB_TRY(collect(r, &now, eight, ALL_SITES, true, r->o->n_seqs, err));
-  for (int site = 0; site < NB_TAPS; site++) {
-    if (!resumed && r->o->sequential) NB_TRY(collect(r, &now, eight, 1u << site, false, r->o->n_seqs, err));
-    NB_TRY(solve_site(r, site, layer, full, &now, resumed, err));
+  bool resumed = all_resumed(r, full), moved = false;
+  nb_proxy8_set_fine(eight, false); /* int8 inputs, as at run time, instead of fine ones */
+  nb_layer_copy(r->parts, &eight->layer, r->now, &now);
+  nb_proxy8_set_fine(eight, true);
+  for (size_t site = 0, end; site < r->n_sites; site = end) {
+    end = resumed ? r->n_sites : want_next(r, site, r->o->sequential);
+    bool all = site == 0 && end == r->n_sites; /* in one pass: then the float stream moves on with it */
+    moved = moved || (all && !resumed);
+    if (!resumed) NB_TRY(collect(r, &now, &eight->layer, all, r->o->n_seqs, err));
+    for (size_t i = site; i < end; i++)
+      if (site_feeds(r, i)) NB_TRY(solve_site(r, i, full, resumed, err));
   }
-  if (layer + 1 == r->c->layers && (r->c->tie_embeddings || !r->o->calibrate_head)) return NB_OK;
+  if (full->number + 1 == r->c->layers && (r->c->tie_embeddings || !r->o->calibrate_head)) return NB_OK;
   for (size_t i = 0; i < r->o->n_seqs; i++) {
     NB_TRY(run_sequence(r, &now, i, 0, r->xq + i * r->T * D, NULL, err));
-    if (r->xf && !moved) NB_TRY(run_sequence(r, eight, i, 1, r->xf + i * r->T * D, NULL, err));
+    if (r->xf && !moved) NB_TRY(run_sequence(r, &eight->layer, i, 1, r->xf + i * r->T * D, NULL, err));
     NB_TRY(nb_progress_step(r->o->progress, r->done, r->total, err));
   }
   return NB_OK;
 }
 
-static nb_status solve_layer(run *r, size_t layer, const nb_layer *full, nb_err *err) {
+static void free_layer(run *r) {
+  for (size_t i = 0; r->coded && r->out && i < r->parts->per_layer; i++) {
+    nb_coded_free(&r->coded[i]);
+    r->out[i].data = NULL;
+  }
+  r->next = 0;
+}
+
+static nb_status solve_layer(run *r, const nb_layer *full, nb_err *err) {
   nb_proxy8 eight;
-  nb_status st = nb_proxy8_layer(full, layer, r->o->threads, &eight, err);
-  if (st == NB_OK) st = solve_with(r, layer, full, &eight.layer, err);
+  nb_status st = nb_proxy8_layer(r->parts, full, r->o->threads, &eight, err);
+  if (st == NB_OK) st = solve_with(r, full, &eight, err);
   nb_proxy8_free(&eight);
+  free_layer(r);
   return st;
 }
 
 /* Chooses the scales by the inputs of the layer at 8 bits, of which a part is enough. */
-static nb_status fold_scales(run *r, size_t layer, nb_fold *fold, nb_err *err) {
+static nb_status fold_scales(run *r, nb_fold *fold, nb_err *err) {
   const nb_calib_opts *o = r->o;
   const size_t n_seqs = nb_min(o->n_seqs, (FOLD_TOKENS + r->T - 1) / r->T);
+  const nb_qfmt *fmt = r->formats + nb_parts_first(r->parts, fold->layer.number);
   nb_proxy8 eight;
-  nb_status st = nb_proxy8_layer(&fold->layer, layer, o->threads, &eight, err);
-  for (int s = 0; s < NB_SLOTS; s++) eight.layer.w[s].fine = false;
-  if (st == NB_OK) st = collect(r, &eight.layer, NULL, ALL_SITES, false, n_seqs, err);
-  if (st == NB_OK) st = nb_fold_scale(r->c, fold, r->H, r->f->slot + layer * NB_SLOTS, o->threads, err);
-  for (int i = 0; i < NB_TAPS; i++) nb_free(r->H[i]), r->H[i] = NULL;
+  nb_status st = nb_proxy8_layer(r->parts, &fold->layer, o->threads, &eight, err);
+  nb_proxy8_set_fine(&eight, false);
+  for (size_t site = 0, end; site < r->n_sites && st == NB_OK; site = end) {
+    end = want_next(r, site, false);
+    for (size_t i = site; i < end; i++) r->wanted[i] = r->wanted[i] && nb_fold_legal(r->c, i);
+    st = collect(r, &eight.layer, NULL, false, n_seqs, err);
+    for (size_t i = site; i < end && st == NB_OK; i++) {
+      float *H = r->H[i];
+      r->H[i] = NULL;
+      if (H && r->count[i]) st = nb_fold_scale(r->c, r->parts, fold, i, H, fmt, o->threads, err);
+      else nb_free(H);
+    }
+  }
+  free_statistics(r);
   nb_proxy8_free(&eight);
   return st;
 }
 
 /* Changes the layer's inner basis first. A resumed run does this again, to go on with the same bits. A layer with a
- * slice that is left unquantized keeps its basis. */
+ * matrix that is left unquantized keeps its basis. */
 static nb_status fold_and_solve_layer(run *r, size_t layer, nb_err *err) {
   const nb_calib_opts *o = r->o;
   const nb_layer *full = &r->w->layer[layer];
   bool coded = true;
-  for (size_t s = 0; s < NB_SLOTS; s++) coded &= r->f->slot[layer * NB_SLOTS + s].bits != 0;
-  if (!coded || (!o->fold && !o->rotate)) return solve_layer(r, layer, full, err);
+  for (size_t i = 0; i < r->parts->per_layer; i++) coded &= r->formats[nb_parts_first(r->parts, layer) + i].bits != 0;
+  if (!coded || (!o->fold && !o->rotate)) return solve_layer(r, full, err);
   nb_fold fold = {0};
   nb_status st;
-  NB_GOTO(nb_fold_create(r->c, full, &fold, err));
+  NB_GOTO(nb_fold_create(r->c, r->parts, full, &fold, err));
   if (o->rotate) NB_GOTO(nb_fold_rotate(r->c, &fold, err));
-  if (o->fold) {
-    NB_GOTO(fold_scales(r, layer, &fold, err));
-    r->norms = &fold.layer;
-  }
-  st = solve_layer(r, layer, &fold.layer, err);
-  r->norms = NULL;
+  if (o->fold) NB_GOTO(fold_scales(r, &fold, err));
+  r->base = &fold.layer;
+  st = solve_layer(r, &fold.layer, err);
+  r->base = NULL;
 fail:
   nb_fold_free(&fold);
   return st;
@@ -357,38 +413,22 @@ fail:
 /* ---- embedding and head ---- */
 
 static nb_status solve_embedding(run *r, nb_err *err) {
-  const nb_linear *full = &r->w->embed;
-  nb_qfmt fmt = r->f->embed;
-  nb_quantized q = {.layer = -1, .plain = -1, .loss = -1};
-  nb_linear now = *full;
-  void *data = NULL;
-  nb_status st = NB_OK;
-  if (fmt.bits == 0) {
-    q.data = full->dense.data, q.n_bytes = full->dense.n_bytes;
-  } else {
-    nb_qmat_layout l;
-    nb_grid g;
-    nb_grid_make(fmt, NULL, &g);
-    NB_TRY(nb_qmat_plan(full->N, full->K, fmt, &now.qmat, &l, err));
-    NB_TRY(nb_new(&data, l.total, 1, "the embedding", err));
-    nb_quant_loss loss = {0, 0};
-    NB_GOTO(nb_quant_plain(&g, full, NULL, 1, r->o->threads, "the embedding", data, l.total, &loss, err));
-    NB_GOTO(nb_qmat_view(full->N, full->K, fmt, data, l.total, &now.qmat, err));
-    now.coded = true;
-    q.data = data, q.n_bytes = l.total;
-    q.plain = q.loss = loss.total > 0 ? loss.error / loss.total : 0;
-  }
+  const nb_linear *full = nb_weights_embed(r->w);
+  size_t m = r->parts->embed, D = r->c->hidden;
+  nb_coded now;
+  nb_status st;
+  NB_GOTO(nb_coded_plain(full, r->formats[m], NULL, 1, true, r->o->threads, "the embedding", &now, err));
+  const nb_quantized q = {.matrix = m, .data = now.data, .n_bytes = now.n_bytes, .plain = now.error, .loss = now.error};
   NB_GOTO(r->o->put(r->o->ctx, &q, err));
-  size_t D = r->c->hidden;
   for (size_t i = 0; i < r->o->n_seqs; i++) {
     nb_segment seg = {r->kv[0], r->o->tokens + i * r->T, r->T};
     NB_GOTO(nb_session_begin(r->s, &seg, 1, err));
-    nb_session_embed(r->s, &now, r->xq + i * r->T * D);
+    nb_session_embed(r->s, &now.w, r->xq + i * r->T * D);
     if (r->xf) nb_session_embed(r->s, full, r->xf + i * r->T * D);
   }
   NB_GOTO(advance(r->o, &r->done, (uint64_t)full->N * full->K, r->total, err));
 fail:
-  nb_free(data);
+  nb_coded_free(&now);
   return st;
 }
 
@@ -402,10 +442,10 @@ static nb_status head_statistics(run *r, nb_hess *h, nb_err *err) {
   }
   for (size_t i = 0; i < r->o->n_seqs; i++) {
     float *d = r->xf ? r->fake + r->T * D : NULL;
-    nb_session_norm(r->s, r->w->norm, r->xq + i * r->T * D, r->x);
+    nb_session_norm(r->s, r->w, r->xq + i * r->T * D, r->x);
     round_inputs(r, r->x, r->T, D, r->fake);
     if (d) {
-      nb_session_norm(r->s, r->w->norm, r->xf + i * r->T * D, r->x);
+      nb_session_norm(r->s, r->w, r->xf + i * r->T * D, r->x);
       for (size_t k = 0; k < r->T * D; k++) d[k] = r->x[k] - r->fake[k];
     }
     nb_hess_add(H, r->fake, r->T, D, r->o->threads);
@@ -415,27 +455,25 @@ static nb_status head_statistics(run *r, nb_hess *h, nb_err *err) {
 }
 
 static nb_status solve_head(run *r, nb_err *err) {
-  const nb_linear *full = &r->w->head;
-  nb_qfmt fmt = r->f->head;
-  nb_quantized q = {.layer = -1, .head = true};
+  const nb_linear *full = nb_weights_head(r->w);
+  size_t m = r->parts->head;
+  nb_qfmt fmt = r->formats[m];
   if (fmt.bits == 0 || !r->o->calibrate_head) {
-    NB_TRY(plain_matrix(full, fmt, NULL, 1, r->o, "the head", &q, err));
+    NB_TRY(plain_matrix(r->w, r->formats, m, 1, r->o, err));
     return advance(r->o, &r->done, (uint64_t)full->N * full->K, r->total, err);
   }
-  nb_qmat m;
-  nb_qmat_layout l;
+  nb_quantized q = {.matrix = m};
   nb_hess h = {0};
-  void *data = NULL;
+  nb_coded coded;
   nb_status st;
-  NB_GOTO(nb_qmat_plan(full->N, full->K, fmt, &m, &l, err));
-  NB_GOTO(nb_new(&data, l.total, 1, "the head", err));
+  NB_GOTO(nb_coded_room(full, fmt, "the head", &coded, err));
   NB_GOTO(head_statistics(r, &h, err));
-  NB_GOTO(solve_matrix(r, &h, full, fmt, "the head", data, l.total, &q, err));
-  q.data = data, q.n_bytes = l.total;
+  NB_GOTO(solve_matrix(r, &h, full, fmt, "the head", &coded, &q, err));
+  q.data = coded.data, q.n_bytes = coded.n_bytes;
   NB_GOTO(r->o->put(r->o->ctx, &q, err));
 fail:
   nb_hess_free(&h);
-  nb_free(data);
+  nb_coded_free(&coded);
   return st;
 }
 
@@ -443,40 +481,51 @@ fail:
 
 static nb_status run_create(run *r, nb_err *err) {
   const nb_calib_opts *o = r->o;
-  size_t D = r->c->hidden, K = largest_site(r->c), Kp = nb_round_up(K, NB_K_PAD);
+  size_t D = r->c->hidden, K = widest_site(r->c), Kp = nb_round_up(K, NB_K_PAD), n = r->parts->per_layer;
   nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features, .fine = true};
-  bool lng = nb_config_long_rope(r->c, o->seq_len);
+  size_t stretch = nb_config_stretch(r->c, o->seq_len);
   r->T = o->seq_len;
-  r->total = weight_count(r->c);
+  r->total = weight_count(r->parts);
+  r->n_sites = nb_parts_sites(r->c);
   NB_TRY(nb_session_create(r->c, &so, &r->s, err));
+  NB_TRY(nb_new(&r->H, r->n_sites, sizeof *r->H, "statistics", err));
+  NB_TRY(nb_new(&r->C, r->n_sites, sizeof *r->C, "statistics", err));
+  NB_TRY(nb_new(&r->count, r->n_sites, sizeof *r->count, "statistics", err));
+  NB_TRY(nb_new(&r->wanted, r->n_sites, sizeof *r->wanted, "statistics", err));
+  NB_TRY(nb_new(&r->now, n, sizeof *r->now, "a layer", err));
+  NB_TRY(nb_new(&r->coded, n, sizeof *r->coded, "a layer", err));
+  NB_TRY(nb_new(&r->out, n, sizeof *r->out, "a layer", err));
   NB_TRY(nb_new(&r->xq, o->n_seqs * r->T * D, sizeof(float), "the hidden states", err));
   NB_TRY(nb_new(&r->x, r->T * D, sizeof(float), "the hidden states", err));
   NB_TRY(nb_new(&r->fake, 2 * r->T * K, sizeof(float), "the inputs", err));
   NB_TRY(nb_new(&r->q8, Kp, 1, "the inputs", err));
   NB_TRY(nb_new(&r->q8_scale, Kp / NB_QA_GROUP, sizeof(float), "the inputs", err));
   NB_TRY(nb_new(&r->q8_sum, Kp / NB_BLOCK, sizeof(int32_t), "the inputs", err));
-  NB_TRY(nb_kv_create_layers(r->c, 1, r->T, NB_KV_F32, lng, &r->kv[0], err));
+  NB_TRY(nb_kv_create_layers(r->c, 1, r->T, NB_KV_F32, stretch, &r->kv[0], err));
   if (o->alpha > 0) {
-    NB_TRY(nb_kv_create_layers(r->c, 1, r->T, NB_KV_F32, lng, &r->kv[1], err));
+    NB_TRY(nb_kv_create_layers(r->c, 1, r->T, NB_KV_F32, stretch, &r->kv[1], err));
     NB_TRY(nb_new(&r->xf, o->n_seqs * r->T * D, sizeof(float), "the hidden states", err));
-    for (int i = 0; i < NB_TAPS; i++)
-      NB_TRY(nb_new(&r->seen[i], r->T * site_inputs(r->c, i), sizeof(float), "the inputs", err));
+    for (size_t i = 0; i < NB_SITES; i++)
+      NB_TRY(nb_new(&r->seen[i], r->T * nb_parts_site_inputs(r->c, i), sizeof(float), "the inputs", err));
   }
   return NB_OK;
 }
 
 static void run_free(run *r) {
-  for (int i = 0; i < NB_TAPS; i++) nb_free(r->seen[i]), nb_free(r->H[i]), nb_free(r->C[i]);
-  for (int s = 0; s < NB_SLOTS; s++) nb_free(r->coded[s]);
+  free_statistics(r);
+  free_layer(r);
+  for (size_t i = 0; i < NB_SITES; i++) nb_free(r->seen[i]);
+  nb_free(r->H), nb_free(r->C), nb_free(r->count), nb_free(r->wanted);
+  nb_free(r->now), nb_free(r->coded), nb_free(r->out);
   nb_free(r->xq), nb_free(r->xf), nb_free(r->x), nb_free(r->fake);
   nb_free(r->q8), nb_free(r->q8_scale), nb_free(r->q8_sum);
   nb_kv_free(r->kv[0]), nb_kv_free(r->kv[1]);
   nb_session_free(r->s);
 }
 
-nb_status nb_calib_run(const nb_config *c, const nb_weights *w, const nb_formats *f, const nb_calib_opts *o,
+nb_status nb_calib_run(const nb_config *c, const nb_weights *w, const nb_qfmt *formats, const nb_calib_opts *o,
                        nb_err *err) {
-  run r = {.c = c, .w = w, .f = f, .o = o};
+  run r = {.c = c, .w = w, .parts = &w->parts, .formats = formats, .o = o};
   nb_status st;
   if (o->n_seqs == 0 || o->seq_len == 0)
     return nb_fail(err, NB_ERR_ARG, "there is no calibration text: give more of it, or a shorter sequence length");

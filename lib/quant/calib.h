@@ -12,22 +12,16 @@
 #include "quant/gptq.h"
 #include "model/model.h"
 
-/* The formats of all matrices; bits 0: the matrix is left as it is. */
-typedef struct nb_formats {
-  nb_qfmt embed, head; /* head is ignored when tied */
-  nb_qfmt *slot;       /* (layers, NB_SLOTS) */
-} nb_formats;
-
-/* A quantized matrix on its way out. layer is -1 for the embedding (head false) and the head. */
+/* A quantized matrix on its way out. */
 typedef struct nb_quantized {
-  int layer;
-  nb_slot slot;
-  bool head;
-  const float *norm; /* (D) with q and gate: the norm before them when it is not the checkpoint's; else NULL */
-  const void *data;  /* n_bytes as nb_qmat_plan says; the dense bytes when the matrix is left as it is */
+  size_t matrix;         /* its number in the list of parts */
+  const nb_layer *layer; /* the layer it belongs to, with its vectors as they are now (folds change them); NULL outside
+                          * of the layers, and where the vectors are the checkpoint's */
+  const void *data;      /* n_bytes as nb_qmat_plan says; the dense bytes when the matrix is left as it is */
   size_t n_bytes;
   double plain, loss; /* relative to the output's energy: of plain rounding, of the result; -1 when not measured */
   size_t fell_back;   /* rows that kept plain rounding */
+  bool few;           /* an expert's, which saw too few tokens: rounded by their weights, not solved */
 } nb_quantized;
 
 typedef struct nb_calib_opts {
@@ -40,23 +34,23 @@ typedef struct nb_calib_opts {
   bool fit_tables; /* a table of its own for each matrix */
   bool sequential; /* within a layer too, inputs come from what is quantized already */
   bool calibrate_head;
-  bool rotate, fold; /* the layers' inner bases: see fold.h; not of layers with a slice left unquantized */
+  bool rotate, fold; /* the layers' inner bases: see fold.h; not of layers with a matrix left unquantized */
   int threads;
   unsigned cpu_features;
   const nb_progress *progress; /* in weights; may be NULL */
-  /* Takes each matrix: the embedding, every layer's slices in order, the head. */
+  /* Takes each matrix: the embedding, every layer's in their order, the head. */
   nb_status (*put)(void *ctx, const nb_quantized *q, nb_err *err);
-  /* The bytes of a layer's slice from an earlier run that was cut short (they are put again), or NULL; may be NULL. */
-  const void *(*resume)(void *ctx, size_t layer, nb_slot slot, size_t n_bytes);
+  /* The bytes of a layer's matrix from an earlier run that was cut short (they are put again), or NULL; may be NULL. */
+  const void *(*resume)(void *ctx, size_t matrix, size_t n_bytes);
   void *ctx;
 } nb_calib_opts;
 
-/* Quantizes a dense model. NB_ERR_NUMERIC names the layer whose states are not finite. */
-nb_status nb_calib_run(const nb_config *c, const nb_weights *w, const nb_formats *f, const nb_calib_opts *o,
+/* Quantizes a dense model. formats (parts.n_matrices): by number; bits 0: the matrix is left as it is. NB_ERR_NUMERIC
+ * names the layer whose states are not finite. */
+nb_status nb_calib_run(const nb_config *c, const nb_weights *w, const nb_qfmt *formats, const nb_calib_opts *o,
                        nb_err *err);
 
 /* Quantizes without calibration: scale search only. Uses o's threads, progress, put and ctx. */
-nb_status nb_calib_fast(const nb_config *c, const nb_weights *w, const nb_formats *f, int effort,
-                        const nb_calib_opts *o, nb_err *err);
+nb_status nb_calib_fast(const nb_weights *w, const nb_qfmt *formats, int effort, const nb_calib_opts *o, nb_err *err);
 
 #endif

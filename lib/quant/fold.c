@@ -10,35 +10,45 @@
 
 enum { SAMPLE = 64, POWERS = 6 }; /* rows that are tried; powers 0, 0.2, ... 1 */
 
-static const nb_tap_site site_of[NB_SLOTS] = {NB_TAP_QKV,     NB_TAP_QKV,     NB_TAP_QKV, NB_TAP_O,
-                                              NB_TAP_GATE_UP, NB_TAP_GATE_UP, NB_TAP_DOWN};
-
 static float *floats_of(const nb_linear *w) { return (float *)(uintptr_t)w->dense.data; }
 
 /* ---- the copy ---- */
 
-nb_status nb_fold_create(const nb_config *c, const nb_layer *layer, nb_fold *out, nb_err *err) {
-  size_t n = 2 * c->hidden;
+nb_status nb_fold_create(const nb_config *c, const nb_parts *parts, const nb_layer *layer, nb_fold *out, nb_err *err) {
+  nb_status st;
+  size_t n = 0;
   memset(out, 0, sizeof *out);
-  for (int s = 0; s < NB_SLOTS; s++) n += layer->w[s].N * layer->w[s].K;
-  NB_TRY(nb_new(&out->own, n, sizeof(float), "a layer", err));
+  for (size_t i = 0; i < parts->n; i++)
+    if (parts->part[i].layer == (int)layer->number) n += parts->part[i].N * parts->part[i].K;
+  NB_GOTO(nb_new(&out->own, n, sizeof(float), "a layer", err));
+  NB_GOTO(nb_new(&out->w, parts->per_layer, sizeof *out->w, "a layer", err));
+  NB_GOTO(nb_new(&out->power, nb_parts_sites(c), sizeof *out->power, "a layer", err));
+  nb_layer_copy(parts, layer, out->w, &out->layer);
   float *p = out->own;
-  out->layer.number = layer->number;
-  out->layer.attn_norm = p, out->layer.ffn_norm = p + c->hidden;
-  memcpy(p, layer->attn_norm, c->hidden * sizeof *p);
-  memcpy(p + c->hidden, layer->ffn_norm, c->hidden * sizeof *p);
-  p += 2 * c->hidden;
-  for (int s = 0; s < NB_SLOTS; s++) {
-    const nb_linear *w = &layer->w[s];
-    nb_tensor t = {NB_F32, 2, {w->N, w->K, 1, 1}, p, w->N * w->K * sizeof *p};
-    out->layer.w[s] = nb_linear_dense(&t);
-    for (size_t i = 0; i < w->N; i++, p += w->K) nb_linear_row(w, i, p);
+  size_t m = 0;
+  for (size_t i = 0; i < parts->n; i++) {
+    const nb_part *x = &parts->part[i];
+    if (x->layer != (int)layer->number) continue;
+    if (x->matrix) {
+      nb_tensor t = {NB_F32, 2, {x->N, x->K, 1, 1}, p, x->N * x->K * sizeof *p};
+      for (size_t r = 0; r < x->N; r++) nb_linear_row(&layer->w[m], r, p + r * x->K);
+      out->w[m++] = nb_linear_dense(&t);
+    } else {
+      memcpy(p, layer->vec[x->role], x->K * sizeof *p);
+      out->layer.vec[x->role] = p;
+    }
+    p += x->N * x->K;
   }
   return NB_OK;
+fail:
+  nb_fold_free(out);
+  return st;
 }
 
 void nb_fold_free(nb_fold *f) {
   nb_free(f->own);
+  nb_free(f->w);
+  nb_free(f->power);
   memset(f, 0, sizeof *f);
 }
 
@@ -66,14 +76,19 @@ static void rotate(const double *R, size_t n, float *x, size_t stride, double *o
   }
 }
 
+/* A vector of the copy, or NULL. */
+static float *own_vector(const nb_fold *f, nb_role role) { return (float *)(uintptr_t)f->layer.vec[role]; }
+
 nb_status nb_fold_rotate(const nb_config *c, nb_fold *f, nb_err *err) {
-  const nb_linear *v = &f->layer.w[NB_V], *o = &f->layer.w[NB_O];
+  const nb_linear *v = nb_layer_matrix(c, &f->layer, NB_V, 0), *o = nb_layer_matrix(c, &f->layer, NB_O, 0);
+  float *bias = own_vector(f, NB_V_BIAS);
   size_t n = c->head_dim;
   double *R;
   NB_TRY(nb_new(&R, n * n + n, sizeof *R, "a rotation", err));
   nb_fold_orthogonal(n, R);
   for (size_t h = 0; h < c->kv_heads; h++)
     for (size_t k = 0; k < v->K; k++) rotate(R, n, floats_of(v) + h * n * v->K + k, v->K, R + n * n);
+  for (size_t h = 0; bias && h < c->kv_heads; h++) rotate(R, n, bias + h * n, 1, R + n * n);
   for (size_t i = 0; i < o->N; i++)
     for (size_t h = 0; h < c->heads; h++) rotate(R, n, floats_of(o) + i * o->K + h * n, 1, R + n * n);
   nb_free(R);
@@ -82,16 +97,30 @@ nb_status nb_fold_rotate(const nb_config *c, nb_fold *f, nb_err *err) {
 
 /* ---- scales ---- */
 
-size_t nb_fold_channel(const nb_config *c, int site, size_t k) {
-  if (site != NB_TAP_O) return k;
+static bool is_down(size_t site) { return site == NB_SITE_DOWN || (site >= NB_SITES && (site - NB_SITES) % 2 == 1); }
+
+bool nb_fold_legal(const nb_config *c, size_t site) {
+  if (site == NB_SITE_ATTN || site == NB_SITE_O) return true;
+  if (site == NB_SITE_FFN) return c->block != NB_BLOCK_PARALLEL;
+  return is_down(site) && c->gated && c->activation != NB_ACT_GEGELU; /* the others' inputs are those of NB_SITE_FFN */
+}
+
+size_t nb_fold_channel(const nb_config *c, size_t site, size_t k) {
+  if (site != NB_SITE_O) return k;
   return k / c->head_dim / (c->heads / c->kv_heads) * c->head_dim + k % c->head_dim;
+}
+
+/* Whether a site's scales meet the columns of a matrix: of those that it feeds, and of all experts' that get what the
+ * router gets. */
+static bool meets(const nb_part *p, size_t site) {
+  return p->site == site || (site == NB_SITE_FFN && p->site >= NB_SITES && !is_down(p->site));
 }
 
 /* The logarithm of each input's root mean square (K), about a mean of 0. Inputs that are all but dead count as small
  * ones. */
-static void input_sizes(const nb_config *c, int site, const float *H, size_t K, double *size) {
+static void input_sizes(const nb_config *c, size_t site, const float *H, size_t K, double *size) {
   double mean = 0, center = 0;
-  size_t share = site == NB_TAP_O ? c->heads / c->kv_heads : 1;
+  size_t share = site == NB_SITE_O ? c->heads / c->kv_heads : 1;
   for (size_t k = 0; k < K; k++) mean += H[k * K + k] / (double)K, size[k] = 0;
   for (size_t k = 0; k < K; k++) size[nb_fold_channel(c, site, k)] += H[k * K + k] / (double)share;
   for (size_t k = 0; k < K / share; k++) {
@@ -118,8 +147,8 @@ static void rescale_rows(void *ctx, size_t begin, size_t end, int thread) {
   }
 }
 
-/* The sampled rows of one slice with their columns scaled, plainly quantized: the loss over that of no weights. */
-static nb_status try_slice(const trials *t, const nb_linear *w, nb_qfmt fmt, int threads, double *loss, nb_err *err) {
+/* The sampled rows of one matrix with their columns scaled, plainly quantized: the loss over that of no weights. */
+static nb_status try_matrix(const trials *t, const nb_linear *w, nb_qfmt fmt, int threads, double *loss, nb_err *err) {
   nb_status st;
   size_t n = nb_min(SAMPLE, w->N), K = w->K;
   const nb_gptq_opts plain = {false, 0};
@@ -154,32 +183,43 @@ static void scale_columns(const nb_linear *w, const float *s) {
     for (size_t k = 0; k < w->K; k++) x[i * w->K + k] *= s[k];
 }
 
-static void divide_rows(const nb_linear *w, const float *s) {
+/* Row i of w, and element i of its bias, by s[i]. */
+static void divide_rows(const nb_linear *w, float *bias, const float *s) {
   float *x = floats_of(w);
-  for (size_t i = 0; i < w->N; i++)
+  for (size_t i = 0; i < w->N; i++) {
     for (size_t k = 0; k < w->K; k++) x[i * w->K + k] /= s[i];
+    if (bias) bias[i] /= s[i];
+  }
+}
+
+static void divide(float *x, const float *s, size_t n) {
+  for (size_t k = 0; x && k < n; k++) x[k] /= s[k];
 }
 
 /* s (K) by input, made (channels) by channel, which the inputs' maker is divided by. */
-static void apply(const nb_config *c, nb_fold *f, int site, const float *s, float *made) {
-  nb_layer *l = &f->layer;
-  float *norm = site == NB_TAP_QKV ? l->attn_norm : l->ffn_norm;
-  size_t K = 0;
-  for (int i = 0; i < NB_SLOTS; i++)
-    if ((int)site_of[i] == site) scale_columns(&l->w[i], s), K = l->w[i].K;
+static void apply(const nb_config *c, const nb_parts *parts, nb_fold *f, size_t site, size_t K, const float *s,
+                  float *made) {
+  const nb_layer *l = &f->layer;
+  int expert = nb_parts_site_expert(site);
+  for (size_t i = 0; i < parts->per_layer; i++)
+    if (meets(nb_parts_matrix(parts, i), site)) scale_columns(&l->w[i], s);
   for (size_t k = 0; k < K; k++) made[nb_fold_channel(c, site, k)] = s[k];
-  if (site == NB_TAP_O) divide_rows(&l->w[NB_V], made);
-  else if (site == NB_TAP_DOWN) divide_rows(&l->w[NB_UP], made);
-  else
-    for (size_t k = 0; k < K; k++) norm[k] /= made[k];
+  if (site == NB_SITE_O) divide_rows(nb_layer_matrix(c, l, NB_V, 0), own_vector(f, NB_V_BIAS), made);
+  else if (is_down(site))
+    divide_rows(nb_layer_matrix(c, l, NB_UP, expert < 0 ? 0 : (size_t)expert), own_vector(f, NB_UP_BIAS), made);
+  else {
+    bool attn = site == NB_SITE_ATTN;
+    divide(own_vector(f, attn ? NB_ATTN_NORM : NB_FFN_NORM), made, K);
+    divide(own_vector(f, attn ? NB_ATTN_NORM_BIAS : NB_FFN_NORM_BIAS), made, K);
+  }
 }
 
-/* Takes over H. */
-static nb_status scale_site(const nb_config *c, nb_fold *f, int site, size_t K, float *H, const nb_qfmt *fmt,
-                            int threads, nb_err *err) {
+nb_status nb_fold_scale(const nb_config *c, const nb_parts *parts, nb_fold *f, size_t site, float *H,
+                        const nb_qfmt *fmt, int threads, nb_err *err) {
   nb_status st;
   double *size = NULL, best = 0;
   float *s = NULL;
+  size_t K = nb_parts_site_inputs(c, site);
   trials t = {.h = {.H = H}};
   NB_GOTO(nb_new(&size, K, sizeof *size, "scales", err));
   NB_GOTO(nb_new(&s, 2 * K, sizeof *s, "scales", err));
@@ -191,26 +231,15 @@ static nb_status scale_site(const nb_config *c, nb_fold *f, int site, size_t K, 
     double power = (double)i / (POWERS - 1), loss = 0;
     for (size_t k = 0; k < K; k++) s[k] = (float)exp(power * size[k]);
     if (i > 0) nb_parallel_for(threads, K, 64, rescale_rows, &t);
-    for (int n = 0; n < NB_SLOTS; n++)
-      if ((int)site_of[n] == site) NB_GOTO(try_slice(&t, &f->layer.w[n], fmt[n], threads, &loss, err));
+    for (size_t n = 0; n < parts->per_layer; n++)
+      if (meets(nb_parts_matrix(parts, n), site)) NB_GOTO(try_matrix(&t, &f->layer.w[n], fmt[n], threads, &loss, err));
     if (i == 0 || loss < best) best = loss, f->power[site] = power;
   }
   for (size_t k = 0; k < K; k++) s[k] = (float)exp(f->power[site] * size[k]);
-  if (f->power[site] > 0) apply(c, f, site, s, s + K);
+  if (f->power[site] > 0) apply(c, parts, f, site, K, s, s + K);
 fail:
   nb_hess_free(&t.h);
   nb_free(size);
   nb_free(s);
   return st;
-}
-
-nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *H[NB_TAPS], const nb_qfmt *fmt, int threads,
-                        nb_err *err) {
-  for (int i = 0; i < NB_SLOTS; i++)
-    if (i == 0 || site_of[i] != site_of[i - 1]) {
-      float *own = H[site_of[i]];
-      H[site_of[i]] = NULL;
-      NB_TRY(scale_site(c, f, (int)site_of[i], f->layer.w[i].K, own, fmt, threads, err));
-    }
-  return NB_OK;
 }

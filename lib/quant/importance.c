@@ -21,21 +21,20 @@ typedef struct run {
   size_t layer;
 } run;
 
-static size_t o_inputs(const nb_config *c) { return c->heads * c->head_dim; }
-static size_t layer_inputs(const nb_config *c) { return 2 * c->hidden + o_inputs(c) + c->ffn; }
-
 /* Where a site begins among its layer's inputs. */
-static size_t site_offset(const nb_config *c, nb_tap_site site) {
-  const size_t before[NB_TAPS] = {0, c->hidden, c->hidden + o_inputs(c), 2 * c->hidden + o_inputs(c)};
-  return before[site];
+static size_t site_offset(const nb_config *c, size_t site) {
+  size_t n = 0;
+  for (size_t i = 0; i < site; i++) n += nb_parts_site_inputs(c, i);
+  return n;
 }
 
-size_t nb_importance_count(const nb_config *c) { return c->layers * layer_inputs(c) + c->hidden; }
-size_t nb_importance_of_head(const nb_config *c) { return c->layers * layer_inputs(c); }
+static size_t layer_inputs(const nb_config *c) { return site_offset(c, nb_parts_sites(c)); }
 
-size_t nb_importance_of_slot(const nb_config *c, size_t layer, nb_slot s) {
-  nb_tap_site site = s <= NB_V ? NB_TAP_QKV : s == NB_O ? NB_TAP_O : s == NB_DOWN ? NB_TAP_DOWN : NB_TAP_GATE_UP;
-  return layer * layer_inputs(c) + site_offset(c, site);
+size_t nb_importance_count(const nb_config *c) { return c->layers * layer_inputs(c) + c->hidden; }
+
+size_t nb_importance_of(const nb_config *c, const nb_part *p) {
+  if (p->layer < 0) return c->layers * layer_inputs(c);
+  return (size_t)p->layer * layer_inputs(c) + site_offset(c, p->site);
 }
 
 typedef struct add_job {
@@ -51,7 +50,7 @@ static void add_squares(void *ctx, size_t begin, size_t end, int thread) {
     for (size_t k = begin; k < end; k++) j->sum[k] += (double)j->x[t * j->K + k] * j->x[t * j->K + k];
 }
 
-static void see(void *ctx, nb_tap_site site, const float *x, size_t T, size_t K) {
+static void see(void *ctx, size_t site, const float *x, size_t T, size_t K) {
   run *r = ctx;
   add_job j = {x, r->sum + r->layer * layer_inputs(r->c) + site_offset(r->c, site), T, K};
   nb_parallel_for(r->o->threads, K, GRAIN, add_squares, &j);
@@ -62,7 +61,7 @@ static nb_status create(run *r, nb_err *err) {
   size_t D = r->c->hidden;
   nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features, .fine = true};
   NB_TRY(nb_session_create(r->c, &so, &r->s, err));
-  NB_TRY(nb_kv_create_layers(r->c, 1, o->seq_len, NB_KV_F32, nb_config_long_rope(r->c, o->seq_len), &r->kv, err));
+  NB_TRY(nb_kv_create_layers(r->c, 1, o->seq_len, NB_KV_F32, nb_config_stretch(r->c, o->seq_len), &r->kv, err));
   NB_TRY(nb_new(&r->x, o->n_seqs * o->seq_len * D, sizeof *r->x, "the hidden states", err));
   NB_TRY(nb_new(&r->normed, o->seq_len * D, sizeof *r->normed, "the hidden states", err));
   return nb_new(&r->sum, nb_importance_count(r->c), sizeof *r->sum, "importances", err);
@@ -78,12 +77,12 @@ static nb_status pass(run *r, size_t number, const nb_layer *layer, nb_err *err)
     nb_segment seg = {r->kv, o->tokens + i * o->seq_len, o->seq_len};
     float *x = r->x + i * TD;
     NB_TRY(nb_session_begin(r->s, &seg, 1, err));
-    if (number == 0) nb_session_embed(r->s, &r->w->embed, x);
+    if (number == 0) nb_session_embed(r->s, nb_weights_embed(r->w), x);
     if (layer) {
       NB_TRY(nb_session_layer(r->s, layer, 0, x, &tap, err));
     } else {
-      nb_session_norm(r->s, r->w->norm, x, r->normed);
-      see(r, NB_TAP_QKV, r->normed, o->seq_len, D);
+      nb_session_norm(r->s, r->w, x, r->normed);
+      see(r, NB_SITE_ATTN, r->normed, o->seq_len, D);
     }
     NB_TRY(nb_progress_step(o->progress, number * o->n_seqs + i + 1, (r->c->layers + 1) * o->n_seqs, err));
   }
@@ -92,7 +91,7 @@ static nb_status pass(run *r, size_t number, const nb_layer *layer, nb_err *err)
 
 static nb_status pass_layer(run *r, size_t l, nb_err *err) {
   nb_proxy8 eight;
-  nb_status st = nb_proxy8_layer(&r->w->layer[l], l, r->o->threads, &eight, err);
+  nb_status st = nb_proxy8_layer(&r->w->parts, &r->w->layer[l], r->o->threads, &eight, err);
   if (st == NB_OK) st = pass(r, l, &eight.layer, err);
   nb_proxy8_free(&eight);
   return st;

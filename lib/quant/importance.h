@@ -17,12 +17,11 @@ typedef struct nb_importance_opts {
   const nb_progress *progress; /* in sequences times layers; may be NULL */
 } nb_importance_opts;
 
-/* How many numbers a model has: for each layer the inputs of q, k, v (D), of o (H * head_dim), of gate and up (D), of
- * down (F); in the end those of the head (D). */
+/* How many numbers a model has: for each layer the inputs of its sites (parts.h), one after another; in the end those
+ * of the head (D). An expert's are sums over the tokens that it sees, as parts of all. */
 size_t nb_importance_count(const nb_config *c);
-/* Where the inputs of a slice begin. */
-size_t nb_importance_of_slot(const nb_config *c, size_t layer, nb_slot s);
-size_t nb_importance_of_head(const nb_config *c);
+/* Where the inputs of a matrix begin; of any but the embedding. */
+size_t nb_importance_of(const nb_config *c, const nb_part *p);
 
 /* Fills out (nb_importance_count). NB_ERR_NUMERIC names the layer whose states are not finite. */
 nb_status nb_importance_measure(const nb_config *c, const nb_weights *w, const nb_importance_opts *o, float *out,

@@ -2,40 +2,37 @@
 #include "quant/proxy8.h"
 
 #include "base/mem.h"
-#include "quant/quant.h"
 
-#include <stdio.h>
 #include <string.h>
 
-nb_status nb_proxy8_matrix(const nb_linear *full, int threads, const char *what, nb_linear *out, void **data,
-                           nb_err *err) {
-  const nb_qfmt fmt = {8, 0, 64};
-  nb_qmat m;
-  nb_qmat_layout l;
-  nb_grid g;
-  *data = NULL;
-  *out = *full;
-  if (full->coded) return NB_OK;
-  nb_grid_make(fmt, NULL, &g);
-  NB_TRY(nb_qmat_plan(full->N, full->K, fmt, &m, &l, err));
-  NB_TRY(nb_new(data, l.total, 1, what, err));
-  nb_status st = nb_quant_plain(&g, full, NULL, 0, threads, what, *data, l.total, NULL, err);
-  if (st == NB_OK) st = nb_qmat_view(full->N, full->K, fmt, *data, l.total, &out->qmat, err);
-  out->coded = out->fine = st == NB_OK;
+nb_status nb_proxy8_matrix(const nb_linear *full, int threads, const char *what, nb_coded *out, nb_err *err) {
+  nb_status st = nb_coded_plain(full, (nb_qfmt){8, 0, 64}, NULL, 0, false, threads, what, out, err);
+  out->w.fine = out->own != NULL;
   return st;
 }
 
-nb_status nb_proxy8_layer(const nb_layer *full, size_t number, int threads, nb_proxy8 *out, nb_err *err) {
+nb_status nb_proxy8_layer(const nb_parts *parts, const nb_layer *full, int threads, nb_proxy8 *out, nb_err *err) {
   memset(out, 0, sizeof *out);
-  out->layer = *full;
-  for (int s = 0; s < NB_SLOTS; s++) {
-    char what[40];
-    snprintf(what, sizeof what, "layer %zu %s", number, nb_slot_name((nb_slot)s));
-    NB_TRY(nb_proxy8_matrix(&full->w[s], threads, what, &out->layer.w[s], &out->data[s], err));
+  out->n = parts->per_layer;
+  NB_TRY(nb_new(&out->w, out->n, sizeof *out->w, "a layer", err));
+  NB_TRY(nb_new(&out->coded, out->n, sizeof *out->coded, "a layer", err));
+  nb_layer_copy(parts, full, out->w, &out->layer);
+  for (size_t i = 0; i < out->n; i++) {
+    char what[64];
+    nb_part_describe(nb_parts_matrix(parts, nb_parts_first(parts, full->number) + i), what);
+    NB_TRY(nb_proxy8_matrix(&full->w[i], threads, what, &out->coded[i], err));
+    out->w[i] = out->coded[i].w;
   }
   return NB_OK;
 }
 
+void nb_proxy8_set_fine(nb_proxy8 *e, bool fine) {
+  for (size_t i = 0; i < e->n; i++) e->w[i].fine = fine && e->w[i].coded;
+}
+
 void nb_proxy8_free(nb_proxy8 *e) {
-  for (int s = 0; s < NB_SLOTS; s++) nb_free(e->data[s]), e->data[s] = NULL;
+  for (size_t i = 0; e->coded && i < e->n; i++) nb_coded_free(&e->coded[i]);
+  nb_free(e->coded);
+  nb_free(e->w);
+  memset(e, 0, sizeof *e);
 }

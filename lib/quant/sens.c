@@ -18,12 +18,14 @@ enum { ROWS = 32 }; /* distributions at a time */
 typedef struct probe {
   const nb_config *c;
   const nb_weights *w;
+  const nb_parts *parts;
   const nb_sens_opts *o;
   nb_session *s;
   nb_segment *seg;
-  size_t T;       /* tokens in all */
-  float **states; /* (most) of (T, D): the reference's, then a probe's each */
-  double **kl;    /* (most) where a probe's divergence goes; NULL for the reference */
+  size_t T;           /* tokens in all */
+  float **states;     /* (most) of (T, D): the reference's, then a probe's each */
+  nb_linear *w_probe; /* (per_layer) the matrices of a layer with one rounded */
+  double **kl;        /* (most) where a probe's divergence goes; NULL for the reference */
   size_t n, most;
   float *row;       /* (ROWS, V) */
   float *reference; /* (T, V) log-probabilities */
@@ -50,34 +52,28 @@ static nb_status new_states(probe *p, const float *from, double *kl, nb_err *err
 
 /* ---- rounding ---- */
 
-/* Rounds a matrix to the probe's format. *data is the caller's. */
-static nb_status round_matrix(probe *p, const nb_linear *m, nb_linear *out, void **data, double *error, nb_err *err) {
-  nb_qmat q;
-  nb_qmat_layout l;
-  nb_grid g;
-  nb_quant_loss loss;
-  nb_grid_make(nb_sens_probe, NULL, &g);
-  *out = *m;
-  *data = NULL;
-  NB_TRY(nb_qmat_plan(m->N, m->K, nb_sens_probe, &q, &l, err));
-  NB_TRY(nb_new(data, l.total, 1, "a probe", err));
-  NB_TRY(nb_quant_plain(&g, m, NULL, 0, p->o->threads, "a probe", *data, l.total, &loss, err));
-  out->coded = out->fine = true;
-  *error = loss.total > 0 ? loss.error / loss.total : 0;
-  return nb_qmat_view(m->N, m->K, nb_sens_probe, *data, l.total, &out->qmat, err);
+/* Rounds a matrix to the probe's format. *out is the caller's to free. */
+static nb_status round_matrix(probe *p, const nb_linear *m, nb_coded *out, double *error, nb_err *err) {
+  NB_TRY(nb_coded_plain(m, nb_sens_probe, NULL, 0, true, p->o->threads, "a probe", out, err));
+  out->w.fine = true;
+  *error = out->error;
+  return NB_OK;
 }
 
 /* ---- layers ---- */
 
-/* Starts the probes of a layer: the reference's states go through the layer with one slice rounded. */
-static nb_status probe_layer(probe *p, size_t l, const nb_layer *eight, double *kl, double *error, nb_err *err) {
-  for (int s = 0; s < NB_SLOTS; s++) {
-    nb_layer layer = *eight;
-    void *data;
-    nb_status st = round_matrix(p, &p->w->layer[l].w[s], &layer.w[s], &data, &error[s], err);
-    if (st == NB_OK) st = new_states(p, p->states[0], &kl[s], err);
+/* Starts the probes of a layer: the reference's states go through the layer with one matrix rounded. */
+static nb_status probe_layer(probe *p, const nb_layer *full, const nb_layer *eight, double *kl, double *error,
+                             nb_err *err) {
+  for (size_t i = 0; i < p->parts->per_layer; i++) {
+    nb_layer layer;
+    nb_coded rounded;
+    nb_layer_copy(p->parts, eight, p->w_probe, &layer);
+    nb_status st = round_matrix(p, &full->w[i], &rounded, &error[i], err);
+    layer.w[i] = rounded.w;
+    if (st == NB_OK) st = new_states(p, p->states[0], &kl[i], err);
     if (st == NB_OK) st = nb_session_layer(p->s, &layer, 0, p->states[p->n - 1], NULL, err);
-    nb_free(data);
+    nb_coded_free(&rounded);
     NB_TRY(st);
     NB_TRY(count_pass(p, err));
   }
@@ -88,9 +84,10 @@ static bool probed(const probe *p, size_t l);
 
 static nb_status run_layer(probe *p, size_t l, double *kl, double *error, nb_err *err) {
   nb_proxy8 eight;
-  size_t before = p->n;
-  nb_status st = nb_proxy8_layer(&p->w->layer[l], l, p->o->threads, &eight, err);
-  if (st == NB_OK && probed(p, l)) st = probe_layer(p, l, &eight.layer, kl + l * NB_SLOTS, error + l * NB_SLOTS, err);
+  size_t before = p->n, first = nb_parts_first(p->parts, l);
+  const nb_layer *full = &p->w->layer[l];
+  nb_status st = nb_proxy8_layer(p->parts, full, p->o->threads, &eight, err);
+  if (st == NB_OK && probed(p, l)) st = probe_layer(p, full, &eight.layer, kl + first, error + first, err);
   for (size_t i = 0; i < before && st == NB_OK; i++) {
     st = nb_session_layer(p->s, &eight.layer, 0, p->states[i], NULL, err);
     if (st == NB_OK) st = count_pass(p, err);
@@ -100,13 +97,14 @@ static nb_status run_layer(probe *p, size_t l, double *kl, double *error, nb_err
 }
 
 /* The reference's states and those of the rounded embedding. */
-static nb_status begin(probe *p, nb_linear *rounded, void **data, double *kl, double *error, nb_err *err) {
+static nb_status begin(probe *p, nb_coded *rounded, double *kl, double *error, nb_err *err) {
+  const nb_linear *embed = nb_weights_embed(p->w);
   NB_TRY(nb_session_begin(p->s, p->seg, p->o->n_seqs, err));
-  NB_TRY(round_matrix(p, &p->w->embed, rounded, data, error, err));
+  NB_TRY(round_matrix(p, embed, rounded, error, err));
   NB_TRY(new_states(p, NULL, NULL, err));
-  nb_session_embed(p->s, &p->w->embed, p->states[0]);
+  nb_session_embed(p->s, embed, p->states[0]);
   NB_TRY(new_states(p, NULL, kl, err));
-  nb_session_embed(p->s, rounded, p->states[1]);
+  nb_session_embed(p->s, &rounded->w, p->states[1]);
   return NB_OK;
 }
 
@@ -118,7 +116,7 @@ static double divergence(probe *p, const float *x, const nb_linear *head) {
   double sum = 0;
   for (size_t t0 = 0; t0 < p->T; t0 += ROWS) {
     size_t n = nb_min(ROWS, p->T - t0);
-    nb_session_linear(p->s, head, x + t0 * D, n, D, p->row, V);
+    nb_session_head(p->s, p->w, head, x + t0 * D, n, p->row);
     for (size_t t = 0; t < n; t++) {
       const float *ref = p->reference + (t0 + t) * V;
       float *row = p->row + t * V;
@@ -131,29 +129,29 @@ static double divergence(probe *p, const float *x, const nb_linear *head) {
 }
 
 /* Ends all probes; the head (or the embedding as the tied head) is one more. */
-static nb_status finish(probe *p, const nb_linear *rounded_embed, double *kl, double *error, nb_err *err) {
-  nb_linear eight, rounded = *rounded_embed;
-  void *data[2] = {NULL, NULL};
-  nb_status st = nb_proxy8_matrix(&p->w->head, p->o->threads, "the head", &eight, &data[0], err);
-  if (st == NB_OK && !p->c->tie_embeddings) st = round_matrix(p, &p->w->head, &rounded, &data[1], &error[1], err);
+static nb_status finish(probe *p, const nb_coded *rounded_embed, double *kl, double *error, nb_err *err) {
+  const nb_linear *head = nb_weights_head(p->w);
+  size_t embed = p->parts->embed, own = p->parts->head, V = p->c->vocab;
+  nb_coded eight, rounded = {.own = NULL};
+  nb_status st = nb_proxy8_matrix(head, p->o->threads, "the head", &eight, err);
+  if (st == NB_OK && own != embed) st = round_matrix(p, head, &rounded, &error[own], err);
   for (size_t i = 0; i < p->n && st == NB_OK; i++) {
     float *x = p->states[i];
-    nb_session_norm(p->s, p->w->norm, x, x);
+    nb_session_norm(p->s, p->w, x, x);
     if (p->kl[i]) {
-      *p->kl[i] = divergence(p, x, &eight);
+      *p->kl[i] = divergence(p, x, &eight.w);
     } else {
-      nb_session_linear(p->s, &eight, x, p->T, p->c->hidden, p->reference, p->c->vocab);
-      for (size_t t = 0; t < p->T; t++)
-        log_softmax(nb_session_kernels(p->s), p->reference + t * p->c->vocab, p->c->vocab);
+      nb_session_head(p->s, p->w, &eight.w, x, p->T, p->reference);
+      for (size_t t = 0; t < p->T; t++) log_softmax(nb_session_kernels(p->s), p->reference + t * V, V);
     }
     st = count_pass(p, err);
   }
   if (st == NB_OK) {
-    double loss = divergence(p, p->states[0], &rounded);
-    kl[1] = p->c->tie_embeddings ? 0 : loss;
-    if (p->c->tie_embeddings) kl[0] += loss;
+    double loss = divergence(p, p->states[0], own != embed ? &rounded.w : &rounded_embed->w);
+    if (own != embed) kl[own] = loss;
+    else kl[embed] += loss;
   }
-  nb_free(data[0]), nb_free(data[1]);
+  nb_coded_free(&eight), nb_coded_free(&rounded);
   return st;
 }
 
@@ -171,11 +169,12 @@ static void interpolate(const probe *p, double *kl, double *error) {
   for (size_t b = 1; b < p->c->layers; b++) {
     if (!probed(p, b)) continue;
     for (size_t l = a + 1; l < b; l++)
-      for (int s = 0; s < NB_SLOTS; s++) {
+      for (size_t i = 0; i < p->parts->per_layer; i++) {
         double u = (double)(l - a) / (double)(b - a);
-        double x = kl[a * NB_SLOTS + s], y = kl[b * NB_SLOTS + s];
-        kl[l * NB_SLOTS + s] = exp((1 - u) * log(fmax(x, 1e-12)) + u * log(fmax(y, 1e-12)));
-        error[l * NB_SLOTS + s] = (1 - u) * error[a * NB_SLOTS + s] + u * error[b * NB_SLOTS + s];
+        size_t at = nb_parts_first(p->parts, l) + i, at_a = nb_parts_first(p->parts, a) + i;
+        size_t at_b = nb_parts_first(p->parts, b) + i;
+        kl[at] = exp((1 - u) * log(fmax(kl[at_a], 1e-12)) + u * log(fmax(kl[at_b], 1e-12)));
+        error[at] = (1 - u) * error[at_a] + u * error[at_b];
       }
     a = b;
   }
@@ -188,10 +187,11 @@ static nb_status probe_create(probe *p, nb_err *err) {
   p->most = 2;
   for (size_t l = 0; l < L; l++) {
     p->total += p->most; /* every set of states passes, and a probed layer starts its own */
-    if (probed(p, l)) p->most += NB_SLOTS, p->total += NB_SLOTS;
+    if (probed(p, l)) p->most += p->parts->per_layer, p->total += p->parts->per_layer;
   }
   p->total += p->most;
   NB_TRY(nb_session_create(p->c, &so, &p->s, err));
+  NB_TRY(nb_new(&p->w_probe, p->parts->per_layer, sizeof *p->w_probe, "probes", err));
   NB_TRY(nb_new(&p->seg, p->o->n_seqs, sizeof *p->seg, "probes", err));
   NB_TRY(nb_new(&p->states, p->most, sizeof *p->states, "probes", err));
   NB_TRY(nb_new(&p->kl, p->most, sizeof *p->kl, "probes", err));
@@ -199,29 +199,28 @@ static nb_status probe_create(probe *p, nb_err *err) {
   NB_TRY(nb_new(&p->reference, p->T * V, sizeof(float), "probes", err));
   for (size_t i = 0; i < p->o->n_seqs; i++) {
     p->seg[i] = (nb_segment){NULL, p->o->tokens + i * p->o->seq_len, p->o->seq_len};
-    NB_TRY(nb_kv_create_layers(p->c, 1, p->o->seq_len, NB_KV_F32, nb_config_long_rope(p->c, p->o->seq_len),
-                               &p->seg[i].kv, err));
+    NB_TRY(nb_kv_create_layers(p->c, 1, p->o->seq_len, NB_KV_F32, nb_config_stretch(p->c, p->o->seq_len), &p->seg[i].kv,
+                               err));
   }
   return NB_OK;
 }
 
 nb_status nb_sens_measure(const nb_config *c, const nb_weights *w, const nb_sens_opts *o, double *kl, double *error,
                           nb_err *err) {
-  probe p = {.c = c, .w = w, .o = o};
+  probe p = {.c = c, .w = w, .parts = &w->parts, .o = o};
   nb_status st;
-  nb_linear rounded;
-  void *data = NULL;
-  double *kl_ends = kl + c->layers * NB_SLOTS, *error_ends = error + c->layers * NB_SLOTS;
-  kl_ends[1] = error_ends[1] = 0;
+  nb_coded rounded = {.own = NULL};
+  size_t embed = p.parts->embed;
   NB_GOTO(probe_create(&p, err));
-  NB_GOTO(begin(&p, &rounded, &data, kl_ends, error_ends, err));
+  NB_GOTO(begin(&p, &rounded, &kl[embed], &error[embed], err));
   for (size_t l = 0; l < c->layers; l++) NB_GOTO(run_layer(&p, l, kl, error, err));
-  NB_GOTO(finish(&p, &rounded, kl_ends, error_ends, err));
+  NB_GOTO(finish(&p, &rounded, kl, error, err));
   interpolate(&p, kl, error);
 fail:
   for (size_t i = 0; p.seg && i < o->n_seqs; i++) nb_kv_free(p.seg[i].kv);
   for (size_t i = 0; i < p.n; i++) nb_free(p.states[i]);
-  nb_free(p.seg), nb_free(p.states), nb_free(p.kl), nb_free(p.row), nb_free(p.reference), nb_free(data);
+  nb_free(p.seg), nb_free(p.states), nb_free(p.kl), nb_free(p.row), nb_free(p.reference), nb_free(p.w_probe);
+  nb_coded_free(&rounded);
   nb_session_free(p.s);
   return st;
 }

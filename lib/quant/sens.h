@@ -15,9 +15,9 @@ typedef struct nb_sens_opts {
   const nb_progress *progress; /* in layers that a probe passes; may be NULL */
 } nb_sens_opts;
 
-/* kl[i]: the mean KL divergence, in nats, when item i alone is rounded to nb_sens_probe; error[i]: the relative squared
- * error of that rounding. All runs are of the model at 8 bits (proxy8.h). Items: (layers * NB_SLOTS) slices, then the
- * embedding, then the head (or 0 when tied). */
+/* kl[i]: the mean KL divergence, in nats, when matrix i alone is rounded to nb_sens_probe; error[i]: the relative
+ * squared error of that rounding. All runs are of the model at 8 bits (proxy8.h). kl, error (parts.n_matrices) by
+ * number. */
 nb_status nb_sens_measure(const nb_config *c, const nb_weights *w, const nb_sens_opts *o, double *kl, double *error,
                           nb_err *err);
 extern const nb_qfmt nb_sens_probe;

@@ -21,6 +21,9 @@ typedef struct tuner {
   nb_backward *b;
   nb_kv *kv;
   size_t T, D, V, P;                  /* P: parameters */
+  size_t per_layer;                   /* matrices of a layer */
+  nb_linear *w;                       /* (layers, per_layer) the coded matrices with out's scales */
+  nb_weights ends;                    /* its vec holds out's final norm */
   nb_layer *layer;                    /* the coded layers, with out's norms and scales */
   float *theta, *best, *grad, *m, *v; /* (P): relative changes, the best ones, their gradient, Adam's averages */
   float *teacher;                     /* (n_seqs, T, D): the full model's last states */
@@ -32,7 +35,7 @@ typedef struct tuner {
 } tuner;
 
 void nb_tuned_free(nb_tuned *t) {
-  nb_free(t->norms);
+  nb_free(t->vectors);
   nb_free(t->row_scale);
   nb_free(t->row_at);
   memset(t, 0, sizeof *t);
@@ -44,14 +47,14 @@ static float changed(float base, float theta) { return base * (1 + theta); }
 
 /* The norms and scales for the parameters as they are. */
 static void apply(tuner *t) {
-  const float *p = t->theta, *base = t->coded->weights.norms;
-  float *norm = t->out->norms;
+  const float *p = t->theta, *base = t->coded->weights.vectors;
+  float *norm = t->out->vectors;
   for (size_t l = 0; l <= t->c->layers; l++) {
     for (size_t i = 0; i < (l < t->c->layers ? 2 : 1) * t->D; i++) *norm++ = changed(*base++, *p++);
-    for (size_t s = 0; s < NB_SLOTS && l < t->c->layers; s++) {
-      const nb_qmat *m = &t->coded->weights.layer[l].w[s].qmat;
-      uint16_t *row = t->out->row_scale + t->out->row_at[l * NB_SLOTS + s];
-      for (size_t i = 0; i < m->N; i++) row[i] = nb_f32_bf16(changed(nb_bf16_f32(m->row_scale[i]), *p++));
+    for (size_t i = 0; i < t->per_layer && l < t->c->layers; i++) {
+      const nb_qmat *m = &t->coded->weights.layer[l].w[i].qmat;
+      uint16_t *row = t->out->row_scale + t->out->row_at[l * t->per_layer + i];
+      for (size_t n = 0; n < m->N; n++) row[n] = nb_f32_bf16(changed(nb_bf16_f32(m->row_scale[n]), *p++));
     }
   }
 }
@@ -60,18 +63,18 @@ static void apply(tuner *t) {
 static float *layer_part(const tuner *t, float *p, nb_layer_grad *g) {
   g->attn_norm = p, g->ffn_norm = p + t->D;
   p += 2 * t->D;
-  for (int s = 0; s < NB_SLOTS; s++) g->row[s] = p, p += t->coded->weights.layer[0].w[s].N;
+  for (size_t i = 0; i < t->per_layer; i++) g->row[i] = p, p += t->coded->weights.layer[0].w[i].N;
   return p;
 }
 
 /* From gradients by gains and by factors to gradients by relative changes. */
 static void by_change(tuner *t) {
-  const float *base = t->coded->weights.norms;
+  const float *base = t->coded->weights.vectors;
   float *g = t->grad, *p = t->theta;
   for (size_t l = 0; l <= t->c->layers; l++) {
     size_t rows = 0;
     for (size_t i = 0; i < (l < t->c->layers ? 2 : 1) * t->D; i++, p++) *g++ *= *base++;
-    for (int s = 0; s < NB_SLOTS && l < t->c->layers; s++) rows += t->coded->weights.layer[l].w[s].N;
+    for (size_t i = 0; i < t->per_layer && l < t->c->layers; i++) rows += t->coded->weights.layer[l].w[i].N;
     for (size_t i = 0; i < rows; i++, p++) *g++ /= 1 + *p;
   }
 }
@@ -100,9 +103,9 @@ static nb_status run_teacher(tuner *t, size_t seq, nb_err *err) {
   float *x = t->teacher + seq * t->T * t->D;
   const nb_weights *w = &t->full->weights;
   NB_TRY(begin(t, seq, &seg, err));
-  nb_session_embed(t->s, &w->embed, x);
+  nb_session_embed(t->s, nb_weights_embed(w), x);
   for (size_t l = 0; l < t->c->layers; l++) NB_TRY(nb_session_layer(t->s, &w->layer[l], 0, x, NULL, err));
-  nb_session_norm(t->s, w->norm, x, x);
+  nb_session_norm(t->s, w, x, x);
   return NB_OK;
 }
 
@@ -137,18 +140,19 @@ static nb_status run_student(tuner *t, size_t seq, double *kl, nb_err *err) {
   size_t n = t->T * t->D;
   const nb_weights *w = &t->coded->weights;
   NB_TRY(begin(t, seq, &seg, err));
-  nb_session_embed(t->s, &w->embed, t->states);
+  nb_session_embed(t->s, nb_weights_embed(w), t->states);
   for (size_t l = 0; l < t->c->layers; l++) {
     float *x = t->states + (l + 1) * n;
     memcpy(x, x - n, n * sizeof *x);
     NB_TRY(nb_session_layer(t->s, &t->layer[l], 0, x, NULL, err));
   }
-  nb_session_norm(t->s, t->out->norms + 2 * t->c->layers * t->D, t->states + t->c->layers * n, t->hidden);
-  nb_session_linear(t->s, &w->head, t->hidden, t->T, t->D, t->logits, t->V);
+  nb_session_norm(t->s, &t->ends, t->states + t->c->layers * n, t->hidden);
+  nb_session_linear(t->s, nb_weights_head(w), t->hidden, t->T, t->D, t->logits, t->V);
   for (size_t i = 0; i < t->T; i += ROWS) {
     kl_job j = {t, i, 1.0f / (float)(t->T * t->o->batch)};
     size_t rows = nb_min(ROWS, t->T - i);
-    nb_session_linear(t->s, &t->full->weights.head, t->teacher + seq * n + i * t->D, rows, t->D, t->target, t->V);
+    nb_session_linear(t->s, nb_weights_head(&t->full->weights), t->teacher + seq * n + i * t->D, rows, t->D, t->target,
+                      t->V);
     nb_parallel_for(t->o->threads, rows, 1, kl_rows, &j);
   }
   *kl = 0;
@@ -173,16 +177,23 @@ static nb_status judge(tuner *t, double *kl, nb_err *err) {
 static nb_status add_gradient(tuner *t, size_t seq, nb_err *err) {
   double kl;
   size_t n = t->T * t->D, L = t->c->layers;
-  float *norm = t->out->norms + 2 * L * t->D, *p = t->grad;
-  nb_layer_grad *g;
-  NB_TRY(nb_new(&g, L, sizeof *g, "gradients", err));
-  for (size_t l = 0; l < L; l++) p = layer_part(t, p, &g[l]);
-  nb_status st = run_student(t, seq, &kl, err);
+  float *norm = t->out->vectors + 2 * L * t->D, *p = t->grad;
+  nb_layer_grad *g = NULL;
+  float **row = NULL;
+  nb_status st;
+  NB_GOTO(nb_new(&g, L, sizeof *g, "gradients", err));
+  NB_GOTO(nb_new(&row, L * t->per_layer, sizeof *row, "gradients", err));
+  for (size_t l = 0; l < L; l++) {
+    g[l].row = row + l * t->per_layer;
+    p = layer_part(t, p, &g[l]);
+  }
+  st = run_student(t, seq, &kl, err);
   if (st == NB_OK)
-    st = nb_backward_head(t->b, norm, &t->coded->weights.head, t->states + L * n, t->logits, t->dx, p, err);
+    st = nb_backward_head(t->b, norm, nb_weights_head(&t->coded->weights), t->states + L * n, t->logits, t->dx, p, err);
   for (size_t l = L; l-- > 0 && st == NB_OK;)
     st = nb_backward_layer(t->b, &t->layer[l], t->states + l * n, t->dx, &g[l], err);
-  nb_free(g);
+fail:
+  nb_free(g), nb_free(row);
   return st;
 }
 
@@ -229,30 +240,34 @@ static nb_status descend(tuner *t, nb_err *err) {
 
 /* ---- the run ---- */
 
-/* Room for the scales of the slices' rows, padding included, and layers that use them. */
+/* Room for the scales of the matrices' rows, padding included, and layers that use them. */
 static nb_status own_scales(tuner *t, nb_err *err) {
-  size_t L = t->c->layers, total = 0;
+  const nb_parts *parts = &t->coded->weights.parts;
+  size_t L = t->c->layers, n = parts->embed, total = 0;
   nb_tuned *out = t->out;
-  NB_TRY(nb_new(&out->norms, (2 * L + 1) * t->D, sizeof(float), "norms", err));
-  NB_TRY(nb_new(&out->row_at, L * NB_SLOTS, sizeof(size_t), "scales", err));
+  NB_TRY(nb_new(&out->vectors, (2 * L + 1) * t->D, sizeof(float), "norms", err));
+  NB_TRY(nb_new(&out->row_at, n, sizeof(size_t), "scales", err));
   NB_TRY(nb_new(&t->layer, L, sizeof *t->layer, "layers", err));
-  t->P = t->D;
-  for (size_t i = 0; i < L * NB_SLOTS; i++) {
-    const nb_linear *w = &t->coded->weights.layer[i / NB_SLOTS].w[i % NB_SLOTS];
+  NB_TRY(nb_new(&t->w, n, sizeof *t->w, "layers", err));
+  t->P = (2 * L + 1) * t->D;
+  for (size_t i = 0; i < n; i++) {
+    const nb_linear *w = &t->coded->weights.w[i];
+    char what[64];
     if (!w->coded)
-      return nb_fail(err, NB_ERR_ARG, "layer %zu %s is not quantized, which tuning does not allow", i / NB_SLOTS,
-                     nb_slot_name((nb_slot)(i % NB_SLOTS)));
+      return nb_fail(err, NB_ERR_ARG, "%s is not quantized, which tuning does not allow",
+                     nb_part_describe(nb_parts_matrix(parts, i), what));
     out->row_at[i] = total;
     total += nb_round_up(w->qmat.n_tiles * NB_TILE, NB_ALIGN);
-    t->P += w->N + (i % NB_SLOTS == 0 ? 2 * t->D : 0);
+    t->P += w->N;
   }
   NB_TRY(nb_new(&out->row_scale, total, sizeof(uint16_t), "scales", err));
   for (size_t l = 0; l < L; l++) {
-    t->layer[l] = t->coded->weights.layer[l];
-    t->layer[l].attn_norm = out->norms + 2 * l * t->D, t->layer[l].ffn_norm = t->layer[l].attn_norm + t->D;
-    for (int s = 0; s < NB_SLOTS; s++)
-      t->layer[l].w[s].qmat.row_scale = out->row_scale + out->row_at[l * NB_SLOTS + (size_t)s];
+    nb_layer_copy(parts, &t->coded->weights.layer[l], t->w + l * t->per_layer, &t->layer[l]);
+    t->layer[l].vec[NB_ATTN_NORM] = out->vectors + 2 * l * t->D;
+    t->layer[l].vec[NB_FFN_NORM] = out->vectors + (2 * l + 1) * t->D;
   }
+  for (size_t i = 0; i < n; i++) t->w[i].qmat.row_scale = out->row_scale + out->row_at[i];
+  t->ends.vec[NB_FINAL_NORM] = out->vectors + 2 * L * t->D;
   return NB_OK;
 }
 
@@ -265,7 +280,7 @@ static nb_status create(tuner *t, nb_err *err) {
   NB_TRY(own_scales(t, err));
   NB_TRY(nb_backward_create(t->c, t->T, o->threads, o->cpu_features, &t->b, err));
   NB_TRY(nb_session_create(t->c, &so, &t->s, err));
-  NB_TRY(nb_kv_create_layers(t->c, 1, t->T, NB_KV_F32, nb_config_long_rope(t->c, t->T), &t->kv, err));
+  NB_TRY(nb_kv_create_layers(t->c, 1, t->T, NB_KV_F32, nb_config_stretch(t->c, t->T), &t->kv, err));
   float **vector[] = {&t->theta, &t->best, &t->grad, &t->m, &t->v};
   for (size_t i = 0; i < sizeof vector / sizeof *vector; i++)
     NB_TRY(nb_new(vector[i], t->P, sizeof(float), "parameters", err));
@@ -282,7 +297,8 @@ nb_status nb_tune(const nb_model *full, const nb_model *coded, const nb_tune_opt
   memset(out, 0, sizeof *out);
   tuner t = {.full = full, .coded = coded, .c = &coded->config, .o = o, .out = out};
   nb_status st;
-  t.T = o->seq_len, t.D = t.c->hidden, t.V = t.c->vocab;
+  t.T = o->seq_len, t.D = t.c->hidden, t.V = t.c->vocab, t.per_layer = coded->weights.parts.per_layer;
+  NB_GOTO(nb_backward_supports(t.c, err));
   NB_GOTO(create(&t, err));
   for (size_t i = 0; i < o->n_seqs; i++) NB_GOTO(run_teacher(&t, i, err));
   NB_GOTO(descend(&t, err));
@@ -292,7 +308,7 @@ fail:
   nb_kv_free(t.kv);
   float *all[] = {t.theta, t.best, t.grad, t.m, t.v, t.teacher, t.states, t.hidden, t.dx, t.logits, t.target};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) nb_free(all[i]);
-  nb_free(t.layer);
+  nb_free(t.layer), nb_free(t.w);
   nb_free(t.kl);
   if (st != NB_OK) nb_tuned_free(out);
   return st;

@@ -24,15 +24,16 @@ typedef struct nb_tune_opts {
 } nb_tune_opts;
 
 typedef struct nb_tuned {
-  float *norms;         /* (2 * layers + 1, D): each layer's two norms, then the final one */
-  uint16_t *row_scale;  /* of all slices, one after another: slice i (layer * NB_SLOTS + slot) starts at row_at[i] and
-                         * has as many entries as its matrix */
-  size_t *row_at;       /* (layers * NB_SLOTS) */
+  float *vectors;       /* all norms, in the order of the parts, as nb_weights.vectors has them */
+  uint16_t *row_scale;  /* of the layers' matrices, one after another: matrix i starts at row_at[i] and has as many
+                         * entries as it has rows */
+  size_t *row_at;       /* (parts.embed) by number */
   size_t steps, kept;   /* steps done; the step whose result this is */
   double before, after; /* mean KL divergence on the sequences that judge */
 } nb_tuned;
 
-/* coded: the quantized model; every slice of its layers must be coded. full: the model that it should be like. */
+/* coded: the quantized model; every matrix of its layers must be coded, its architecture one that
+ * nb_backward_supports. full: the model that it should be like. */
 nb_status nb_tune(const nb_model *full, const nb_model *coded, const nb_tune_opts *o, nb_tuned *out, nb_err *err);
 void nb_tuned_free(nb_tuned *t);
 

@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-enum { LAYERS = 1, MATRICES = LAYERS * NB_SLOTS + 2, HEADER = 8 + 16 + 8 + 27 * MATRICES + 8, HEAD = 48 };
+enum { MATRICES = 9, HEADER = 8 + 16 + 8 + 27 * MATRICES + 8, HEAD = 48 };
 
 static const uint8_t signature[16] = "a fuzzed run";
 
@@ -58,9 +58,7 @@ static size_t read_all(const nb_resume *r) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   char dir[] = "/tmp/nibble-fuzz-part.XXXXXX", path[64], part[72];
-  nb_qfmt slots[LAYERS * NB_SLOTS] = {{0}};
-  nb_formats formats = {.slot = slots};
-  nb_config c = {.layers = LAYERS};
+  nb_qfmt formats[MATRICES] = {{0}};
   nb_resume *r;
   size_t before = 0;
   nb_err err;
@@ -70,14 +68,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   for (int pass = 0; pass < 3; pass++) {
     bool found;
     if (nb_resume_lock(path, &r, &err) != NB_OK) abort();
-    if (nb_resume_read(r, signature, &c, &formats, NULL, &found, &err) != NB_OK) abort();
-    if (found != (pass > 0) || nb_resume_begin(r, &formats, NULL, &err) != NB_OK) abort();
+    if (nb_resume_read(r, signature, MATRICES, formats, NULL, &found, &err) != NB_OK) abort();
+    if (found != (pass > 0) || nb_resume_begin(r, formats, NULL, &err) != NB_OK) abort();
     if (pass == 1) {
       before = nb_resume_count(r);
       if (read_all(r) > before) abort();
       for (size_t i = 0; i < MATRICES; i++) {
-        nb_quantized q = {.data = "abc", .n_bytes = 3, .loss = 0.5};
-        if (nb_resume_put(r, i, &q, &err) != NB_OK) abort();
+        nb_quantized q = {.matrix = i, .data = "abc", .n_bytes = 3, .loss = 0.5};
+        if (nb_resume_put(r, &q, &err) != NB_OK) abort();
       }
     }
     if (pass == 2 && (nb_resume_count(r) != MATRICES || read_all(r) < MATRICES - before)) abort();

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Tiny random Phi-3 checkpoints and what transformers computes with them (needs torch, transformers 5, safetensors).
+make_arch_goldens.py makes those of the other architectures with the functions below.
 
 usage: make_model_goldens.py [OUT_DIR] [VARIANT...]      OUT_DIR is tests/golden/model by default
 
@@ -10,7 +11,7 @@ logits of a float32 forward of the stored weights (eager attention, the whole se
 continuations by model.generate. README.md describes the format. Every number below is fixed by the seed, so a second
 run writes the same checkpoints; logits may differ in the last bits with another torch.
 """
-import json, os, struct, sys
+import functools, json, os, struct, sys
 import torch
 from safetensors.torch import save_file
 from transformers import Phi3Config, Phi3ForCausalLM
@@ -161,40 +162,56 @@ def logits(model, ids):
 
 
 @torch.no_grad()
-def greedy(model, prompt, n):
-    """The continuation by model.generate, and the smallest gap of the top two logits; None where the two disagree
-    with forwards of the whole sequence without any cache, which no variant here may do."""
+def generated(model, prompt, n):
+    """The n tokens that model.generate appends to the prompt, with its KV cache."""
     model.generation_config.eos_token_id = model.generation_config.pad_token_id = None
     x = torch.tensor([prompt])
     out = model.generate(x, attention_mask=torch.ones_like(x), max_new_tokens=n, do_sample=False)[0].tolist()
-    new, gap = out[len(prompt):], float("inf")
+    return out[len(prompt):]
+
+
+def top_gap(row):
+    """The largest logit's token, and its distance to the second largest."""
+    top = row.topk(2)
+    return top.indices[0].item(), (top.values[0] - top.values[1]).item()
+
+
+def greedy(model, prompt, n):
+    """The continuation by model.generate, and the smallest gap of the top two logits; stops where the two disagree
+    with forwards of the whole sequence without any cache, which no variant here may do."""
+    new, gap = generated(model, prompt, n), float("inf")
     for i in range(n):
-        top = logits(model, out[:len(prompt) + i])[-1].topk(2)
-        gap = min(gap, (top.values[0] - top.values[1]).item())
-        if top.indices[0].item() != new[i] and gap > 1e-3:
+        token, step = top_gap(logits(model, prompt + new[:i])[-1])
+        gap = min(gap, step)
+        if token != new[i] and gap > 1e-3:
             raise SystemExit(f"generate and a forward without cache disagree at token {len(prompt) + i}")
     return new, gap
 
 
-def expectation(folder, model, spec, seed):
-    """Write expect.bin; returns the smallest greedy gap."""
+def some_rows(n):
+    return list(range(n)) if n <= 10 else sorted({0, 1, n // 2, *range(n - 8, n)})
+
+
+def expectation(folder, v, spec, seed, logits, greedy):
+    """Write expect.bin from logits(ids) and greedy(prompt, n); returns the smallest greedy gap."""
     g = torch.Generator().manual_seed(seed + 1000)
-    v = model.config.vocab_size
     tokens = lambda n: torch.randint(3, v, (n,), generator=g).tolist()
-    out = [b"NBGOLD01", struct.pack("<3I", v, len(spec["seqs"]), len(spec["greedy"]))]
-    for n in spec["seqs"]:
-        ids = tokens(n)
-        rows = list(range(n)) if n <= 10 else sorted({0, 1, n // 2, *range(n - 8, n)})
-        out += [struct.pack("<2I", n, len(rows)), struct.pack(f"<{n}i", *ids), struct.pack(f"<{len(rows)}I", *rows),
-                logits(model, ids)[rows].to(torch.float32).contiguous().numpy().astype("<f4").tobytes()]
-    worst = float("inf")
-    for n, more in spec["greedy"]:
-        ids = tokens(n)
-        new, gap = greedy(model, ids, more)
+    seqs, prompts = [tokens(n) for n in spec["seqs"]], [tokens(n) for n, _ in spec["greedy"]]
+    worst, continuations = float("inf"), []
+    for ids, (n, more) in zip(prompts, spec["greedy"]):
+        new, gap = greedy(ids, more)
         worst = min(worst, gap)
-        out += [struct.pack("<2I", n, more), struct.pack(f"<{n}i", *ids), struct.pack(f"<{more}i", *new)]
+        if worst <= GAP:
+            return worst
+        continuations += [struct.pack("<2I", n, more), struct.pack(f"<{n}i", *ids), struct.pack(f"<{more}i", *new)]
+    out = [b"NBGOLD01", struct.pack("<3I", v, len(seqs), len(prompts))]
+    for ids in seqs:
+        n = len(ids)
+        rows = spec.get("rows", {}).get(n) or some_rows(n)
+        out += [struct.pack("<2I", n, len(rows)), struct.pack(f"<{n}i", *ids), struct.pack(f"<{len(rows)}I", *rows),
+                logits(ids)[rows].to(torch.float32).contiguous().numpy().astype("<f4").tobytes()]
     with open(os.path.join(folder, "expect.bin"), "wb") as f:
-        f.write(b"".join(out))
+        f.write(b"".join(out + continuations))
     return worst
 
 
@@ -209,7 +226,8 @@ def make(root, name):
         w = weights(config, dtype, getattr(torch, spec.get("norm_dtype", spec["dtype"])), seed)
         save_weights(folder, w, spec.get("shards", 1))
         model = load(folder)
-        gap = expectation(folder, model, spec, seed)
+        gap = expectation(folder, config["vocab_size"], spec, seed, functools.partial(logits, model),
+                          functools.partial(greedy, model))
         if gap > GAP:
             break
     else:

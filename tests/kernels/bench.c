@@ -125,7 +125,7 @@ static void bench_rest(arena *a) {
   int32_t *sum = buffer(&a->c, n / 32 * 4);
   nb_levels lv = {.n = 16};
   for (int i = 0; i < 16; i++) lv.val[i] = (float)(i * 16 - 120), lv.mid[i] = (float)(i * 16 - 112);
-  static const char *const names[] = {"quantize_q8", "rmsnorm", "silu_mul", "add", "logsumexp", "quant_fit, 16 levels"};
+  static const char *const names[] = {"quantize_q8", "rmsnorm", "silu", "add", "logsumexp", "quant_fit, 16 levels"};
   volatile double keep = 0;
   for (int what = 0; what < 6; what++) {
     double best = 1e9;
@@ -133,7 +133,7 @@ static void bench_rest(arena *a) {
       double t = now();
       if (what == 0) a->k->quantize_q8(x, n, n, q, y, sum);
       else if (what == 1) a->k->rmsnorm(x, w, n, 1e-5f, y);
-      else if (what == 2) a->k->silu_mul(x, w, n, y);
+      else if (what == 2) a->k->activate(NB_ACT_SILU, x, w, n, y);
       else if (what == 3) a->k->add(y, w, n);
       else if (what == 4) keep = keep + a->k->logsumexp(x, n);
       else

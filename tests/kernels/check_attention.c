@@ -26,10 +26,17 @@ static scene random_scene(check *c, int kind) {
   a->n_q = rnd_below(c, 2) ? 1 + rnd_below(c, 3) : 1 + rnd_below(c, 90);
   a->pos0 = rnd_below(c, 2) ? rnd_below(c, 150) : 0;
   a->window = rnd_below(c, 2) ? 0 : 1 + rnd_below(c, 100);
+  if (rnd_below(c, 4) == 0) {
+    a->window = 0;
+    a->sparse_local = 1 + rnd_below(c, 2), a->sparse_stride = 1 + rnd_below(c, 4), a->head0 = rnd_below(c, 9);
+  }
+  if (rnd_below(c, 4) == 0) a->softcap = 1 + (float)rnd_below(c, 50);
   a->ldq = a->group * a->head_dim + rnd_below(c, 8), a->ldo = a->group * a->head_dim + rnd_below(c, 8);
   s.positions = a->pos0 + a->n_q;
-  snprintf(c->what, sizeof c->what, "attention %s head_dim=%zu group=%zu n_q=%zu pos0=%zu window=%zu", types[a->type],
-           a->head_dim, a->group, a->n_q, a->pos0, a->window);
+  snprintf(c->what, sizeof c->what,
+           "attention %s head_dim=%zu group=%zu n_q=%zu pos0=%zu window=%zu sparse %zu/%zu head0=%zu softcap %g",
+           types[a->type], a->head_dim, a->group, a->n_q, a->pos0, a->window, a->sparse_local, a->sparse_stride,
+           a->head0, (double)a->softcap);
   size_t blocks = (s.positions + NB_KV_BLOCK - 1) / NB_KV_BLOCK, bytes = nb_kv_block_bytes(a->type, a->head_dim);
   a->n_shared = rnd_below(c, blocks + 1);
   uint8_t *shared = buffer(c, a->n_shared * bytes), *own = buffer(c, (blocks - a->n_shared) * bytes);
@@ -81,6 +88,12 @@ static double stored(const nb_attn *a, size_t p, bool value, size_t d) {
   return unit_of(a, p, value) * (a->type == NB_KV_Q16 ? ((const int16_t *)block)[i] : ((const int8_t *)block)[i]);
 }
 
+/* Whether head g of the query at p sees position j <= p, apart from a window. */
+static bool sees(const nb_attn *a, size_t p, size_t g, size_t j) {
+  size_t qb = p / NB_KV_BLOCK, kb = j / NB_KV_BLOCK;
+  return !a->sparse_local || qb - kb < a->sparse_local || (kb + a->head0 + g + 1) % a->sparse_stride == 0;
+}
+
 /* Softmax attention in double. The scores' errors (head_dim + 3 roundings of a sum of that size; with integers, half a
  * unit of each element of the query) change each weight by twice as much; each weight, sum and output takes some
  * roundings for every block; with integers, half a unit of each weight, a 8191th of the block's largest. */
@@ -100,9 +113,11 @@ static void attention_double(check *c, const scene *s, const float *out) {
           double k = stored(a, j, false, d), x = q[d] * k;
           dot += x, size += fabs(x), off += fabs(k) * q_half;
         }
+        double x = dot * a->scale;
+        if (a->softcap != 0) x = a->softcap * tanh(x / a->softcap), size += 20 * a->softcap / a->scale;
         rounded = fmax(rounded, off * a->scale);
-        score[j - first] = dot * a->scale;
-        top = fmax(top, dot * a->scale);
+        score[j - first] = sees(a, p, g, j) ? x : -INFINITY;
+        top = fmax(top, score[j - first]);
         worst = fmax(worst, size * a->scale);
       }
       for (size_t j = first; j <= p; j++) sum += score[j - first] = exp(score[j - first] - top);
@@ -150,7 +165,7 @@ void test_attention(check *c) {
 void test_attention_nan(check *c) {
   scene s = random_scene(c, F_UNIT);
   nb_attn *a = &s.a;
-  a->window = 0;
+  a->window = a->sparse_local = 0;
   size_t p = rnd_below(c, s.positions), b = p / NB_KV_BLOCK, bytes = nb_kv_block_bytes(a->type, a->head_dim);
   uint8_t *block = (uint8_t *)(b < a->n_shared ? a->shared + b * bytes : a->own + (b - a->n_shared) * bytes);
   bool in_value = rnd_below(c, 2);

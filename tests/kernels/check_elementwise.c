@@ -25,6 +25,12 @@ void test_exp(check *c) {
   that(c, nb_exp(-1e30f) == 0 && nb_exp(-INFINITY) == 0 && nb_exp(-88) == 0, "exp does not end in 0");
   that(c, isinf(nb_exp(89)) && isinf(nb_exp(1e30f)) && isinf(nb_exp(INFINITY)), "exp does not end in infinity");
   that(c, isnan(nb_exp(NAN)), "exp loses NaN");
+  float x[40], y[40];
+  rnd_floats(c, x, 40, F_UNIT);
+  memcpy(y, x, sizeof x);
+  c->k->exp(y, 37);
+  for (int i = 0; i < 40; i++) x[i] = i < 37 ? nb_exp(x[i]) : x[i];
+  same_floats(c, x, y, 40);
 }
 
 void test_rmsnorm(check *c) {
@@ -67,21 +73,73 @@ void test_rope(check *c) {
   }
 }
 
-void test_silu_mul(check *c) {
+/* What the activations are, in double precision. */
+static double activated(nb_activation act, double g, double u) {
+  if (act == NB_ACT_SILU) return g / (1 + exp(-g)) * u;
+  if (act == NB_ACT_GELU_TANH) return 0.5 * g * (1 + tanh(sqrt(2 / acos(-1)) * (g + 0.044715 * g * g * g))) * u;
+  double c = fmin(g, 20);
+  return c / (1 + exp(-1.702 * c)) * (fmax(-20, fmin(u, 20)) + 1);
+}
+
+void test_activate(check *c) {
   size_t n = 1 + rnd_below(c, 300);
+  nb_activation act = (nb_activation)rnd_below(c, NB_ACTIVATIONS);
   float *g = floats(c, n), *u = floats(c, n), *want = floats(c, n), *got = floats(c, n);
-  snprintf(c->what, sizeof c->what, "silu_mul n=%zu", n);
+  bool gated = act == NB_ACT_GEGELU || rnd_below(c, 2);
+  snprintf(c->what, sizeof c->what, "activate %d n=%zu gated %d", (int)act, n, gated);
   rnd_floats(c, g, n, (int)rnd_below(c, F_KINDS));
-  for (size_t i = 0; i < n; i++)
-    if (rnd_below(c, 2)) g[i] *= 100;
   rnd_floats(c, u, n, F_UNIT);
-  c->ref->silu_mul(g, u, n, want);
+  for (size_t i = 0; i < n; i++) {
+    if (rnd_below(c, 2)) g[i] *= 100;
+    if (rnd_below(c, 4) == 0) u[i] *= 30;
+  }
+  c->ref->activate(act, g, gated ? u : NULL, n, want);
   memcpy(got, g, n * sizeof *g);
-  c->k->silu_mul(got, u, n, got);
+  c->k->activate(act, got, gated ? u : NULL, n, got);
   same_floats(c, want, got, n);
   for (size_t i = 0; i < n; i++) {
-    double y = g[i] / (1 + exp(-(double)g[i])) * u[i];
-    near(c, y, got[i], fabs(y) * 8 * U + 0x1p-110); /* below 2^-125 exp is 0 */
+    double y = activated(act, g[i], gated ? u[i] : 1), t = fabs((double)g[i]), size = fabs((double)g[i]) + 1;
+    /* The tanh form's own double loses digits where it is nearly 0, and an argument of exp carries its rounding. */
+    if (!isfinite(t * t * t)) continue;
+    near(c, y, got[i], (fabs(y) * 8 + (act == NB_ACT_SILU ? 0 : size * 40)) * U * (gated ? fabs(u[i]) + 1 : 1) + 0x1p-110);
+  }
+}
+
+void test_softcap(check *c) {
+  size_t n = 1 + rnd_below(c, 300);
+  float *x = floats(c, n), *want = floats(c, n), *got = floats(c, n), cap = 1 + 60 * fabsf(rnd_unit(c));
+  snprintf(c->what, sizeof c->what, "softcap n=%zu cap %g", n, (double)cap);
+  rnd_floats(c, x, n, (int)rnd_below(c, F_KINDS));
+  for (size_t i = 0; i < n; i++)
+    if (rnd_below(c, 2)) x[i] *= 50;
+  memcpy(want, x, n * sizeof *x), memcpy(got, x, n * sizeof *x);
+  c->ref->softcap(want, n, cap);
+  c->k->softcap(got, n, cap);
+  same_floats(c, want, got, n);
+  for (size_t i = 0; i < n; i++) near(c, cap * tanh((double)x[i] / cap), got[i], 8 * U * cap);
+}
+
+void test_layernorm(check *c) {
+  size_t D = 1 + rnd_below(c, 700);
+  int kind = (int)rnd_below(c, F_KINDS);
+  bool bias = rnd_below(c, 2);
+  float *x = floats(c, D), *w = floats(c, D), *b = floats(c, D), *want = floats(c, D), *got = floats(c, D), eps = 1e-5f;
+  snprintf(c->what, sizeof c->what, "layernorm D=%zu kind %d bias %d", D, kind, bias);
+  rnd_floats(c, x, D, kind);
+  rnd_floats(c, w, D, F_UNIT);
+  rnd_floats(c, b, D, F_UNIT);
+  c->ref->layernorm(x, w, bias ? b : NULL, D, eps, want);
+  memcpy(got, x, D * sizeof *x);
+  c->k->layernorm(rnd_below(c, 2) ? got : x, w, bias ? b : NULL, D, eps, got);
+  same_floats(c, want, got, D);
+  double mean = 0, var = 0, top = 0;
+  for (size_t i = 0; i < D; i++) mean += (double)x[i] / (double)D, top = fmax(top, fabs((double)x[i]));
+  for (size_t i = 0; i < D; i++) var += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)D;
+  double r = 1 / sqrt(var + eps);
+  if (!isfinite(top * top)) return;
+  for (size_t i = 0; i < D; i++) {
+    double y = (x[i] - mean) * r * w[i], size = top * r * fabs(w[i]); /* the mean's own rounding is of top's size */
+    near(c, y + (bias ? b[i] : 0), got[i], (size + fabs(y)) * ((double)D / 16 + 16) * U + U + 0x1p-148);
   }
 }
 
@@ -161,10 +219,17 @@ void test_nan(check *c) {
   x[at] = NAN;
   c->k->rmsnorm(x, w, n, 1e-5f, y);
   for (size_t i = 0; i < n; i++) that(c, isnan(y[i]), "rmsnorm loses NaN");
-  c->k->silu_mul(x, w, n, y);
-  that(c, isnan(y[at]), "silu_mul loses NaN in its gate");
-  c->k->silu_mul(w, x, n, y);
-  that(c, isnan(y[at]), "silu_mul loses NaN");
+  c->k->layernorm(x, w, w, n, 1e-5f, y);
+  for (size_t i = 0; i < n; i++) that(c, isnan(y[i]), "layernorm loses NaN");
+  for (int a = 0; a < NB_ACTIVATIONS; a++) {
+    c->k->activate((nb_activation)a, x, w, n, y);
+    that(c, isnan(y[at]), "activate loses NaN in its gate");
+    c->k->activate((nb_activation)a, w, x, n, y);
+    that(c, isnan(y[at]), "activate loses NaN");
+  }
+  memcpy(y, x, n * sizeof *x);
+  c->k->softcap(y, n, 30);
+  that(c, isnan(y[at]), "softcap loses NaN");
   that(c, isnan(c->k->logsumexp(x, n)), "logsumexp loses NaN");
   x[at] = bad; /* an infinity too makes the row NaN */
   nb_qfmt f = {4, 1, 64};
