@@ -4,15 +4,24 @@
 # Everything of one build lives in build/<variant>: release, debug, asan, tsan, fuzz, coverage, aarch64 (kernels only,
 # cross).
 VARIANT ?= release
-OPENMP ?= 1
+# clang may come without OpenMP: then one thread, and `make` says so.
+CLANG_OMP = $(shell $(CC) --version 2>/dev/null | grep -q clang || { echo 1; exit; }; \
+  echo 'int omp_get_max_threads(void); int main(void) { return omp_get_max_threads() < 0; }' | \
+  $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo 1)
+ifeq ($(origin OPENMP),undefined)
+  OPENMP := $(if $(filter Linux,$(shell uname -s)),$(or $(CLANG_OMP),0),1)
+  $(if $(filter 0,$(OPENMP)),$(warning $(CC) has no OpenMP, so nibble will use one thread: install libomp-dev))
+endif
 B := build/$(VARIANT)$(if $(filter 0,$(OPENMP)),-noomp)
 PREFIX ?= /usr/local
 DESTDIR ?=
 VERSION := 0.1.0
 SOVERSION := 0
 PKG_CONFIG ?= pkg-config
+STRIP ?= strip
 AR ?= ar
 OS := $(shell uname -s)
+comma := ,
 V ?= 0
 Q := $(if $(filter 0,$(V)),@)
 
@@ -69,7 +78,7 @@ ifneq ($(PKGS),)
   # Calibration uses LAPACK when it is there; without it `nibble quantize --calib` says what to install.
   LAPACK ?= $(shell $(PKG_CONFIG) --exists openblas lapacke 2>/dev/null && echo 1)
   # So does everything about zip archives with libzip.
-  LIBZIP ?= $(shell $(PKG_CONFIG) --exists libzip && echo 1)
+  LIBZIP ?= $(shell $(PKG_CONFIG) --exists libzip 2>/dev/null && echo 1)
   ifeq ($(LIBZIP),1)
     PKG_CFLAGS += -DNB_HAVE_LIBZIP $(shell $(PKG_CONFIG) --cflags libzip)
     PKG_LIBS += $(shell $(PKG_CONFIG) --libs libzip)
@@ -122,7 +131,7 @@ FLAGS_neon_i8mm := -march=armv8.2-a+dotprod+i8mm
 
 LIB_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/model lib/quant lib/text formats eval convert api)) $(KERNELS)
 ifeq ($(VARIANT),aarch64)
-  LIB_SRC := $(addprefix lib/base/,cpu.c mem.c status.c parallel.c qmat.c) $(KERNELS)
+  LIB_SRC := $(addprefix lib/base/,cpu.c mem.c status.c parallel.c quota.c qmat.c) $(KERNELS)
 endif
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(B)/gen/task_builtin.o $(B)/gen/pages.o)
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
@@ -221,7 +230,7 @@ unit: $(UNIT) ## unit tests
 	@$(RUN_ENV) sh tests/run_units.sh $(UNIT)
 
 # Helpers of the command-line tests.
-HELPERS := $(B)/jsonq $(B)/damage_nbl
+HELPERS := $(B)/jsonq $(B)/damage_nbl $(B)/mutate_nbl
 $(HELPERS): $(B)/%: tests/%.c $(B)/libnibble.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
@@ -252,10 +261,17 @@ $(B)/replay/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/libnibble.a
 replay: $(FUZZ:%=$(B)/replay/%) ## fuzz targets over the committed corpus and its mutations
 	@$(RUN_ENV) sh tests/run_units.sh $^
 
-.PHONY: coverage
-coverage: ## which share of the parsers' lines the corpus and its mutations reach
-	@$(MAKE) VARIANT=coverage OPENMP=0 replay
-	@sh tests/coverage.sh build/coverage-noomp
+# The program with a shim under its calls of the system (tests/fault/fault.c), for GNU ld.
+FAULT_CALLS := malloc calloc realloc strdup strndup open_memstream write pwrite fwrite ftruncate fallocate fflush fsync rename \
+  mmap open fopen read pread fread
+$(B)/nibble-fault: tests/fault/fault.c $(TOOL_OBJ) $(B)/libnibble.a
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS_ALL) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $(filter %.c %.o %.a,$^) $(LDLIBS_ALL)
+
+FAULTS ?= 20
+.PHONY: fault
+fault: $(B)/nibble-fault ## one call of memory, writing, reading... fails, each in turn (FAULTS=0: all of them)
+	@sh tests/fault/run.sh $(B)/nibble-fault $(FAULTS)
 
 FUZZ_TIME ?= 60
 .PHONY: fuzz fuzz-programs
@@ -275,6 +291,13 @@ asan: ## unit, command-line and replay tests under AddressSanitizer and UBSan
 	@$(MAKE) VARIANT=asan unit replay cli
 tsan: ## unit and command-line tests under ThreadSanitizer (clang, libomp)
 	@$(MAKE) VARIANT=tsan unit cli
+
+COVERED ?= unit replay cli
+.PHONY: coverage
+coverage: ## lines that tests reach, by file, the least first (COVERED="unit replay": by these suites)
+	@find build/coverage-noomp -name '*.gcda' -delete 2>/dev/null || :
+	@$(MAKE) VARIANT=coverage OPENMP=0 $(COVERED)
+	@sh tests/coverage.sh build/coverage-noomp
 
 .PHONY: lint
 lint: ## layers, file lengths, licence lines
@@ -308,10 +331,13 @@ $(B)/$(SHLIB): $(LIB_OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(SHLIB_FLAGS) -o $@ $^ $(LDLIBS_ALL)
 
+# Programs find the library where it was installed, also where the system does not look; in /usr it does.
+RPATH := $(if $(filter /usr,$(PREFIX)),,-Wl$(comma)-rpath$(comma)$${libdir} )
+
 # Depends on PREFIX: made anew each time.
 .PHONY: $(B)/nibble.pc
 $(B)/nibble.pc: tools/nibble.pc.in
-	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@RPATH@|$(RPATH)|' \
 	  -e 's|@LIBS@|$(PKG_LIBS) -lm $(OMPLIBS)|' $< >$@
 
 $(B)/nibble.1: tools/nibble.1.in tools/mkman.sh $(B)/nibble
@@ -325,9 +351,12 @@ install: all $(B)/$(SHLIB) $(B)/nibble.pc $(B)/nibble.1 ## program, library, hea
 	install -m 644 $(B)/libnibble.a $(DESTDIR)$(PREFIX)/lib/libnibble.a
 	install -m 755 $(B)/$(SHLIB) $(DESTDIR)$(PREFIX)/lib/$(SHLIB)
 	ln -sf $(SHLIB) $(DESTDIR)$(PREFIX)/lib/$(SHLIB_LINK)
+	-$(STRIP) $(DESTDIR)$(PREFIX)/bin/nibble && $(STRIP) -S $(DESTDIR)$(PREFIX)/lib/libnibble.a && \
+	  $(STRIP) -S -x $(DESTDIR)$(PREFIX)/lib/$(SHLIB)
 	install -m 644 api/nibble.h $(DESTDIR)$(PREFIX)/include/nibble.h
 	install -m 644 $(B)/nibble.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/nibble.pc
 	install -m 644 $(B)/nibble.1 $(DESTDIR)$(PREFIX)/share/man/man1/nibble.1
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig 2>/dev/null || :
 
 .PHONY: uninstall
 uninstall: ## removes what install put there
@@ -346,6 +375,14 @@ format: ## clang-format over every C file
 .PHONY: formatted
 formatted:
 	@echo $(FORMATTED)
+
+# The bytes depend on the commit alone: its time, its files in git's order, no name and time in gzip's header.
+.PHONY: dist
+dist: ## nibble-VERSION.tar.gz of the last commit; the same bytes every time
+	@mkdir -p build/dist
+	git -c core.autocrlf=false archive --format=tar --prefix=nibble-$(VERSION)/ HEAD >build/dist/nibble-$(VERSION).tar
+	gzip -9 -n -f build/dist/nibble-$(VERSION).tar
+	@echo "build/dist/nibble-$(VERSION).tar.gz"
 
 .PHONY: clean
 clean: ## remove build/

@@ -194,10 +194,6 @@ fail:
 
 nb_status nb_quantize_size(nb_quantize_job *j, nb_err *err) {
   plan p;
-  const nb_safetensors *st = nb_opened_checkpoint(j->model);
-  for (size_t i = 0; i < st->n_shards; i++)
-    if (nb_outfile_same(j->out, st->shards[i].path))
-      return nb_fail(err, NB_ERR_ARG, "%s is a part of the checkpoint: give another name", j->out);
   NB_TRY(plan_make(j, &p, err));
   j->file_bytes = p.file_bytes;
   plan_free(&p);
@@ -239,14 +235,14 @@ static nb_status put(void *ctx, const nb_quantized *q, nb_err *err) {
   NB_TRY(nb_nbl_writer_put(s->w, q->data, q->n_bytes, err));
   s->next++;
   *report = *q;
-  if (s->j->resume) NB_TRY(nb_resume_put(s->j->resume, report, err));
+  if (s->j->resume && q->matrix < w->parts.embed) NB_TRY(nb_resume_put(s->j->resume, report, err));
   report->data = NULL, report->layer = NULL;
   return NB_OK;
 }
 
 static const void *resumed(void *ctx, size_t matrix, size_t n_bytes) {
   sink *s = ctx;
-  return nb_resume_matrix(s->j->resume, matrix, n_bytes);
+  return nb_resume_find(s->j->resume, matrix, n_bytes);
 }
 
 /* Pages spread over a tensor: some 10 ms for phi-3-mini's, and other weights differ in one of them. */

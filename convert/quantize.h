@@ -30,7 +30,7 @@ typedef struct nb_quantize_job {
   nb_qfmt *formats;           /* (n_matrices) by number; bits 0: left as it is */
   nb_calib_opts calib;        /* put, resume and ctx are set by nb_quantize_run */
   bool fast;                  /* no calibration: only calib's threads and progress count */
-  struct nb_resume *resume;   /* where finished layers are kept, or NULL */
+  struct nb_resume *resume;   /* where finished matrices are kept, or NULL */
   cJSON *recipe;              /* how it is done, for the metadata (borrowed) */
   const cJSON *origin;        /* what it is calibrated on, likewise; NULL: nothing */
   nb_quantize_choice *choice; /* NULL: no budget */

@@ -1,193 +1,217 @@
 /* SPDX-License-Identifier: MIT */
 #include "convert/resume.h"
 
-#include "formats/mapfile.h"
+#include "base/mem.h"
 #include "convert/quantize.h"
-#include "base/text.h"
+#include "formats/lockfile.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <xxhash.h>
 
-static const char magic[8] = "NBLPART4";
+static const char magic[9] = "NBLPART5";
 
-enum { MATRIX_HEAD = 24 }; /* losses of plain rounding and of the result; rows kept plain */
+enum { MAGIC_BYTES = 8, BEFORE_FORMATS = MAGIC_BYTES + 16 + 8, A_FORMAT = 3 + 24, RECORD_HEAD = 48, HASH_BYTES = 8 };
+
+/* A matrix of an earlier run. */
+typedef struct record {
+  const char *head; /* RECORD_HEAD bytes, then `size` bytes of the coded form; NULL: not finished */
+  size_t size;
+} record;
 
 struct nb_resume {
-  char *path;
+  nb_lockfile file;
   uint8_t signature[16];
-  size_t n_formats, layers, done; /* matrices with a format; layers in all; complete ones */
-  size_t per_layer;               /* matrices of a layer */
-  char *bytes;                    /* the file as it was found */
+  size_t n_formats; /* matrices that have a format */
+  char *bytes;      /* the file as it was found, n of them */
   size_t n;
-  size_t *at, *size; /* (layers, per_layer) where matrices are in bytes; MATRIX_HEAD bytes of numbers stand before */
-  size_t end;        /* of the last complete record */
-  FILE *f;
-  nb_text record;
+  record *of; /* (n_formats) by matrix */
+  bool begun;
+  uint64_t seed;        /* the header's hash */
+  uint64_t count, kept; /* records in the file; of these those of an earlier run */
+  uint64_t end;         /* where the next record goes */
 };
 
-/* The magic, the signature, formats, numbers of the choice, and XXH3-64 of all that. */
-static size_t header_bytes(const nb_resume *r) { return sizeof magic + 16 + (3 + 24) * r->n_formats + 8; }
-
-static uint64_t header_hash(const nb_resume *r, const char *head) { return XXH3_64bits(head, header_bytes(r) - 8); }
-
-static nb_status new_resume(const char *path, const nb_parts *parts, nb_resume **out, nb_err *err) {
-  nb_resume *r = calloc(1, sizeof *r);
-  if (r) {
-    r->path = malloc(strlen(path) + 6);
-    r->per_layer = parts->per_layer;
-    r->layers = parts->embed / parts->per_layer;
-    r->n_formats = parts->n_matrices;
-    r->at = calloc(parts->embed, sizeof *r->at);
-    r->size = calloc(parts->embed, sizeof *r->size);
-  }
-  *out = r;
-  if (!r || !r->path || !r->at || !r->size) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
-  sprintf(r->path, "%s.part", path);
-  return NB_OK;
-}
+/* ---- numbers ---- */
 
 static void put_u64(char *p, uint64_t v) {
   for (int i = 0; i < 8; i++) p[i] = (char)(v >> 8 * i);
 }
 
-static void get_format(const char *p, nb_qfmt *f) {
-  const uint8_t *b = (const uint8_t *)p;
-  *f = (nb_qfmt){b[0], b[1], (uint16_t)(b[2] * 32)};
+static uint64_t get_u64(const char *p) {
+  uint64_t v = 0;
+  for (int i = 0; i < 8; i++) v |= (uint64_t)(uint8_t)p[i] << 8 * i;
+  return v;
 }
 
-static void put_format(char *p, nb_qfmt f) { p[0] = (char)f.bits, p[1] = (char)f.table, p[2] = (char)(f.group / 32); }
-
-static void get_choice(const char *p, size_t n, nb_quantize_choice *c) {
-  memcpy(c->probe_kl, p, 8 * n), memcpy(c->probe_error, p + 8 * n, 8 * n), memcpy(c->predicted, p + 16 * n, 8 * n);
+static void put_double(char *p, double x) {
+  uint64_t bits;
+  memcpy(&bits, &x, 8);
+  put_u64(p, bits);
 }
 
-static void put_choice(char *p, size_t n, const nb_quantize_choice *c) {
-  memcpy(p, c->probe_kl, 8 * n), memcpy(p + 8 * n, c->probe_error, 8 * n), memcpy(p + 16 * n, c->predicted, 8 * n);
+static double get_double(const char *p) {
+  uint64_t bits = get_u64(p);
+  double x;
+  memcpy(&x, &bits, 8);
+  return x;
 }
 
-/* Finds the complete records. */
+/* ---- the header ---- */
+
+static size_t header_bytes(const nb_resume *r) { return BEFORE_FORMATS + A_FORMAT * r->n_formats + HASH_BYTES; }
+
+static uint64_t header_hash(const nb_resume *r, const char *head) {
+  return XXH3_64bits(head, header_bytes(r) - HASH_BYTES);
+}
+
+static void get_header(const nb_resume *r, nb_qfmt *f, nb_quantize_choice *c) {
+  size_t n = r->n_formats;
+  const char *p = r->bytes + BEFORE_FORMATS, *numbers = p + 3 * n;
+  for (size_t i = 0; i < n; i++, p += 3)
+    f[i] = (nb_qfmt){(uint8_t)p[0], (uint8_t)p[1], (uint16_t)((uint8_t)p[2] * 32)};
+  for (size_t i = 0; c && i < n; i++) {
+    c->probe_kl[i] = get_double(numbers + 8 * i);
+    c->probe_error[i] = get_double(numbers + 8 * (n + i));
+    c->predicted[i] = get_double(numbers + 8 * (2 * n + i));
+  }
+}
+
+static void put_header(const nb_resume *r, const nb_qfmt *formats, const nb_quantize_choice *c, char *head) {
+  size_t n = r->n_formats;
+  char *p = head + BEFORE_FORMATS, *numbers = p + 3 * n;
+  memcpy(head, magic, MAGIC_BYTES);
+  memcpy(head + MAGIC_BYTES, r->signature, 16);
+  put_u64(head + MAGIC_BYTES + 16, n);
+  for (size_t i = 0; i < n; i++, p += 3) {
+    p[0] = (char)formats[i].bits, p[1] = (char)formats[i].table, p[2] = (char)(formats[i].group / 32);
+  }
+  for (size_t i = 0; c && i < n; i++) {
+    put_double(numbers + 8 * i, c->probe_kl[i]);
+    put_double(numbers + 8 * (n + i), c->probe_error[i]);
+    put_double(numbers + 8 * (2 * n + i), c->predicted[i]);
+  }
+  put_u64(head + header_bytes(r) - HASH_BYTES, header_hash(r, head));
+}
+
+/* ---- records ---- */
+
+/* Of a record in two pieces. The header's hash as a seed makes the records of another run's file fail here. */
+static uint64_t record_hash(const nb_resume *r, const char *head, const void *data, size_t size) {
+  uint64_t of_data = XXH3_64bits_withSeed(data, size, r->seed);
+  return XXH3_64bits_withSeed(head, RECORD_HEAD, of_data);
+}
+
+/* Finds the records that can be used. */
 static void scan(nb_resume *r) {
-  nb_cursor c = {(const uint8_t *)r->bytes, r->n, header_bytes(r), false};
-  r->end = c.pos;
-  for (size_t l = 0; l < r->layers; l++) {
-    size_t start = c.pos;
-    for (size_t i = 0; i < r->per_layer; i++) {
-      uint64_t size = nb_cursor_u64(&c);
-      r->size[l * r->per_layer + i] = (size_t)size;
-      nb_cursor_bytes(&c, MATRIX_HEAD);
-      r->at[l * r->per_layer + i] = c.pos;
-      nb_cursor_bytes(&c, (size_t)size);
-    }
-    size_t stop = c.pos;
-    uint64_t hash = nb_cursor_u64(&c);
-    if (c.failed || hash != XXH3_64bits(r->bytes + start, stop - start)) return;
-    r->done = l + 1;
-    r->end = c.pos;
+  size_t at = header_bytes(r);
+  for (r->count = 0;; r->count++) {
+    const char *p = r->bytes + at;
+    r->end = at;
+    if (r->n - at < RECORD_HEAD + HASH_BYTES) break;
+    uint64_t number = get_u64(p), matrix = get_u64(p + 8), size = get_u64(p + 16);
+    if (number != r->count || matrix >= r->n_formats || r->of[matrix].head) break;
+    if (size > r->n - at - RECORD_HEAD - HASH_BYTES) break;
+    if (get_u64(p + RECORD_HEAD + size) != record_hash(r, p, p + RECORD_HEAD, (size_t)size)) break;
+    r->of[matrix] = (record){p, (size_t)size};
+    at += RECORD_HEAD + (size_t)size + HASH_BYTES;
   }
+  r->kept = r->count;
 }
 
-nb_status nb_resume_open(const char *path, const uint8_t signature[16], const nb_parts *parts, nb_qfmt *formats,
-                         nb_quantize_choice *choice, bool *found, nb_resume **out, nb_err *err) {
-  *found = false;
-  nb_status st = new_resume(path, parts, out, err);
-  nb_resume *r = *out;
-  if (st != NB_OK) goto fail;
-  memcpy(r->signature, signature, 16);
-  if (access(r->path, F_OK)) return NB_OK;
-  NB_GOTO(nb_mapfile_read(r->path, (size_t)1 << 40, &r->bytes, &r->n, err));
-  if (memcmp(r->bytes, magic, nb_min(r->n, 8))) {
-    st = nb_fail(err, NB_ERR_ARG, "%s, where finished layers go, is some other file: move it away", r->path);
-    goto fail;
-  }
-  if (r->n < header_bytes(r)) { /* killed while it was begun */
-    r->n = 0;
-    return NB_OK;
-  }
-  if (memcmp(r->bytes + 8, signature, 16)) {
-    st = nb_fail(err, NB_ERR_ARG,
-                 "%s is of a run with other settings or inputs: give those again, or remove it to start anew", r->path);
-    goto fail;
-  }
-  nb_cursor hash = {(const uint8_t *)r->bytes, r->n, header_bytes(r) - 8, false};
-  if (nb_cursor_u64(&hash) != header_hash(r, r->bytes)) { /* damaged: nothing after it can be used */
-    r->n = 0;
-    return NB_OK;
-  }
-  for (size_t i = 0; i < r->n_formats; i++) get_format(r->bytes + 24 + 3 * i, &formats[i]);
-  if (choice) get_choice(r->bytes + 24 + 3 * r->n_formats, r->n_formats, choice);
-  scan(r);
-  *found = true;
-  if (truncate(r->path, (off_t)r->end) || !(r->f = fopen(r->path, "ab"))) {
-    st = nb_fail(err, NB_ERR_IO, "%s: %s", r->path, strerror(errno));
-    goto fail;
-  }
-  return NB_OK;
-fail:
-  nb_resume_close(r, false);
-  *out = NULL;
-  return st;
-}
+size_t nb_resume_count(const nb_resume *r) { return (size_t)r->kept; }
 
-nb_status nb_resume_begin(nb_resume *r, const nb_qfmt *formats, const nb_quantize_choice *choice, nb_err *err) {
-  if (r->f) return NB_OK;
-  char *head = calloc(1, header_bytes(r));
-  if (!head) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
-  memcpy(head, magic, 8);
-  memcpy(head + 8, r->signature, 16);
-  for (size_t i = 0; i < r->n_formats; i++) put_format(head + 24 + 3 * i, formats[i]);
-  if (choice) put_choice(head + 24 + 3 * r->n_formats, r->n_formats, choice);
-  put_u64(head + header_bytes(r) - 8, header_hash(r, head));
-  r->f = fopen(r->path, "wb");
-  bool ok = r->f && fwrite(head, header_bytes(r), 1, r->f) == 1 && fflush(r->f) == 0;
-  free(head);
-  return ok ? NB_OK : nb_fail(err, NB_ERR_IO, "%s: %s", r->path, strerror(errno));
-}
-
-size_t nb_resume_layers(const nb_resume *r) { return r->done; }
-
-const void *nb_resume_matrix(const nb_resume *r, size_t matrix, size_t n_bytes) {
-  bool have = matrix < r->done * r->per_layer && r->size[matrix] == n_bytes;
-  return have ? r->bytes + r->at[matrix] : NULL;
-}
-
-static nb_status append_u64(nb_text *t, uint64_t v, nb_err *err) {
-  char b[8];
-  put_u64(b, v);
-  return nb_text_append(t, b, 8, err);
+const void *nb_resume_find(const nb_resume *r, size_t matrix, size_t n_bytes) {
+  const record *x = &r->of[matrix];
+  return x->head && x->size == n_bytes ? x->head + RECORD_HEAD : NULL;
 }
 
 nb_status nb_resume_put(nb_resume *r, nb_quantized *q, nb_err *err) {
-  if (q->matrix >= r->layers * r->per_layer) return NB_OK;
-  if (q->matrix < r->done * r->per_layer) {
-    const char *p = r->bytes + r->at[q->matrix] - MATRIX_HEAD;
-    uint64_t rows;
-    memcpy(&q->plain, p, 8), memcpy(&q->loss, p + 8, 8), memcpy(&rows, p + 16, 8);
-    q->fell_back = (size_t)rows;
+  const char *earlier = r->of[q->matrix].head;
+  if (earlier) {
+    q->plain = get_double(earlier + 24), q->loss = get_double(earlier + 32);
+    q->fell_back = (size_t)get_u64(earlier + 40);
     return NB_OK;
   }
-  uint64_t rows = q->fell_back;
-  if (q->matrix % r->per_layer == 0) nb_text_clear(&r->record);
-  NB_TRY(append_u64(&r->record, q->n_bytes, err));
-  NB_TRY(nb_text_append(&r->record, (const char *)&q->plain, 8, err));
-  NB_TRY(nb_text_append(&r->record, (const char *)&q->loss, 8, err));
-  NB_TRY(append_u64(&r->record, rows, err));
-  NB_TRY(nb_text_append(&r->record, q->data, q->n_bytes, err));
-  if ((q->matrix + 1) % r->per_layer != 0) return NB_OK;
-  NB_TRY(append_u64(&r->record, XXH3_64bits(r->record.s, r->record.n), err));
-  if (fwrite(r->record.s, r->record.n, 1, r->f) != 1 || fflush(r->f))
-    return nb_fail(err, NB_ERR_IO, "%s: %s", r->path, strerror(errno));
+  char head[RECORD_HEAD], hash[HASH_BYTES];
+  put_u64(head, r->count), put_u64(head + 8, q->matrix), put_u64(head + 16, q->n_bytes);
+  put_double(head + 24, q->plain), put_double(head + 32, q->loss), put_u64(head + 40, q->fell_back);
+  put_u64(hash, record_hash(r, head, q->data, q->n_bytes));
+  NB_TRY(nb_lockfile_write(&r->file, head, sizeof head, r->end, err));
+  NB_TRY(nb_lockfile_write(&r->file, q->data, q->n_bytes, r->end + RECORD_HEAD, err));
+  NB_TRY(nb_lockfile_write(&r->file, hash, sizeof hash, r->end + RECORD_HEAD + q->n_bytes, err));
+  r->end += RECORD_HEAD + q->n_bytes + HASH_BYTES;
+  r->count++;
   return NB_OK;
+}
+
+/* ---- the file ---- */
+
+nb_status nb_resume_lock(const char *path, nb_resume **out, nb_err *err) {
+  nb_resume *r = calloc(1, sizeof *r);
+  char *name = malloc(strlen(path) + sizeof ".part");
+  nb_status st;
+  *out = NULL;
+  if (r) r->file.fd = -1;
+  if (!r || !name) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "out of memory"));
+  sprintf(name, "%s.part", path);
+  NB_GOTO(nb_lockfile_open(name, "`nibble quantize` that writes the same output", &r->file, err));
+  r->begun = true; /* by whoever it was: not ours to remove */
+  NB_GOTO(nb_lockfile_read(&r->file, UINT64_MAX, &r->bytes, &r->n, err));
+  r->begun = r->n > 0;
+  free(name);
+  *out = r;
+  return NB_OK;
+fail:
+  free(name);
+  nb_resume_close(r, false);
+  return st;
+}
+
+nb_status nb_resume_read(nb_resume *r, const uint8_t signature[16], size_t matrices, nb_qfmt *formats,
+                         nb_quantize_choice *choice, bool *found, nb_err *err) {
+  *found = false;
+  r->n_formats = matrices;
+  memcpy(r->signature, signature, 16);
+  NB_TRY(nb_new(&r->of, r->n_formats, sizeof *r->of, "finished matrices", err));
+  r->end = header_bytes(r);
+  if (r->n >= MAGIC_BYTES && !memcmp(r->bytes, magic, MAGIC_BYTES - 1) && r->bytes[7] != magic[7])
+    return nb_fail(err, NB_ERR_ARG, "%s is of another version of nibble: remove it to start anew", r->file.path);
+  if (memcmp(r->bytes, magic, nb_min(r->n, MAGIC_BYTES)))
+    return nb_fail(err, NB_ERR_ARG, "%s, where finished matrices go, is some other file: move it away", r->file.path);
+  if (r->n < header_bytes(r)) return NB_OK; /* killed while it was begun */
+  if (memcmp(r->bytes + MAGIC_BYTES, signature, 16))
+    return nb_fail(err, NB_ERR_ARG,
+                   "%s is of a run with other settings or inputs: give those again, or remove it to start anew",
+                   r->file.path);
+  uint64_t hash = header_hash(r, r->bytes);
+  if (get_u64(r->bytes + header_bytes(r) - HASH_BYTES) != hash) return NB_OK; /* nothing after damage is used */
+  if (get_u64(r->bytes + MAGIC_BYTES + 16) != r->n_formats)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: is of another number of matrices: remove it", r->file.path);
+  r->seed = hash;
+  get_header(r, formats, choice);
+  scan(r);
+  *found = true;
+  return nb_lockfile_cut(&r->file, r->end, err);
+}
+
+nb_status nb_resume_begin(nb_resume *r, const nb_qfmt *formats, const nb_quantize_choice *choice, nb_err *err) {
+  if (r->seed) return NB_OK;
+  char *head = calloc(1, header_bytes(r));
+  if (!head) return nb_fail(err, NB_ERR_MEMORY, "out of memory");
+  put_header(r, formats, choice, head);
+  r->seed = header_hash(r, head);
+  r->begun = true;
+  nb_status st = nb_lockfile_cut(&r->file, 0, err);
+  if (st == NB_OK) st = nb_lockfile_write(&r->file, head, header_bytes(r), 0, err);
+  free(head);
+  return st;
 }
 
 void nb_resume_close(nb_resume *r, bool done) {
   if (!r) return;
-  if (r->f) fclose(r->f);
-  if (done) unlink(r->path);
-  nb_text_free(&r->record);
-  free(r->bytes), free(r->at), free(r->size), free(r->path);
+  nb_lockfile_close(&r->file, done || !r->begun);
+  free(r->bytes), nb_free(r->of);
   free(r);
 }

@@ -67,8 +67,10 @@ static nb_status read_dtype(const cJSON *j, const char *file, nb_config *c, nb_e
   const char *name = nb_hf_dtype_names[NB_F32];
   NB_TRY(nb_json_optional_string(j, file, "torch_dtype", &name, err));
   NB_TRY(nb_json_optional_string(j, file, "dtype", &name, err));
+  static const char *const short_names[] = {[NB_F32] = "float", [NB_F16] = "half", [NB_BF16] = "bfloat16"};
+  if (!strncmp(name, "torch.", 6)) name += 6;
   for (int t = NB_F32; t <= NB_BF16; t++) {
-    if (strcmp(name, nb_hf_dtype_names[t])) continue;
+    if (strcmp(name, nb_hf_dtype_names[t]) && strcmp(name, short_names[t])) continue;
     c->dtype = (nb_dtype)t;
     return NB_OK;
   }
@@ -78,6 +80,9 @@ static nb_status read_dtype(const cJSON *j, const char *file, nb_config *c, nb_e
 
 /* ---- ids and shapes ---- */
 
+/* Some write -1 where there is no such token. */
+static bool is_no_token(const cJSON *item) { return cJSON_IsNumber(item) && item->valuedouble == -1; }
+
 /* A token id, or a list of them, into eos_ids. */
 static nb_status read_eos(const cJSON *j, const char *file, nb_config *c, nb_err *err) {
   const cJSON *item = nb_json_get(j, "eos_token_id");
@@ -86,6 +91,7 @@ static nb_status read_eos(const cJSON *j, const char *file, nb_config *c, nb_err
   c->n_eos = 0;
   for (item = list ? item->child : item; item; item = list ? item->next : NULL) {
     size_t id;
+    if (is_no_token(item)) continue;
     NB_TRY(nb_json_as_size(item, file, "eos_token_id", 0, INT32_MAX, &id, err));
     if (c->n_eos == NB_MAX_EOS)
       return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: \"eos_token_id\" has more than %d ids", file, NB_MAX_EOS);
@@ -96,7 +102,8 @@ static nb_status read_eos(const cJSON *j, const char *file, nb_config *c, nb_err
 
 static nb_status read_bos(const cJSON *j, const char *file, nb_config *c, nb_err *err) {
   size_t bos;
-  if (!nb_json_get(j, "bos_token_id")) return NB_OK;
+  const cJSON *item = nb_json_get(j, "bos_token_id");
+  if (!item || is_no_token(item)) return NB_OK;
   NB_TRY(nb_json_size(j, file, "bos_token_id", 0, INT32_MAX, &bos, err));
   c->bos_id = (int32_t)bos;
   return NB_OK;

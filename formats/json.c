@@ -16,6 +16,7 @@ typedef struct seen_key {
   XXH128_hash_t hash; /* of the decoded text */
   const char *at;     /* its opening quote */
   size_t n;           /* bytes between the quotes */
+  uint64_t value;     /* hash of its value as it is written */
 } seen_key;
 
 typedef struct scan {
@@ -168,14 +169,15 @@ static int compare_keys(const void *a, const void *b) {
   return x->at < y->at ? -1 : x->at > y->at;
 }
 
-/* The keys from `first` on belong to the object that ends here: they must differ. */
+/* The keys from `first` on belong to the object that ends here: they must differ, unless their values are written the
+ * same. */
 static nb_status close_keys(scan *s, size_t first) {
   size_t n = s->n_keys - first;
   if (n == 0) return NB_OK;
   seen_key *k = s->keys + first;
   qsort(k, n, sizeof *k, compare_keys);
   for (size_t i = 1; i < n; i++) {
-    if (!XXH128_isEqual(k[i].hash, k[i - 1].hash)) continue;
+    if (!XXH128_isEqual(k[i].hash, k[i - 1].hash) || k[i].value == k[i - 1].value) continue;
     char what[96];
     size_t shown = nb_min(k[i].n, 60);
     while (shown && (k[i].at[1 + shown] & 0xc0) == 0x80) shown--;
@@ -199,7 +201,12 @@ static nb_status scan_object(scan *s) {
     skip_space(s);
     if (s->p == s->end || *s->p != ':') return fail_at(s, s->p, "expected ':' after a key");
     s->p++;
+    skip_space(s);
+    const char *value = s->p, *after;
     NB_TRY(scan_value(s));
+    for (after = s->p; after > value && strchr(" \t\r\n", after[-1]); after--) {
+    }
+    s->keys[s->n_keys - 1].value = XXH3_64bits(value, (size_t)(after - value));
     more = s->p < s->end && *s->p == ',';
     if (!more && (s->p == s->end || *s->p != '}')) return fail_at(s, s->p, "expected ',' or '}' in an object");
     if (!more) break;

@@ -19,9 +19,9 @@ enum {
 
 /* Parses the n bytes; no terminating NUL is needed, a byte order mark in front is skipped. Refused, as
  * "FILE:LINE:COLUMN: what" (columns count characters): anything but one JSON value, duplicate keys in an
- * object (compared by a 128-bit hash of their decoded text), nesting deeper than NB_JSON_MAX_DEPTH,
- * invalid UTF-8, lone surrogates, NUL characters (raw or escaped), raw control characters in strings.
- * The caller releases *out with cJSON_Delete. `file` names the source in messages. */
+ * object (compared by a 128-bit hash of their decoded text) whose values are not written the same, nesting deeper than
+ * NB_JSON_MAX_DEPTH, invalid UTF-8, lone surrogates, NUL characters (raw or escaped), raw control characters in
+ * strings. The caller releases *out with cJSON_Delete. `file` names the source in messages. */
 nb_status nb_json_parse(const char *bytes, size_t n, const char *file, cJSON **out, nb_err *err);
 
 /* As nb_json_parse, for a text that begins on line `first_line` of the file (1 is the first). */

@@ -6,13 +6,73 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* --- the list of open mappings --- */
+
+/* Entries are used again but never released, so that a handler can walk the list at any time. */
+typedef struct nb_mapping {
+  atomic_bool taken;
+  _Atomic(const uint8_t *) begin; /* NULL: nothing is mapped; set when the rest is */
+  size_t size;
+  const char *path;
+  struct stat as_opened;
+  struct nb_mapping *next;
+} nb_mapping;
+
+static _Atomic(nb_mapping *) mappings;
+
+static nb_mapping *take_entry(void) {
+  for (nb_mapping *m = atomic_load(&mappings); m; m = m->next) {
+    bool taken = false;
+    if (atomic_compare_exchange_strong(&m->taken, &taken, true)) return m;
+  }
+  nb_mapping *m = calloc(1, sizeof *m);
+  if (!m) return NULL;
+  atomic_store(&m->taken, true);
+  m->next = atomic_load(&mappings);
+  while (!atomic_compare_exchange_weak(&mappings, &m->next, m)) {
+  }
+  return m;
+}
+
+const char *nb_mapfile_at(const void *address) {
+  for (nb_mapping *m = atomic_load(&mappings); m; m = m->next) {
+    const uint8_t *begin = atomic_load(&m->begin), *p = address;
+    if (begin && p >= begin && p - begin < (ptrdiff_t)m->size) return m->path;
+  }
+  return NULL;
+}
+
+static bool same_time(const struct stat *a, const struct stat *b) {
+#ifdef __APPLE__
+  return a->st_mtimespec.tv_sec == b->st_mtimespec.tv_sec && a->st_mtimespec.tv_nsec == b->st_mtimespec.tv_nsec;
+#else
+  return a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+#endif
+}
+
+nb_status nb_mapfile_unchanged(nb_err *err) {
+  for (nb_mapping *m = atomic_load(&mappings); m; m = m->next) {
+    struct stat now;
+    if (!atomic_load(&m->begin) || stat(m->path, &now)) continue;
+    if (now.st_dev != m->as_opened.st_dev || now.st_ino != m->as_opened.st_ino) continue;
+    if (now.st_size == m->as_opened.st_size && same_time(&now, &m->as_opened)) continue;
+    return nb_fail(err, NB_ERR_IO,
+                   "%s: another program wrote to it while it was read: what came of it is of no use, start again",
+                   m->path);
+  }
+  return NB_OK;
+}
+
+/* --- opening --- */
+
 /* Opens a regular file for reading and gives its size. */
-static nb_status open_regular(const char *path, int *fd, size_t *size, nb_err *err) {
+static nb_status open_regular(const char *path, int *fd, size_t *size, struct stat *about, nb_err *err) {
   struct stat st;
   *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* so that a pipe does not wait for its writer */
   if (*fd < 0) return nb_oserror_fail(err, errno, path, "open");
@@ -22,6 +82,7 @@ static nb_status open_regular(const char *path, int *fd, size_t *size, nb_err *e
   else if (!S_ISREG(st.st_mode)) s = nb_fail(err, NB_ERR_IO, "%s: is not a regular file", path);
   else if ((uintmax_t)st.st_size > SIZE_MAX / 2) s = nb_fail(err, NB_ERR_UNSUPPORTED, "%s: too large", path);
   *size = (size_t)st.st_size;
+  if (about) *about = st;
   if (s != NB_OK) close(*fd);
   return s;
 }
@@ -29,8 +90,9 @@ static nb_status open_regular(const char *path, int *fd, size_t *size, nb_err *e
 nb_status nb_mapfile_open(const char *path, nb_mapfile *out, nb_err *err) {
   int fd;
   size_t size;
+  struct stat about;
   *out = (nb_mapfile){0};
-  NB_TRY(open_regular(path, &fd, &size, err));
+  NB_TRY(open_regular(path, &fd, &size, &about, err));
   if (size == 0) {
     close(fd);
     return nb_fail(err, NB_ERR_FORMAT, "%s: the file is empty", path);
@@ -39,13 +101,22 @@ nb_status nb_mapfile_open(const char *path, nb_mapfile *out, nb_err *err) {
   int errnum = errno;
   close(fd);
   if (p == MAP_FAILED) return nb_oserror_fail(err, errnum, path, "map into memory");
-  *out = (nb_mapfile){.data = p, .size = size, .path = strdup(path)};
-  if (out->path) return NB_OK;
-  nb_mapfile_close(out);
-  return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
+  *out = (nb_mapfile){.data = p, .size = size, .path = strdup(path), .listed = take_entry()};
+  if (!out->path || !out->listed) {
+    nb_mapfile_close(out);
+    return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
+  }
+  nb_mapping *m = out->listed;
+  m->size = size, m->path = out->path, m->as_opened = about;
+  atomic_store(&m->begin, out->data);
+  return NB_OK;
 }
 
 void nb_mapfile_close(nb_mapfile *m) {
+  if (m->listed) {
+    atomic_store(&m->listed->begin, NULL);
+    atomic_store(&m->listed->taken, false);
+  }
   if (m->data) munmap((void *)(uintptr_t)m->data, m->size);
   free(m->path);
   *m = (nb_mapfile){0};
@@ -55,7 +126,7 @@ nb_status nb_mapfile_read(const char *path, size_t max_bytes, char **out, size_t
   int fd;
   size_t size, have = 0;
   *out = NULL, *n = 0;
-  NB_TRY(open_regular(path, &fd, &size, err));
+  NB_TRY(open_regular(path, &fd, &size, NULL, err));
   nb_status st = NB_OK;
   if (size > max_bytes)
     NB_GOTO(nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %zu bytes, at most %zu are read", path, size, max_bytes));

@@ -10,12 +10,14 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A mapped file. Views of data must not outlive it. Should another process truncate the file meanwhile,
- * touching the lost pages raises SIGBUS: mapping has no protection against that. */
+/* A mapped file. Views of data must not outlive it. Should another process truncate the file meanwhile, or its disk
+ * fail, touching the lost pages raises SIGBUS, which a program may catch (nb_mapfile_at); what is overwritten in place
+ * is seen at the end (nb_mapfile_unchanged). */
 typedef struct nb_mapfile {
   const uint8_t *data; /* size bytes, page-aligned */
   size_t size;         /* at least 1 */
   char *path;          /* a copy, for messages */
+  struct nb_mapping *listed;
 } nb_mapfile;
 
 /* Maps the regular file at path. Refuses directories, devices, pipes and empty files. On failure *out is
@@ -24,6 +26,14 @@ nb_status nb_mapfile_open(const char *path, nb_mapfile *out, nb_err *err);
 
 /* Unmaps; a zeroed nb_mapfile is fine. Leaves *m zeroed. */
 void nb_mapfile_close(nb_mapfile *m);
+
+/* For a handler of SIGBUS: the path of the open mapping that an address lies in, or NULL. Async-signal-safe. A list of
+ * the process's mappings stands behind this, because a signal handler can be given nothing else. */
+const char *nb_mapfile_at(const void *address);
+
+/* NB_ERR_IO names a file that was written to since it was mapped (by its size and time of change): what was computed
+ * from it is of no one file. A file that was replaced by another of its name is not meant. */
+nb_status nb_mapfile_unchanged(nb_err *err);
 
 /* Reads a whole regular file of at most max_bytes into memory, with a NUL behind it that *n does not
  * count. May be empty. The caller frees *out with free. */

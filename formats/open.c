@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/open.h"
 
+#include "formats/explain.h"
 #include "formats/hf_config.h"
 #include "base/mem.h"
 #include "formats/nbl.h"
 #include "formats/safetensors.h"
 #include "formats/tokenizer_dir.h"
+#include "formats/unused.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -64,9 +66,9 @@ static nb_status settle_ties(const struct nb_opened_files *f, nb_opened *o, nb_e
   NB_TRY(nb_weights_find(&f->named, c, &embed, &e, &rows, err));
   if (e.dtype == h.dtype && e.n_bytes == h.n_bytes && !memcmp(e.data, h.data, e.n_bytes)) return NB_OK;
   c->tie_embeddings = false;
-  snprintf(o->note, sizeof o->note, "config.json ties the head to the embedding, but %s differs from it: both are used",
-           name);
-  return NB_OK;
+  char note[256];
+  snprintf(note, sizeof note, "config.json ties the head to the embedding, but %s differs from it: both are used\n", name);
+  return nb_text_append_str(&o->notes, note, err);
 }
 
 /* Finds a checkpoint's tensors by name; the embedding by the head's name when that alone is stored, which is how some
@@ -79,17 +81,9 @@ static nb_status find_tied(void *ctx, const char *name, nb_tensor *out, nb_err *
   return plain.find(plain.ctx, tied && plain.has(plain.ctx, "lm_head.weight") ? "lm_head.weight" : name, out, err);
 }
 
-/* Every tensor has a place in the model, or results would be wrong in silence. */
-static nb_status check_names(const struct nb_opened_files *f, const nb_model *m, nb_err *err) {
-  for (size_t i = 0; i < f->checkpoint.n_tensors; i++) {
-    const nb_st_tensor *t = &f->checkpoint.tensors[i];
-    if (!nb_arch_knows(f->named.arch, &m->config, &m->weights.parts, t->name))
-      return nb_fail(err, NB_ERR_UNSUPPORTED,
-                     "%s: tensor \"%.100s\" has no place in the %s that config.json describes (%zu layers): without it "
-                     "results would be wrong",
-                     f->checkpoint.shards[t->shard].path, t->name, m->config.architecture, m->config.layers);
-  }
-  return NB_OK;
+static bool known(const void *opened, const char *name) {
+  const nb_opened *o = opened;
+  return nb_arch_knows(o->files->named.arch, &o->model.config, &o->model.weights.parts, name);
 }
 
 static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o, nb_err *err) {
@@ -111,14 +105,18 @@ static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o,
   nb_weights_named(&f->named, &src);
   nb_status st = nb_weights_bind(&o->model.config, &src, &o->model.weights, err);
   if (st == NB_ERR_NUMERIC) return nb_fail_in(err, st, "%s", path);
-  NB_TRY(st);
-  return check_names(f, &o->model, err);
+  NB_TRY(nb_explain_names(&f->checkpoint, st, err));
+  char model[128];
+  snprintf(model, sizeof model, "the %s that config.json describes (%zu layers)", o->model.config.architecture,
+           o->model.config.layers);
+  return nb_unused_check(&f->checkpoint, known, o, model, &o->notes, err);
 }
 
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err) {
   memset(out, 0, sizeof *out);
   NB_TRY(nb_new(&out->files, 1, sizeof *out->files, "a model", err));
   nb_status st = is_directory(path) ? open_checkpoint(path, flags, out, err) : open_nbl(path, flags, threads, out, err);
+  st = nb_explain_model(path, st, err);
   if (st == NB_OK && out->tokenizer && nb_tokenizer_n_model(out->tokenizer) > out->model.config.vocab)
     st = nb_fail(err, NB_ERR_FORMAT, "%s: the tokenizer has ids up to %zu, but the model's vocabulary is %zu", path,
                  nb_tokenizer_n_model(out->tokenizer) - 1, out->model.config.vocab);
@@ -129,6 +127,7 @@ nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out,
 void nb_opened_free(nb_opened *o) {
   nb_weights_free(&o->model.weights);
   nb_tokenizer_free(o->tokenizer);
+  nb_text_free(&o->notes);
   if (o->files) {
     nb_nbl_close(o->files->nbl);
     nb_safetensors_close(&o->files->checkpoint);
@@ -163,10 +162,10 @@ nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err) {
 }
 
 nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err) {
-  if (is_directory(path)) return nb_tokenizer_read_dir(path, out, err);
+  if (is_directory(path)) return nb_explain_model(path, nb_tokenizer_read_dir(path, out, err), err);
   nb_nbl *f = NULL;
   *out = NULL;
-  NB_TRY(nb_nbl_open(path, false, 1, &f, err));
+  NB_TRY(nb_explain_model(path, nb_nbl_open(path, false, 1, &f, err), err));
   size_t n;
   const void *bytes = nb_nbl_tokenizer(f, &n);
   nb_status st = nb_tokenizer_load(bytes, n, out, err);

@@ -4,6 +4,7 @@
 #define NB_OPEN_H
 
 #include "model/model.h"
+#include "base/text.h"
 #include "text/tokenizer.h"
 
 #include <stdint.h>
@@ -15,7 +16,7 @@ typedef struct nb_opened {
   nb_kv_type kv;                 /* the cache that fits: q16 for .nbl files, f32 for checkpoints */
   uint64_t weight_bytes;         /* of the tensors: what a forward pass may touch */
   uint64_t file_bytes;           /* of the .nbl file, or of all weight files */
-  char note[256];                /* what the user may want to know about the model, or "" */
+  nb_text notes;                 /* lines about what the files hold and the model does not use; s is NULL without */
   struct nb_opened_files *files; /* what is mapped, for nb_opened_checkpoint and nb_opened_nbl */
 } nb_opened;
 

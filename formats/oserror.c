@@ -11,6 +11,7 @@ static const char *advice(int errnum) {
   case EFBIG: return " (the file system or a limit of this process allows no larger file)";
   case EROFS: return " (write somewhere else)";
   case EMFILE: return " (raise the limit on open files: ulimit -n)";
+  case EFAULT: return " (a file that is read became shorter meanwhile)";
   default: return "";
   }
 }

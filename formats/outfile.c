@@ -5,6 +5,7 @@
 #include "formats/outfile.h"
 
 #include "base/mem.h"
+#include "formats/mapfile.h"
 #include "formats/oserror.h"
 
 #include <dirent.h>
@@ -56,8 +57,9 @@ static size_t dir_length(const char *path) {
   return slash ? (size_t)(slash - path) + 1 : 0;
 }
 
-/* The path behind any symbolic link, so that the link stays and what it names is replaced. */
-static nb_status resolve_target(const char *path, char **out, nb_err *err) {
+/* The path behind any symbolic link, so that the link stays and what it names is replaced; *mode and *group of what is
+ * there. */
+static nb_status resolve_target(const char *path, char **out, unsigned *mode, gid_t *group, nb_err *err) {
   struct stat st;
   bool exists = lstat(path, &st) == 0;
   if (!exists && errno != ENOENT) return nb_oserror_fail(err, errno, path, "create");
@@ -69,6 +71,7 @@ static nb_status resolve_target(const char *path, char **out, nb_err *err) {
   if (!S_ISREG(st.st_mode))
     return nb_fail(err, NB_ERR_IO, "%s: is not a regular file and cannot be replaced by one", path);
   if (access(*out, W_OK)) return nb_oserror_fail(err, errno, path, "replace");
+  *mode = st.st_mode & 0777, *group = st.st_gid;
   return NB_OK;
 }
 
@@ -106,8 +109,17 @@ static bool lock_new(int fd) {
   return fstat(fd, &st) == 0 && st.st_nlink > 0;
 }
 
+/* A file with the permissions and the group of the one that it will replace, at no time with more. */
+static int open_new(const char *tmp, const nb_outfile *f, gid_t group) {
+  int fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, f->mode ? f->mode & 0700 : 0666);
+  if (fd < 0 || !f->mode) return fd;
+  bool same_group = fchown(fd, (uid_t)-1, group) == 0;
+  (void)fchmod(fd, same_group ? f->mode : f->mode & ~070u); /* another group than it was for gets nothing */
+  return fd;
+}
+
 /* Opens a new file in the target's directory; f->tmp is set once it exists. */
-static nb_status open_temporary(nb_outfile *f, nb_err *err) {
+static nb_status open_temporary(nb_outfile *f, gid_t group, nb_err *err) {
   char tmp[PATH_BYTES], prefix[STEM + 16];
   size_t dir = dir_length(f->path);
   prefix_of(f->path, prefix);
@@ -119,7 +131,7 @@ static nb_status open_temporary(nb_outfile *f, nb_err *err) {
              (unsigned long)now.tv_nsec + (unsigned long)attempt);
     f->slot = list_path(tmp); /* before it exists, so that no signal finds it unlisted */
     if (f->slot < 0) return nb_fail(err, NB_ERR_IO, "%s: more than %d files at once", f->path, NB_OUTFILE_MAX);
-    f->fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    f->fd = open_new(tmp, f, group);
     int errnum = errno;
     bool ours = f->fd >= 0 && lock_new(f->fd);
     if (ours && (f->tmp = strdup(tmp))) return NB_OK;
@@ -134,9 +146,10 @@ static nb_status open_temporary(nb_outfile *f, nb_err *err) {
 nb_status nb_outfile_create(const char *path, nb_outfile *out, nb_err *err) {
   *out = (nb_outfile){.fd = -1};
   if (!*path) return nb_fail(err, NB_ERR_ARG, "the name of the output file is empty");
-  nb_status st = resolve_target(path, &out->path, err);
+  gid_t group = 0;
+  nb_status st = resolve_target(path, &out->path, &out->mode, &group, err);
   if (st == NB_OK) remove_stale(out->path);
-  if (st == NB_OK) st = open_temporary(out, err);
+  if (st == NB_OK) st = open_temporary(out, group, err);
   if (st != NB_OK) nb_outfile_abort(out);
   return st;
 }
@@ -194,6 +207,7 @@ static void sync_directory(const nb_outfile *f) {
 nb_status nb_outfile_commit(nb_outfile *f, nb_err *err) {
   nb_status st = NB_OK;
   int r, lock = dup(f->fd); /* keeps the lock until the file has its name */
+  NB_GOTO(nb_mapfile_unchanged(err));
   do r = fsync(f->fd);
   while (r && errno == EINTR);
   if (r) NB_GOTO(nb_oserror_fail(err, errno, f->path, "write"));
@@ -229,9 +243,4 @@ nb_status nb_outfile_save(const char *path, const void *data, size_t n, nb_err *
   if (st == NB_OK) return nb_outfile_commit(&f, err);
   nb_outfile_abort(&f);
   return st;
-}
-
-bool nb_outfile_same(const char *a, const char *b) {
-  struct stat x, y;
-  return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }

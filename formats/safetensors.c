@@ -223,14 +223,26 @@ static nb_status open_file(const char *path, nb_safetensors *st, nb_err *err) {
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
+/* Whether a path is of a file in this folder or one in it. */
+static bool stays_inside(const char *path) {
+  if (strchr(path, '\\')) return false;
+  for (;;) {
+    size_t n = strcspn(path, "/");
+    if (n == 0 || (path[0] == '.' && (n == 1 || (n == 2 && path[1] == '.')))) return false;
+    if (!path[n]) return true;
+    path += n + 1;
+  }
+}
+
 /* The different file names among the values of weight_map, sorted; they belong to the JSON. */
 static nb_status shard_names(const cJSON *map, const char *index, char ***out, size_t *n, nb_err *err) {
   size_t cap = 0, unique = 0;
   *out = NULL, *n = 0;
   for (const cJSON *item = map->child; item; item = item->next) {
     const char *name = cJSON_GetStringValue(item);
-    if (!name || !*name || strchr(name, '/') || strchr(name, '\\') || !strcmp(name, "..") || !strcmp(name, "."))
-      return nb_fail(err, NB_ERR_FORMAT, "%s: weight_map gives no plain file name for \"%.100s\"", index, item->string);
+    if (!name || !stays_inside(name))
+      return nb_fail(err, NB_ERR_FORMAT, "%s: weight_map gives no file of its folder for \"%.100s\"", index,
+                     item->string);
     NB_TRY(nb_grow(out, &cap, *n + 1, sizeof **out, err));
     (*out)[(*n)++] = item->valuestring;
   }
@@ -245,14 +257,11 @@ static nb_status shard_names(const cJSON *map, const char *index, char ***out, s
   return NB_OK;
 }
 
-/* Every tensor of the index must be in the shard that it names. */
-static nb_status check_index(const nb_safetensors *st, const cJSON *map, const char *index, nb_err *err) {
+/* Counts what the index names and no shard has. */
+static nb_status count_missing(nb_safetensors *st, const cJSON *map, const char *index, nb_err *err) {
   for (const cJSON *item = map->child; item; item = item->next) {
-    const nb_st_tensor *t = nb_safetensors_lookup(st, item->string);
-    const char *file = t ? strrchr(st->shards[t->shard].path, '/') : NULL;
-    if (t && !strcmp(file ? file + 1 : st->shards[t->shard].path, item->valuestring)) continue;
-    return nb_fail(err, NB_ERR_FORMAT, "%s: tensor \"%.100s\" is not in %.100s", index, item->string,
-                   item->valuestring);
+    if (nb_safetensors_lookup(st, item->string) || st->n_missing++) continue;
+    if (!(st->missing = strdup(item->string))) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", index);
   }
   return NB_OK;
 }
@@ -275,7 +284,7 @@ static nb_status open_index(const char *index, nb_safetensors *out, nb_err *err)
     if (st == NB_ERR_IO) nb_fail_in(err, st, "a shard named by %s is missing or unreadable", index);
   }
   if (st == NB_OK) st = sort_by_name(out, err);
-  if (st == NB_OK) st = check_index(out, map, index, err);
+  if (st == NB_OK) st = count_missing(out, map, index, err);
 fail:
   free(names);
   cJSON_Delete(j);
@@ -360,6 +369,7 @@ void nb_safetensors_close(nb_safetensors *st) {
     free(st->shards[i].path);
   }
   free(st->tensors);
+  free(st->missing);
   nb_free(st->shards);
   *st = (nb_safetensors){0};
 }

@@ -45,14 +45,17 @@ typedef struct nb_safetensors {
   nb_st_tensor *tensors; /* (n_tensors), by name */
   size_t n_tensors;
   size_t cap_tensors;
+  size_t n_missing; /* tensors that the index names and no shard has; */
+  char *missing;    /* one of them, or NULL */
 } nb_safetensors;
 
 /* Opens what `path` is: a .safetensors file; a model.safetensors.index.json, whose shards lie beside it; a
  * directory with model.safetensors, with such an index, or with one .safetensors file (the first of these
  * that is there, as transformers chooses). Refused: a header that is no strict JSON or larger than the file
  * or 100 MB; a shape whose product overflows or disagrees with data_offsets; offsets outside the file;
- * tensors that overlap; bytes that belong to none; a name that two shards have; a shard that is missing;
- * a tensor that the index names and its shard lacks. Messages name file and tensor. */
+ * tensors that overlap; bytes that belong to none; a name that two shards have; a shard that is missing.
+ * Messages name file and tensor. What the index says beyond the names of shards is not needed: a tensor that it names
+ * and no shard has may be one that nobody asks for (n_missing). */
 nb_status nb_safetensors_open(const char *path, nb_safetensors *out, nb_err *err);
 
 /* As one file that is in memory already; the bytes must outlive *out. `name` stands in for its path. */
@@ -92,7 +95,7 @@ typedef struct nb_st_writer {
 } nb_st_writer;
 
 /* Writes the header for these n tensors, which follow in this order, and reserves the file's room. The
- * metadata says format "pt", without which transformers refuses a file. */
+ * metadata says format "pt", without which transformers refuses a file, and which nibble wrote it. */
 nb_status nb_safetensors_begin(nb_outfile *out, const nb_st_spec *tensors, size_t n, nb_st_writer *w, nb_err *err);
 
 /* The next bytes of the tensors, in pieces of any size. */

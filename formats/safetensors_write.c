@@ -36,7 +36,7 @@ nb_status nb_safetensors_begin(nb_outfile *out, const nb_st_spec *tensors, size_
   FILE *f = open_memstream(&header, &header_bytes);
   if (!f) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory for the header", out->path);
   nb_status st = NB_OK;
-  fprintf(f, "{\"__metadata__\":{\"format\":\"pt\"}");
+  fprintf(f, "{\"__metadata__\":{\"format\":\"pt\",\"nibble\":\"%s\"}", NB_VERSION);
   for (size_t i = 0; i < n && st == NB_OK; i++) {
     size_t begin = total;
     st = check_spec(&tensors[i], &bytes, err);

@@ -51,6 +51,10 @@ for file in $(git ls-files 2>/dev/null | grep -E '\.(c|h|sh|py|md|in|html|css|js
 done
 p=$((p + 1))
 
+# `sh -e` goes on after a line that begins with `!`: such a line cannot fail.
+hit=$(grep -n -E '^ *! [^|&]*$' tests/cli/*/*.sh)
+[ -z "$hit" ] && p=$((p + 1)) || bad "tests that cannot fail (write: command && exit 1): $hit"
+
 # Only tools print and end the process.
 for file in $(sources | grep -v '^tools/'); do
   hit=$(grep -n -E '(^|[^a-z_])(printf|puts|putchar|perror|exit|abort|_exit) *\(|fprintf *\( *(stderr|stdout)' "$file" |

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "formats/open.h"
 #include "formats/outfile.h"
 #include "eval/page.h"
 
@@ -51,6 +52,15 @@ void cli_warn(const char *fmt, ...) {
   va_start(ap, fmt);
   message("warning: ", NULL, fmt, ap);
   va_end(ap);
+}
+
+/* ---- models ---- */
+
+nb_status cli_open(const char *path, unsigned flags, const cli_common *c, nb_opened *out, nb_err *err) {
+  NB_TRY(nb_open(path, flags, c->threads, out, err));
+  for (const char *line = out->notes.s; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
+    cli_note(c, "%s: %.*s", path, (int)strcspn(line, "\n"), line);
+  return NB_OK;
 }
 
 /* ---- the nearest word ---- */

@@ -125,9 +125,9 @@ int cmd_calibrate(int argc, char **argv) {
   options o = {.n = {-1, -1, -1, -1}};
   nb_calib_numbers_default(&o.n);
   const cli_opt opts[] = {
-      CLI_STRING("out", 'o', "FILE", &o.out, "the file to write (required)"),
-      CLI_STRING("calib", 'c', "FILE", &o.calib,
-                 "the text, chats (.jsonl), or self for text that the model writes (required)"),
+      CLI_PATH("out", 'o', "FILE", CLI_STATS, &o.out, "the file to write (required)"),
+      CLI_PATH("calib", 'c', "FILE", CLI_READ, &o.calib,
+               "the text, chats (.jsonl), or self for text that the model writes (required)"),
       CLI_U64("seed", 0, "N", &o.seed, "seed of the text that the model writes (0)"),
       CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.n.tokens, "tokens of it to use (16384)"),
       CLI_INT("seq", 0, "N", 16, 8192, &o.n.seq, "tokens of a sequence (512)"),
@@ -154,7 +154,7 @@ int cmd_calibrate(int argc, char **argv) {
   if (!o.calib) return cli_usage(&cmd, "--calib FILE is missing");
   nb_err err;
   nb_opened m = {0};
-  nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);
+  nb_status st = cli_open(args.items[0], 0, &common, &m, &err);
   if (st == NB_OK) st = calibrate(&o, &common, &m, &err);
   nb_opened_free(&m);
   return st == NB_OK ? 0 : cli_fail(st, &err);

@@ -285,8 +285,8 @@ int cmd_diff(int argc, char **argv) {
   const cli_opt opts[] = {
       CLI_INT("worst", 'n', "N", 1, 1000000, &o.worst,
               "tensors and layers to list, the worst first (20); --json lists all, in order"),
-      CLI_STRING("stats", 0, "FILE", &o.stats,
-                 "weigh errors by how much each input matters (`nibble calibrate` measured it)"),
+      CLI_PATH("stats", 0, "FILE", CLI_READ, &o.stats,
+               "weigh errors by how much each input matters (`nibble calibrate` measured it)"),
       CLI_END,
   };
   const cli_command cmd = {
@@ -304,8 +304,8 @@ int cmd_diff(int argc, char **argv) {
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   nb_err err;
   nb_opened a = {0}, b = {0};
-  nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, common.threads, &a, &err);
-  if (st == NB_OK) st = nb_open(args.items[1], NB_OPEN_NO_TOKENIZER, common.threads, &b, &err);
+  nb_status st = cli_open(args.items[0], NB_OPEN_NO_TOKENIZER, &common, &a, &err);
+  if (st == NB_OK) st = cli_open(args.items[1], NB_OPEN_NO_TOKENIZER, &common, &b, &err);
   if (st == NB_OK) st = diff(&a, &b, &common, &o, &err);
   nb_opened_free(&a);
   nb_opened_free(&b);

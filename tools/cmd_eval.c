@@ -68,7 +68,7 @@ typedef struct loaded {
 
 static nb_status load(const options *o, const cli_common *common, const char *name, loaded *m, nb_err *err) {
   m->name = name;
-  NB_TRY(nb_open(name, 0, common->threads, &m->model, err));
+  NB_TRY(cli_open(name, 0, common, &m->model, err));
   if (!m->model.tokenizer) return nb_fail(err, NB_ERR_ARG, "%s has no tokenizer", name);
   m->kv = m->model.kv;
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &m->kv, err));
@@ -368,9 +368,9 @@ int cmd_eval(int argc, char **argv) {
   options o = {
       .task = "mmlu", .bos = "auto", .overlong = "fail", .shots = -1, .batch = 512, .seed = 1, .judge = JUDGE_NOTHING};
   const cli_opt opts[] = {
-      CLI_STRING("task", 0, "NAME|FILE", &o.task, "a built-in task or a task file (mmlu)"),
+      CLI_PATH("task", 0, "NAME|FILE", CLI_READ, &o.task, "a built-in task or a task file (mmlu)"),
       CLI_STRING("preset", 0, "NAME", &o.preset, "the task's variant; mmlu: hendrycks, lm-eval, phi, cloze"),
-      CLI_STRING("data", 0, "PATH", &o.data, "directory, .zip or file with the questions (required)"),
+      CLI_PATH("data", 0, "PATH", CLI_READ, &o.data, "directory, .zip or file with the questions (required)"),
       CLI_STRING("split", 0, "NAME", &o.split, "which part of the data (the task says)"),
       CLI_INT("shots", 0, "N", 0, 64, &o.shots, "examples before each question (the task says; mmlu: 5)"),
       CLI_STRING("subjects", 0, "A,B", &o.subjects, "only these subjects"),
@@ -380,16 +380,20 @@ int cmd_eval(int argc, char **argv) {
       CLI_U64("seed", 0, "N", &o.seed, "of the drawing, and of the order of --sequential (1)"),
       CLI_STRING("shard", 0, "I/N|auto", &o.shard,
                  "only the I-th of N parts, for `nibble merge`; auto: from Slurm, MPI or CI"),
-      CLI_LIST("out", 'o', "FILE", &o.out, "write the result file, for `nibble compare` (once for each model)"),
+      CLI_PATHS("out", 'o', "FILE", CLI_RESULT, &o.out,
+                "write the result file, for `nibble compare` (once for each model)"),
       CLI_CHOICE("out-format", 0, "nibble|lm-eval", &o.out_format,
                  "of --out: a result file, or samples as lm-evaluation-harness logs them (JSON lines)"),
       CLI_FLAG("texts", 0, &o.texts, "put the questions' texts into results"),
-      CLI_STRING("journal", 0, "FILE", &o.journal, "keep answers here; a run that was killed goes on from it"),
-      CLI_STRING("against", 0, "RUN", &o.against, "compare with this result file, on the questions that both have"),
+      CLI_PATH("journal", 0, "FILE", CLI_JOURNAL, &o.journal,
+               "keep answers here; a run that was killed goes on from it"),
+      CLI_PATH("against", 0, "RUN", CLI_READ, &o.against,
+               "compare with this result file, on the questions that both have"),
       CLI_FLAG("sequential", 0, &o.sequential,
                "with --against: questions in random order, until the verdict is certain"),
       JUDGE_OPTIONS(o.judge),
-      CLI_LIST("bundle", 0, "FILE", &o.bundle, "write a .zip of result, report and predictions (once for each model)"),
+      CLI_PATHS("bundle", 0, "FILE", CLI_BUNDLE, &o.bundle,
+                "write a .zip of result, report and predictions (once for each model)"),
       CLI_CHOICE("bos", 0, "auto|no", &o.bos, "begin prompts as the tokenizer's template says (auto), or with nothing"),
       CLI_CHOICE("overlong", 0, "fail|wrong|truncate", &o.overlong,
                  "prompts longer than the model takes: end before the first question (fail), count as wrong, or lose "

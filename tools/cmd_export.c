@@ -200,10 +200,11 @@ static nb_status export(const nb_opened *m, const char *dir, const char *tokeniz
 int cmd_export(int argc, char **argv) {
   const char *dir = NULL, *dtype = "f32", *tokenizer = NULL;
   const cli_opt opts[] = {
-      CLI_STRING("hf", 'o', "DIR", &dir, "the checkpoint's directory (required; made when it is missing)"),
+      CLI_PATH("hf", 'o', "DIR", CLI_CHECKPOINT, &dir,
+               "the checkpoint's directory (required; made when it is missing)"),
       CLI_CHOICE("dtype", 0, "f32|bf16|f16", &dtype,
                  "f32 (default) holds the coded values exactly, the others round them"),
-      CLI_STRING("tokenizer", 0, "DIR", &tokenizer, "copy the tokenizer's files from this checkpoint"),
+      CLI_PATH("tokenizer", 0, "DIR", CLI_READ, &tokenizer, "copy the tokenizer's files from this checkpoint"),
       CLI_END,
   };
   const cli_command cmd = {.name = "export",
@@ -219,10 +220,9 @@ int cmd_export(int argc, char **argv) {
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   if (!dir) return cli_usage(&cmd, "--hf DIR is missing");
-  if (nb_outfile_same(args.items[0], dir)) return cli_usage(&cmd, "%s would be written over what is read", dir);
   nb_err err;
   nb_opened m = {0};
-  nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, common.threads, &m, &err);
+  nb_status st = cli_open(args.items[0], NB_OPEN_NO_TOKENIZER, &common, &m, &err);
   nb_dtype type = dtype[0] == 'b' ? NB_BF16 : strcmp(dtype, "f16") == 0 ? NB_F16 : NB_F32;
   if (st == NB_OK) st = export(&m, dir, tokenizer, type, &common, &err);
   nb_opened_free(&m);

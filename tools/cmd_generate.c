@@ -130,11 +130,21 @@ fail:
   return st;
 }
 
+/* A model that was not trained for chats has no template. */
+static nb_status check_template(const options *o, const cli_common *common, const char *model, const nb_tokenizer *t,
+                                nb_err *err) {
+  const char *template = nb_tokenizer_chat_template(t);
+  if (o->raw || (template && *template)) return NB_OK;
+  if (o->system) return nb_fail(err, NB_ERR_ARG, "%s has no chat template for --system: put it into the prompt", model);
+  cli_note(common, "%s has no chat template: it goes on from the prompt's text, as with --raw", model);
+  return NB_OK;
+}
+
 int cmd_generate(int argc, char **argv) {
   options o = {.n = 256, .top_p = 1};
   const cli_opt opts[] = {
       CLI_STRING("prompt", 'p', "TEXT", &o.prompt, "the prompt"),
-      CLI_STRING("file", 'f', "FILE", &o.file, "read the prompt from a file"),
+      CLI_PATH("file", 'f', "FILE", CLI_READ, &o.file, "read the prompt from a file"),
       CLI_STRING("system", 0, "TEXT", &o.system, "a system message"),
       CLI_FLAG("raw", 0, &o.raw, "continue the text as it is, without the chat template"),
       CLI_INT("tokens", 'n', "N", 1, 1 << 24, &o.n, "new tokens at most (256)"),
@@ -162,7 +172,8 @@ int cmd_generate(int argc, char **argv) {
   if (o.raw && o.system) return cli_usage(&cmd, "--system is for the chat template, which --raw leaves out");
   nb_err err;
   nb_opened m = {0};
-  nb_status st = nb_open(args.items[0], o.verify ? NB_OPEN_VERIFY : 0, common.threads, &m, &err);
+  nb_status st = cli_open(args.items[0], o.verify ? NB_OPEN_VERIFY : 0, &common, &m, &err);
+  if (st == NB_OK) st = check_template(&o, &common, args.items[0], m.tokenizer, &err);
   if (st == NB_OK) st = generate(&o, &common, &m, &err);
   nb_opened_free(&m);
   return st == NB_OK ? 0 : cli_fail(st, &err);

@@ -202,10 +202,10 @@ static nb_status write_page(const char *out, const char *path, const nb_opened *
 int cmd_inspect(int argc, char **argv) {
   bool tensors = false;
   const char *html = NULL;
-  const cli_opt opts[] = {
-      CLI_FLAG("tensors", 'a', &tensors, "list every tensor"),
-      CLI_STRING("html", 0, "FILE", &html, "write a page that draws a .nbl file's bits, losses and sensitivities"),
-      CLI_END};
+  const cli_opt opts[] = {CLI_FLAG("tensors", 'a', &tensors, "list every tensor"),
+                          CLI_PATH("html", 0, "FILE", CLI_PAGE, &html,
+                                   "write a page that draws a .nbl file's bits, losses and sensitivities"),
+                          CLI_END};
   const cli_command cmd = {
       .name = "inspect",
       .args = "MODEL",
@@ -221,7 +221,7 @@ int cmd_inspect(int argc, char **argv) {
   nb_err err;
   nb_opened m = {0};
   listing l = {0};
-  nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, 1, &m, &err);
+  nb_status st = cli_open(args.items[0], NB_OPEN_NO_TOKENIZER, &common, &m, &err);
   if (st == NB_OK) st = nb_opened_nbl(&m) ? list_nbl(nb_opened_nbl(&m), &l, &err) : list_checkpoint(&m, &l, &err);
   if (st == NB_OK && html) st = write_page(html, args.items[0], &m, &l, &err);
   if (st == NB_OK && common.json) cli_print_json(as_json(args.items[0], &m, &l));

@@ -175,7 +175,7 @@ fail:
 int cmd_kld(int argc, char **argv) {
   options o = {.bos = "auto", .ctx = 512};
   const cli_opt opts[] = {
-      CLI_STRING("text", 'f', "FILE", &o.text, "the text (required)"),
+      CLI_PATH("text", 'f', "FILE", CLI_READ, &o.text, "the text (required)"),
       CLI_INT("ctx", 0, "N", 2, 65536, &o.ctx, "tokens of a window (512); the second half of each is scored"),
       CLI_INT("chunks", 0, "N", 0, 1e9, &o.chunks, "windows at most (0: all)"),
       CLI_CHOICE("bos", 0, "auto|yes|no", &o.bos,
@@ -202,8 +202,8 @@ int cmd_kld(int argc, char **argv) {
   if (!o.text) return cli_usage(&cmd, "--text FILE is missing");
   nb_err err;
   nb_opened ref = {0}, cand = {0};
-  nb_status st = nb_open(args.items[0], 0, common.threads, &ref, &err);
-  if (st == NB_OK) st = nb_open(args.items[1], NB_OPEN_NO_TOKENIZER, common.threads, &cand, &err);
+  nb_status st = cli_open(args.items[0], 0, &common, &ref, &err);
+  if (st == NB_OK) st = cli_open(args.items[1], NB_OPEN_NO_TOKENIZER, &common, &cand, &err);
   if (st == NB_OK) st = measure(&o, &common, &ref, &cand, (const char *[]){args.items[0], args.items[1]}, &err);
   nb_opened_free(&ref);
   nb_opened_free(&cand);

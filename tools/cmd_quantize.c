@@ -304,6 +304,7 @@ static nb_status check_before_work(options *o, nb_quantize_job *j, nb_err *err) 
   if (o->fast) return NB_OK;
   NB_TRY(nb_outfile_create(o->out, &out, err));
   nb_outfile_abort(&out);
+  NB_TRY(nb_resume_lock(o->out, &j->resume, err));
   if (o->stats || strcmp(o->calib, "self") || !has_budget(o)) return NB_OK;
   nb_calib_numbers_default(&o->n);
   cJSON *origin = nb_calib_text_expect((size_t)o->n.tokens, (size_t)o->n.seq, o->seed);
@@ -335,15 +336,15 @@ static nb_status read_calibration(options *o, const cli_common *common, nb_quant
 
 /* Formats from an earlier run that was killed, or by the budget. */
 static nb_status settle_formats(const options *o, const cli_common *common, nb_quantize_job *j, nb_err *err) {
-  const nb_config *c = &j->model->model.config;
   bool found = false;
   if (!o->fast) {
     uint8_t signature[16];
     nb_quantize_signature(j, signature);
-    NB_TRY(nb_resume_open(o->out, signature, &j->model->model.weights.parts, j->formats, j->choice, &found, &j->resume,
-                          err));
+    const nb_parts *parts = &j->model->model.weights.parts;
+    NB_TRY(nb_resume_read(j->resume, signature, parts->n_matrices, j->formats, j->choice, &found, err));
     if (found)
-      cli_note(common, "going on after layer %zu of %zu of an earlier run", nb_resume_layers(j->resume), c->layers);
+      cli_note(common, "going on after %zu of %zu matrices of an earlier run", nb_resume_count(j->resume),
+               parts->embed);
   }
   if (!found && has_budget(o)) NB_TRY(spend_budget(o, common, j, err));
   return o->fast ? NB_OK : nb_resume_begin(j->resume, j->formats, j->choice, err);
@@ -426,7 +427,7 @@ int cmd_quantize(int argc, char **argv) {
                .alpha = 0.25,
                .tune_rate = 5e-4};
   const cli_opt opts[] = {
-      CLI_STRING("out", 'o', "FILE", &o.out, "the file to write (required)"),
+      CLI_PATH("out", 'o', "FILE", CLI_NBL, &o.out, "the file to write (required)"),
       CLI_INT("bits", 'b', "N", 3, 8, &o.bits, "bits a weight of the layers' matrices (4)"),
       CLI_INT("group", 'g', "N", 32, 256, &o.group, "inputs that share a scale: 32, 64, 128 or 256 (64)"),
       CLI_CHOICE("codes", 0, "table|uniform", &o.codes, "what codes of 3 to 5 bits mean (table)"),
@@ -443,10 +444,10 @@ int cmd_quantize(int argc, char **argv) {
       CLI_INT("probe-layers", 0, "N", 0, 1024, &o.n.probe_layers,
               "layers that are measured, the others interpolated; 0: all (12)"),
       CLI_FLAG("fast", 0, &o.fast, "no calibration: the search for scales only"),
-      CLI_STRING(
-          "calib", 'c', "FILE", &o.calib,
+      CLI_PATH(
+          "calib", 'c', "FILE", CLI_READ, &o.calib,
           "what to calibrate on: a text, chats (.jsonl), or self for text that the model writes; without it --fast"),
-      CLI_STRING("stats", 0, "FILE", &o.stats, "instead: what `nibble calibrate` measured on such a text"),
+      CLI_PATH("stats", 0, "FILE", CLI_READ, &o.stats, "instead: what `nibble calibrate` measured on such a text"),
       CLI_U64("seed", 0, "N", &o.seed, "seed of the text that the model writes (0)"),
       CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.n.tokens, "tokens of it to use (16384)"),
       CLI_INT("seq", 0, "N", 16, 8192, &o.n.seq, "tokens of a sequence (512)"),
@@ -479,11 +480,13 @@ int cmd_quantize(int argc, char **argv) {
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   if (!o.out) return cli_usage(&cmd, "-o FILE is missing");
   if (o.group & (o.group - 1)) return cli_usage(&cmd, "--group is 32, 64, 128 or 256");
+  if (o.fast && (o.calib || o.stats) && !has_budget(&o))
+    return cli_usage(&cmd, "--fast makes no use of %s: leave one of them out", o.calib ? "--calib" : "--stats");
   if (!o.calib && !o.stats) o.fast = true;
   if (o.fast && (o.rotate || o.tune)) return cli_usage(&cmd, "--rotate and --tune need calibration: --calib FILE");
   nb_err err;
   nb_opened m = {0};
-  nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);
+  nb_status st = cli_open(args.items[0], 0, &common, &m, &err);
   if (st == NB_OK) st = quantize(&o, &common, &m, &err);
   nb_opened_free(&m);
   return st == NB_OK ? 0 : cli_fail(st, &err);

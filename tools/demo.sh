@@ -12,14 +12,15 @@ data=${3:-$root/data/demo/mmlu}
 out=${OUT:-build/demo}
 mkdir -p "$out"
 # The bundled model comes with a text to calibrate on. A model of one's own: QUANTIZE="--calib text.txt".
-[ -n "${2:-}${QUANTIZE:-}" ] || [ ! -f "$root/data/demo/calibrate.txt" ] ||
-  QUANTIZE="--calib $root/data/demo/calibrate.txt"
-# Waiting threads sleep: a small model gains nothing from spinning.
-[ -n "${2:-}" ] || export OMP_WAIT_POLICY=passive
-
-echo "1. nibble quantize $model -o $out/model.nbl ${QUANTIZE:-}"
+own=${2:-}
 # shellcheck disable=SC2086
-"$nibble" quantize "$model" -o "$out/model.nbl" ${QUANTIZE:-}
+set -- ${QUANTIZE:-}
+[ -n "$own${QUANTIZE:-}" ] || [ ! -f "$root/data/demo/calibrate.txt" ] || set -- --calib "$root/data/demo/calibrate.txt"
+# Waiting threads sleep: a small model gains nothing from spinning.
+[ -n "$own" ] || export OMP_WAIT_POLICY=passive
+
+echo "1. nibble quantize $model -o $out/model.nbl $*"
+"$nibble" quantize "$model" -o "$out/model.nbl" "$@"
 "$nibble" verify -q "$out/model.nbl"
 echo "2. nibble eval $model --data $data ${EVAL:-} --out $out/full.json"
 # shellcheck disable=SC2086

@@ -23,6 +23,11 @@ missing=""
 have() { command -v "$1" >/dev/null 2>&1; }
 CC=${CC:-cc}
 have "$CC" && echo '#include <stdio.h>' | "$CC" -E - >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
+# clang's OpenMP is a package of its own: without it nibble runs one thread.
+if have "$CC" && "$CC" --version 2>/dev/null | grep -q clang && [ "$(uname -s)" = Linux ]; then
+  echo 'int omp_get_max_threads(void); int main(void) { return omp_get_max_threads() < 0; }' |
+    "$CC" -fopenmp -x c - -o /dev/null 2>/dev/null || missing="$missing libomp-dev"
+fi
 have make || missing="$missing make"
 PKG_CONFIG=${PKG_CONFIG:-pkg-config}
 have "$PKG_CONFIG" || missing="$missing pkg-config"

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble: 4-bit Phi-3 on a CPU. Finds the command and runs it. */
+#include "formats/outfile.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "tools/progress_cli.h"
 
+#include <cJSON.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct command {
   const char *name;
@@ -63,7 +67,20 @@ static int cmd_help(int argc, char **argv) {
   return 0;
 }
 
+/* cJSON's functions that build an object leave out what they have no memory for, without a word: what they build would
+ * be printed or written as if it were whole. Memory for them is there, or the program ends as after a signal. */
+static void *json_memory(size_t n) {
+  static const char text[] = "nibble: out of memory for a JSON text\n";
+  void *p = malloc(n);
+  if (p) return p;
+  nb_outfile_remove_all();
+  if (write(STDERR_FILENO, text, sizeof text - 1) < 0) _exit(1);
+  _exit(1);
+}
+
 int main(int argc, char **argv) {
+  cJSON_Hooks hooks = {json_memory, free};
+  cJSON_InitHooks(&hooks);
   cli_signals_install();
   int code;
   if (argc < 2) {

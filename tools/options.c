@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* cli_parse: one loop over argv, one function that stores a value, one that prints the help. */
 #include "base/bytes.h"
-#include "base/parallel.h"
 #include "tools/cli.h"
+#include "tools/files.h"
 
 #include "base/cpu.h"
 #include "base/parallel.h"
@@ -11,29 +11,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_OPTS = 64 };
+enum { MAX_OPTS = 64, WRITES = 128 /* beside CLI_JSON and so on: some option names a file to write */ };
 
 /* The command's options and the shared ones, in one table. */
 typedef struct option_set {
   cli_opt opts[MAX_OPTS];
   size_t n;
-  bool help;
+  unsigned common; /* what of the shared ones the command takes */
+  bool help, force;
 } option_set;
 
 static void collect(option_set *set, const cli_command *c, cli_common *common) {
   const cli_opt shared[] = {
       CLI_FLAG("json", 0, &common->json, "print one JSON object on standard output"),
-      CLI_INT("threads", 't', "N", 1, NB_MAX_THREADS, &common->threads, "threads (default: this machine's processors)"),
+      CLI_INT("threads", 't', "N", 1, NB_MAX_THREADS, &common->threads,
+              "threads (default: the processors that this process may use)"),
       CLI_STRING("cpu", 0, "SET", &common->cpu, "use no instruction set above SET: ref, avx2, avx512vnni, neon, ..."),
+      CLI_FLAG("force", 0, &set->force, "replace a file that is there already, whatever it is"),
       CLI_FLAG("quiet", 'q', &common->quiet, "no progress and no notes"),
       CLI_FLAG("help", 'h', &set->help, "print this help"),
   };
-  const unsigned need[] = {CLI_JSON, CLI_THREADS, CLI_CPU, 0, 0};
+  const unsigned need[] = {CLI_JSON, CLI_THREADS, CLI_CPU, WRITES, 0, 0};
   size_t room = MAX_OPTS - sizeof shared / sizeof *shared;
-  set->n = 0, set->help = false;
-  for (const cli_opt *o = c->opts; o && o->type != CLI_TYPE_END && set->n < room; o++) set->opts[set->n++] = *o;
+  set->n = 0, set->common = c->common, set->help = set->force = false;
+  for (const cli_opt *o = c->opts; o && o->type != CLI_TYPE_END && set->n < room; o++) {
+    set->opts[set->n++] = *o;
+    if (o->file > CLI_READ) set->common |= WRITES;
+  }
   for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
-    if ((c->common & need[i]) == need[i]) set->opts[set->n++] = shared[i];
+    if ((set->common & need[i]) == need[i]) set->opts[set->n++] = shared[i];
 }
 
 /* ---- help ---- */
@@ -175,6 +181,23 @@ static int parse_option(const cli_command *c, const option_set *set, int argc, c
   return store(c, o, value);
 }
 
+/* All arguments are read; of the options each that has a file says so. Returns 0, or 2 after a message. */
+static int check_files(const cli_command *c, const option_set *set, const cli_args *args) {
+  enum { MAX = 4 * CLI_MAX_ITEMS };
+  cli_path paths[MAX];
+  size_t n = 0;
+  nb_err err;
+  if (!(set->common & WRITES)) return 0;
+  for (int i = 0; i < args->n; i++) paths[n++] = (cli_path){args->items[i], NULL, CLI_READ};
+  for (size_t i = 0; i < set->n; i++) {
+    const cli_opt *o = &set->opts[i];
+    size_t items = o->type == CLI_TYPE_LIST ? o->to.list->n : o->type == CLI_TYPE_STRING && *o->to.string ? 1 : 0;
+    for (size_t k = 0; o->file != CLI_NO_FILE && k < items && n < MAX; k++)
+      paths[n++] = (cli_path){o->type == CLI_TYPE_LIST ? o->to.list->items[k] : *o->to.string, o->name, o->file};
+  }
+  return cli_files_check(paths, n, set->force, &err) == NB_OK ? 0 : cli_usage(c, "%s", err.msg);
+}
+
 bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, cli_args *args) {
   option_set set;
   nb_err err;
@@ -196,6 +219,7 @@ bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, 
   if (args->n < c->min_args)
     args->exit_code = cli_usage(c, args->n ? "an argument is missing" : "arguments are missing");
   else if (args->n > c->max_args) args->exit_code = cli_usage(c, "unexpected argument '%s'", args->items[c->max_args]);
+  if (!args->exit_code) args->exit_code = check_files(c, &set, args);
   if (args->exit_code) return false;
   if (!common->threads) common->threads = nb_parallel_cpus();
   common->features = nb_cpu_detect();

@@ -3,11 +3,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "formats/mapfile.h"
 #include "formats/outfile.h"
 
 #include <signal.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -30,7 +30,33 @@ static void on_signal(int sig) {
   raise(sig);
 }
 
+static void say(const char *text) {
+  if (write(STDERR_FILENO, text, strlen(text)) < 0) return; /* there is nobody to tell */
+}
+
+/* A page of a mapped file is gone. The journal and what quantize keeps beside its output stay for the next run. */
+static void on_lost_page(int sig, siginfo_t *info, void *context) {
+  (void)context;
+  const char *path = nb_mapfile_at(info->si_addr);
+  nb_outfile_remove_all();
+  if (!path) {
+    signal(sig, SIG_DFL);
+    raise(sig);
+    return;
+  }
+  say("nibble: ");
+  say(path);
+  say(": another program made it shorter while it was read, or its disk failed: start again with the whole file\n");
+  _exit(1);
+}
+
 void cli_signals_install(void) {
+  struct sigaction lost;
+  memset(&lost, 0, sizeof lost);
+  lost.sa_sigaction = on_lost_page;
+  lost.sa_flags = SA_SIGINFO;
+  sigemptyset(&lost.sa_mask);
+  sigaction(SIGBUS, &lost, NULL);
   signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes, writing then fails with a message */
   const int list[] = {SIGINT, SIGTERM, SIGHUP};
   for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
@@ -45,36 +71,47 @@ void cli_signals_install(void) {
 
 bool cli_interrupted(void) { return stop_asked != 0; }
 
+/* A number of bytes, or of items: 7, 123.4k, 1.25M. */
 static char *amount(char buf[CLI_TEXT], const cli_progress *p, double v) {
+  static const char *const unit[] = {"", "k", "M", "G", "T"};
+  int u = 0;
   if (!p->item) return cli_bytes_text(buf, (uint64_t)v);
-  snprintf(buf, CLI_TEXT, v < 9.95 && v != (double)(uint64_t)v ? "%.1f" : "%.0f", v);
+  while (v >= 99999.5 && u < 4) v /= 1000, u++;
+  if (u && v >= 999.5) v /= 1000, u = u < 4 ? u + 1 : u;
+  snprintf(buf, CLI_TEXT, "%.*f%s", v == (double)(uint64_t)v || v >= 99.95 ? 0 : v >= 9.95 ? 1 : u ? 2 : 1, v, unit[u]);
   return buf;
 }
 
-/* The columns of the terminal, which one line must not pass: it would not be cleared. */
-static size_t columns(void) {
+/* Columns of the terminal; where it does not say, or the line goes to a file, as many as there may be. */
+static size_t columns(const cli_progress *p, size_t most) {
   struct winsize w;
-  const char *set = getenv("COLUMNS");
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col) return w.ws_col;
-  long n = set ? strtol(set, NULL, 10) : 0;
-  return n > 0 && n < 10000 ? (size_t)n : 80;
+  return p->terminal && !ioctl(STDERR_FILENO, TIOCGWINSZ, &w) && w.ws_col ? nb_min(w.ws_col, most) : most;
 }
 
+/* A line that would be wrapped could not be rewritten: what does not fit is left out, the least important first. */
 static void show(cli_progress *p, uint64_t done, uint64_t total, double now) {
-  char a[CLI_TEXT], b[CLI_TEXT], r[CLI_TEXT], left[CLI_TEXT], line[256];
+  enum { LINE = 256, PARTS = 6 };
+  static const int order[PARTS] = {0, 2, 4, 1, 3, 5}; /* of importance */
+  char a[CLI_TEXT], b[CLI_TEXT], part[PARTS][LINE] = {""}, line[LINE];
   double rate = now > p->began ? (double)(done - p->base) / (now - p->began) : 0;
-  const char *item = p->item ? p->item : "";
-  int n = snprintf(line, sizeof line, "%s: %s", p->what, amount(a, p, (double)done));
-  if (total) n += snprintf(line + n, sizeof line - (size_t)n, " of %s", amount(b, p, (double)total));
-  n += snprintf(line + n, sizeof line - (size_t)n, "%s%s", *item ? " " : "", item);
-  if (total) n += snprintf(line + n, sizeof line - (size_t)n, " (%.0f %%)", 100.0 * (double)done / (double)total);
-  if (rate > 0) n += snprintf(line + n, sizeof line - (size_t)n, ", %s/s", amount(r, p, rate));
+  const char *blank = p->item && *p->item ? " " : "", *item = p->item ? p->item : "";
+  amount(a, p, (double)done);
+  snprintf(part[0], LINE, "%s", p->what);
+  if (total) snprintf(part[1], LINE, ": %s of %s%s%s", a, amount(b, p, (double)total), blank, item);
+  else snprintf(part[1], LINE, ": %s%s%s", a, blank, item);
+  if (total) snprintf(part[2], LINE, " (%.0f %%)", 100.0 * (double)done / (double)total);
+  if (rate > 0) snprintf(part[3], LINE, ", %s/s", amount(a, p, rate));
   if (rate > 0 && total >= done)
-    n +=
-        snprintf(line + n, sizeof line - (size_t)n, ", %s left", cli_seconds_text(left, (double)(total - done) / rate));
-  if (p->detail[0]) snprintf(line + n, sizeof line - (size_t)n, ", %s", p->detail);
-  if (p->terminal) fprintf(stderr, "\r\033[K%.*s", (int)nb_min(sizeof line, columns() - 1), line);
-  else fprintf(stderr, "%s\n", line);
+    snprintf(part[4], LINE, ", %s left", cli_seconds_text(a, (double)(total - done) / rate));
+  if (p->detail[0]) snprintf(part[5], LINE, ", %s", p->detail);
+  size_t room = columns(p, LINE) - 1, used = 0, n = 0;
+  for (int i = 0; i < PARTS; i++) {
+    char *x = part[order[i]];
+    if (used + strlen(x) <= room) used += strlen(x);
+    else *x = 0;
+  }
+  for (int i = 0; i < PARTS; i++) n += (size_t)snprintf(line + n, LINE - n, "%s", part[i]);
+  fprintf(stderr, p->terminal ? "\r\033[K%s" : "%s\n", line);
   fflush(stderr);
   p->shown = true;
 }

@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 
 #include "base/mem.h"
+#include "base/quota.h"
 
 #include <unistd.h>
 #ifdef _OPENMP
@@ -27,12 +28,20 @@ void nb_parallel_for(int threads, size_t n, size_t grain, nb_range_fn fn, void *
   for (size_t c = 0; c < chunks; c++) fn(ctx, c * grain, nb_min(n, (c + 1) * grain), 0);
 }
 
-int nb_parallel_cpus(void) {
+/* Those that the process may be scheduled on. */
+static long allowed_cpus(void) {
 #if defined(__linux__)
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-    return CPU_COUNT(&set) < NB_MAX_THREADS ? CPU_COUNT(&set) : NB_MAX_THREADS;
+  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
 #endif
-  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+int nb_parallel_cpus(void) {
+  long n = allowed_cpus();
+#if defined(__linux__)
+  int quota = nb_quota_cpus("");
+  if (quota && quota < n) n = quota;
+#endif
   return n < 1 ? 1 : n < NB_MAX_THREADS ? (int)n : NB_MAX_THREADS;
 }

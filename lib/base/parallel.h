@@ -15,7 +15,8 @@ typedef void (*nb_range_fn)(void *ctx, size_t begin, size_t end, int thread);
  * threads (so that slow cores take fewer). Returns when all are done. threads >= 1, grain >= 1. */
 void nb_parallel_for(int threads, size_t n, size_t grain, nb_range_fn fn, void *ctx);
 
-/* The number of processors that this process may use, 1 to NB_MAX_THREADS. */
+/* The processors that this process may use, by its affinity and its control groups' quotas (quota.h): 1 to
+ * NB_MAX_THREADS. */
 int nb_parallel_cpus(void);
 
 #endif

@@ -6,8 +6,13 @@
 #   CASE.stdout.glob, CASE.stderr.glob   line by line, each a shell pattern; a line "..." stands for any lines
 # The case runs under `sh -e` in an empty directory with nibble first in PATH, $TESTS (tests/), $DATA (data/),
 # $ROOT, and $TOY and $NBL: a tiny checkpoint and its 4-bit file (tests/cli/setup.sh makes them once).
-# A case whose last output line is "SKIP: why" and that exits 77 counts as skipped.
-# usage: run.sh NIBBLE [AREA/CASE]
+# A case whose last output line is "SKIP: why" and that exits 77 counts as skipped. One that fails is run once more, to
+# show the last commands of its trace. With --set the files of expected output and exit codes that a case has are
+# rewritten with what it does now: read the difference before it is committed. (Patterns stay; those that no longer
+# match become the line itself.)
+# usage: run.sh [--set] NIBBLE [AREA/CASE]
+set_mode=0
+if [ "$1" = --set ]; then set_mode=1; shift; fi
 here=$(cd "$(dirname "$0")" && pwd)
 ROOT=$(cd "$here/../.." && pwd)
 TESTS=$ROOT/tests DATA=$ROOT/data
@@ -44,6 +49,46 @@ match() {
   [ -z "$bad" ] || { echo "$bad"; return 1; }
 }
 
+# fresh CASE: an empty directory to run it in.
+fresh() {
+  chmod -R u+rwX "$work/run" 2>/dev/null
+  rm -rf "$work/run"
+  mkdir "$work/run"
+}
+
+# trace CASE: the last commands of another run of it, each with its line.
+trace() {
+  fresh
+  (cd "$work/run" && PS4='line $LINENO: ' && export PS4 &&
+    if bash -c '[ "${BASH_VERSINFO[0]}" -ge 5 ]' 2>/dev/null; then
+      exec 9>"$work/trace" && BASH_XTRACEFD=9 exec bash --posix -ex "$1"
+    else exec sh -ex "$1" 2>"$work/trace"; fi) >/dev/null 2>&1 </dev/null
+  [ $? = "$2" ] || echo "  run again it did not fail so: "
+  tail -n 8 "$work/trace" | cut -c 1-400 | sed 's/^/  trace: /'
+}
+
+# rewrite PATTERNS OUTPUT: the output, in which lines that a pattern at their place matches are that pattern.
+rewrite() {
+  if grep -q -x -F ... "$1"; then echo "  $1 leaves lines out: edit it by hand"; return; fi
+  exec 3<"$1"
+  while IFS= read -r line || [ -n "$line" ]; do
+    IFS= read -r pattern <&3 || pattern=$line
+    # shellcheck disable=SC2254
+    case $line in $pattern) echo "$pattern" ;; *) printf '%s\n' "$line" ;; esac
+  done <"$2" >"$work/rewritten"
+  exec 3<&-
+  cat "$work/rewritten" >"$1"
+}
+
+# set_expected BASE CODE: what a case has of expected files, with what it did.
+set_expected() {
+  [ ! -f "$1.exit" ] || echo "$2" >"$1.exit"
+  [ ! -f "$1.stdout.exact" ] || cat "$work/stdout" >"$1.stdout.exact"
+  for kind in stdout stderr; do
+    [ ! -f "$1.$kind.glob" ] || match "$1.$kind.glob" "$work/$kind" >/dev/null || rewrite "$1.$kind.glob" "$work/$kind"
+  done
+}
+
 . "$here/setup.sh"
 
 p=0 f=0 s=0
@@ -52,10 +97,10 @@ for case in "$here"/*/*.sh; do
   name=${name%.sh}
   [ -z "$only" ] || [ "$only" = "$name" ] || continue
   base=${case%.sh}
-  rm -rf "$work/run"
-  mkdir "$work/run"
+  fresh
   (cd "$work/run" && exec sh -e "$case") >"$work/stdout" 2>"$work/stderr" </dev/null
   code=$?
+  [ "$set_mode" = 0 ] || set_expected "$base" "$code"
   want=0
   [ ! -f "$base.exit" ] || want=$(tr -d ' \n' <"$base.exit")
   why=""
@@ -78,6 +123,7 @@ for case in "$here"/*/*.sh; do
     echo "FAIL $name: $why"
     sed 's/^/  stdout: /' "$work/stdout" | tail -n 5
     sed 's/^/  stderr: /' "$work/stderr" | tail -n 5
+    trace "$case" "$code"
   fi
 done
 echo "$p passed, $f failed, $s skipped"

@@ -22,9 +22,7 @@ check() { # NAME COMMAND...
 
 pkg_config=${PKG_CONFIG:-pkg-config}
 PKG_CONFIG_PATH=$dir/usr/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
-LD_LIBRARY_PATH=$dir/usr/lib
-DYLD_LIBRARY_PATH=$dir/usr/lib
-export PKG_CONFIG_PATH LD_LIBRARY_PATH DYLD_LIBRARY_PATH
+export PKG_CONFIG_PATH # and no LD_LIBRARY_PATH: programs find the library by what pkg-config says
 cc=${CC:-cc}
 here=tests/install
 toy=$dir/toy
@@ -57,6 +55,11 @@ cxx() { # The header is C++ as well.
   # shellcheck disable=SC2046
   c++ -Wall -Wextra -Werror "$dir/x.cc" $($pkg_config --cflags --libs nibble) -o "$dir/x" && "$dir/x"
 }
+stripped() { ! nm "$dir/usr/bin/nibble" >"$dir/names" 2>/dev/null || [ ! -s "$dir/names" ]; }
+dist() { # twice, and from a copy of the repository elsewhere: the same bytes
+  $make dist && cp build/dist/nibble-*.tar.gz "$dir/a" && touch build/dist && $make dist && cmp "$dir/a" build/dist/nibble-*.tar.gz &&
+    git clone -q . "$dir/clone" && (cd "$dir/clone" && TZ=Asia/Tokyo $make dist) && cmp "$dir/a" "$dir"/clone/build/dist/nibble-*.tar.gz
+}
 rest() { [ -z "$(find "$dir/usr" -type f -o -type l)" ]; }
 
 mkdir "$toy"
@@ -67,6 +70,8 @@ check shared shared
 check static static
 check "same text from both" same_text
 check "a missing model" bad_model
+check stripped stripped
+if git rev-parse HEAD >/dev/null 2>&1; then check "make dist" dist; else s=$((s + 1)) && echo "skip make dist: no repository"; fi
 if command -v c++ >/dev/null; then check c++ cxx; else s=$((s + 1)) && echo "skip c++: no compiler"; fi
 if nm -D "$dir"/usr/lib/libnibble.so >/dev/null 2>&1; then
   check symbols symbols

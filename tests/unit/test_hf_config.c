@@ -333,6 +333,23 @@ TEST(refuses_bad_factors) {
           "config.json: the rotary attention scaling is -1, not between 0 and 1000");
 }
 
+/* As transformers reads them: torch.bfloat16, half; -1 for no token; a key that stands twice with one value. */
+TEST(other_spellings) {
+  nb_config c;
+  CHECK_OK(parse("{" ARCH DIMS ",\"torch_dtype\":\"torch.bfloat16\"}", &c));
+  CHECK(c.dtype == NB_BF16);
+  CHECK_OK(parse("{" ARCH DIMS ",\"dtype\":\"half\"}", &c));
+  CHECK(c.dtype == NB_F16);
+  CHECK_OK(parse("{" ARCH DIMS ",\"dtype\":\"torch.float\"}", &c));
+  CHECK(c.dtype == NB_F32);
+  CHECK_OK(parse("{" ARCH DIMS ",\"bos_token_id\":-1,\"eos_token_id\":[-1,2]}", &c));
+  CHECK(c.bos_id == -1 && c.n_eos == 1 && c.eos_ids[0] == 2);
+  CHECK_OK(parse("{" ARCH DIMS ",\"bos_token_id\":1,\"bos_token_id\": 1 }", &c));
+  CHECK(c.bos_id == 1);
+  refused("{" ARCH DIMS ",\"bos_token_id\":-2}", F,
+          "config.json: \"bos_token_id\" is -2, not between 0 and 2147483647");
+}
+
 TEST(reads_a_directory) {
   nb_config c;
   char *config = temp_text("config.json", "{" ARCH DIMS ",\"bos_token_id\":1,\"eos_token_id\":2}"), *more;
@@ -392,6 +409,7 @@ int main(void) {
   RUN(refuses_what_is_not_supported);
   RUN(refuses_absurd_numbers);
   RUN(refuses_bad_factors);
+  RUN(other_spellings);
   RUN(reads_a_directory);
   RUN(rotary_dimension_survives);
   RUN(survives_damage);

@@ -107,7 +107,9 @@ TEST(refuses_duplicate_keys) {
   REFUSED("{\"a\":1,\n \"b\":2,\"a\":3}", "f.json:2:8: duplicate key \"a\"");
   REFUSED("{\"a\":1,\"\\u0061\":2}", "f.json:1:8: duplicate key \"\\u0061\"");
   REFUSED("{\"\xf0\x9f\x98\x80\":1,\"\\ud83d\\ude00\":2}", "f.json:1:8: duplicate key \"\\ud83d\\ude00\"");
-  REFUSED("[{\"x\":{\"k\":1,\"k\":1}}]", "f.json:1:14: duplicate key \"k\"");
+  REFUSED("[{\"x\":{\"k\":1,\"k\":1.0}}]", "f.json:1:14: duplicate key \"k\"");
+  REFUSED("{\"k\":{\"a\":[1]},\"k\":{\"a\":[2]}}", "f.json:1:16: duplicate key \"k\"");
+  REFUSED("{\"k\":1,\"k\":1,\"k\":2}", "f.json:1:14: duplicate key \"k\"");
   static const char fine[] = "{\"a\":{\"a\":{\"a\":1},\"b\":1},\"b\":[{\"a\":1},{\"a\":1}]}";
   cJSON *j; /* the same key in different objects */
   CHECK_OK(parse(fine, sizeof fine - 1, &j));

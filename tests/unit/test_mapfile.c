@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/mapfile.h"
+#include "formats/outfile.h"
 #include "tempdir.h"
 #include "test.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,6 +38,53 @@ TEST(refuses_what_is_no_file) {
   CHECK(nb_mapfile_read(fifo, 100, &b, &n, &err) == NB_ERR_IO && !b);
   CHECK(!m.data && !m.path);
   free(empty), free(fifo);
+}
+
+/* Every open mapping is found by any of its addresses, a closed one by none. */
+TEST(finds_mappings) {
+  enum { N = 40 };
+  nb_mapfile m[N];
+  char *path[N];
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < N; i++) {
+      char name[16];
+      snprintf(name, sizeof name, "map%d", i);
+      path[i] = temp_file(name, "abcdef", 6);
+      CHECK_OK(nb_mapfile_open(path[i], &m[i], &err));
+    }
+    for (int i = 0; i < N; i++) {
+      const char *first = nb_mapfile_at(m[i].data), *last = nb_mapfile_at(m[i].data + 5);
+      CHECK(first && !strcmp(first, path[i]) && last == first && nb_mapfile_at(m[i].data + 6) != first);
+    }
+    CHECK(!nb_mapfile_at(&round) && !nb_mapfile_at(NULL));
+    for (int i = 0; i < N; i++) {
+      const uint8_t *data = m[i].data;
+      nb_mapfile_close(&m[i]);
+      CHECK(!nb_mapfile_at(data));
+      free(path[i]);
+    }
+  }
+}
+
+/* What is written to while it is mapped makes no output; what is replaced by another file of its name does. */
+TEST(sees_changes) {
+  char *path = temp_file("changes", "abcdef", 6), *out = temp_path("made");
+  nb_mapfile m;
+  struct timespec past[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+  CHECK(utimensat(AT_FDCWD, path, past, 0) == 0);
+  CHECK_OK(nb_mapfile_open(path, &m, &err));
+  CHECK_OK(nb_mapfile_unchanged(&err));
+  int fd = open(path, O_WRONLY);
+  CHECK(fd >= 0 && pwrite(fd, "X", 1, 0) == 1 && close(fd) == 0);
+  CHECK(nb_mapfile_unchanged(&err) == NB_ERR_IO && strstr(err.msg, "changes: another program wrote to it"));
+  CHECK(nb_outfile_save(out, "x", 1, &err) == NB_ERR_IO && access(out, F_OK) != 0);
+  nb_mapfile_close(&m);
+  CHECK_OK(nb_mapfile_unchanged(&err));
+  CHECK_OK(nb_mapfile_open(path, &m, &err));
+  CHECK_OK(nb_outfile_save(path, "another", 7, &err));
+  CHECK_OK(nb_mapfile_unchanged(&err));
+  nb_mapfile_close(&m);
+  free(path), free(out);
 }
 
 TEST(reads_a_file) {
@@ -72,6 +121,8 @@ TEST(cursor_never_leaves_its_bytes) {
 int main(void) {
   RUN(maps_a_file);
   RUN(refuses_what_is_no_file);
+  RUN(finds_mappings);
+  RUN(sees_changes);
   RUN(reads_a_file);
   RUN(cursor_never_leaves_its_bytes);
   temp_remove();

@@ -181,21 +181,33 @@ TEST(refuses_bad_shards) {
   write_file("s/2.safetensors", a, 4);
   refused_directory("s", "tensor \"a\" is in both ");
   write_file("s/2.safetensors", "{\"c\":" T("F32", "[1]", "[0,4]") "}", 4);
-  refused_directory("s", "model.safetensors.index.json: tensor \"b\" is not in 2.safetensors");
-  write_file("s/2.safetensors", b, 4);
   nb_safetensors st;
   char *dir = temp_path("s");
   CHECK_OK(nb_safetensors_open(dir, &st, &err));
+  CHECK(st.n_missing == 1 && !strcmp(st.missing, "b"));
+  nb_safetensors_close(&st);
+  write_file("s/2.safetensors", b, 4);
+  CHECK_OK(nb_safetensors_open(dir, &st, &err));
+  CHECK(st.n_missing == 0 && !st.missing);
+  nb_safetensors_close(&st);
+  free(temp_subdir("s/more"));
+  write_file("s/more/2.safetensors", b, 4);
+  free(temp_text("s/model.safetensors.index.json",
+                 "{\"weight_map\":{\"a\":\"1.safetensors\",\"b\":\"more/2.safetensors\"}}"));
+  CHECK_OK(nb_safetensors_open(dir, &st, &err));
+  CHECK(st.n_tensors == 2 && st.n_missing == 0);
   nb_safetensors_close(&st);
   free(dir);
   static const char *const bad[][2] = {
-      {"{\"weight_map\":{\"a\":\"2.safetensors\",\"b\":\"1.safetensors\"}}", "tensor \"a\" is not in 2.safetensors"},
-      {"{\"weight_map\":{\"a\":\"../s/1.safetensors\"}}", "no plain file name for \"a\""},
-      {"{\"weight_map\":{\"a\":7}}", "no plain file name for \"a\""},
-      {"{\"weight_map\":{\"a\":\"\"}}", "no plain file name for \"a\""},
+      {"{\"weight_map\":{\"a\":\"../s/1.safetensors\"}}", "no file of its folder for \"a\""},
+      {"{\"weight_map\":{\"a\":\"more/../1.safetensors\"}}", "no file of its folder for \"a\""},
+      {"{\"weight_map\":{\"a\":\"more/\"}}", "no file of its folder for \"a\""},
+      {"{\"weight_map\":{\"a\":\"/1.safetensors\"}}", "no file of its folder for \"a\""},
+      {"{\"weight_map\":{\"a\":7}}", "no file of its folder for \"a\""},
+      {"{\"weight_map\":{\"a\":\"\"}}", "no file of its folder for \"a\""},
       {"{\"weight_map\":{}}", "weight_map is empty"},
       {"{}", "\"weight_map\" is missing"},
-      {"{\"weight_map\":{\"a\":\"x\",\"a\":\"x\"}}", "index.json:1:24: duplicate key \"a\""},
+      {"{\"weight_map\":{\"a\":\"x\",\"a\":\"y\"}}", "index.json:1:24: duplicate key \"a\""},
       {"", "expected a value"},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

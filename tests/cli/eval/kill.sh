@@ -30,5 +30,5 @@ if ! wait $pid 2>/dev/null; then
   cmp j kept
 fi
 echo hello there, this is a text >text
-fails 1 '*not a journal*' nibble eval "$NBL" --task custom --data q.jsonl --journal text
+fails 2 '*not a journal*' nibble eval "$NBL" --task custom --data q.jsonl --journal text
 grep -q hello text

@@ -1,8 +1,13 @@
-# On a narrow terminal the progress stays on its line.
+# On a narrow terminal progress keeps to one line, which is rewritten; a wide one has all of it.
 . "$LIB"
-command -v script >/dev/null || skip "no script(1)"
-questions q.jsonl 3000
-script -qec "stty cols 40; nibble eval '$NBL' --task custom --data q.jsonl -t 1 --alone" out.txt >/dev/null </dev/null ||
-  skip "script(1) makes no terminal"
-tr '\r' '\n' <out.txt | grep 'evaluating' >lines || skip "too quick to show progress"
-awk 'length($0) > 39 + length("\033[K") { print "too long: " $0; bad = 1 } END { exit bad }' lines
+command -v script >/dev/null && script --version 2>/dev/null | grep -q util-linux || skip "no script of util-linux"
+big m 3
+at() { # COLUMNS: the lines of a run at that width
+  script -q -e -c "stty cols $1; nibble quantize m -o x.nbl -t 1" typescript >/dev/null 2>&1 </dev/null
+  tr '\r' '\n' <typescript | sed -e "s/$(printf '\033')\\[K//g" | grep "^quantizing" >lines || skip "it ended before it said anything"
+  rm x.nbl
+}
+at 40
+awk 'length($0) >= 40 { exit 1 }' lines
+at 200
+grep -q '^quantizing: .* of .* weights ([0-9]* %), .*/s, .* left' lines

@@ -11,4 +11,12 @@ poke bad.nbl $(($(size_of bad.nbl) - 200)) '\001\002\003\004\005\006'
 fails 1 '*bad.nbl*' nibble generate bad.nbl -p x --verify
 printf 'the\0ant' >zero
 fails 2 '*zero: holds a zero byte*' nibble generate "$NBL" -f zero
+# Without a template there is no place for a system message, and it is said that the text goes on as it is.
+toy plain
+edit plain/tokenizer_config.json 's/"chat_template"/"no_template"/'
+fails 2 '*plain has no chat template for --system*' nibble generate plain -p x --system y
+nibble generate plain -p the -n 4 >out 2>err
+grep -q 'note: plain has no chat template' err
+nibble generate plain -p the -n 4 --raw 2>err | cmp out -
+grep -q template err && exit 1
 fails 2 '*--system*--raw*' nibble generate "$NBL" -p x --raw --system y

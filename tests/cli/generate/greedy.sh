@@ -14,7 +14,7 @@ nibble generate "$TOY" -q -p 'the ant' -n 12 --ignore-eos --temperature 1 --seed
 nibble generate "$TOY" -q -p 'the ant' -n 12 --ignore-eos --temperature 1 --seed 7 >b
 nibble generate "$TOY" -q -p 'the ant' -n 12 --ignore-eos --temperature 1 --seed 8 >c
 cmp a b
-! cmp -s a c
+cmp -s a c && exit 1
 printf 'the ant' >prompt
 nibble generate "$NBL" -q -f prompt -n 12 --ignore-eos >three
 cmp one three

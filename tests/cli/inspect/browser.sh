@@ -16,7 +16,7 @@ nibble inspect "$NBL" --html plain.html >/dev/null
 fails '[12]' '*--html*' nibble inspect "$TOY" --html x.html
 fails '[12]' '*no/such*' nibble inspect "$NBL" --html no/such/x.html
 [ ! -e x.html ]
-! grep -q '"sketch"' r.html
+grep -q '"sketch" *:' r.html && exit 1
 [ -n "$browser" ] || skip "no chromium"
 check() { # PAGE SCRIPT
   {

@@ -11,3 +11,7 @@ fails 2 '*needs a value*' nibble quantize "$TOY" -o
 fails 2 '*--threads*' nibble quantize "$TOY" -o x.nbl -t 0
 fails 2 '*--cpu*' nibble quantize "$TOY" -o x.nbl --cpu pdp11
 only
+# Nothing that is given is left unused: a text with --fast serves a budget only.
+calibration_text 300 >text
+fails 2 '*--fast makes no use of --calib*' nibble quantize "$TOY" -o x.nbl --fast --calib text
+fails 2 '*--fast makes no use of --stats*' nibble quantize "$TOY" -o x.nbl --fast --stats text

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+#include "formats/explain.h"
+
+#include "formats/json.h"
+#include "formats/nbl_layout.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEAD = 4096, PATH_BYTES = 4096, NAME = 256 };
+
+/* ---- files, by their first bytes ---- */
+
+/* The first bytes of a regular file, with a NUL behind them; how many. */
+static size_t read_head(const char *path, char head[HEAD + 1]) {
+  struct stat s;
+  int fd = stat(path, &s) == 0 && S_ISREG(s.st_mode) ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+  ssize_t got = fd < 0 ? 0 : read(fd, head, HEAD);
+  if (fd >= 0) close(fd);
+  size_t n = got < 0 ? 0 : (size_t)got;
+  head[n] = 0;
+  return n;
+}
+
+static bool begins(const char *head, size_t n, const char *with) {
+  return n >= strlen(with) && !memcmp(head, with, strlen(with));
+}
+
+static bool is_lfs(const char *head, size_t n) { return begins(head, n, "version https://git-lfs.github.com/spec/"); }
+
+static bool is_safetensors(const char *head, size_t n) {
+  return n > 9 && head[8] == '{' && !head[5] && !head[6] && !head[7];
+}
+
+/* What a file is, and what to do with it; NULL: nothing that is known here. */
+static const char *file_is(const char *head, size_t n) {
+  static const struct {
+    const char *begin, *within, *is;
+  } known[] = {
+      {"version https://git-lfs.github.com/spec/", NULL,
+       "a pointer of git-lfs in place of the file: run `git lfs pull` in its folder, or download it again"},
+      {NB_NBL_MAGIC, NULL, "a .nbl file"},
+      {"GGUF", NULL, "a GGUF file (llama.cpp): nibble reads checkpoints in safetensors and .nbl files"},
+      {"PAR1", NULL, "a Parquet file of a data set"},
+      {"NBCALIB", NULL, "a file of `nibble calibrate`, for `nibble quantize --stats`"},
+      {"NBLPART", NULL, "what an unfinished `nibble quantize` keeps: give it the same command again"},
+      {"nbjrnl", NULL, "a journal of `nibble eval`: give it the same command again to end the run"},
+      {"PK\3\4", "data.pkl", "PyTorch's: save it with safetensors, model.save_pretrained(DIR)"},
+      {"PK\3\4", NULL, "a zip archive"},
+      {"\x80\x02", NULL, "PyTorch's: save it with safetensors, model.save_pretrained(DIR)"},
+      {"{", "\"nibble-result\"", "a result of nibble eval"},
+      {"{", "\"lm_eval_version\"", "a result of lm-evaluation-harness"},
+      {"{", "\"n-shot\"", "a result of lm-evaluation-harness"},
+      {"{", "\"acc,none\"", "a result of lm-evaluation-harness"},
+      {"{", "\"weight_map\"", "the index of a checkpoint: give its folder"},
+      {"{", "\"architectures\"", "the configuration of a checkpoint: give its folder"},
+      {"{", "\"added_tokens\"", "a tokenizer: give its folder"},
+      {"<!DOCTYPE html", NULL, "a web page: what should be here was not downloaded"},
+      {"<!doctype html", NULL, "a web page: what should be here was not downloaded"},
+      {"<html", NULL, "a web page: what should be here was not downloaded"},
+  };
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (begins(head, n, known[i].begin) && (!known[i].within || strstr(head, known[i].within))) return known[i].is;
+  if (is_safetensors(head, n)) return "a .safetensors file: give its folder, which has config.json and tokenizer.json";
+  return NULL;
+}
+
+nb_status nb_explain_file(const char *path, const char *wanted, nb_status st, nb_err *err) {
+  char head[HEAD + 1];
+  const char *is = st == NB_OK ? NULL : file_is(head, read_head(path, head));
+  if (!is || strstr(is, wanted + 2)) return st; /* it is what was wanted, and something is wrong with it */
+  return nb_fail(err, NB_ERR_FORMAT, "%s is not %s but %s", path, wanted, is);
+}
+
+/* ---- folders ---- */
+
+static bool has(const char *dir, const char *name) {
+  char path[PATH_BYTES];
+  struct stat s;
+  return snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path && lstat(path, &s) == 0;
+}
+
+static bool ends(const char *name, const char *with) {
+  size_t n = strlen(name), m = strlen(with);
+  return n > m && !strcmp(name + n - m, with);
+}
+
+/* The last entry of a folder, by name, that ends so (every one that is a folder with NULL); false: none. */
+static bool find_entry(const char *dir, const char *ending, char name[NAME]) {
+  DIR *d = opendir(dir);
+  *name = 0;
+  for (const struct dirent *e; d && (e = readdir(d));) {
+    char path[PATH_BYTES];
+    struct stat s;
+    if (e->d_name[0] == '.' || strlen(e->d_name) >= NAME || strcmp(e->d_name, name) < 0) continue;
+    snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+    if (ending ? ends(e->d_name, ending) : stat(path, &s) == 0 && S_ISDIR(s.st_mode)) strcpy(name, e->d_name);
+  }
+  if (d) closedir(d);
+  return *name;
+}
+
+/* A file of the checkpoint that is a link to nothing or a pointer of git-lfs. */
+static nb_status bad_entry(const char *dir, nb_status st, nb_err *err) {
+  DIR *d = opendir(dir);
+  char head[HEAD + 1], path[PATH_BYTES];
+  nb_status found = st;
+  for (const struct dirent *e; d && found == st && (e = readdir(d));) {
+    struct stat s;
+    if (!ends(e->d_name, ".json") && !ends(e->d_name, ".safetensors") && !ends(e->d_name, ".jinja")) continue;
+    if (snprintf(path, sizeof path, "%s/%s", dir, e->d_name) >= (int)sizeof path || lstat(path, &s)) continue;
+    if (S_ISLNK(s.st_mode) && stat(path, &s))
+      found =
+          nb_fail(err, NB_ERR_FORMAT, "%s is a link to a file that is not there: download the checkpoint again", path);
+    else if (is_lfs(head, read_head(path, head)))
+      found = nb_fail(err, NB_ERR_FORMAT,
+                      "%s is a pointer of git-lfs in place of the file: run `git lfs pull` in %s, or download it again",
+                      path, dir);
+  }
+  if (d) closedir(d);
+  return found;
+}
+
+/* The root of a model in the hub's cache: models--OWNER--NAME with blobs, refs and snapshots. */
+static nb_status cache_root(const char *dir, nb_status st, nb_err *err) {
+  char snapshots[PATH_BYTES], name[NAME];
+  snprintf(snapshots, sizeof snapshots, "%.4000s/snapshots", dir);
+  if (has(dir, "snapshots") && find_entry(snapshots, NULL, name))
+    return nb_fail(err, NB_ERR_FORMAT, "%.150s is a model's root in the hub's cache: give %.200s/%.100s", dir,
+                   snapshots, name);
+  if (has(dir, "snapshots")) return nb_fail(err, NB_ERR_FORMAT, "%s: the hub's cache holds nothing of it", dir);
+  return st;
+}
+
+static nb_status adapter(const char *dir, nb_status st, nb_err *err) {
+  char path[PATH_BYTES], head[HEAD + 1], base[NAME] = "its base model";
+  if (!has(dir, "adapter_config.json")) return st;
+  snprintf(path, sizeof path, "%.4000s/adapter_config.json", dir);
+  cJSON *j = NULL;
+  const char *name = NULL;
+  size_t n = read_head(path, head);
+  if (nb_json_parse(head, n, path, &j, NULL) == NB_OK &&
+      nb_json_optional_string(j, path, "base_model_name_or_path", &name, NULL) == NB_OK && name)
+    snprintf(base, sizeof base, "%s", name);
+  cJSON_Delete(j);
+  return nb_fail(err, NB_ERR_FORMAT,
+                 "%.200s holds an adapter (LoRA), not a whole model: join it with %.100s first, in Python "
+                 "AutoPeftModelForCausalLM.from_pretrained(\"%.100s\").merge_and_unload().save_pretrained(\"merged\")",
+                 dir, base, dir);
+}
+
+/* What a folder lacks, and what it has instead. */
+static nb_status lacks(const char *dir, nb_status st, nb_err *err) {
+  static const char *const pickles[] = {".bin", ".pth", ".pt"};
+  char name[NAME], inner[PATH_BYTES];
+  bool weights = find_entry(dir, ".safetensors", name);
+  if (!weights && find_entry(dir, ".gguf", name))
+    return nb_fail(err, NB_ERR_FORMAT, "%s holds GGUF (%s), not a checkpoint in safetensors: download the original one",
+                   dir, name);
+  for (size_t i = 0; !weights && i < sizeof pickles / sizeof *pickles; i++)
+    if (find_entry(dir, pickles[i], name))
+      return nb_fail(err, NB_ERR_FORMAT,
+                     "%s has its weights in PyTorch's format (%s): save it with safetensors, in Python "
+                     "AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW)",
+                     dir, name);
+  if (!weights && !has(dir, "config.json") && find_entry(dir, NULL, name)) {
+    snprintf(inner, sizeof inner, "%.3800s/%s", dir, name);
+    if (has(inner, "config.json"))
+      return nb_fail(err, NB_ERR_FORMAT, "%s has no config.json; did you mean %s?", dir, inner);
+  }
+  if (has(dir, "config.json") && weights && !has(dir, "tokenizer.json"))
+    return nb_fail(err, NB_ERR_FORMAT, "%s has no tokenizer.json: download it too%s", dir,
+                   has(dir, "tokenizer.model") ? ", or make it of tokenizer.model: in Python "
+                                                 "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+                                               : "");
+  return st;
+}
+
+/* OWNER/NAME, as models are called on the hub. */
+static bool is_hub_id(const char *path) {
+  const char *slash = strchr(path, '/');
+  if (!slash || slash == path || !slash[1] || strchr(slash + 1, '/') || path[0] == '.' || path[0] == '~') return false;
+  for (const char *p = path; *p; p++)
+    if (!isalnum((unsigned char)*p) && !strchr("/-_.", *p)) return false;
+  return !ends(path, ".nbl");
+}
+
+static nb_status no_such_path(const char *path, nb_status st, nb_err *err) {
+  struct stat s;
+  if (lstat(path, &s) == 0)
+    return nb_fail(err, NB_ERR_FORMAT, "%s is a link to something that is not there: download it again", path);
+  if (!is_hub_id(path)) return st;
+  return nb_fail(err, NB_ERR_FORMAT,
+                 "%.150s: there is no such folder or file here, and nibble downloads nothing: run `hf download %.120s "
+                 "--local-dir %.100s` first and give that folder",
+                 path, path, strchr(path, '/') + 1);
+}
+
+nb_status nb_explain_model(const char *path, nb_status st, nb_err *err) {
+  struct stat s;
+  char head[HEAD + 1];
+  if (st == NB_OK || st == NB_ERR_MEMORY || st == NB_ERR_INTERRUPTED) return st;
+  if (stat(path, &s)) return no_such_path(path, st, err);
+  if (!S_ISDIR(s.st_mode)) {
+    size_t n = read_head(path, head);
+    const char *is = begins(head, n, NB_NBL_MAGIC) ? NULL : file_is(head, n);
+    return is ? nb_fail(err, NB_ERR_FORMAT, "%s is not a .nbl file but %s", path, is) : st;
+  }
+  nb_status (*const look[])(const char *, nb_status, nb_err *) = {cache_root, bad_entry, adapter, lacks};
+  for (size_t i = 0; i < sizeof look / sizeof *look; i++) {
+    nb_err better = {""};
+    look[i](path, st, &better);
+    if (!better.msg[0]) continue;
+    if (err) *err = better;
+    return NB_ERR_FORMAT;
+  }
+  return st;
+}
+
+/* ---- names of tensors ---- */
+
+nb_status nb_explain_names(const nb_safetensors *c, nb_status st, nb_err *err) {
+  static const struct {
+    const char *prefix, *why;
+  } known[] = {
+      {"_orig_mod.", "the model was saved compiled: save model._orig_mod instead"},
+      {"base_model.model.", "peft saved it: join the adapter first, model.merge_and_unload().save_pretrained(DIR)"},
+      {"module.", "the model was saved within DataParallel or FSDP: save model.module instead"},
+      {"language_model.", "it is a part of a model for images or sound too: save its language model alone"},
+  };
+  if (st == NB_OK || !c->n_tensors) return st;
+  size_t with_model = 0, layers = 0;
+  for (size_t i = 0; i < c->n_tensors; i++) {
+    const char *name = c->tensors[i].name, *file = c->shards[c->tensors[i].shard].path;
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+      if (!strncmp(name, known[k].prefix, strlen(known[k].prefix)))
+        return nb_fail(err, NB_ERR_FORMAT, "%s: names of tensors begin with \"%s\" (%.100s): %s", file, known[k].prefix,
+                       name, known[k].why);
+    if (strstr(name, ".lora_A") || strstr(name, ".lora_B"))
+      return nb_fail(err, NB_ERR_FORMAT,
+                     "%s: an adapter stands beside the weights (%.100s): join it first, model.merge_and_unload()", file,
+                     name);
+    with_model += !strncmp(name, "model.", 6), layers += !strncmp(name, "layers.", 7);
+  }
+  if (with_model || !layers) return st;
+  return nb_fail(err, NB_ERR_FORMAT,
+                 "%s: names of tensors lack the prefix \"model.\" (%.100s): the model was saved without its head; in "
+                 "Python AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW)",
+                 c->shards[0].path, c->tensors[0].name);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What a path really is, when it could not be read as what it was given for: the mistakes of first minutes (a pointer
+ * of git-lfs, the root of the hub's cache, an adapter, a file of another program), each named with what to do. */
+#ifndef NB_EXPLAIN_H
+#define NB_EXPLAIN_H
+
+#include "formats/safetensors.h"
+
+/* For a failure st to open the model (or the tokenizer) at path: puts a better message in err's place where it
+ * knows one, and returns NB_ERR_FORMAT then, else st. Reads a few small files. */
+nb_status nb_explain_model(const char *path, nb_status st, nb_err *err);
+
+/* The same for a file that should have been `wanted` ("a result of nibble eval"): says "PATH is X, not WANTED" where it
+ * knows X by its first bytes. */
+nb_status nb_explain_file(const char *path, const char *wanted, nb_status st, nb_err *err);
+
+/* For a failure st to find a model's tensors: names with a prefix that some programs leave there. */
+nb_status nb_explain_names(const nb_safetensors *checkpoint, nb_status st, nb_err *err);
+
+#endif

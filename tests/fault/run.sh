@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Small runs of every command in which one call fails, each call in turn (fault.c): no crash, no leak (under ASan), an
+# exit code that is nibble's, a message, no temporary, no half file. A run that succeeds in spite of it has made the
+# same files as one that nothing happened to.
+# usage: run.sh PROGRAM [MOST]    MOST (20): at most so many calls of a kind in a command, spread over all; 0: every one
+here=$(cd "$(dirname "$0")/../.." && pwd)
+program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+most=${2:-20}
+work=$(mktemp -d "${TMPDIR:-/tmp}/nibble-fault.XXXXXX") || exit 1
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+ASAN_OPTIONS=exitcode=99:detect_leaks=1 UBSAN_OPTIONS=exitcode=99 LC_ALL=C OMP_WAIT_POLICY=passive
+export ASAN_OPTIONS UBSAN_OPTIONS LC_ALL OMP_WAIT_POLICY
+cd "$work" || exit 1
+mkdir toy keep
+cp "$here"/tests/golden/model/gqa_f16/config.json "$here"/tests/golden/model/gqa_f16/model.safetensors \
+  "$here"/tests/cli/toy/*.json toy
+"$program" quantize toy -o toy.nbl -q >log 2>&1 || { cat log; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+i=0
+while [ $i -lt 6 ]; do
+  i=$((i + 1))
+  printf '{"id": "q%s", "subject": "s%s", "question": "the %s?", "choices": ["a", "b"], "answer": "A"}\n' $i $((i % 2)) $i
+done >q.jsonl
+while [ $i -lt 120 ]; do i=$((i + 1)); echo "a line of text to calibrate on, the number $i, $((i * 7919 % 1000)) in it"; done >text
+"$program" eval toy.nbl --task custom --data q.jsonl --out base.json -q -t 1 >log 2>&1 &&
+  "$program" eval toy.nbl --task custom --data q.jsonl --shard 1/1 --out part.json -q -t 1 >log 2>&1 || { cat log; exit 1; }
+lapack=1
+"$program" quantize toy -o c.nbl --calib text --tokens 64 --seq 32 -t 1 -q >log 2>&1 || lapack=0
+rm -f c.nbl
+
+p=0 f=0 s=0
+# The outputs as they are without a fault; times differ.
+digest() {
+  case $1 in
+  *.zip) tail -c 22 "$1" | head -c 4 | cksum ;; # whole, when its directory is at the end
+  *.md) tr -d '0-9.' <"$1" | cksum ;;
+  *) sed -e 's/"measured": *{[^}]*}//g' -e 's/time="[0-9.]*"//' "$1" | cksum ;;
+  esac
+}
+outputs() { for o in out/*; do [ -d "$o" ] || [ ! -e "$o" ] || echo "$o $(digest "$o")"; done; }
+fresh() { chmod -R u+w out 2>/dev/null; rm -rf out; mkdir out; }
+bad() { f=$((f + 1)); echo "FAIL $name, $kind $n: $*"; head -n 12 err | cut -c 1-200 | sed 's/^/  /'; }
+
+# one KIND N COMMAND...: with that call failing.
+one() {
+  kind=$1 n=$2 code=0
+  shift 2
+  fresh
+  NB_FAULT=$kind:$n timeout 60 "$program" "$@" >stdout 2>err </dev/null || code=$?
+  case $code in
+  0) outputs >now; cmp -s now want || { bad "succeeded with other files: $(diff want now | grep '^[<>]' | head -n 2 | tr '\n' ' ')"; return; } ;;
+  1 | 2 | 3 | 4) grep -q '^nibble' err || { bad "exit $code without a message"; return; } ;;
+  *) bad "exit $code"; return ;;
+  esac
+  left=$(ls -A out | grep nibble-)
+  [ -z "$left" ] || { bad "left $left"; return; }
+  for o in out/*; do # what is there is whole; what runs go on with may be in any state
+    [ -f "$o" ] || continue
+    case $o in *.part | *.journal) continue ;; esac
+    grep -q -F -x "$o $(digest "$o")" want || { bad "exit $code and another $o"; return; }
+  done
+  p=$((p + 1))
+}
+
+# each COMMAND...: every call in turn.
+each() {
+  name=$1
+  fresh
+  code=0
+  NB_FAULT_COUNT=counts "$program" "$@" >stdout 2>err </dev/null || code=$?
+  kind=none n=0
+  [ $code = 0 ] || { bad "exit $code without a fault"; return; }
+  outputs >want
+  while read -r count_kind count_n; do
+    step=1
+    [ "$most" = 0 ] || [ "$count_n" -le "$most" ] || step=$(((count_n + most - 1) / most))
+    k=1
+    while [ $k -le "$count_n" ]; do
+      one "$count_kind" $k "$@"
+      k=$((k + step))
+    done
+  done <counts
+}
+
+each quantize toy -o out/m.nbl -t 1
+[ $lapack = 0 ] || each quantize toy -o out/m.nbl --calib text --tokens 64 --seq 32 --budget 60kB --probe-tokens 16 -t 1
+[ $lapack = 0 ] || each calibrate toy -o out/stats --calib text --tokens 64 --seq 32 --probe-tokens 16 -t 1
+each verify toy.nbl
+each inspect toy.nbl --html out/page.html --json
+each inspect toy -a
+each diff toy toy.nbl -t 1
+each export toy.nbl --hf out/hf --tokenizer toy
+each generate toy.nbl -p "the ant" -n 3 -t 1 --json
+each tokenize toy -p "the ant"
+each eval toy.nbl --task custom --data q.jsonl --out out/r.json --journal out/r.journal --html out/r.html --junit out/j.xml \
+  --summary out/s.md --min-accuracy 0 -t 1
+each eval toy.nbl --task custom --data q.jsonl --against base.json --bundle out/b.zip --margin 99 -t 1 --json
+each compare base.json base.json --html out/c.html --json --margin 99 --resamples 100
+each merge part.json -o out/merged.json
+each kld toy toy.nbl --text text -t 1
+[ $lapack = 1 ] || { s=$((s + 1)); echo "skip calibration: built without LAPACK"; }
+echo "$p passed, $f failed, $s skipped"
+[ "$f" -eq 0 ]
