@@ -4,7 +4,7 @@
 #include "test.h"
 
 #include "eval/tokens.h"
-#include "formats/tokenizer_json.h"
+#include "formats/tokenizer_dir.h"
 
 static nb_err err;
 
@@ -22,9 +22,9 @@ static nb_tokenizer *make_tokenizer(bool named) {
       "\"merges\": []}}";
   const char *config = "{\"bos_token\": \"<s>\"}";
   nb_tokenizer *t = NULL;
-  nb_source none = {NULL, 0, "none"}, file = {json, strlen(json), "tokenizer.json"},
-            bos = {config, strlen(config), "tokenizer_config.json"};
-  if (nb_tokenizer_from_json(file, named ? bos : none, none, &t, &err) != NB_OK) printf("  %s\n", err.msg);
+  nb_tokenizer_files files = {.json = {json, strlen(json), "tokenizer.json"}};
+  if (named) files.config = (nb_source){config, strlen(config), "tokenizer_config.json"};
+  if (nb_tokenizer_from_files(&files, &t, &err) != NB_OK) printf("  %s\n", err.msg);
   return t;
 }
 
