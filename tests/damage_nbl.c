@@ -14,9 +14,9 @@ static void damage(const nb_nbl_tensor *t, unsigned char *bytes, double share, u
   nb_qmat m;
   nb_qmat_layout l;
   nb_err err;
-  if (nb_qmat_plan(t->N, t->K, t->fmt, &m, &l, &err) != NB_OK) return;
+  if (nb_qmat_plan(t->part.N, t->part.K, t->fmt, &m, &l, &err) != NB_OK) return;
   uint16_t *scale = (uint16_t *)(void *)(bytes + l.row_scale);
-  for (size_t n = 0; n < t->N; n++)
+  for (size_t n = 0; n < t->part.N; n++)
     scale[n] = nb_f32_bf16(nb_bf16_f32(scale[n]) * (float)(nb_rng_below(state, 2) ? 1 + share : 1 - share));
 }
 
@@ -38,7 +38,7 @@ static nb_status copy(char **argv, size_t *changed, nb_err *err) {
     const nb_nbl_tensor *t = nb_nbl_at(in, i);
     NB_GOTO(nb_new(&bytes, t->size, 1, "a tensor", err));
     memcpy(bytes, nb_nbl_data(in, i), t->size);
-    if (t->layer == layer && t->coded) damage(t, bytes, atof(argv[4]) / 100, &state), ++*changed;
+    if (t->part.layer == layer && t->coded) damage(t, bytes, atof(argv[4]) / 100, &state), ++*changed;
     NB_GOTO(nb_nbl_writer_put(out, bytes, t->size, err));
     nb_free(bytes), bytes = NULL;
   }

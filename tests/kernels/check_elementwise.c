@@ -101,7 +101,8 @@ void test_activate(check *c) {
     double y = activated(act, g[i], gated ? u[i] : 1), t = fabs((double)g[i]), size = fabs((double)g[i]) + 1;
     /* The tanh form's own double loses digits where it is nearly 0, and an argument of exp carries its rounding. */
     if (!isfinite(t * t * t)) continue;
-    near(c, y, got[i], (fabs(y) * 8 + (act == NB_ACT_SILU ? 0 : size * 40)) * U * (gated ? fabs(u[i]) + 1 : 1) + 0x1p-110);
+    near(c, y, got[i],
+         (fabs(y) * 8 + (act == NB_ACT_SILU ? 0 : size * 40)) * U * (gated ? fabs(u[i]) + 1 : 1) + 0x1p-110);
   }
 }
 
