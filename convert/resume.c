@@ -69,8 +69,7 @@ static uint64_t header_hash(const nb_resume *r, const char *head) {
 static void get_header(const nb_resume *r, nb_qfmt *f, nb_quantize_choice *c) {
   size_t n = r->n_formats;
   const char *p = r->bytes + BEFORE_FORMATS, *numbers = p + 3 * n;
-  for (size_t i = 0; i < n; i++, p += 3)
-    f[i] = (nb_qfmt){(uint8_t)p[0], (uint8_t)p[1], (uint16_t)((uint8_t)p[2] * 32)};
+  for (size_t i = 0; i < n; i++, p += 3) f[i] = (nb_qfmt){(uint8_t)p[0], (uint8_t)p[1], (uint16_t)((uint8_t)p[2] * 32)};
   for (size_t i = 0; c && i < n; i++) {
     c->probe_kl[i] = get_double(numbers + 8 * i);
     c->probe_error[i] = get_double(numbers + 8 * (n + i));

@@ -28,8 +28,7 @@ nb_status nb_resume_lock(const char *path, nb_resume **out, nb_err *err);
 nb_status nb_resume_read(nb_resume *r, const uint8_t signature[16], size_t matrices, nb_qfmt *formats,
                          struct nb_quantize_choice *choice, bool *found, nb_err *err);
 /* Begins the file, when it was not found, now that formats and choice are known. */
-nb_status nb_resume_begin(nb_resume *r, const nb_qfmt *formats, const struct nb_quantize_choice *choice,
-                          nb_err *err);
+nb_status nb_resume_begin(nb_resume *r, const nb_qfmt *formats, const struct nb_quantize_choice *choice, nb_err *err);
 /* Matrices that an earlier run finished. */
 size_t nb_resume_count(const nb_resume *r);
 /* The coded form of one of those, when it has n_bytes; else NULL. Borrowed. */

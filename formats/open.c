@@ -67,7 +67,8 @@ static nb_status settle_ties(const struct nb_opened_files *f, nb_opened *o, nb_e
   if (e.dtype == h.dtype && e.n_bytes == h.n_bytes && !memcmp(e.data, h.data, e.n_bytes)) return NB_OK;
   c->tie_embeddings = false;
   char note[256];
-  snprintf(note, sizeof note, "config.json ties the head to the embedding, but %s differs from it: both are used\n", name);
+  snprintf(note, sizeof note, "config.json ties the head to the embedding, but %s differs from it: both are used\n",
+           name);
   return nb_text_append_str(&o->notes, note, err);
 }
 

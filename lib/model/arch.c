@@ -240,10 +240,7 @@ static bool generalize(const nb_config *c, const char *name, char out[128]) {
 }
 
 bool nb_arch_knows(const nb_arch *a, const nb_config *c, const nb_parts *parts, const char *name) {
-  static const char frequencies[] = ".rotary_emb.inv_freq";
   char general[128];
-  size_t n = strlen(name);
-  if (n >= sizeof frequencies && !strcmp(name + n + 1 - sizeof frequencies, frequencies)) return true;
   if (!generalize(c, name, general)) return false;
   for (size_t i = 0; i < a->n_names; i++)
     if (!strcmp(a->name[i].pattern, general)) return nb_parts_has(parts, a->name[i].role) || a->name[i].role == NB_HEAD;
