@@ -14,8 +14,16 @@
 enum { NB_GGML_MAX_BLOCK = 256 /* weights */, NB_GGML_MAX_BYTES = 512 /* of a block: more than any type's */ };
 
 /* Numbers of types in the file, as far as code asks for one by name. */
-enum { NB_GGML_F32 = 0, NB_GGML_F16 = 1, NB_GGML_Q4_0 = 2, NB_GGML_Q4_1 = 3, NB_GGML_Q8_0 = 8, NB_GGML_Q4_K = 12,
-       NB_GGML_IQ4_NL = 20, NB_GGML_BF16 = 30 };
+enum {
+  NB_GGML_F32 = 0,
+  NB_GGML_F16 = 1,
+  NB_GGML_Q4_0 = 2,
+  NB_GGML_Q4_1 = 3,
+  NB_GGML_Q8_0 = 8,
+  NB_GGML_Q4_K = 12,
+  NB_GGML_IQ4_NL = 20,
+  NB_GGML_BF16 = 30
+};
 
 typedef struct nb_ggml_type {
   uint32_t id;      /* in the file */
