@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/open.h"
 
+#include "formats/gguf_tokenizer.h"
 #include "formats/hf_config.h"
 #include "base/mem.h"
 #include "formats/nbl.h"
@@ -164,6 +165,7 @@ nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err) {
 
 nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err) {
   if (is_directory(path)) return nb_tokenizer_read_dir(path, out, err);
+  if (nb_gguf_is(path)) return nb_gguf_tokenizer_open(path, out, err);
   nb_nbl *f = NULL;
   *out = NULL;
   NB_TRY(nb_nbl_open(path, false, 1, &f, err));

@@ -32,7 +32,7 @@ void nb_opened_free(nb_opened *o);
  * file and tensor first. Reads all weights. Returns st. */
 nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err);
 
-/* The tokenizer alone, of a .nbl file, a checkpoint's directory, or a folder with just tokenizer.json. */
+/* The tokenizer alone, of a .nbl or .gguf file, a checkpoint's directory, or a folder with just tokenizer.json. */
 nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err);
 
 /* A checkpoint's tensors by name, for what is stored as it is; NULL for a .nbl file. */
