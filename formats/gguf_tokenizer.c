@@ -117,20 +117,22 @@ static nb_status open_lists(reader *r, nb_err *err) {
   return token_id(r, "tokenizer.ggml.unknown_token_id", &r->unk, err);
 }
 
-/* Phi-3's added tokens take the white space behind them, which no key says; these three do not. */
-static bool strips_right(const reader *r, const char *text, size_t n) {
+/* The added tokens of the Phi-3 and Phi-4 families take the white space beside them, which no key says: Phi-4's (the
+ * only one with cl100k's pattern) on both sides, the others' on the right, except for three of them. */
+static unsigned strips(const reader *r, const char *text, size_t n) {
   static const char *const not [] = {"<unk>", "<s>", "<|endoftext|>"};
   const char *arch;
   size_t n_arch = 0;
-  if (nb_gguf_string(r->g, "general.architecture", NB_GGUF_OPTIONAL, &arch, &n_arch, NULL) != NB_OK) return false;
-  if (!r->spm || n_arch != 4 || memcmp(arch, "phi3", 4)) return false;
+  if (nb_gguf_string(r->g, "general.architecture", NB_GGUF_OPTIONAL, &arch, &n_arch, NULL) != NB_OK) return 0;
+  if (n_arch != 4 || memcmp(arch, "phi3", 4)) return 0;
+  if (r->pre && r->pre->pattern == cl100k) return NB_TOKEN_LSTRIP | NB_TOKEN_RSTRIP;
   for (size_t i = 0; i < sizeof not / sizeof *not ; i++)
-    if (strlen(not [i]) == n && !memcmp(not [i], text, n)) return false;
-  return true;
+    if (strlen(not [i]) == n && !memcmp(not [i], text, n)) return 0;
+  return NB_TOKEN_RSTRIP;
 }
 
 static unsigned flags_of(const reader *r, int type, const char *text, size_t n) {
-  unsigned added = NB_TOKEN_ADDED | (strips_right(r, text, n) ? NB_TOKEN_RSTRIP : 0);
+  unsigned added = NB_TOKEN_ADDED | strips(r, text, n);
   switch (type) {
   case NB_GGUF_TOKEN_CONTROL: return added | NB_TOKEN_SPECIAL;
   case NB_GGUF_TOKEN_UNKNOWN: return added | NB_TOKEN_SPECIAL | NB_TOKEN_MODEL;
@@ -188,6 +190,12 @@ static int by_score(const void *a, const void *b) {
   return (x->order > y->order) - (x->order < y->order);
 }
 
+/* Whether a token takes part in merges. Added ones are found in the text before anything is merged. */
+static bool merges_with(const reader *r, int32_t id) {
+  int type = id < 0 ? NB_GGUF_TOKEN_UNUSED : type_of(r, (size_t)id);
+  return (type == NB_GGUF_TOKEN_NORMAL || type == NB_GGUF_TOKEN_BYTE) && id != r->unk;
+}
+
 /* Every way to cut each token into two others, as transformers' generate_merges finds them. */
 static nb_status make_merges(const reader *r, const nb_tokenizer *t, merges *out, nb_err *err) {
   nb_gguf_strings s = nb_gguf_strings_begin(r->tokens);
@@ -198,14 +206,15 @@ static nb_status make_merges(const reader *r, const nb_tokenizer *t, merges *out
     float score = (float)nb_gguf_number(r->scores, id);
     size_t first = out->n;
     if (!isfinite(score)) return nb_fail(err, NB_ERR_FORMAT, "%s: the score of token %zu is not finite", r->path, id);
-    if (type_of(r, id) == NB_GGUF_TOKEN_UNUSED || n > NB_MAX_TOKEN_BYTES) continue;
+    if (!merges_with(r, (int32_t)id)) continue;
     work += (uint64_t)n * n;
     if (work > MAX_WORK)
       return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: its tokens are too long to make merges of", r->path);
     for (size_t k = 1; k < n; k++) {
       if (((unsigned char)text[k] & 0xc0) == 0x80) continue;
-      int32_t left = nb_tokenizer_find(t, text, k), right = left < 0 ? -1 : nb_tokenizer_find(t, text + k, n - k);
-      if (right < 0) continue;
+      int32_t left = nb_tokenizer_find(t, text, k);
+      int32_t right = merges_with(r, left) ? nb_tokenizer_find(t, text + k, n - k) : -1;
+      if (!merges_with(r, right)) continue;
       NB_TRY(nb_grow(&out->m, &out->cap, out->n + 1, sizeof *out->m, err));
       out->m[out->n] = (made){.left = left,
                               .right = right,

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "formats/gguf.h"
+#include "formats/gguf_tokenizer.h"
+#include "tokenizer_use.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* Everything that an accepted file names lies inside it: each byte of each value and tensor is touched. */
+/* Everything that an accepted file names lies inside it: each byte of each value and tensor is touched. Then it serves
+ * as a tokenizer. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_gguf g;
   if (nb_gguf_open_memory(data, n, "fuzz", &g, NULL) != NB_OK) return 0;
@@ -30,6 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
       sum += x[0];
     }
   }
+  nb_tokenizer *t;
+  if (nb_gguf_tokenizer_read(&g, &t, NULL) == NB_OK)
+    tokenizer_use(t, (const char *)data, n < 200 ? n : 200, n % 4, n % 2);
   nb_gguf_close(&g);
   return 0;
 }
