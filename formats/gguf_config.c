@@ -9,17 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A key of the architecture ("llama." goes before it) and what config.json calls it. */
-typedef struct key {
-  const char *gguf, *hf;
-} key;
-
-static const key sizes[] = {{"embedding_length", "hidden_size"},
-                            {"feed_forward_length", "intermediate_size"},
-                            {"block_count", "num_hidden_layers"},
-                            {"attention.head_count", "num_attention_heads"},
-                            {"attention.head_count_kv", "num_key_value_heads"},
-                            {"context_length", "max_position_embeddings"}};
+const nb_gguf_key nb_gguf_config_sizes[] = {{"embedding_length", "hidden_size"},
+                                            {"feed_forward_length", "intermediate_size"},
+                                            {"block_count", "num_hidden_layers"},
+                                            {"attention.head_count", "num_attention_heads"},
+                                            {"attention.head_count_kv", "num_key_value_heads"},
+                                            {"context_length", "max_position_embeddings"},
+                                            {NULL, NULL}};
 
 typedef struct maker {
   const nb_gguf *g;
@@ -197,8 +193,9 @@ static nb_status make(maker *m, nb_err *err) {
   if (experts)
     return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: a model of %zu experts; GGUF files of such models are not read",
                    m->g->shards[0].path, experts);
-  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-    NB_TRY(add_size(m, sizes[i].gguf, sizes[i].hf, i == 4 ? NB_GGUF_OPTIONAL : NB_GGUF_REQUIRED, NULL, err));
+  for (const nb_gguf_key *k = nb_gguf_config_sizes; k->gguf; k++)
+    NB_TRY(
+        add_size(m, k->gguf, k->hf, strstr(k->gguf, "head_count_kv") ? NB_GGUF_OPTIONAL : NB_GGUF_REQUIRED, NULL, err));
   NB_TRY(add_size(m, "attention.key_length", "head_dim", NB_GGUF_OPTIONAL, NULL, err));
   NB_TRY(nb_gguf_config_heads(m->g, m->arch, &h, err));
   const char *eps = m->arch->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";

@@ -117,7 +117,7 @@ static nb_status open_lists(reader *r, nb_err *err) {
   return token_id(r, "tokenizer.ggml.unknown_token_id", &r->unk, err);
 }
 
-/* The added tokens of the Phi-3 and Phi-4 families take the white space beside them, which no key says: Phi-4's (the
+/* The added tokens of the Phi-3 and Phi-4 tokenizers take the white space beside them, which no key says: Phi-4's (the
  * only one with cl100k's pattern) on both sides, the others' on the right, except for three of them. */
 static unsigned strips(const reader *r, const char *text, size_t n) {
   static const char *const not [] = {"<unk>", "<s>", "<|endoftext|>"};
@@ -125,6 +125,7 @@ static unsigned strips(const reader *r, const char *text, size_t n) {
   size_t n_arch = 0;
   if (nb_gguf_string(r->g, "general.architecture", NB_GGUF_OPTIONAL, &arch, &n_arch, NULL) != NB_OK) return 0;
   if (n_arch != 4 || memcmp(arch, "phi3", 4)) return 0;
+  if (r->pre && r->pre->pattern != cl100k && r->pre->pattern != o200k) return 0; /* some other family's tokenizer */
   if (r->pre && r->pre->pattern == cl100k) return NB_TOKEN_LSTRIP | NB_TOKEN_RSTRIP;
   for (size_t i = 0; i < sizeof not / sizeof *not ; i++)
     if (strlen(not [i]) == n && !memcmp(not [i], text, n)) return 0;

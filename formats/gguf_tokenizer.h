@@ -15,6 +15,10 @@ nb_status nb_gguf_tokenizer_read(const nb_gguf *g, nb_tokenizer **out, nb_err *e
 /* The same of the file at path, which need not hold any tensors. */
 nb_status nb_gguf_tokenizer_open(const char *path, nb_tokenizer **out, nb_err *err);
 
+/* Writes a tokenizer's keys for a model whose vocabulary is n_vocab wide; ids without a token are filled up.
+ * NB_ERR_UNSUPPORTED when GGUF cannot say what it does, so that ids would differ. */
+nb_status nb_gguf_tokenizer_write(const nb_tokenizer *t, size_t n_vocab, nb_gguf_writer *w, nb_err *err);
+
 /* Types of tokens in tokenizer.ggml.token_type. */
 enum {
   NB_GGUF_TOKEN_NORMAL = 1,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* nibble export: a model's weights as a Hugging Face checkpoint, dequantized. */
+/* nibble export: a model's weights as a Hugging Face checkpoint, dequantized, or as a GGUF file. */
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "base/f16.h"
+#include "convert/gguf_export.h"
 #include "formats/hf_config.h"
 #include "formats/mapfile.h"
 #include "base/mem.h"
@@ -197,36 +198,114 @@ static nb_status export(const nb_opened *m, const char *dir, const char *tokeniz
   return st;
 }
 
+/* ---- GGUF ---- */
+
+static void describe(void *ctx, size_t i, const char **name, size_t *N, size_t *K, const nb_linear **w) {
+  const plan *p = ctx;
+  const nb_st_spec *s = &p->specs[i];
+  *name = s->name;
+  *N = s->n_dims > 1 ? s->shape[0] : 0;
+  *K = s->shape[s->n_dims - 1];
+  *w = p->parts[i].w[0];
+}
+
+static void read_row(void *ctx, size_t i, size_t n, float *out) {
+  const plan *p = ctx;
+  const part *x = &p->parts[i];
+  if (x->norm) {
+    memcpy(out, x->norm, p->specs[i].shape[0] * sizeof *out);
+    return;
+  }
+  size_t k = 0;
+  while (n >= x->w[k]->N) n -= x->w[k++]->N;
+  nb_linear_row(x->w[k], n, out);
+}
+
+static nb_status export_gguf(const nb_opened *m, const char *path, const char *type, const char *tokenizer,
+                             const cli_common *common, nb_gguf_export *x, nb_err *err) {
+  plan p = {0};
+  nb_tokenizer *own = NULL;
+  nb_status st;
+  if (tokenizer) NB_GOTO(nb_open_tokenizer(tokenizer, &own, err));
+  NB_GOTO(make_plan(&m->model, NB_F32, &p, err));
+  nb_gguf_source source = {.n = p.n, .describe = describe, .row = read_row, .ctx = &p};
+  cli_progress bar;
+  nb_progress cb = cli_progress_begin(&bar, common, "exporting", NULL);
+  *x = (nb_gguf_export){.config = &m->model.config,
+                        .tokenizer = own ? own : m->tokenizer,
+                        .tensors = &source,
+                        .type = nb_ggml_find_name(type), /* NULL of "auto" */
+                        .threads = common->threads,
+                        .progress = &cb};
+  st = nb_gguf_export_run(x, path, err);
+  cli_progress_end(&bar);
+fail:
+  nb_tokenizer_free(own);
+  nb_free(p.parts);
+  nb_free(p.specs);
+  return st;
+}
+
+static void report_gguf(const nb_gguf_export *x, const char *path, const char *type, const cli_common *common) {
+  if (common->json) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "file", path);
+    cJSON_AddStringToObject(j, "type", type);
+    cJSON_AddNumberToObject(j, "bytes", (double)x->bytes);
+    cJSON_AddNumberToObject(j, "relative_error", x->error);
+    cli_print_json(j);
+    return;
+  }
+  if (x->n_fallback)
+    cli_note(common, "%zu matrices have rows that are no whole blocks of %s: they are Q8_0 or F16", x->n_fallback,
+             type);
+  if (x->error > 0)
+    cli_note(common, "rounded: the squared error is %.3g of the squared weights; nibble kld tells what it costs",
+             x->error);
+  cli_note(common, "wrote %s, %.1f MB", path, (double)x->bytes / 1e6);
+}
+
 int cmd_export(int argc, char **argv) {
-  const char *dir = NULL, *dtype = "f32", *tokenizer = NULL;
+  const char *dir = NULL, *gguf = NULL, *dtype = "f32", *type = "auto", *tokenizer = NULL;
   const cli_opt opts[] = {
-      CLI_STRING("hf", 'o', "DIR", &dir, "the checkpoint's directory (required; made when it is missing)"),
+      CLI_STRING("hf", 'o', "DIR", &dir, "write a checkpoint into this directory (made when it is missing)"),
+      CLI_STRING("gguf", 'g', "FILE", &gguf, "write a GGUF file, which llama.cpp loads"),
       CLI_CHOICE("dtype", 0, "f32|bf16|f16", &dtype,
-                 "f32 (default) holds the coded values exactly, the others round them"),
-      CLI_STRING("tokenizer", 0, "DIR", &tokenizer, "copy the tokenizer's files from this checkpoint"),
+                 "--hf: f32 (default) holds the coded values exactly, the others round them"),
+      CLI_CHOICE("type", 0, "auto|f32|bf16|f16|q8_0|q4_0|q4_1|q4_k|iq4_nl", &type,
+                 "--gguf: the type of the matrices; auto (default) takes what comes nearest to each"),
+      CLI_STRING("tokenizer", 0, "DIR", &tokenizer, "take the tokenizer (--hf: its files) from there"),
       CLI_END,
   };
   const cli_command cmd = {.name = "export",
-                           .args = "MODEL --hf DIR",
+                           .args = "MODEL --hf DIR | --gguf FILE",
                            .opts = opts,
-                           .common = CLI_JSON,
-                           .about =
-                               "Writes a .nbl file's weights as a checkpoint that transformers loads (config.json and\n"
-                               "model.safetensors, dequantized).",
+                           .common = CLI_JSON | CLI_THREADS,
+                           .about = "Writes a model for other programs: as a checkpoint that transformers loads\n"
+                                    "(config.json and model.safetensors, dequantized), or as a GGUF file that\n"
+                                    "llama.cpp loads, with tokenizer and chat template.",
                            .min_args = 1,
                            .max_args = 1};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!dir) return cli_usage(&cmd, "--hf DIR is missing");
-  if (nb_outfile_same(args.items[0], dir)) return cli_usage(&cmd, "%s would be written over what is read", dir);
+  if (!dir == !gguf) return cli_usage(&cmd, "give either --hf DIR or --gguf FILE");
+  if (nb_outfile_same(args.items[0], dir ? dir : gguf))
+    return cli_usage(&cmd, "%s would be written over what is read", dir ? dir : gguf);
   nb_err err;
   nb_opened m = {0};
-  nb_status st = nb_open(args.items[0], NB_OPEN_NO_TOKENIZER, common.threads, &m, &err);
-  nb_dtype type = dtype[0] == 'b' ? NB_BF16 : strcmp(dtype, "f16") == 0 ? NB_F16 : NB_F32;
-  if (st == NB_OK) st = export(&m, dir, tokenizer, type, &common, &err);
+  nb_gguf_export x = {0};
+  bool without = dir || tokenizer;
+  nb_status st = nb_open(args.items[0], without ? NB_OPEN_NO_TOKENIZER : 0, common.threads, &m, &err);
+  nb_dtype to = dtype[0] == 'b' ? NB_BF16 : strcmp(dtype, "f16") == 0 ? NB_F16 : NB_F32;
+  if (st == NB_OK && dir) st = export(&m, dir, tokenizer, to, &common, &err);
+  else if (st == NB_OK) st = export_gguf(&m, gguf, type, tokenizer, &common, &x, &err);
   nb_opened_free(&m);
   if (st != NB_OK) return cli_fail(st, &err);
+  if (gguf) {
+    report_gguf(&x, gguf, type, &common);
+    return 0;
+  }
   if (common.json) {
     cJSON *j = cJSON_CreateObject();
     cJSON_AddStringToObject(j, "dir", dir);

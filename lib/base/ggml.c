@@ -197,9 +197,21 @@ void nb_ggml_read(const nb_ggml_type *t, const void *data, size_t n, float *out)
   for (size_t i = 0; i < n; i += t->block, p += t->bytes) t->read(p, out + i);
 }
 
+/* Types of one weight a block, without a call for each. */
+static bool write_floats(const nb_ggml_type *t, const float *x, size_t n, void *out) {
+  if (t->id == NB_GGML_F32) memcpy(out, x, n * sizeof *x); /* a little-endian machine, as everywhere in nibble */
+  else if (t->id == NB_GGML_F16)
+    for (size_t i = 0; i < n; i++) memcpy((uint8_t *)out + 2 * i, &(uint16_t){nb_f32_f16(x[i])}, 2);
+  else if (t->id == NB_GGML_BF16)
+    for (size_t i = 0; i < n; i++) memcpy((uint8_t *)out + 2 * i, &(uint16_t){nb_f32_bf16(x[i])}, 2);
+  else return false;
+  return true;
+}
+
 void nb_ggml_write(const nb_ggml_type *t, const float *x, const float *importance, size_t n, void *out) {
   float alike[NB_GGML_MAX_BLOCK];
   uint8_t *p = out;
+  if (write_floats(t, x, n, out)) return;
   for (size_t i = 0; i < NB_GGML_MAX_BLOCK; i++) alike[i] = 1;
   for (size_t i = 0; i < n; i += t->block, p += t->bytes) t->write(x + i, importance ? importance + i : alike, p);
 }
