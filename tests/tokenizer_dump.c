@@ -104,7 +104,9 @@ static void bench(const nb_tokenizer *t, const char *file) {
 
 int main(int argc, char **argv) {
   nb_tokenizer *t;
-  if (argc < 3) return fprintf(stderr, "usage: tokenizer_dump TOKENIZER hostile SEED N | TOKENIZER stdin | TOKENIZER bench FILE\n"), 2;
+  if (argc < 3)
+    return fprintf(stderr, "usage: tokenizer_dump TOKENIZER hostile SEED N | TOKENIZER stdin | TOKENIZER bench FILE\n"),
+           2;
   must(nb_open_tokenizer(argv[1], &t, &err));
   nb_text s = {0};
   if (!strcmp(argv[2], "hostile") && argc == 5) {
