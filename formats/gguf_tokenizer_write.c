@@ -128,8 +128,16 @@ static nb_status put_id(nb_gguf_writer *w, const char *key, int32_t id, nb_err *
   return id < 0 ? NB_OK : nb_gguf_put_u32(w, key, (uint32_t)id, err);
 }
 
+/* Whether text is merged as it is, and not as the byte-level alphabet. */
+static bool merges_text(const nb_tokenizer *t) {
+  const nb_step *s;
+  for (size_t i = 0; (s = nb_tokenizer_step_at(t, NB_STAGE_SPLIT, i)); i++)
+    if (s->kind == NB_STEP_BYTE_LEVEL) return false;
+  return true;
+}
+
 nb_status nb_gguf_tokenizer_write(const nb_tokenizer *t, size_t n_vocab, nb_gguf_writer *w, nb_err *err) {
-  bool spm = nb_tokenizer_bpe_flags(t) & NB_BPE_BYTE_FALLBACK;
+  bool spm = merges_text(t);
   const nb_ids *before = nb_tokenizer_before(t), *after = nb_tokenizer_after(t);
   int32_t bos = nb_tokenizer_bos(t), eos = nb_tokenizer_eos(t);
   const char *chat = nb_tokenizer_chat_template(t);
