@@ -203,22 +203,37 @@ static nb_status export(const nb_opened *m, const char *dir, const char *tokeniz
 static void describe(void *ctx, size_t i, const char **name, size_t *N, size_t *K, const nb_linear **w) {
   const plan *p = ctx;
   const nb_st_spec *s = &p->specs[i];
+  const nb_part *first = p->tensors[i].first;
   *name = s->name;
-  *N = s->n_dims > 1 ? s->shape[0] : 0;
-  *K = s->shape[s->n_dims - 1];
-  *w = p->parts[i].w[0];
+  *N = first->matrix ? s->shape[0] : 0;
+  *K = first->matrix ? s->shape[1] : s->shape[0];
+  *w = first->matrix ? matrix_of(p->m, first) : NULL;
 }
 
 static void read_row(void *ctx, size_t i, size_t n, float *out) {
   const plan *p = ctx;
-  const part *x = &p->parts[i];
-  if (x->norm) {
-    memcpy(out, x->norm, p->specs[i].shape[0] * sizeof *out);
+  const tensor *t = &p->tensors[i];
+  size_t own_row = 0;
+  if (t->first->matrix) {
+    const nb_part *x = part_of_row(p, t, n, &own_row);
+    nb_linear_row(matrix_of(p->m, x), own_row, out);
     return;
   }
-  size_t k = 0;
-  while (n >= x->w[k]->N) n -= x->w[k++]->N;
-  nb_linear_row(x->w[k], n, out);
+  for (size_t k = 0; k < t->n_rows; k++) {
+    const nb_part *x = part_of_row(p, t, k, &own_row);
+    out[k] = vector_element(p, x, own_row);
+  }
+}
+
+/* Every row of the plan's tensors is a row of some part. */
+static nb_status check_plan(const plan *p, nb_err *err) {
+  for (size_t i = 0; i < p->n; i++)
+    for (size_t r = 0; r < p->tensors[i].n_rows; r++) {
+      size_t own_row;
+      if (!part_of_row(p, &p->tensors[i], r, &own_row))
+        return nb_fail(err, NB_ERR_FORMAT, "%s: row %zu belongs to no matrix of the model", p->tensors[i].name, r);
+    }
+  return NB_OK;
 }
 
 static nb_status export_gguf(const nb_opened *m, const char *path, const char *type, const char *tokenizer,
@@ -228,6 +243,7 @@ static nb_status export_gguf(const nb_opened *m, const char *path, const char *t
   nb_status st;
   if (tokenizer) NB_GOTO(nb_open_tokenizer(tokenizer, &own, err));
   NB_GOTO(make_plan(&m->model, NB_F32, &p, err));
+  NB_GOTO(check_plan(&p, err));
   nb_gguf_source source = {.n = p.n, .describe = describe, .row = read_row, .ctx = &p};
   cli_progress bar;
   nb_progress cb = cli_progress_begin(&bar, common, "exporting", NULL);
@@ -241,7 +257,7 @@ static nb_status export_gguf(const nb_opened *m, const char *path, const char *t
   cli_progress_end(&bar);
 fail:
   nb_tokenizer_free(own);
-  nb_free(p.parts);
+  nb_free(p.tensors);
   nb_free(p.specs);
   return st;
 }
