@@ -141,6 +141,9 @@ nb_status nb_gguf_tokenizer_write(const nb_tokenizer *t, size_t n_vocab, nb_gguf
   const nb_ids *before = nb_tokenizer_before(t), *after = nb_tokenizer_after(t);
   int32_t bos = nb_tokenizer_bos(t), eos = nb_tokenizer_eos(t);
   const char *chat = nb_tokenizer_chat_template(t);
+  if (nb_tokenizer_n_vocab(t) > n_vocab)
+    return nb_fail(err, NB_ERR_FORMAT, "the tokenizer has ids up to %zu, but the model's vocabulary is %zu",
+                   nb_tokenizer_n_vocab(t) - 1, n_vocab);
   if (before->n > 1 || after->n > 1)
     return nb_fail(err, NB_ERR_UNSUPPORTED,
                    "the tokenizer puts %zu tokens before a text and %zu after it; GGUF: at most 1", before->n,
