@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "formats/gguf_checkpoint.h"
+#include "formats/gguf_config.h"
 #include "formats/gguf_tokenizer.h"
 #include "tokenizer_use.h"
 
@@ -8,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 /* Everything that an accepted file names lies inside it: each byte of each value and tensor is touched. Then it serves
- * as a tokenizer. */
+ * as a tokenizer, a configuration and a checkpoint. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_gguf g;
   if (nb_gguf_open_memory(data, n, "fuzz", &g, NULL) != NB_OK) return 0;
@@ -35,6 +37,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_tokenizer *t;
   if (nb_gguf_tokenizer_read(&g, &t, NULL) == NB_OK)
     tokenizer_use(t, (const char *)data, n < 200 ? n : 200, n % 4, n % 2);
+  nb_config config;
+  nb_safetensors checkpoint;
+  (void)nb_gguf_config_read(&g, &config, NULL);
+  if (nb_gguf_checkpoint_make(&g, 1, &checkpoint, NULL) == NB_OK) {
+    for (size_t i = 0; i < checkpoint.n_tensors; i++) nb_safetensors_hash(&checkpoint.tensors[i]);
+    nb_safetensors_close(&checkpoint);
+  }
   nb_gguf_close(&g);
   return 0;
 }
