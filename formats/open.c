@@ -2,6 +2,9 @@
 #include "formats/open.h"
 
 #include "formats/explain.h"
+#include "formats/gguf_checkpoint.h"
+#include "formats/gguf_config.h"
+#include "formats/gguf_tokenizer.h"
 #include "formats/hf_config.h"
 #include "base/mem.h"
 #include "formats/nbl.h"
@@ -16,6 +19,7 @@
 
 struct nb_opened_files {
   nb_nbl *nbl;
+  nb_gguf gguf;
   nb_safetensors checkpoint;
   nb_tensor_source tensors;
   nb_named_source named;
@@ -87,17 +91,13 @@ static bool known(const void *opened, const char *name) {
   return nb_arch_knows(o->files->named.arch, &o->model.config, &o->model.weights.parts, name);
 }
 
-static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o, nb_err *err) {
+/* Binds the weights of a checkpoint whose configuration is read and whose tensors are open. */
+static nb_status bind_checkpoint(const char *path, nb_opened *o, nb_err *err) {
   struct nb_opened_files *f = o->files;
-  NB_TRY(nb_hf_config_read(path, &o->model.config, err));
-  NB_TRY(nb_safetensors_open(path, &f->checkpoint, err));
-  f->is_checkpoint = true;
   o->kv = NB_KV_F32;
-  for (size_t i = 0; i < f->checkpoint.n_shards; i++) {
-    o->file_bytes += f->checkpoint.shards[i].size;
-    o->weight_bytes += f->checkpoint.shards[i].size - f->checkpoint.shards[i].header_bytes;
-  }
-  if (!(flags & NB_OPEN_NO_TOKENIZER)) NB_TRY(nb_tokenizer_read_dir(path, &o->tokenizer, err));
+  f->is_checkpoint = true;
+  for (size_t i = 0; i < f->checkpoint.n_shards; i++) o->file_bytes += f->checkpoint.shards[i].size;
+  for (size_t i = 0; i < f->checkpoint.n_tensors; i++) o->weight_bytes += f->checkpoint.tensors[i].n_bytes;
   nb_safetensors_source(&f->checkpoint, &f->tensors);
   f->named = (nb_named_source){nb_arch_find(o->model.config.architecture), &f->tensors};
   NB_TRY(settle_ties(f, o, err));
@@ -113,10 +113,28 @@ static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o,
   return nb_unused_check(&f->checkpoint, known, o, model, &o->notes, err);
 }
 
+static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o, nb_err *err) {
+  NB_TRY(nb_hf_config_read(path, &o->model.config, err));
+  NB_TRY(nb_safetensors_open(path, &o->files->checkpoint, err));
+  if (!(flags & NB_OPEN_NO_TOKENIZER)) NB_TRY(nb_tokenizer_read_dir(path, &o->tokenizer, err));
+  return bind_checkpoint(path, o, err);
+}
+
+static nb_status open_gguf(const char *path, unsigned flags, int threads, nb_opened *o, nb_err *err) {
+  struct nb_opened_files *f = o->files;
+  NB_TRY(nb_gguf_open(path, &f->gguf, err));
+  NB_TRY(nb_gguf_config_read(&f->gguf, &o->model.config, err));
+  if (!(flags & NB_OPEN_NO_TOKENIZER)) NB_TRY(nb_gguf_tokenizer_read(&f->gguf, &o->tokenizer, err));
+  NB_TRY(nb_gguf_checkpoint_make(&f->gguf, threads, &f->checkpoint, err));
+  return bind_checkpoint(path, o, err);
+}
+
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err) {
   memset(out, 0, sizeof *out);
   NB_TRY(nb_new(&out->files, 1, sizeof *out->files, "a model", err));
-  nb_status st = is_directory(path) ? open_checkpoint(path, flags, out, err) : open_nbl(path, flags, threads, out, err);
+  nb_status st = is_directory(path) ? open_checkpoint(path, flags, out, err)
+                 : nb_gguf_is(path) ? open_gguf(path, flags, threads, out, err)
+                                    : open_nbl(path, flags, threads, out, err);
   st = nb_explain_model(path, st, err);
   if (st == NB_OK && out->tokenizer && nb_tokenizer_n_model(out->tokenizer) > out->model.config.vocab)
     st = nb_fail(err, NB_ERR_FORMAT, "%s: the tokenizer has ids up to %zu, but the model's vocabulary is %zu", path,
@@ -132,6 +150,7 @@ void nb_opened_free(nb_opened *o) {
   if (o->files) {
     nb_nbl_close(o->files->nbl);
     nb_safetensors_close(&o->files->checkpoint);
+    nb_gguf_close(&o->files->gguf);
     nb_free(o->files);
   }
   memset(o, 0, sizeof *o);
@@ -164,6 +183,7 @@ nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err) {
 
 nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err) {
   if (is_directory(path)) return nb_explain_model(path, nb_tokenizer_read_dir(path, out, err), err);
+  if (nb_gguf_is(path)) return nb_gguf_tokenizer_open(path, out, err);
   nb_nbl *f = NULL;
   *out = NULL;
   NB_TRY(nb_explain_model(path, nb_nbl_open(path, false, 1, &f, err), err));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Opens a model, whichever form it has: a .nbl file, or the directory of a Hugging Face checkpoint. */
+/* Opens a model, whichever form it has: a .nbl file, the directory of a Hugging Face checkpoint, or a .gguf file (which
+ * serves as a checkpoint; of split files the first). */
 #ifndef NB_OPEN_H
 #define NB_OPEN_H
 
@@ -14,7 +15,7 @@ typedef struct nb_opened {
   nb_tokenizer *tokenizer;       /* NULL when opened without */
   bool coded;                    /* a .nbl file: int8 activations; otherwise dense weights in float arithmetic */
   nb_kv_type kv;                 /* the cache that fits: q16 for .nbl files, f32 for checkpoints */
-  uint64_t weight_bytes;         /* of the tensors: what a forward pass may touch */
+  uint64_t weight_bytes;         /* of the tensors in memory: what a forward pass may touch */
   uint64_t file_bytes;           /* of the .nbl file, or of all weight files */
   nb_text notes;                 /* lines about what the files hold and the model does not use; s is NULL without */
   struct nb_opened_files *files; /* what is mapped, for nb_opened_checkpoint and nb_opened_nbl */
@@ -25,7 +26,8 @@ enum {
   NB_OPEN_NO_TOKENIZER = 2, /* do not read the tokenizer: a checkpoint may lack one */
 };
 
-/* Opens path; `threads` serve NB_OPEN_VERIFY. Ends with nb_opened_free, also after a failure. */
+/* Opens path; `threads` serve NB_OPEN_VERIFY and the blocks of GGUF files. Ends with nb_opened_free, also after a
+ * failure. */
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err);
 void nb_opened_free(nb_opened *o);
 
@@ -33,7 +35,7 @@ void nb_opened_free(nb_opened *o);
  * file and tensor first. Reads all weights. Returns st. */
 nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err);
 
-/* The tokenizer alone, of a .nbl file, a checkpoint's directory, or a folder with just tokenizer.json. */
+/* The tokenizer alone, of a .nbl or .gguf file, a checkpoint's directory, or a folder with just tokenizer.json. */
 nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err);
 
 /* A checkpoint's tensors by name, for what is stored as it is; NULL for a .nbl file. */

@@ -75,8 +75,9 @@ static nb_status read_extent(const cJSON *entry, const char *where, const nb_st_
     return nb_fail(err, NB_ERR_FORMAT,
                    "%s: it ends at byte %zu of the data, but the file has only %zu: it is truncated, download it again",
                    where, at[1], room);
+  t->begin = at[0];
   t->data = shard->data + shard->header_bytes + at[0];
-  t->n_bytes = at[1] - at[0];
+  t->n_bytes = t->stored_bytes = at[1] - at[0];
   return NB_OK;
 }
 
@@ -106,8 +107,7 @@ static nb_status read_entry(const cJSON *entry, const nb_st_shard *shard, nb_st_
 
 static int by_position(const void *a, const void *b) {
   const nb_st_tensor *x = *(const nb_st_tensor *const *)a, *y = *(const nb_st_tensor *const *)b;
-  const char *p = x->data, *q = y->data;
-  if (p != q) return p < q ? -1 : 1;
+  if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
   if (x->n_bytes != y->n_bytes) return x->n_bytes < y->n_bytes ? -1 : 1;
   return strcmp(x->name, y->name);
 }
@@ -363,7 +363,10 @@ fail:
 }
 
 void nb_safetensors_close(nb_safetensors *st) {
-  for (size_t i = 0; i < st->n_tensors; i++) free(st->tensors[i].name);
+  for (size_t i = 0; i < st->n_tensors; i++) {
+    free(st->tensors[i].name);
+    nb_free(st->tensors[i].owned);
+  }
   for (size_t i = 0; i < st->n_shards; i++) {
     nb_mapfile_close(&st->shards[i].map);
     free(st->shards[i].path);

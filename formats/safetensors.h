@@ -25,8 +25,11 @@ typedef struct nb_st_tensor {
   bool readable;    /* F32, F16 or BF16, of at most NB_MAX_DIMS dimensions */
   char dtype[16];   /* as the file calls it */
   size_t shard;     /* which of nb_safetensors.shards */
+  size_t begin;     /* of its bytes in the shard's data */
   const void *data; /* n_bytes, also of a tensor that is not readable */
   size_t n_bytes;
+  void *owned;         /* the same bytes when they are not the file's own (formats/gguf_checkpoint.h), or NULL */
+  size_t stored_bytes; /* that it takes in the file: n_bytes unless it was stored in another type */
 } nb_st_tensor;
 
 typedef struct nb_st_shard {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Ids and decoded text of many strings, for comparison with other tokenizers (tests/golden/).
- * usage: tokenizer_dump TOKENIZER_DIR hostile SEED N   the strings of tests/hostile_strings.h
- *        tokenizer_dump TOKENIZER_DIR stdin            records of stdin: u32 length, bytes
- *        tokenizer_dump TOKENIZER_DIR bench FILE       speed on a text, to standard error
+ * TOKENIZER: a folder, a .nbl or a .gguf file.
+ * usage: tokenizer_dump TOKENIZER hostile SEED N   the strings of tests/hostile_strings.h
+ *        tokenizer_dump TOKENIZER stdin            records of stdin: u32 length, bytes
+ *        tokenizer_dump TOKENIZER bench FILE       speed on a text, to standard error
  * Writes for each string, little-endian: u32 length, bytes; u32 count, i32 ids, with the template's special
  * tokens; u32 length, the text decoded from them; the same decoded without special tokens. */
-#include "formats/tokenizer_dir.h"
+#include "formats/open.h"
 #include "formats/mapfile.h"
 #include "hostile_strings.h"
 
@@ -103,8 +104,10 @@ static void bench(const nb_tokenizer *t, const char *file) {
 
 int main(int argc, char **argv) {
   nb_tokenizer *t;
-  if (argc < 3) return fprintf(stderr, "usage: tokenizer_dump DIR hostile SEED N | DIR stdin | DIR bench FILE\n"), 2;
-  must(nb_tokenizer_read_dir(argv[1], &t, &err));
+  if (argc < 3)
+    return fprintf(stderr, "usage: tokenizer_dump TOKENIZER hostile SEED N | TOKENIZER stdin | TOKENIZER bench FILE\n"),
+           2;
+  must(nb_open_tokenizer(argv[1], &t, &err));
   nb_text s = {0};
   if (!strcmp(argv[2], "hostile") && argc == 5) {
     uint64_t n = strtoull(argv[4], NULL, 10);

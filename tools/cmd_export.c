@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* nibble export: a model's weights as a Hugging Face checkpoint, dequantized. */
+/* nibble export: a model's weights as a Hugging Face checkpoint, dequantized, or as a GGUF file. */
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "base/f16.h"
+#include "convert/gguf_export.h"
 #include "formats/hf_config.h"
 #include "formats/mapfile.h"
 #include "base/mem.h"
@@ -197,36 +198,129 @@ static nb_status export(const nb_opened *m, const char *dir, const char *tokeniz
   return st;
 }
 
+/* ---- GGUF ---- */
+
+static void describe(void *ctx, size_t i, const char **name, size_t *N, size_t *K, const nb_linear **w) {
+  const plan *p = ctx;
+  const nb_st_spec *s = &p->specs[i];
+  const nb_part *first = p->tensors[i].first;
+  *name = s->name;
+  *N = first->matrix ? s->shape[0] : 0;
+  *K = first->matrix ? s->shape[1] : s->shape[0];
+  *w = first->matrix ? matrix_of(p->m, first) : NULL;
+}
+
+static void read_row(void *ctx, size_t i, size_t n, float *out) {
+  const plan *p = ctx;
+  const tensor *t = &p->tensors[i];
+  size_t own_row = 0;
+  if (t->first->matrix) {
+    const nb_part *x = part_of_row(p, t, n, &own_row);
+    nb_linear_row(matrix_of(p->m, x), own_row, out);
+    return;
+  }
+  for (size_t k = 0; k < t->n_rows; k++) {
+    const nb_part *x = part_of_row(p, t, k, &own_row);
+    out[k] = vector_element(p, x, own_row);
+  }
+}
+
+/* Every row of the plan's tensors is a row of some part. */
+static nb_status check_plan(const plan *p, nb_err *err) {
+  for (size_t i = 0; i < p->n; i++)
+    for (size_t r = 0; r < p->tensors[i].n_rows; r++) {
+      size_t own_row;
+      if (!part_of_row(p, &p->tensors[i], r, &own_row))
+        return nb_fail(err, NB_ERR_FORMAT, "%s: row %zu belongs to no matrix of the model", p->tensors[i].name, r);
+    }
+  return NB_OK;
+}
+
+static nb_status export_gguf(const nb_opened *m, const char *path, const char *type, const char *tokenizer,
+                             const cli_common *common, nb_gguf_export *x, nb_err *err) {
+  plan p = {0};
+  nb_tokenizer *own = NULL;
+  nb_status st;
+  if (tokenizer) NB_GOTO(nb_open_tokenizer(tokenizer, &own, err));
+  NB_GOTO(make_plan(&m->model, NB_F32, &p, err));
+  NB_GOTO(check_plan(&p, err));
+  nb_gguf_source source = {.n = p.n, .describe = describe, .row = read_row, .ctx = &p};
+  cli_progress bar;
+  nb_progress cb = cli_progress_begin(&bar, common, "exporting", NULL);
+  *x = (nb_gguf_export){.config = &m->model.config,
+                        .tokenizer = own ? own : m->tokenizer,
+                        .tensors = &source,
+                        .type = nb_ggml_find_name(type), /* NULL of "auto" */
+                        .threads = common->threads,
+                        .progress = &cb};
+  st = nb_gguf_export_run(x, path, err);
+  cli_progress_end(&bar);
+fail:
+  nb_tokenizer_free(own);
+  nb_free(p.tensors);
+  nb_free(p.specs);
+  return st;
+}
+
+static void report_gguf(const nb_gguf_export *x, const char *path, const char *type, const cli_common *common) {
+  if (common->json) {
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "file", path);
+    cJSON_AddStringToObject(j, "type", type);
+    cJSON_AddNumberToObject(j, "bytes", (double)x->bytes);
+    cJSON_AddNumberToObject(j, "relative_error", x->error);
+    cli_print_json(j);
+    return;
+  }
+  if (x->n_fallback)
+    cli_note(common, "%zu matrices have rows that are no whole blocks of %s: they are Q8_0 or F16", x->n_fallback,
+             type);
+  if (x->error > 0)
+    cli_note(common, "rounded: the squared error is %.3g of the squared weights; nibble kld tells what it costs",
+             x->error);
+  cli_note(common, "wrote %s, %.1f MB", path, (double)x->bytes / 1e6);
+}
+
 int cmd_export(int argc, char **argv) {
-  const char *dir = NULL, *dtype = "f32", *tokenizer = NULL;
+  const char *dir = NULL, *gguf = NULL, *dtype = "f32", *type = "auto", *tokenizer = NULL;
   const cli_opt opts[] = {
       CLI_PATH("hf", 'o', "DIR", CLI_CHECKPOINT, &dir,
-               "the checkpoint's directory (required; made when it is missing)"),
+               "write a checkpoint into this directory (made when it is missing)"),
+      CLI_PATH("gguf", 'g', "FILE", CLI_GGUF, &gguf, "write a GGUF file, which llama.cpp loads"),
       CLI_CHOICE("dtype", 0, "f32|bf16|f16", &dtype,
-                 "f32 (default) holds the coded values exactly, the others round them"),
-      CLI_PATH("tokenizer", 0, "DIR", CLI_READ, &tokenizer, "copy the tokenizer's files from this checkpoint"),
+                 "--hf: f32 (default) holds the coded values exactly, the others round them"),
+      CLI_CHOICE("type", 0, "auto|f32|bf16|f16|q8_0|q4_0|q4_1|q4_k|iq4_nl", &type,
+                 "--gguf: the type of the matrices; auto (default) takes what comes nearest to each"),
+      CLI_PATH("tokenizer", 0, "DIR", CLI_READ, &tokenizer, "take the tokenizer (--hf: its files) from there"),
       CLI_END,
   };
   const cli_command cmd = {.name = "export",
-                           .args = "MODEL --hf DIR",
+                           .args = "MODEL --hf DIR | --gguf FILE",
                            .opts = opts,
-                           .common = CLI_JSON,
-                           .about =
-                               "Writes a .nbl file's weights as a checkpoint that transformers loads (config.json and\n"
-                               "model.safetensors, dequantized).",
+                           .common = CLI_JSON | CLI_THREADS,
+                           .about = "Writes a model for other programs: as a checkpoint that transformers loads\n"
+                                    "(config.json and model.safetensors, dequantized), or as a GGUF file that\n"
+                                    "llama.cpp loads, with tokenizer and chat template.",
                            .min_args = 1,
                            .max_args = 1};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!dir) return cli_usage(&cmd, "--hf DIR is missing");
+  if (!dir == !gguf) return cli_usage(&cmd, "give either --hf DIR or --gguf FILE");
   nb_err err;
   nb_opened m = {0};
-  nb_status st = cli_open(args.items[0], NB_OPEN_NO_TOKENIZER, &common, &m, &err);
-  nb_dtype type = dtype[0] == 'b' ? NB_BF16 : strcmp(dtype, "f16") == 0 ? NB_F16 : NB_F32;
-  if (st == NB_OK) st = export(&m, dir, tokenizer, type, &common, &err);
+  nb_gguf_export x = {0};
+  bool without = dir || tokenizer;
+  nb_status st = cli_open(args.items[0], without ? NB_OPEN_NO_TOKENIZER : 0, &common, &m, &err);
+  nb_dtype to = dtype[0] == 'b' ? NB_BF16 : strcmp(dtype, "f16") == 0 ? NB_F16 : NB_F32;
+  if (st == NB_OK && dir) st = export(&m, dir, tokenizer, to, &common, &err);
+  else if (st == NB_OK) st = export_gguf(&m, gguf, type, tokenizer, &common, &x, &err);
   nb_opened_free(&m);
   if (st != NB_OK) return cli_fail(st, &err);
+  if (gguf) {
+    report_gguf(&x, gguf, type, &common);
+    return 0;
+  }
   if (common.json) {
     cJSON *j = cJSON_CreateObject();
     cJSON_AddStringToObject(j, "dir", dir);

@@ -69,7 +69,7 @@ static nb_status list_checkpoint(const nb_opened *m, listing *l, nb_err *err) {
   NB_TRY(nb_new(&l->items, ck->n_tensors, sizeof *l->items, "the listing", err));
   for (size_t i = 0; i < ck->n_tensors; i++) {
     const nb_st_tensor *t = &ck->tensors[i];
-    entry e = {.N = 1, .K = 1, .bytes = t->n_bytes};
+    entry e = {.N = 1, .K = 1, .bytes = t->stored_bytes};
     for (unsigned d = 0; t->readable && d < t->view.n_dims; d++)
       *(d + 1 < t->view.n_dims ? &e.N : &e.K) *= t->view.shape[d];
     snprintf(e.name, sizeof e.name, "%s", t->name);

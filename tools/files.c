@@ -28,6 +28,7 @@ static const struct {
     {CLI_MARKDOWN, "a summary of nibble", "## nibble: ", NULL},
     {CLI_BUNDLE, "a bundle of nibble eval", "PK\3\4", "result.json"},
     {CLI_JOURNAL, "a journal of nibble eval", "nbjrnl", NULL},
+    {CLI_GGUF, "a GGUF file", "GGUF", NULL},
     {CLI_PART, "finished matrices of nibble quantize", "NBLPART", NULL},
     {CLI_CHECKPOINT, "a checkpoint of nibble export", "", "\"nibble\":\""},
 };

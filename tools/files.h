@@ -26,6 +26,7 @@ typedef enum cli_file {
   CLI_MARKDOWN,
   CLI_BUNDLE,
   CLI_JOURNAL,
+  CLI_GGUF,
   CLI_PART,      /* what quantize keeps beside its output */
   CLI_CHECKPOINT /* a folder for `nibble export` */
 } cli_file;

@@ -1,0 +1,16 @@
+# Every architecture that GGUF files have: a checkpoint written as one is, weight by weight, what llama.cpp's converter
+# makes of it. The vocabularies are tiny, so that a tokenizer of three tokens must do.
+. "$LIB"
+mkdir tk
+cat >tk/tokenizer.json <<'J'
+{"added_tokens":[],"normalizer":null,"post_processor":null,"decoder":{"type":"ByteLevel"},
+ "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},
+ "model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]}}
+J
+for a in "$TESTS"/golden/gguf/archs/*.gguf; do
+  name=$(basename "$a" .gguf)
+  nibble export "${a%.gguf}" --gguf "$name.gguf" --type bf16 --tokenizer tk -q
+  nibble diff "$a" "$name.gguf" --json -q | tr -d ' \t' | grep '"relative_error"' | sed 's/,$//' >errors
+  [ "$(wc -l <errors)" -ge 12 ] && [ "$(sort -u errors)" = '"relative_error":0' ]
+done
+fails 1 '*llama.gguf*tokenizer.ggml.model*' nibble tokenize "$TESTS/golden/gguf/archs/llama.gguf" -p a
