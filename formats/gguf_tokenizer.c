@@ -328,7 +328,9 @@ static nb_status ends(const reader *r, nb_tokenizer *t, nb_err *err) {
   NB_TRY(nb_gguf_bool(r->g, "tokenizer.ggml.add_eos_token", NB_GGUF_OPTIONAL, &eos, err));
   NB_TRY(nb_tokenizer_set_template(t, &r->bos, bos && r->bos >= 0, &r->eos, eos && r->eos >= 0, err));
   NB_TRY(nb_gguf_string(r->g, "tokenizer.chat_template", NB_GGUF_OPTIONAL, &chat, &n, err));
-  return nb_tokenizer_set_chat(t, r->bos, r->eos, chat, n, err);
+  if (r->bos >= 0) NB_TRY(nb_tokenizer_set_named(t, "bos_token", sizeof "bos_token" - 1, r->bos, err));
+  if (r->eos >= 0) NB_TRY(nb_tokenizer_set_named(t, "eos_token", sizeof "eos_token" - 1, r->eos, err));
+  return chat ? nb_tokenizer_set_chat(t, chat, n, err) : NB_OK;
 }
 
 nb_status nb_gguf_tokenizer_read(const nb_gguf *g, nb_tokenizer **out, nb_err *err) {
