@@ -8,8 +8,8 @@
 #include "kernels/simd16.h"
 
 enum {
-  GEMM_M = 240,           /* a multiple of every V16_ROWS */
-  GEMM_LDA = GEMM_M + 32, /* no power of two, so that a's columns fall into different sets of the cache */
+  GEMM_M = 264,   /* a multiple of every V16_ROWS */
+  GEMM_LDA = 304, /* odd in cache lines, so that a's columns fall into different sets of the cache */
   GEMM_N = 512,
   GEMM_K = NB_GEMM_CHUNK,
   GEMM_COLS = 32
@@ -59,6 +59,8 @@ INLINE void gemm_pack_b(const nb_gemm *g, size_t k, size_t n_k, size_t j, size_t
 
 INLINE void gemm_tile(const float *a, const float *b, size_t n_k, float alpha, bool add, float *c, size_t ldc,
                       size_t rows, size_t cols) {
+  UNROLL for (size_t r = 0; r < V16_ROWS; r++) UNROLL for (size_t v = 0; v < 2; v++) if (r < rows)
+      __builtin_prefetch(c + r * ldc + 16 * v, 1);
   v16 acc[V16_ROWS][2];
   UNROLL for (int r = 0; r < V16_ROWS; r++) UNROLL for (int v = 0; v < 2; v++) acc[r][v] = v_set(0);
   for (size_t k = 0; k < n_k; k++) {

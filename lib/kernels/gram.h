@@ -5,7 +5,11 @@
 
 #include "kernels/simd16.h"
 
-enum { GRAM_STEP = 32, GRAM_16 = NB_GRAM_TOKENS * 16 }; /* integers of two tokens, of all, for 16 inputs */
+enum {
+  GRAM_STEP = 32,                         /* integers of two tokens for 16 inputs */
+  GRAM_16 = NB_GRAM_TOKENS * 16,          /* of all tokens */
+  GRAM_ROWS = V16_ROWS < 8 ? 2 : V16_ROWS /* of a register tile: products need registers too */
+};
 
 /* 16 inputs of one token as integers; those whose range is not finite are 0. */
 INLINE void gram_token(v16 x, v16 range, v16 inv, int16_t out[16]) {
@@ -38,9 +42,9 @@ static void gram_round(const float *x, size_t ldx, size_t T, size_t K, int16_t *
  * columns the first 16; neither is stored. */
 INLINE void gram_tile(const nb_gram *g, const int16_t *a, const float *a_scale, const int16_t *b, const float *b_scale,
                       size_t i, size_t rows, size_t j, size_t cols) {
-  s16 sum[V16_ROWS][2];
-  const int16_t *row[V16_ROWS], *col[2];
-  UNROLL for (int r = 0; r < V16_ROWS; r++) {
+  s16 sum[GRAM_ROWS][2];
+  const int16_t *row[GRAM_ROWS], *col[2];
+  UNROLL for (int r = 0; r < GRAM_ROWS; r++) {
     size_t at = i + nb_min((size_t)r, rows - 1);
     row[r] = a + at / 16 * GRAM_16 + at % 16 * 2;
     UNROLL for (int v = 0; v < 2; v++) sum[r][v] = s_zero();
@@ -49,12 +53,12 @@ INLINE void gram_tile(const nb_gram *g, const int16_t *a, const float *a_scale, 
   for (size_t t = 0; t < GRAM_16; t += GRAM_STEP) {
     p16 w[2];
     UNROLL for (int v = 0; v < 2; v++) w[v] = p_load(col[v] + t);
-    UNROLL for (int r = 0; r < V16_ROWS; r++) {
+    UNROLL for (int r = 0; r < GRAM_ROWS; r++) {
       x16 x = x_load(row[r] + t);
       UNROLL for (int v = 0; v < 2; v++) sum[r][v] = s_dot(sum[r][v], w[v], x);
     }
   }
-  UNROLL for (int r = 0; r < V16_ROWS; r++) UNROLL for (int v = 0; v < 2; v++) {
+  UNROLL for (int r = 0; r < GRAM_ROWS; r++) UNROLL for (int v = 0; v < 2; v++) {
     size_t n = cols > 16 * (size_t)v ? nb_min(16, cols - 16 * (size_t)v) : 0;
     if ((size_t)r >= rows || n == 0) continue;
     float *to = g->y + (i + (size_t)r) * g->ldy + j + 16 * (size_t)v;
@@ -68,8 +72,8 @@ static void gram_add(const nb_gram *g) {
     const int16_t *a = g->a + n * g->a_inputs * NB_GRAM_TOKENS, *b = g->b + n * g->b_inputs * NB_GRAM_TOKENS;
     const float *a_scale = g->a_scale + n * g->a_inputs, *b_scale = g->b_scale + n * g->b_inputs;
     for (size_t j = 0; j < g->N; j += 32)
-      for (size_t i = 0; i < g->M; i += V16_ROWS)
-        gram_tile(g, a, a_scale, b, b_scale, i, nb_min(V16_ROWS, g->M - i), j, nb_min(32, g->N - j));
+      for (size_t i = 0; i < g->M; i += GRAM_ROWS)
+        gram_tile(g, a, a_scale, b, b_scale, i, nb_min(GRAM_ROWS, g->M - i), j, nb_min(32, g->N - j));
   }
 }
 

@@ -173,7 +173,7 @@ typedef struct nb_kernels {
 } nb_kernels;
 
 enum {
-  NB_GEMM_SCRATCH = 400 * 1024,
+  NB_GEMM_SCRATCH = 408 * 1024,
   NB_LINEAR_SCRATCH = 160 * 1024, /* what nb_kernels_linear_scratch gives, for any K */
   NB_V16_MAX_ROWS = 8             /* the largest V16_ROWS of a v16_*.h */
 };

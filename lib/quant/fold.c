@@ -175,8 +175,8 @@ static void apply(const nb_config *c, nb_fold *f, int site, const float *s, floa
 }
 
 /* Takes over H. */
-static nb_status scale_site(const nb_config *c, nb_fold *f, int site, size_t K, float *H, const nb_qfmt *fmt,
-                            int threads, nb_err *err) {
+static nb_status scale_site(const nb_kernels *kernels, const nb_config *c, nb_fold *f, int site, size_t K, float *H,
+                            const nb_qfmt *fmt, int threads, nb_err *err) {
   nb_status st;
   double *size = NULL, best = 0;
   float *s = NULL;
@@ -184,7 +184,7 @@ static nb_status scale_site(const nb_config *c, nb_fold *f, int site, size_t K, 
   NB_GOTO(nb_new(&size, K, sizeof *size, "scales", err));
   NB_GOTO(nb_new(&s, 2 * K, sizeof *s, "scales", err));
   input_sizes(c, site, H, K, size);
-  NB_GOTO(nb_hess_unfactored(H, K, "a trial", &t.h, err));
+  NB_GOTO(nb_hess_unfactored(kernels, H, K, "a trial", &t.h, err));
   t.s = s, t.step = s + K;
   for (size_t k = 0; k < K; k++) s[K + k] = (float)exp(size[k] / (POWERS - 1));
   for (int i = 0; i < POWERS; i++) {
@@ -204,13 +204,13 @@ fail:
   return st;
 }
 
-nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *H[NB_TAPS], const nb_qfmt *fmt, int threads,
-                        nb_err *err) {
+nb_status nb_fold_scale(const nb_kernels *kernels, const nb_config *c, nb_fold *f, float *H[NB_TAPS],
+                        const nb_qfmt *fmt, int threads, nb_err *err) {
   for (int i = 0; i < NB_SLOTS; i++)
     if (i == 0 || site_of[i] != site_of[i - 1]) {
       float *own = H[site_of[i]];
       H[site_of[i]] = NULL;
-      NB_TRY(scale_site(c, f, (int)site_of[i], f->layer.w[i].K, own, fmt, threads, err));
+      NB_TRY(scale_site(kernels, c, f, (int)site_of[i], f->layer.w[i].K, own, fmt, threads, err));
     }
   return NB_OK;
 }

@@ -31,8 +31,8 @@ nb_status nb_fold_rotate(const nb_config *c, nb_fold *f, nb_err *err);
 /* Chooses and folds the scales of all four sites. H[site] (K, K): sums of outer products of the inputs of the layer as
  * it is now (the lower triangle counts), taken over and set to NULL.
  * fmt[NB_SLOTS]: how the slices will be coded. */
-nb_status nb_fold_scale(const nb_config *c, nb_fold *f, float *H[NB_TAPS], const nb_qfmt *fmt, int threads,
-                        nb_err *err);
+nb_status nb_fold_scale(const nb_kernels *kernels, const nb_config *c, nb_fold *f, float *H[NB_TAPS],
+                        const nb_qfmt *fmt, int threads, nb_err *err);
 
 /* The channel that makes input k of a site: query heads of a group share their value head's. */
 size_t nb_fold_channel(const nb_config *c, int site, size_t k);
