@@ -1,4 +1,4 @@
-# Calibration: the same bytes for any number of threads and after kill -9; less loss than without; other settings refused.
+# Calibration: the same bytes for any number of threads, on any instruction set and after kill -9; less loss than without; other settings refused.
 . "$LIB"
 calibration_text 400 >text
 opts="--calib text --tokens 512 --seq 64 --group 32"
@@ -6,6 +6,8 @@ opts="--calib text --tokens 512 --seq 64 --group 32"
 {
   nibble quantize "$TOY" -o a.nbl -q -t 1 $opts --json >a.json
   nibble quantize "$TOY" -o b.nbl -q -t 3 $opts >/dev/null
+  cmp a.nbl b.nbl
+  nibble quantize "$TOY" -o b.nbl -q --cpu ref $opts >/dev/null
   cmp a.nbl b.nbl
   nibble verify a.nbl >/dev/null
   for t in 0.02 0.05 0.1; do
@@ -32,6 +34,8 @@ opts="--calib text --tokens 512 --seq 64 --group 32"
   nibble quantize "$TOY" -o j.nbl -t 1 $opts --bits 3 --tune 4steps --tune-rate 0.003 >/dev/null 2>err
   nibble quantize "$TOY" -o k.nbl -q -t 3 $opts --bits 3 --tune 4steps --tune-rate 0.003 >/dev/null
   cmp j.nbl k.nbl
+  nibble quantize "$TOY" -o k.nbl -q --cpu ref $opts --bits 3 --tune 4steps --tune-rate 0.003 >/dev/null
+  cmp j.nbl k.nbl
   cmp -s a.nbl j.nbl && exit 1
   [ ! -e j.nbl.untuned ]
   grep -q "will have $(wc -c <j.nbl) bytes" err
@@ -42,6 +46,8 @@ opts="--calib text --tokens 512 --seq 64 --group 32"
   # A budget is met, or refused with the smallest size that is possible.
   nibble quantize "$TOY" -o d.nbl -q $opts --budget 60kB --probe-tokens 64 >/dev/null
   nibble verify d.nbl >/dev/null
+  nibble quantize "$TOY" -o b.nbl -q --cpu ref $opts --budget 60kB --probe-tokens 64 >/dev/null
+  cmp b.nbl d.nbl
   fails '[12]' '*smallest possible is *' nibble quantize "$TOY" -o e.nbl -q $opts --budget 10KB
   fails '[12]' '*no sequence*' nibble quantize "$TOY" -o e.nbl -q --calib text --tokens 10 --seq 64
   # Chats go through the model's template; the model can write the text itself, the same for the same seed.
