@@ -75,9 +75,7 @@ ifneq ($(PKGS),)
   HAVE_PKGS := $(shell $(PKG_CONFIG) --exists $(PKGS) 2>/dev/null && echo 1)
   PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
   PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
-  # Calibration uses LAPACK when it is there; without it `nibble quantize --calib` says what to install.
-  LAPACK ?= $(shell $(PKG_CONFIG) --exists openblas lapacke 2>/dev/null && echo 1)
-  # So does everything about zip archives with libzip.
+  # Zip archives are read with libzip when it is there.
   LIBZIP ?= $(shell $(PKG_CONFIG) --exists libzip 2>/dev/null && echo 1)
   ifeq ($(LIBZIP),1)
     PKG_CFLAGS += -DNB_HAVE_LIBZIP $(shell $(PKG_CONFIG) --cflags libzip)
@@ -88,10 +86,6 @@ ifneq ($(PKGS),)
   ifeq ($(ZSTD),1)
     PKG_CFLAGS += -DNB_HAVE_ZSTD $(shell $(PKG_CONFIG) --cflags libzstd)
     PKG_LIBS += $(shell $(PKG_CONFIG) --libs libzstd)
-  endif
-  ifeq ($(LAPACK),1)
-    PKG_CFLAGS += -DNB_HAVE_LAPACK $(shell $(PKG_CONFIG) --cflags openblas lapacke)
-    PKG_LIBS += $(shell $(PKG_CONFIG) --libs openblas lapacke)
   endif
 else
   HAVE_PKGS := 1
@@ -179,7 +173,7 @@ $(B)/gen/%.o: $(B)/gen/%.c $(FLAGS)
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
-# Objects are made again when the compiler or its flags change: `make LAPACK=0` on a built tree is another build.
+# Objects are made again when the compiler or its flags change: `make LIBZIP=0` on a built tree is another build.
 FLAGS := $(B)/flags
 .PHONY: force
 $(FLAGS): force

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Two builds (with and without OpenMP, of two compilers) must give the same bytes: a converted file, a divergence,
-# a generated text.
+# Two builds (with and without OpenMP, of two compilers) must give the same bytes: a converted and a calibrated
+# file, a divergence, a generated text.
 # usage: same_bits.sh NIBBLE NIBBLE
 cd "$(dirname "$0")/.." || exit 1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/nibble-bits.XXXXXX") || exit 1
@@ -14,6 +14,8 @@ k=0
 for nibble in "$1" "$2"; do
   k=$((k + 1))
   "$nibble" quantize -q "$dir/toy" -o "$dir/$k.nbl" >/dev/null || exit 1
+  "$nibble" quantize -q "$dir/toy" -o "$dir/$k.tuned" --calib "$dir/text" --tokens 512 --seq 64 --tune 2steps \
+    --budget 60kB --probe-tokens 64 >/dev/null || exit 1
   "$nibble" kld "$dir/toy" "$dir/$k.nbl" --text "$dir/text" --ctx 32 --json 2>/dev/null | grep -v seconds |
     sed "s|$dir/$k|x|" >"$dir/$k.kld" || exit 1
   if "$nibble" help | grep -q '^  generate '; then
@@ -21,7 +23,7 @@ for nibble in "$1" "$2"; do
   fi
 done
 p=0 f=0
-for kind in nbl kld text; do
+for kind in nbl tuned kld text; do
   [ -f "$dir/1.$kind" ] || continue
   if [ -s "$dir/1.$kind" ] && cmp "$dir/1.$kind" "$dir/2.$kind"; then p=$((p + 1)); else f=$((f + 1)); fi
 done

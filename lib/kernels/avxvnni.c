@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* AVX2 with vpdpbusd in 256 bits; the float kernels stay AVX2's. */
+/* AVX2 with vpdpbusd and vpdpwssd in 256 bits; the float kernels stay AVX2's. */
 #include "kernels/v16_avx2.h"
 
 #include "kernels/b64_avx2.h"
+#include "kernels/gram.h"
 
 #define Q8_FULL_U8 1
 #define Q8_SIGNS 0
@@ -28,5 +29,7 @@ INLINE q8_acc q8_dot(q8_acc s, b64 w, q8_in x, bool positive) {
 void nb_kernels_avxvnni(nb_kernels *k) {
   k->name = "avxvnni";
   k->linear_q8 = linear_q8;
+  k->gram_round = gram_round;
+  k->gram_add = gram_add;
   k->peak_int8 = peak_int8;
 }

@@ -5,12 +5,17 @@
 
 #include "kernels/attention.h"
 #include "kernels/elementwise.h"
+#include "kernels/gemm.h"
+#include "kernels/gram.h"
 #include "kernels/linear_float.h"
 #include "kernels/quant_fit.h"
 
 INLINE void set_float_kernels(nb_kernels *k) {
   k->quantize_q8 = quantize_q8;
   k->linear_float = linear_float;
+  k->gemm = gemm;
+  k->gram_round = gram_round;
+  k->gram_add = gram_add;
   k->rmsnorm = rmsnorm;
   k->layernorm = layernorm;
   k->rope = rope;

@@ -65,6 +65,36 @@ typedef struct nb_levels {
   float val[NB_MAX_LEVELS];     /* table: values, ascending; uniform: val[0] */
 } nb_levels;
 
+/* A product of float matrices: c (M, N) from a (M, K) and b (K, N). Either step of each factor is 1. */
+typedef struct nb_gemm {
+  size_t M, N, K;
+  const float *a, *b;
+  size_t ai, ak; /* a[i][k] is a[i * ai + k * ak] */
+  size_t bk, bj; /* b[k][j] is b[k * bk + j * bj] */
+  float *c;      /* rows ldc apart; may not overlap a or b */
+  size_t ldc;
+  float alpha;
+  bool add; /* to what c holds; else c counts as 0 and is not read */
+} nb_gemm;
+
+/* Inputs as gram_round has them, in blocks of NB_GRAM_TOKENS tokens, and where their products are added. a and b begin
+ * at an input whose number is a multiple of 16. */
+typedef struct nb_gram {
+  size_t M, N;          /* inputs of a and of b that are meant */
+  size_t n_blocks;      /* of tokens */
+  const int16_t *a, *b; /* of the first block; the next is a_inputs or b_inputs times NB_GRAM_TOKENS further */
+  const float *a_scale, *b_scale;
+  size_t a_inputs, b_inputs; /* stored in a block, multiples of 16 */
+  float *y;                  /* (M, N), rows ldy apart */
+  size_t ldy;
+} nb_gram;
+
+enum {
+  NB_GEMM_CHUNK = 128,  /* products that are summed before they are added to c */
+  NB_GRAM_TOKENS = 128, /* so many products of NB_GRAM_TOP squared fit 32 bits */
+  NB_GRAM_TOP = 4095
+};
+
 typedef struct nb_kernels {
   const char *name; /* "ref", "avx2", ... */
 
@@ -85,6 +115,22 @@ typedef struct nb_kernels {
    * w (N, K) row-major, any dtype, converted exactly. scratch as above, with K. */
   void (*linear_float)(const nb_tensor *w, size_t n0, size_t n1, const float *x, size_t ldx, size_t T, float *y,
                        size_t ldy, void *scratch);
+
+  /* For each 128 inputs k (NB_GEMM_CHUNK), ascending: part = 0; for k ascending part = fma(a[i][k], b[k][j], part);
+   * then c[i][j] = fma(alpha, part, c[i][j]). So c's bits do not depend on how M and N are split.
+   * scratch: NB_GEMM_SCRATCH bytes, 64-byte aligned, one a thread. */
+  void (*gemm)(const nb_gemm *g, void *scratch);
+
+  /* Up to NB_GRAM_TOKENS rows of x (T, K) as integers with a scale for each input: range = max over t of |x[t][k]|;
+   * scale[k] = range / 4095; z = x * (4095 / range), the exact product rounded to nearest even. When range < 2^-100:
+   * scale and z are 0. When it is an infinity or NaN, so is scale, and z is 0. z holds, for each 16 inputs (missing
+   * ones are 0), for each two tokens (likewise, NB_GRAM_TOKENS in all), two integers an input; scale is padded to a
+   * multiple of 16. */
+  void (*gram_round)(const float *x, size_t ldx, size_t T, size_t K, int16_t *z, float *scale);
+
+  /* For each block ascending: y[i][j] = fma((float)(sum over t of a[t][i] * b[t][j]), a_scale[i] * b_scale[j],
+   * y[i][j]); the sum is exact. */
+  void (*gram_add)(const nb_gram *g);
 
   /* y = x * (1 / sqrt(mean(x^2) + eps)) * w: the sum of squares by 16 partial fmas, then
    * r = 1 / sqrt(sum / D + eps); y = (x * r) * w. y may be x. */
@@ -151,6 +197,7 @@ typedef struct nb_kernels {
 } nb_kernels;
 
 enum {
+  NB_GEMM_SCRATCH = 408 * 1024,
   NB_LINEAR_SCRATCH = 160 * 1024, /* what nb_kernels_linear_scratch gives, for any K */
   NB_V16_MAX_ROWS = 8             /* the largest V16_ROWS of a v16_*.h */
 };

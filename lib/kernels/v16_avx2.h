@@ -144,9 +144,17 @@ static inline s16 s_zero(void) {
   s16 r = {_mm256_setzero_si256(), _mm256_setzero_si256()};
   return r;
 }
+static inline __m256i s_dot8(__m256i sum, __m256i a, x16 x) {
+#if defined(__AVXVNNI__)
+  return _mm256_dpwssd_avx_epi32(sum, a, x);
+#elif defined(__AVX512VNNI__) && defined(__AVX512VL__) /* AVX-512's encoding: to test where AVX-VNNI is missing */
+  return _mm256_dpwssd_epi32(sum, a, x);
+#else
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(a, x));
+#endif
+}
 static inline s16 s_dot(s16 sum, p16 a, x16 x) {
-  sum.a = _mm256_add_epi32(sum.a, _mm256_madd_epi16(a.a, x));
-  sum.b = _mm256_add_epi32(sum.b, _mm256_madd_epi16(a.b, x));
+  sum.a = s_dot8(sum.a, a.a, x), sum.b = s_dot8(sum.b, a.b, x);
   return sum;
 }
 static inline v16 s_float(s16 sum) { return v_pair(_mm256_cvtepi32_ps(sum.a), _mm256_cvtepi32_ps(sum.b)); }

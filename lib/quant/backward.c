@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Products are made of panels of tokens, so that sums do not depend on the number of threads. */
+/* All products are the kernels' gemm, and exponentials are rounded from double precision, so that gradients do not
+ * depend on the instruction set, the number of threads or a library. */
 #include "quant/backward.h"
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "quant/matmul.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,14 +22,12 @@ nb_status nb_backward_supports(const nb_config *c, nb_err *err) {
                  c->architecture);
 }
 
-#ifdef NB_HAVE_LAPACK
-#include <cblas.h>
-
-enum { PANEL = 64, HEAD_ROWS = 4096 };
+enum { HEAD_ROWS = 4096 };
 
 struct nb_backward {
   nb_config c;
   nb_kernels k;
+  nb_matmul mul;
   int threads;
   size_t T, q_dim, kv_dim, ld;  /* ld: of q, k, v together */
   size_t window;                /* of the layer at hand; 0: none */
@@ -103,7 +103,7 @@ nb_status nb_backward_create(const nb_config *c, size_t T, int threads, unsigned
   NB_GOTO(nb_new(&b->q8, (size_t)threads * b->Kp, 1, "gradients", err));
   NB_GOTO(nb_new(&b->q8_scale, (size_t)threads * b->Kp / NB_QA_GROUP, sizeof(float), "gradients", err));
   NB_GOTO(nb_new(&b->q8_sum, (size_t)threads * b->Kp / NB_BLOCK, sizeof(int32_t), "gradients", err));
-  openblas_set_num_threads(1);
+  NB_GOTO(nb_matmul_create(&b->k, threads, &b->mul, err));
   fill_rope(b);
   return NB_OK;
 fail:
@@ -118,6 +118,7 @@ void nb_backward_free(nb_backward *b) {
                  b->attn, b->dattn, b->gate,      b->up,   b->h,  b->down, b->dn,       b->dx2,    b->dqkv, b->dgate,
                  b->dup,  b->dh,    b->inv1,      b->inv2, b->p,  b->q8,   b->q8_scale, b->q8_sum};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) nb_free(all[i]);
+  nb_matmul_free(&b->mul);
   nb_free(b);
 }
 
@@ -145,46 +146,21 @@ static void load(nb_backward *b, const nb_linear *m, size_t row0, size_t n) {
   nb_parallel_for(b->threads, n, 32, weight_rows, &j);
 }
 
-static void multiply(void *ctx, size_t begin, size_t end, int thread) {
-  rows_job *j = ctx;
-  (void)thread;
-  for (size_t i = begin; i < end; i++) {
-    size_t t = i * PANEL, n = nb_min(PANEL, j->b->T - t);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)j->m->N, (int)j->m->K, 1, j->x + t * j->ldx,
-                (int)j->ldx, j->b->w, (int)j->m->K, 0, j->y + t * j->ldy, (int)j->ldy);
-  }
-}
-
-static void multiply_back(void *ctx, size_t begin, size_t end, int thread) {
-  rows_job *j = ctx;
-  (void)thread;
-  for (size_t i = begin; i < end; i++) {
-    size_t t = i * PANEL, n = nb_min(PANEL, j->b->T - t);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)j->K, (int)j->ldx, 1, j->d + t * j->ldy,
-                (int)j->ldy, j->b->w, (int)j->K, j->add, j->y + t * j->K, (int)j->K);
-  }
-}
-
-static void over_panels(nb_backward *b, nb_range_fn fn, rows_job *j) {
-  j->b = b;
-  nb_parallel_for(b->threads, (b->T + PANEL - 1) / PANEL, 1, fn, j);
-}
-
 /* y (T, N) = x (T, K) m^T */
 static void forward(nb_backward *b, const nb_linear *m, const float *x, float *y, size_t ldy) {
-  rows_job j = {.m = m, .x = x, .ldx = m->K, .y = y, .ldy = ldy};
+  nb_gemm g = {b->T, m->N, m->K, x, b->w, m->K, 1, 1, m->K, y, ldy, 1, false};
   load(b, m, 0, m->N);
-  over_panels(b, multiply, &j);
+  nb_matmul_all(&b->mul, &g);
 }
 
 /* dx (T, K) = [dx +] dy (T, ld) m, and adds the gradient of each row's factor, from dy and y. */
 static void back(nb_backward *b, const nb_linear *m, const float *y, const float *dy, size_t ld, float *dx, bool add,
                  float *row) {
-  rows_job j = {.d = dy, .ldy = ld, .ldx = m->N, .K = m->K, .y = dx, .add = add};
+  nb_gemm g = {b->T, m->K, m->N, dy, b->w, ld, 1, m->K, 1, dx, m->K, 1, add};
   for (size_t t = 0; t < b->T; t++)
     for (size_t i = 0; i < m->N; i++) row[i] += y[t * ld + i] * dy[t * ld + i];
   load(b, m, 0, m->N);
-  over_panels(b, multiply_back, &j);
+  nb_matmul_all(&b->mul, &g);
 }
 
 static void norm_rows(void *ctx, size_t begin, size_t end, int thread) {
@@ -255,16 +231,17 @@ static void turn(nb_backward *b, float *qkv, const float *sines) {
 }
 
 /* p (T, T) = the weights of one head. */
-static void attention_weights(nb_backward *b, const float *q, const float *k, float *p) {
-  int T = (int)b->T, n = (int)b->c.head_dim, ld = (int)b->ld;
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, T, T, n, b->c.attn_scale, q, ld, k, ld, 0, p, T);
+static void attention_weights(nb_backward *b, int thread, const float *q, const float *k, float *p) {
+  size_t T = b->T, n = b->c.head_dim;
+  nb_gemm g = {T, T, n, q, k, b->ld, 1, 1, b->ld, p, T, b->c.attn_scale, false};
+  nb_matmul_one(&b->mul, thread, &g);
   for (size_t t = 0; t < b->T; t++) {
     float *row = p + t * b->T, top = -INFINITY;
     size_t first = b->window && t >= b->window ? t + 1 - b->window : 0;
     double sum = 0;
     for (size_t i = first; i <= t; i++) top = fmaxf(top, row[i]);
     for (size_t i = 0; i < b->T; i++) {
-      row[i] = i < first || i > t ? 0 : expf(row[i] - top);
+      row[i] = i < first || i > t ? 0 : (float)exp(row[i] - top);
       sum += row[i];
     }
     for (size_t i = first; i <= t; i++) row[i] *= (float)(1 / sum);
@@ -274,37 +251,41 @@ static void attention_weights(nb_backward *b, const float *q, const float *k, fl
 /* For key and value heads [begin, end): b->attn from b->turned. */
 static void attend(void *ctx, size_t begin, size_t end, int thread) {
   nb_backward *b = ctx;
-  int T = (int)b->T, n = (int)b->c.head_dim, ld = (int)b->ld;
+  size_t T = b->T, n = b->c.head_dim, ld = b->ld;
   size_t group = b->c.heads / b->c.kv_heads;
   float *p = b->p + (size_t)thread * 2 * b->T * b->T;
   for (size_t h = begin * group; h < end * group; h++) {
     const float *q = b->turned + h * b->c.head_dim, *k = b->turned + b->q_dim + h / group * b->c.head_dim;
-    attention_weights(b, q, k, p);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, T, n, T, 1, p, T, k + b->kv_dim, ld, 0,
-                b->attn + h * b->c.head_dim, (int)b->q_dim);
+    attention_weights(b, thread, q, k, p);
+    nb_gemm g = {T, n, T, p, k + b->kv_dim, T, 1, ld, 1, b->attn + h * n, b->q_dim, 1, false};
+    nb_matmul_one(&b->mul, thread, &g);
   }
 }
 
 /* The way back: b->dqkv (turned) from b->dattn. */
 static void attend_back(void *ctx, size_t begin, size_t end, int thread) {
   nb_backward *b = ctx;
-  int T = (int)b->T, n = (int)b->c.head_dim, ld = (int)b->ld, ldq = (int)b->q_dim;
+  size_t T = b->T, n = b->c.head_dim, ld = b->ld, ldq = b->q_dim;
   size_t group = b->c.heads / b->c.kv_heads;
   float *p = b->p + (size_t)thread * 2 * b->T * b->T, *dp = p + b->T * b->T, scale = b->c.attn_scale;
   for (size_t h = begin * group; h < end * group; h++) {
     size_t q_at = h * b->c.head_dim, k_at = b->q_dim + h / group * b->c.head_dim, v_at = k_at + b->kv_dim;
-    float more = h % group != 0;
+    bool more = h % group != 0;
     const float *q = b->turned + q_at, *k = b->turned + k_at, *v = b->turned + v_at, *da = b->dattn + q_at;
-    attention_weights(b, q, k, p);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, T, T, n, 1, da, ldq, v, ld, 0, dp, T);
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, T, n, T, 1, p, T, da, ldq, more, b->dqkv + v_at, ld);
+    attention_weights(b, thread, q, k, p);
+    nb_gemm to_p = {T, T, n, da, v, ldq, 1, 1, ld, dp, T, 1, false};
+    nb_gemm to_v = {T, n, T, p, da, 1, T, ldq, 1, b->dqkv + v_at, ld, 1, more};
+    nb_matmul_one(&b->mul, thread, &to_p);
+    nb_matmul_one(&b->mul, thread, &to_v);
     for (size_t t = 0; t < b->T; t++) {
       double dot = 0;
       for (size_t i = 0; i <= t; i++) dot += (double)p[t * b->T + i] * dp[t * b->T + i];
       for (size_t i = 0; i < b->T; i++) dp[t * b->T + i] = p[t * b->T + i] * (dp[t * b->T + i] - (float)dot);
     }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, T, n, T, scale, dp, T, k, ld, 0, b->dqkv + q_at, ld);
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, T, n, T, scale, dp, T, q, ld, more, b->dqkv + k_at, ld);
+    nb_gemm to_q = {T, n, T, dp, k, T, 1, ld, 1, b->dqkv + q_at, ld, scale, false};
+    nb_gemm to_k = {T, n, T, dp, q, 1, T, ld, 1, b->dqkv + k_at, ld, scale, more};
+    nb_matmul_one(&b->mul, thread, &to_q);
+    nb_matmul_one(&b->mul, thread, &to_k);
   }
 }
 
@@ -314,7 +295,7 @@ static const nb_linear *matrix(const nb_backward *b, const nb_layer *l, nb_role 
   return nb_layer_matrix(&b->c, l, role, 0);
 }
 
-static float silu(float x) { return x / (1 + expf(-x)); }
+static float silu(float x) { return x / (1 + (float)exp(-x)); }
 
 /* All inner states of the layer from x. */
 static void recompute(nb_backward *b, const nb_layer *l, const float *x) {
@@ -346,7 +327,7 @@ nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, f
   recompute(b, l, x);
   back(b, matrix(b, l, NB_DOWN), b->down, dy, D, b->dh, false, g->row[nb_layer_index(&b->c, NB_DOWN, 0)]);
   for (size_t i = 0; i < T * F; i++) {
-    float z = b->gate[i], s = 1 / (1 + expf(-z));
+    float z = b->gate[i], s = 1 / (1 + (float)exp(-z));
     b->dup[i] = b->dh[i] * z * s;
     b->dgate[i] = b->dh[i] * b->up[i] * s * (1 + z * (1 - s));
   }
@@ -374,34 +355,12 @@ nb_status nb_backward_head(nb_backward *b, const float *gain, const nb_linear *h
   norm(b, x, gain, b->n1, b->inv1);
   for (size_t v = 0; v < V; v += HEAD_ROWS) {
     size_t n = nb_min(HEAD_ROWS, V - v);
-    rows_job j = {.d = dlogits + v, .ldy = V, .ldx = n, .K = D, .y = b->dn, .add = v > 0};
+    nb_gemm g = {b->T, D, n, dlogits + v, b->w, V, 1, D, 1, b->dn, D, 1, v > 0};
     load(b, head, v, n);
-    over_panels(b, multiply_back, &j);
+    nb_matmul_all(&b->mul, &g);
   }
   norm_back(b, x, gain, b->inv1, b->dn, dx, false, dnorm);
   for (size_t i = 0; i < b->T * D; i++)
     if (!isfinite(dx[i])) return nb_fail(err, NB_ERR_NUMERIC, "the gradients at the head are not finite");
   return NB_OK;
 }
-
-#else
-nb_status nb_backward_create(const nb_config *c, size_t T, int threads, unsigned cpu_features, nb_backward **out,
-                             nb_err *err) {
-  (void)c, (void)T, (void)threads, (void)cpu_features;
-  *out = NULL;
-  return nb_fail(err, NB_ERR_UNSUPPORTED,
-                 "tuning needs BLAS, which this nibble was built without: install OpenBLAS "
-                 "and LAPACKE (libopenblas-dev, liblapacke-dev) and build again");
-}
-void nb_backward_free(nb_backward *b) { (void)b; }
-nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
-                            nb_err *err) {
-  (void)b, (void)l, (void)x, (void)dy, (void)g;
-  return nb_fail(err, NB_ERR_UNSUPPORTED, "tuning needs BLAS");
-}
-nb_status nb_backward_head(nb_backward *b, const float *norm, const nb_linear *head, const float *x,
-                           const float *dlogits, float *dx, float *dnorm, nb_err *err) {
-  (void)b, (void)norm, (void)head, (void)x, (void)dlogits, (void)dx, (void)dnorm;
-  return nb_fail(err, NB_ERR_UNSUPPORTED, "tuning needs BLAS");
-}
-#endif

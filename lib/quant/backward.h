@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Gradients through a coded model, for tuning what is cheap to change in it: the norms, and a factor on each row of
  * each matrix (in place of its row scale). Rounding of inputs to int8 counts as the identity on the way back (the
- * straight-through estimator, arXiv 1308.3432); everything else is exact. One sequence at a time.
- * Needs BLAS: without NB_HAVE_LAPACK, nb_backward_create returns NB_ERR_UNSUPPORTED. */
+ * straight-through estimator, arXiv 1308.3432); everything else is exact. One sequence at a time. */
 #ifndef NB_BACKWARD_H
 #define NB_BACKWARD_H
 

@@ -2,6 +2,7 @@
 #include "quant/calib.h"
 
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "quant/fold.h"
 #include "quant/proxy8.h"
 
@@ -27,16 +28,18 @@ typedef struct run {
   float *xq, *xf; /* (n_seqs * T, D): the two streams; xf may be NULL */
   float *x;       /* (T, D): a working copy */
   size_t n_sites;
-  float *seen[NB_SITES]; /* (T, K): the float stream's inputs of one batch; not of experts */
-  float **H, **C;        /* (n_sites) */
-  size_t *count;         /* (n_sites) tokens in H */
-  bool *wanted;          /* (n_sites) statistics wanted */
-  bool cross;            /* with the float stream */
-  bool keep;             /* the tap fills `seen` instead */
-  float *fake;           /* (T, K) int8-rounded inputs, and their distance to the float stream's */
-  int8_t *q8;
+  float *seen[NB_SITES];   /* (T, K): the float stream's inputs of one batch; not of experts */
+  float **H, **C;          /* (n_sites) */
+  size_t *count;           /* (n_sites) tokens in H */
+  bool *wanted;            /* (n_sites) statistics wanted */
+  bool cross;              /* with the float stream */
+  bool keep;               /* the tap fills `seen` instead */
+  float *fake;             /* (T, K) int8-rounded inputs, and their distance to the float stream's */
+  nb_rounded in, distance; /* the two, as the statistics take them */
+  int8_t *q8;              /* a row a thread, of Kp values */
   float *q8_scale;
   int32_t *q8_sum;
+  size_t Kp;
   nb_kv *kv[2];         /* for the quantized and the float stream */
   const nb_layer *base; /* the layer whose vectors are stored, or NULL for the checkpoint's */
   nb_linear *now;       /* (per_layer) the layer's matrices as they are so far */
@@ -92,10 +95,33 @@ nb_status nb_calib_fast(const nb_weights *w, const nb_qfmt *formats, int effort,
 
 /* ---- statistics ---- */
 
-/* x (T, K) as int8 with a scale for each 64, as the kernels will see it. */
-static void round_inputs(run *r, const float *x, size_t T, size_t K, float *out) {
-  for (size_t t = 0; t < T; t++)
-    nb_kernels_round_q8(nb_session_kernels(r->s), x + t * K, K, r->q8, r->q8_scale, r->q8_sum, out + t * K);
+typedef struct round_job {
+  run *r;
+  const float *x;
+  size_t K;
+  float *out;
+} round_job;
+
+static void round_rows(void *ctx, size_t begin, size_t end, int thread) {
+  round_job *j = ctx;
+  size_t at = (size_t)thread * j->r->Kp;
+  for (size_t t = begin; t < end; t++)
+    nb_kernels_round_q8(nb_session_kernels(j->r->s), j->x + t * j->K, j->K, j->r->q8 + at,
+                        j->r->q8_scale + at / NB_QA_GROUP, j->r->q8_sum + at / NB_BLOCK, j->out + t * j->K);
+}
+
+/* x (T, K) as int8 with a scale for each 64, as the kernels will see it, in r->fake, and rounded for the statistics. */
+static void round_inputs(run *r, const float *x, size_t T, size_t K) {
+  round_job j = {r, x, K, r->fake};
+  nb_parallel_for(r->o->threads, T, 16, round_rows, &j);
+  nb_rounded_take(&r->in, nb_session_kernels(r->s), r->fake, T, K, r->o->threads);
+}
+
+/* C (K, in.K) += d^T inputs, of the inputs that were rounded last and d (T, K). */
+static void add_cross(run *r, float *C, const float *d, size_t T, size_t K) {
+  const nb_kernels *k = nb_session_kernels(r->s);
+  nb_rounded_take(&r->distance, k, d, T, K, r->o->threads);
+  nb_hess_add_cross(k, C, &r->distance, &r->in, r->o->threads);
 }
 
 /* Whether the asymmetric target of a site is summed as its matrix's outputs: with so many inputs their own K x K sum
@@ -113,19 +139,19 @@ static void see(void *ctx, size_t site, const float *x, size_t T, size_t K) {
     return;
   }
   float *d = r->fake + T * K;
-  round_inputs(r, x, T, K, r->fake);
-  nb_hess_add(r->H[site], r->fake, T, K, r->o->threads);
+  round_inputs(r, x, T, K);
+  nb_hess_add(nb_session_kernels(r->s), r->H[site], &r->in, r->o->threads);
   r->count[site] += T;
   if (!has_cross(r, site)) return;
   for (size_t i = 0; i < T * K; i++) d[i] = r->seen[site][i] - r->fake[i];
-  if (!by_outputs(r, site)) nb_hess_add_cross(r->C[site], d, K, r->fake, T, K, r->o->threads);
+  if (!by_outputs(r, site)) add_cross(r, r->C[site], d, T, K);
 }
 
 /* After a batch of the quantized stream: what `see` left of down, the last site, through down's matrix. */
 static void add_outputs(run *r, const nb_linear *down) {
   float *d = r->fake + r->T * down->K;
   nb_session_linear(r->s, down, d, r->T, down->K, r->x, down->N);
-  nb_hess_add_cross(r->C[NB_SITE_DOWN], r->x, down->N, r->fake, r->T, down->K, r->o->threads);
+  add_cross(r, r->C[NB_SITE_DOWN], r->x, r->T, down->N);
 }
 
 static nb_status run_sequence(run *r, const nb_layer *l, size_t seq, int stream, float *x, const nb_tap *tap,
@@ -290,8 +316,10 @@ static nb_status solve_site(run *r, size_t site, const nb_layer *full, bool resu
     r->H[site] = r->C[site] = NULL;
     size_t outputs = C && by_outputs(r, site) ? r->c->hidden : 0, K = nb_parts_site_inputs(r->c, site);
     describe_site(r, full->number, site, what);
-    if (too_few(r, site)) NB_TRY(nb_hess_unfactored(H, K, what, &h, err));
-    else NB_TRY(nb_hess_prepare(H, C, outputs, K, r->o->damp, r->o->alpha, r->o->threads, what, &h, err));
+    if (too_few(r, site)) NB_TRY(nb_hess_unfactored(nb_session_kernels(r->s), H, K, what, &h, err));
+    else
+      NB_TRY(nb_hess_prepare(nb_session_kernels(r->s), H, C, outputs, K, r->o->damp, r->o->alpha, r->o->threads, what,
+                             &h, err));
   }
   for (size_t i = 0; i < r->parts->per_layer && st == NB_OK; i++)
     if (nb_parts_matrix(r->parts, i)->site == site) st = solve_one(r, resumed ? NULL : &h, full, i, err);
@@ -380,7 +408,8 @@ static nb_status fold_scales(run *r, nb_fold *fold, nb_err *err) {
     for (size_t i = site; i < end && st == NB_OK; i++) {
       float *H = r->H[i];
       r->H[i] = NULL;
-      if (H && r->count[i]) st = nb_fold_scale(r->c, r->parts, fold, i, H, fmt, o->threads, err);
+      if (H && r->count[i])
+        st = nb_fold_scale(nb_session_kernels(r->s), r->c, r->parts, fold, i, H, fmt, o->threads, err);
       else nb_free(H);
     }
   }
@@ -443,15 +472,16 @@ static nb_status head_statistics(run *r, nb_hess *h, nb_err *err) {
   for (size_t i = 0; i < r->o->n_seqs; i++) {
     float *d = r->xf ? r->fake + r->T * D : NULL;
     nb_session_norm(r->s, r->w, r->xq + i * r->T * D, r->x);
-    round_inputs(r, r->x, r->T, D, r->fake);
+    round_inputs(r, r->x, r->T, D);
     if (d) {
       nb_session_norm(r->s, r->w, r->xf + i * r->T * D, r->x);
       for (size_t k = 0; k < r->T * D; k++) d[k] = r->x[k] - r->fake[k];
     }
-    nb_hess_add(H, r->fake, r->T, D, r->o->threads);
-    if (d) nb_hess_add_cross(C, d, D, r->fake, r->T, D, r->o->threads);
+    nb_hess_add(nb_session_kernels(r->s), H, &r->in, r->o->threads);
+    if (d) add_cross(r, C, d, r->T, D);
   }
-  return nb_hess_prepare(H, C, 0, D, r->o->damp, r->o->alpha, r->o->threads, "the head", h, err);
+  return nb_hess_prepare(nb_session_kernels(r->s), H, C, 0, D, r->o->damp, r->o->alpha, r->o->threads, "the head", h,
+                         err);
 }
 
 static nb_status solve_head(run *r, nb_err *err) {
@@ -498,9 +528,13 @@ static nb_status run_create(run *r, nb_err *err) {
   NB_TRY(nb_new(&r->xq, o->n_seqs * r->T * D, sizeof(float), "the hidden states", err));
   NB_TRY(nb_new(&r->x, r->T * D, sizeof(float), "the hidden states", err));
   NB_TRY(nb_new(&r->fake, 2 * r->T * K, sizeof(float), "the inputs", err));
-  NB_TRY(nb_new(&r->q8, Kp, 1, "the inputs", err));
-  NB_TRY(nb_new(&r->q8_scale, Kp / NB_QA_GROUP, sizeof(float), "the inputs", err));
-  NB_TRY(nb_new(&r->q8_sum, Kp / NB_BLOCK, sizeof(int32_t), "the inputs", err));
+  size_t rows = (size_t)o->threads;
+  r->Kp = Kp;
+  NB_TRY(nb_rounded_create(r->T, K, &r->in, err));
+  if (o->alpha > 0) NB_TRY(nb_rounded_create(r->T, K, &r->distance, err));
+  NB_TRY(nb_new(&r->q8, rows * Kp, 1, "the inputs", err));
+  NB_TRY(nb_new(&r->q8_scale, rows * Kp / NB_QA_GROUP, sizeof(float), "the inputs", err));
+  NB_TRY(nb_new(&r->q8_sum, rows * Kp / NB_BLOCK, sizeof(int32_t), "the inputs", err));
   NB_TRY(nb_kv_create_layers(r->c, 1, r->T, NB_KV_F32, stretch, &r->kv[0], err));
   if (o->alpha > 0) {
     NB_TRY(nb_kv_create_layers(r->c, 1, r->T, NB_KV_F32, stretch, &r->kv[1], err));
@@ -518,6 +552,7 @@ static void run_free(run *r) {
   nb_free(r->H), nb_free(r->C), nb_free(r->count), nb_free(r->wanted);
   nb_free(r->now), nb_free(r->coded), nb_free(r->out);
   nb_free(r->xq), nb_free(r->xf), nb_free(r->x), nb_free(r->fake);
+  nb_rounded_free(&r->in), nb_rounded_free(&r->distance);
   nb_free(r->q8), nb_free(r->q8_scale), nb_free(r->q8_sum);
   nb_kv_free(r->kv[0]), nb_kv_free(r->kv[1]);
   nb_session_free(r->s);

@@ -214,8 +214,8 @@ static void apply(const nb_config *c, const nb_parts *parts, nb_fold *f, size_t 
   }
 }
 
-nb_status nb_fold_scale(const nb_config *c, const nb_parts *parts, nb_fold *f, size_t site, float *H,
-                        const nb_qfmt *fmt, int threads, nb_err *err) {
+nb_status nb_fold_scale(const nb_kernels *kernels, const nb_config *c, const nb_parts *parts, nb_fold *f, size_t site,
+                        float *H, const nb_qfmt *fmt, int threads, nb_err *err) {
   nb_status st;
   double *size = NULL, best = 0;
   float *s = NULL;
@@ -224,7 +224,7 @@ nb_status nb_fold_scale(const nb_config *c, const nb_parts *parts, nb_fold *f, s
   NB_GOTO(nb_new(&size, K, sizeof *size, "scales", err));
   NB_GOTO(nb_new(&s, 2 * K, sizeof *s, "scales", err));
   input_sizes(c, site, H, K, size);
-  NB_GOTO(nb_hess_unfactored(H, K, "a trial", &t.h, err));
+  NB_GOTO(nb_hess_unfactored(kernels, H, K, "a trial", &t.h, err));
   t.s = s, t.step = s + K;
   for (size_t k = 0; k < K; k++) s[K + k] = (float)exp(size[k] / (POWERS - 1));
   for (int i = 0; i < POWERS; i++) {

@@ -35,8 +35,8 @@ bool nb_fold_legal(const nb_config *c, size_t site);
 
 /* Chooses and folds the scales of a site. H (K, K): the sum of outer products of its inputs in the layer as it is now
  * (the lower triangle counts), taken over. fmt (parts.per_layer): how the layer's matrices will be coded. */
-nb_status nb_fold_scale(const nb_config *c, const nb_parts *parts, nb_fold *f, size_t site, float *H,
-                        const nb_qfmt *fmt, int threads, nb_err *err);
+nb_status nb_fold_scale(const nb_kernels *kernels, const nb_config *c, const nb_parts *parts, nb_fold *f, size_t site,
+                        float *H, const nb_qfmt *fmt, int threads, nb_err *err);
 
 /* The channel that makes input k of a site: query heads of a group share their value head's. */
 size_t nb_fold_channel(const nb_config *c, size_t site, size_t k);

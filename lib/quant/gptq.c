@@ -37,24 +37,15 @@ typedef struct task {
   int8_t *scale;            /* (G, R) */
   uint8_t *code, *plain;    /* (K, R) */
   int8_t *plain_scale;      /* (G, R) */
+  void *scratch;            /* of products */
 } task;
 
-#ifdef NB_HAVE_LAPACK
-#include <cblas.h>
-
 /* y (m, R) -= a^T b, a (n, m) with rows lda apart, b (n, R). */
-static void subtract_product(const float *a, size_t lda, const float *b, float *y, size_t m, size_t n, size_t R) {
-  if (m && n)
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)R, (int)n, -1, a, (int)lda, b, (int)R, 1, y,
-                (int)R);
+static void subtract_product(const task *t, const float *a, size_t lda, const float *b, float *y, size_t m, size_t n) {
+  if (!m || !n) return;
+  nb_gemm g = {m, t->R, n, a, b, 1, lda, t->R, 1, y, t->R, -1, true};
+  t->j->h->k.gemm(&g, t->scratch);
 }
-#else
-static void subtract_product(const float *a, size_t lda, const float *b, float *y, size_t m, size_t n, size_t R) {
-  for (size_t k = 0; k < n; k++)
-    for (size_t i = 0; i < m; i++)
-      for (size_t r = 0; r < R; r++) y[i * R + r] -= a[k * lda + i] * b[k * R + r];
-}
-#endif
 
 static float reciprocal(float x) { return x != 0 ? 1 / x : 0; }
 
@@ -86,7 +77,7 @@ static void gptq_columns(task *t, size_t a, size_t b) {
   }
   size_t mid = a + nb_round_up((b - a) / 2, DIRECT);
   gptq_columns(t, a, mid);
-  subtract_product(U + a * K + mid, K, t->e + a * R, t->x + mid * R, b - mid, mid - a, R);
+  subtract_product(t, U + a * K + mid, K, t->e + a * R, t->x + mid * R, b - mid, mid - a);
   gptq_columns(t, mid, b);
 }
 
@@ -109,7 +100,7 @@ static void residual(task *t, const uint8_t *code, const float *step, double *lo
       t->x[k * R + r] = t->q[k * R + r] - t->w[k * R + r];
     }
   memset(t->r, 0, K * R * sizeof *t->r);
-  subtract_product(t->j->h->H, K, t->x, t->r, K, K, R);
+  subtract_product(t, t->j->h->H, K, t->x, t->r, K, K);
   losses(t, loss);
 }
 
@@ -119,7 +110,7 @@ static void descend_scale(task *t, size_t i, size_t k0, size_t n) {
   float *v = t->e + t->K * R, *hv = v + n * R; /* (n, R) each, behind e */
   for (size_t k = 0; k < n; k++)
     for (size_t r = 0; r < R; r++) v[k * R + r] = t->j->g->value[t->code[(k0 + k) * R + r]], hv[k * R + r] = 0;
-  subtract_product(t->j->h->H + k0 * t->K + k0, t->K, v, hv, n, n, R);
+  subtract_product(t, t->j->h->H + k0 * t->K + k0, t->K, v, hv, n, n);
   for (size_t r = 0; r < R; r++) {
     float num = 0, den = 0;
     for (size_t k = 0; k < n; k++) num += v[k * R + r] * t->x[k * R + r], den -= v[k * R + r] * hv[k * R + r];
@@ -159,7 +150,7 @@ static void descend_codes(task *t, size_t i, size_t k0, size_t n) {
       for (size_t m = k + 1; m < b; m++)
         for (size_t r = 0; r < R; r++) t->x[m * R + r] -= h[m] * d[(k - a) * R + r];
     }
-    subtract_product(H + (k0 + a) * K + k0 + b, K, d, t->x + b * R, n - b, b - a, R);
+    subtract_product(t, H + (k0 + a) * K + k0 + b, K, d, t->x + b * R, n - b, b - a);
   }
 }
 
@@ -171,7 +162,7 @@ static void sweep(task *t) {
     descend_scale(t, i, k0, n);
     descend_codes(t, i, k0, n);
     for (size_t k = 0; k < n * R; k++) t->q[k0 * R + k] += t->e[k];
-    subtract_product(t->j->h->H + k0 * K, K, t->e, t->r, K, n, R);
+    subtract_product(t, t->j->h->H + k0 * K, K, t->e, t->r, K, n);
   }
 }
 
@@ -269,30 +260,30 @@ static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
     t.step = t.e + KR + 2 * NB_K_PAD * ROWS, t.rowf = t.step + GR;
     t.scale = (int8_t *)(t.rowf + ROWS), t.plain_scale = t.scale + GR;
     t.code = (uint8_t *)(t.plain_scale + GR), t.plain = t.code + KR;
+    t.scratch = p + j->piece - NB_GEMM_SCRATCH / sizeof(float);
     solve_rows(&t, i * ROWS, &j->report[i]);
   }
 }
 
 /* ---- the matrix ---- */
 
-#ifdef NB_HAVE_LAPACK
 typedef struct shift_job {
   const nb_hess *h;
-  float *w, *scratch; /* scratch: (ROWS, K) a thread */
-  size_t N;
+  float *w, *scratch; /* scratch: (ROWS, K) and that of products, a thread */
+  size_t N, piece;
 } shift_job;
 
 /* w += w shift, by blocks of rows. */
 static void shift_range(void *ctx, size_t begin, size_t end, int thread) {
   shift_job *j = ctx;
   size_t K = j->h->K;
-  float *old = j->scratch + (size_t)thread * ROWS * K;
+  float *old = j->scratch + (size_t)thread * j->piece;
   for (size_t i = begin; i < end; i++) {
     size_t n = nb_min(ROWS, j->N - i * ROWS);
     float *w = j->w + i * ROWS * K;
     memcpy(old, w, n * K * sizeof *w);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)K, (int)K, 1, old, (int)K, j->h->shift, (int)K,
-                1, w, (int)K);
+    nb_gemm g = {n, K, K, old, j->h->shift, K, 1, K, 1, w, K, 1, true};
+    j->h->k.gemm(&g, old + nb_round_up(ROWS * K, NB_ALIGN));
   }
 }
 
@@ -302,18 +293,12 @@ nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int 
     for (size_t i = 0; i < N * h->K; i++) w[i] += h->shift[row0 * h->K + i];
     return NB_OK;
   }
-  shift_job j = {h, w, NULL, N};
-  NB_TRY(nb_new(&j.scratch, (size_t)threads * ROWS * h->K, sizeof(float), "the shifted weights", err));
+  shift_job j = {h, w, NULL, N, nb_round_up(ROWS * h->K, NB_ALIGN) + NB_GEMM_SCRATCH / sizeof(float)};
+  NB_TRY(nb_new(&j.scratch, (size_t)threads * j.piece, sizeof(float), "the shifted weights", err));
   nb_parallel_for(threads, (N + ROWS - 1) / ROWS, 1, shift_range, &j);
   nb_free(j.scratch);
   return NB_OK;
 }
-#else
-nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int threads, nb_err *err) {
-  (void)h, (void)w, (void)row0, (void)N, (void)threads;
-  return nb_fail(err, NB_ERR_UNSUPPORTED, "this nibble was built without LAPACK");
-}
-#endif
 
 nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o,
                         int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err) {
@@ -326,7 +311,7 @@ nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_gri
   job j = {.h = h, .g = g, .o = o, .w = w, .N = N, .out = out, .row0 = row0};
   size_t KR = out->m.n_blocks * NB_BLOCK * ROWS, GR = out->m.n_groups * ROWS;
   size_t floats = 5 * KR + 2 * GR + 2 * NB_K_PAD * ROWS + ROWS;
-  j.piece = nb_round_up(floats + (2 * GR + 2 * KR) / sizeof(float) + 1, NB_ALIGN);
+  j.piece = nb_round_up(floats + (2 * GR + 2 * KR) / sizeof(float) + 1, NB_ALIGN) + NB_GEMM_SCRATCH / sizeof(float);
   NB_GOTO(nb_new(&j.scratch, (size_t)threads * j.piece, sizeof(float), "solving", err));
   NB_GOTO(nb_new(&j.report, tasks, sizeof *j.report, "solving", err));
   nb_parallel_for(threads, tasks, 1, solve_range, &j);

@@ -1,14 +1,108 @@
 /* SPDX-License-Identifier: MIT */
-/* The statistics of hess.h. BLAS runs on one thread a call, and the calls have fixed shapes, so that the
- * results do not depend on the number of threads. */
 #include "quant/hess.h"
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "quant/cholesky.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+  ROUND = 512,  /* inputs that a thread rounds at a time */
+  SQUARE = 128, /* inputs by inputs whose products a thread sums at a time: all blocks of tokens meet them in cache */
+  PANEL = 256,  /* rows of a target that a thread makes at a time */
+  TILE = 32,
+  TRIES = 8
+};
+
+/* ---- sums ---- */
+
+nb_status nb_rounded_create(size_t T_max, size_t K_max, nb_rounded *r, nb_err *err) {
+  size_t blocks = (T_max + NB_GRAM_TOKENS - 1) / NB_GRAM_TOKENS, Kp = nb_round_up(K_max, 16);
+  *r = (nb_rounded){.T_max = T_max, .K_max = K_max};
+  nb_status st = nb_new(&r->z, blocks * NB_GRAM_TOKENS, Kp * sizeof *r->z, "the inputs", err);
+  if (st == NB_OK) st = nb_new(&r->scale, blocks * Kp, sizeof *r->scale, "the inputs", err);
+  if (st != NB_OK) nb_rounded_free(r);
+  return st;
+}
+
+void nb_rounded_free(nb_rounded *r) {
+  nb_free(r->z);
+  nb_free(r->scale);
+  memset(r, 0, sizeof *r);
+}
+
+typedef struct round_job {
+  nb_rounded *r;
+  const nb_kernels *k;
+  const float *x;
+  size_t Kp, across;
+} round_job;
+
+static void round_pieces(void *ctx, size_t begin, size_t end, int thread) {
+  (void)thread;
+  round_job *j = ctx;
+  nb_rounded *r = j->r;
+  for (size_t i = begin; i < end; i++) {
+    size_t b = i / j->across, t = b * NB_GRAM_TOKENS, k = i % j->across * ROUND;
+    j->k->gram_round(j->x + t * r->K + k, r->K, nb_min(NB_GRAM_TOKENS, r->T - t), nb_min(ROUND, r->K - k),
+                     r->z + (b * j->Kp + k) * NB_GRAM_TOKENS, r->scale + b * j->Kp + k);
+  }
+}
+
+static size_t blocks_of(const nb_rounded *r) { return (r->T + NB_GRAM_TOKENS - 1) / NB_GRAM_TOKENS; }
+
+void nb_rounded_take(nb_rounded *r, const nb_kernels *k, const float *x, size_t T, size_t K, int threads) {
+  round_job j = {r, k, x, nb_round_up(K, 16), (K + ROUND - 1) / ROUND};
+  r->T = T, r->K = K;
+  nb_parallel_for(threads, blocks_of(r) * j.across, 1, round_pieces, &j);
+}
+
+typedef struct add_job {
+  const nb_kernels *k;
+  const nb_rounded *d, *x;
+  float *out;
+  size_t across; /* squares from left to right */
+  bool lower;
+} add_job;
+
+static void add_squares(void *ctx, size_t begin, size_t end, int thread) {
+  (void)thread;
+  add_job *j = ctx;
+  for (size_t i = begin; i < end; i++) {
+    size_t row = i / j->across * SQUARE, col = i % j->across * SQUARE;
+    if (j->lower && col > row) continue;
+    size_t dp = nb_round_up(j->d->K, 16), xp = nb_round_up(j->x->K, 16);
+    nb_gram g = {.M = nb_min(SQUARE, j->d->K - row),
+                 .N = nb_min(SQUARE, j->x->K - col),
+                 .n_blocks = blocks_of(j->x),
+                 .a = j->d->z + row * NB_GRAM_TOKENS,
+                 .b = j->x->z + col * NB_GRAM_TOKENS,
+                 .a_scale = j->d->scale + row,
+                 .b_scale = j->x->scale + col,
+                 .a_inputs = dp,
+                 .b_inputs = xp,
+                 .y = j->out + row * j->x->K + col,
+                 .ldy = j->x->K};
+    j->k->gram_add(&g);
+  }
+}
+
+static size_t squares_of(size_t K) { return (K + SQUARE - 1) / SQUARE; }
+
+void nb_hess_add(const nb_kernels *k, float *H, const nb_rounded *x, int threads) {
+  add_job j = {k, x, x, H, squares_of(x->K), true};
+  nb_parallel_for(threads, j.across * j.across, nb_max(1, j.across / 8), add_squares, &j);
+}
+
+void nb_hess_add_cross(const nb_kernels *k, float *C, const nb_rounded *d, const nb_rounded *x, int threads) {
+  add_job j = {k, d, x, C, squares_of(x->K), false};
+  nb_parallel_for(threads, squares_of(d->K) * j.across, nb_max(1, j.across / 8), add_squares, &j);
+}
+
+/* ---- the diagonal ---- */
 
 void nb_hess_free(nb_hess *h) {
   nb_free(h->H);
@@ -17,54 +111,6 @@ void nb_hess_free(nb_hess *h) {
   nb_free(h->diag);
   nb_free(h->order);
   memset(h, 0, sizeof *h);
-}
-
-#ifdef NB_HAVE_LAPACK
-#include <cblas.h>
-#include <lapacke.h>
-
-enum { PANEL = 512, TILE = 32, TRIES = 8 };
-
-static size_t panels_of(size_t K) { return (K + PANEL - 1) / PANEL; }
-
-typedef struct add_job {
-  float *out;
-  const float *d, *x;
-  size_t M, T, K;
-} add_job;
-
-static void add_panels(void *ctx, size_t begin, size_t end, int thread) {
-  (void)thread;
-  add_job *j = ctx;
-  int T = (int)j->T, K = (int)j->K;
-  for (size_t i = begin; i < end; i++) {
-    size_t k = i * PANEL, n = nb_min(PANEL, j->K - k);
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)(k + n), T, 1, j->x + k, K, j->x, K, 1,
-                j->out + k * j->K, K);
-  }
-}
-
-static void add_cross_panels(void *ctx, size_t begin, size_t end, int thread) {
-  (void)thread;
-  add_job *j = ctx;
-  int T = (int)j->T, K = (int)j->K;
-  for (size_t i = begin; i < end; i++) {
-    size_t m = i * PANEL, n = nb_min(PANEL, j->M - m);
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, K, T, 1, j->d + m, (int)j->M, j->x, K, 1,
-                j->out + m * j->K, K);
-  }
-}
-
-void nb_hess_add(float *H, const float *x, size_t T, size_t K, int threads) {
-  add_job j = {H, NULL, x, K, T, K};
-  openblas_set_num_threads(1);
-  nb_parallel_for(threads, panels_of(K), 1, add_panels, &j);
-}
-
-void nb_hess_add_cross(float *C, const float *d, size_t M, const float *x, size_t T, size_t K, int threads) {
-  add_job j = {C, d, x, M, T, K};
-  openblas_set_num_threads(1);
-  nb_parallel_for(threads, panels_of(M), 1, add_cross_panels, &j);
 }
 
 typedef struct rank {
@@ -111,77 +157,18 @@ static nb_status take_diagonal(nb_hess *h, double *mean, const char *what, nb_er
 
 /* ---- the factor ---- */
 
-/* Blocks of fixed size, each given to one BLAS call, in right-looking order: LAPACK's own threads would make the bits
- * depend on their number. */
-typedef struct factor_job {
-  float *L, *X; /* (K, K) row-major, lower: the factor; its inverse */
-  size_t K, b;  /* first column of the current block */
-} factor_job;
-
-/* Rows below the block of columns b: divided by its triangle. */
-static void divide_panels(void *ctx, size_t begin, size_t end, int thread) {
-  (void)thread;
-  factor_job *j = ctx;
-  int K = (int)j->K;
-  for (size_t i = begin; i < end; i++) {
-    size_t r = j->b + (i + 1) * PANEL;
-    cblas_strsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, (int)nb_min(PANEL, j->K - r), PANEL, 1,
-                j->L + j->b * j->K + j->b, K, j->L + r * j->K + j->b, K);
-  }
-}
-
-/* What is right of the block loses the block's part; the last rows, which are the longest, first. */
-static void update_panels(void *ctx, size_t begin, size_t end, int thread) {
-  (void)thread;
-  factor_job *j = ctx;
-  int K = (int)j->K;
-  size_t c = j->b + PANEL, n = panels_of(j->K - c);
-  for (size_t i = begin; i < end; i++) {
-    size_t r = c + (n - 1 - i) * PANEL, rows = nb_min(PANEL, j->K - r);
-    const float *left = j->L + r * j->K + j->b, *up = j->L + c * j->K + j->b;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)(r + rows - c), PANEL, -1, left, K, up, K, 1,
-                j->L + r * j->K + c, K);
-  }
-}
-
-/* Columns of the inverse: L X = I, from the diagonal down. */
-static void invert_panels(void *ctx, size_t begin, size_t end, int thread) {
-  (void)thread;
-  factor_job *j = ctx;
-  for (size_t i = begin; i < end; i++) {
-    size_t c = i * PANEL, n = nb_min(PANEL, j->K - c), at = c * j->K + c;
-    for (size_t k = 0; k < n; k++) j->X[at + k * j->K + k] = 1;
-    cblas_strsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, (int)(j->K - c), (int)n, 1, j->L + at,
-                (int)j->K, j->X + at, (int)j->K);
-  }
-}
-
-/* Cholesky: the lower triangle of L becomes its factor. False when it is not positive definite. */
-static bool cholesky(factor_job *j, int threads) {
-  for (j->b = 0; j->b < j->K; j->b += PANEL) {
-    size_t n = nb_min(PANEL, j->K - j->b), rest = j->K - j->b - n;
-    float *diagonal = j->L + j->b * j->K + j->b;
-    if (LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'U', (lapack_int)n, diagonal, (lapack_int)j->K) != 0) return false;
-    if (rest == 0) break;
-    nb_parallel_for(threads, panels_of(rest), 1, divide_panels, j);
-    nb_parallel_for(threads, panels_of(rest), 1, update_panels, j);
-  }
-  return true;
-}
-
 /* U for a damping; false when H is not positive definite. With the order reversed, H = L L^T gives the upper factor of
  * the inverse as L^-1, reversed again. L: (K, K) workspace. */
-static bool factor(nb_hess *h, float *L, float lambda, int threads) {
+static bool factor(nb_hess *h, const nb_matmul *mul, float *L, float lambda) {
   size_t K = h->K;
-  factor_job j = {L, h->U, K, 0};
   for (size_t i = 0; i < K; i++) {
     const float *row = h->H + (size_t)h->order[K - 1 - i] * K;
     for (size_t k = 0; k <= i; k++) L[i * K + k] = row[h->order[K - 1 - k]];
     L[i * K + i] += lambda;
   }
-  if (!cholesky(&j, threads)) return false;
+  if (!nb_cholesky_factor(mul, L, K, K)) return false;
   memset(h->U, 0, K * K * sizeof *h->U);
-  nb_parallel_for(threads, panels_of(K), 1, invert_panels, &j);
+  nb_cholesky_invert(mul, L, K, h->U);
   for (size_t i = 0, e = K * K - 1; i < e; i++, e--) {
     float t = h->U[i];
     h->U[i] = h->U[e], h->U[e] = t;
@@ -198,52 +185,60 @@ typedef struct shift_job {
   float *C; /* (M, K) */
   size_t M;
   float alpha;
+  const nb_matmul *mul;
 } shift_job;
 
-/* Rows of C become rows of alpha C H^-1, in the order of visiting. */
+/* Rows of C become rows of alpha C H^-1 = alpha (C U^T) U, whose columns are in the order of visiting. Of a triangle,
+ * only what the columns of a panel meet is multiplied. */
 static void shift_panels(void *ctx, size_t begin, size_t end, int thread) {
-  (void)thread;
   shift_job *j = ctx;
-  size_t K = j->h->K;
+  const nb_hess *h = j->h;
+  size_t K = h->K;
   for (size_t i = begin; i < end; i++) {
     size_t r = i * PANEL, n = nb_min(PANEL, j->M - r);
-    float *c = j->C + r * K, *out = j->h->shift + r * K;
+    float *c = j->C + r * K, *out = h->shift + r * K;
     for (size_t a = 0; a < n; a++)
-      for (size_t k = 0; k < K; k++) out[a * K + k] = c[a * K + j->h->order[k]];
-    cblas_strmm(CblasRowMajor, CblasRight, CblasUpper, CblasTrans, CblasNonUnit, (int)n, (int)K, j->alpha, j->h->U,
-                (int)K, out, (int)K);
-    cblas_strmm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, (int)n, (int)K, 1, j->h->U, (int)K,
-                out, (int)K);
+      for (size_t k = 0; k < K; k++) out[a * K + k] = c[a * K + h->order[k]];
+    for (size_t k = 0; k < K; k += PANEL) {
+      nb_gemm g = {n, nb_min(PANEL, K - k), K - k, out + k, h->U + k * K + k, K, 1, 1, K, c + k, K, j->alpha, false};
+      nb_matmul_one(j->mul, thread, &g);
+    }
+    for (size_t k = 0; k < K; k += PANEL) {
+      size_t cols = nb_min(PANEL, K - k);
+      nb_gemm g = {n, cols, k + cols, c, h->U + k, K, 1, K, 1, out + k, K, 1, false};
+      nb_matmul_one(j->mul, thread, &g);
+    }
     for (size_t a = 0; a < n; a++) {
-      for (size_t k = 0; k < K; k++) c[a * K + j->h->order[k]] = out[a * K + k];
+      for (size_t k = 0; k < K; k++) c[a * K + h->order[k]] = out[a * K + k];
       memcpy(out + a * K, c + a * K, K * sizeof *out);
     }
   }
 }
 
-nb_status nb_hess_unfactored(float *H, size_t K, const char *what, nb_hess *out, nb_err *err) {
+nb_status nb_hess_unfactored(const nb_kernels *k, float *H, size_t K, const char *what, nb_hess *out, nb_err *err) {
   double mean;
   memset(out, 0, sizeof *out);
-  out->K = K, out->H = H;
+  out->k = *k, out->K = K, out->H = H;
   nb_status st = take_diagonal(out, &mean, what, err);
   if (st != NB_OK) nb_hess_free(out);
   return st;
 }
 
-nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double damp, double alpha, int threads,
-                          const char *what, nb_hess *out, nb_err *err) {
+nb_status nb_hess_prepare(const nb_kernels *k, float *H, float *C, size_t outputs, size_t K, double damp, double alpha,
+                          int threads, const char *what, nb_hess *out, nb_err *err) {
   nb_status st;
   memset(out, 0, sizeof *out);
-  out->K = K, out->H = H, out->outputs = outputs;
+  out->k = *k, out->K = K, out->H = H, out->outputs = outputs;
   double mean = 1;
-  openblas_set_num_threads(1);
   float *L = NULL;
+  nb_matmul mul = {0};
   NB_GOTO(take_diagonal(out, &mean, what, err));
+  NB_GOTO(nb_matmul_create(k, threads, &mul, err));
   NB_GOTO(nb_new(&L, K * K, sizeof(float), "the factor", err));
   NB_GOTO(nb_new(&out->U, K * K, sizeof(float), "the factor", err));
   int try = 0;
   out->damp = damp;
-  while (!factor(out, L, (float)(out->damp * mean), threads)) {
+  while (!factor(out, &mul, L, (float)(out->damp * mean))) {
     if (++try == TRIES) {
       st = nb_fail(err, NB_ERR_NUMERIC, "%s: the statistics cannot be factored, even damped", what);
       goto fail;
@@ -253,38 +248,13 @@ nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double d
   nb_free(L);
   L = NULL;
   if (C && alpha != 0) {
-    shift_job j = {out, C, outputs ? outputs : K, (float)alpha};
+    shift_job j = {out, C, outputs ? outputs : K, (float)alpha, &mul};
     NB_GOTO(nb_new(&out->shift, j.M * K, sizeof(float), "the target", err));
-    nb_parallel_for(threads, panels_of(j.M), 1, shift_panels, &j);
+    nb_parallel_for(threads, (j.M + PANEL - 1) / PANEL, 1, shift_panels, &j);
   }
-  for (size_t k = 0; k < K; k++) out->H[k * K + k] += (float)(out->damp * mean);
-  nb_free(C), nb_free(L);
-  return NB_OK;
+  for (size_t i = 0; i < K; i++) out->H[i * K + i] += (float)(out->damp * mean);
 fail:
-  nb_free(C), nb_free(L);
-  nb_hess_free(out);
+  nb_free(C), nb_free(L), nb_matmul_free(&mul);
+  if (st != NB_OK) nb_hess_free(out);
   return st;
 }
-#else
-void nb_hess_add(float *H, const float *x, size_t T, size_t K, int threads) {
-  (void)H, (void)x, (void)T, (void)K, (void)threads;
-}
-
-void nb_hess_add_cross(float *C, const float *d, size_t M, const float *x, size_t T, size_t K, int threads) {
-  (void)C, (void)d, (void)M, (void)x, (void)T, (void)K, (void)threads;
-}
-
-nb_status nb_hess_unfactored(float *H, size_t K, const char *what, nb_hess *out, nb_err *err) {
-  return nb_hess_prepare(H, NULL, 0, K, 0, 0, 1, what, out, err);
-}
-
-nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double damp, double alpha, int threads,
-                          const char *what, nb_hess *out, nb_err *err) {
-  (void)outputs, (void)K, (void)damp, (void)alpha, (void)threads, (void)what;
-  memset(out, 0, sizeof *out);
-  nb_free(H), nb_free(C);
-  return nb_fail(err, NB_ERR_UNSUPPORTED,
-                 "calibration needs LAPACK, which this nibble was built without: install OpenBLAS and LAPACKE "
-                 "(libopenblas-dev, liblapacke-dev) and build again, or quantize with --fast");
-}
-#endif

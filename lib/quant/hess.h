@@ -1,16 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /* The second-order statistics of a linear's inputs: sums of outer products, their damping, their factor. gptq.h solves
- * with them. Needs LAPACK and BLAS: without NB_HAVE_LAPACK, nb_hess_prepare returns NB_ERR_UNSUPPORTED. */
+ * with them. All products are the kernels' (kernels.h): the same bits for any instruction set and number of threads. */
 #ifndef NB_HESS_H
 #define NB_HESS_H
 
-#include "base/status.h"
+#include "kernels/kernels.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
+/* Inputs as the sums take them: 13-bit integers with a scale for each input and 128 tokens, so that their products are
+ * summed exactly in integers, at more than the speed of floats. H is then the exact sum (but for the addition of one
+ * float a block of tokens) of inputs that each differ from the real ones by at most 1 / 8190 of the largest among these
+ * tokens: it stays positive semidefinite, and an entry H[i][k] moves by some 1e-5 of sqrt(H[i][i] H[k][k]), 1e-4 where
+ * one token is larger than all others together. Drawing other tokens moves it by 1 / sqrt(tokens). */
+typedef struct nb_rounded {
+  size_t T, K; /* of what was rounded last */
+  size_t T_max, K_max;
+  int16_t *z; /* as nb_gram has them */
+  float *scale;
+} nb_rounded;
+
+nb_status nb_rounded_create(size_t T_max, size_t K_max, nb_rounded *r, nb_err *err);
+void nb_rounded_free(nb_rounded *r);
+/* Rounds x (T, K), T and K at most what r was created for. */
+void nb_rounded_take(nb_rounded *r, const nb_kernels *k, const float *x, size_t T, size_t K, int threads);
+
+/* H (K, K) += x^T x over the tokens of x, the lower triangle (and some of what is above it). */
+void nb_hess_add(const nb_kernels *k, float *H, const nb_rounded *x, int threads);
+/* C (d->K, x->K) += d^T x, d being the float model's inputs minus x, or a matrix's outputs for these. */
+void nb_hess_add_cross(const nb_kernels *k, float *C, const nb_rounded *d, const nb_rounded *x, int threads);
+
 /* The statistics of a linear's inputs, ready for solving. */
 typedef struct nb_hess {
+  nb_kernels k; /* that solving uses too */
   size_t K;
   float *H;        /* (K, K) symmetric, damped */
   float *U;        /* (K, K) upper: H^-1 = U^T U, rows and columns in the order of visiting; or NULL */
@@ -24,17 +47,11 @@ typedef struct nb_hess {
 
 /* Takes over H (K, K), a sum of outer products (the lower triangle counts; released with nb_free), and C (K, K), or W C
  * (outputs, K) when outputs is not 0, or NULL. damp: what is added to the diagonal, as a part of its mean; it is raised
- * tenfold as long as the Cholesky factorisation fails. NB_ERR_NUMERIC: H is not finite, `what` names it. */
-nb_status nb_hess_prepare(float *H, float *C, size_t outputs, size_t K, double damp, double alpha, int threads,
-                          const char *what, nb_hess *out, nb_err *err);
+ * tenfold as long as the Cholesky factorization fails. NB_ERR_NUMERIC: H is not finite, `what` names it. */
+nb_status nb_hess_prepare(const nb_kernels *k, float *H, float *C, size_t outputs, size_t K, double damp, double alpha,
+                          int threads, const char *what, nb_hess *out, nb_err *err);
 /* The same without damping, factor and shift: for solving without GPTQ. */
-nb_status nb_hess_unfactored(float *H, size_t K, const char *what, nb_hess *out, nb_err *err);
+nb_status nb_hess_unfactored(const nb_kernels *k, float *H, size_t K, const char *what, nb_hess *out, nb_err *err);
 void nb_hess_free(nb_hess *h);
-
-/* H (K, K) += x^T x over the T rows of x (T, K), the lower triangle. The sums do not depend on the number of threads.
- */
-void nb_hess_add(float *H, const float *x, size_t T, size_t K, int threads);
-/* C (M, K) += d^T x, d (T, M) being the float model's inputs minus x (M = K), or a matrix's outputs for these. */
-void nb_hess_add_cross(float *C, const float *d, size_t M, const float *x, size_t T, size_t K, int threads);
 
 #endif

@@ -81,7 +81,7 @@ static void by_change(tuner *t) {
 
 static void adam(tuner *t, size_t step) {
   const float b1 = 0.9f, b2 = 0.99f, rate = (float)t->o->rate;
-  float c1 = 1 - powf(b1, (float)step), c2 = 1 - powf(b2, (float)step);
+  float c1 = 1 - (float)pow(b1, (double)step), c2 = 1 - (float)pow(b2, (double)step);
   for (size_t i = 0; i < t->P; i++) {
     float g = t->grad[i];
     t->m[i] = b1 * t->m[i] + (1 - b1) * g;
@@ -126,9 +126,9 @@ static void kl_rows(void *ctx, size_t begin_row, size_t end_row, int thread) {
     float *q = t->logits + (j->first + r) * t->V;
     double lp = k->logsumexp(p, t->V), lq = k->logsumexp(q, t->V), sum = 0;
     for (size_t v = 0; v < t->V; v++) {
-      float a = (float)(p[v] - lp), b = (float)(q[v] - lq), e = expf(a);
+      float a = (float)(p[v] - lp), b = (float)(q[v] - lq), e = (float)exp(a);
       sum += (double)e * (a - b);
-      q[v] = j->weight * (expf(b) - e);
+      q[v] = j->weight * ((float)exp(b) - e);
     }
     t->kl[j->first + r] = sum;
   }

@@ -93,6 +93,57 @@ static void bench_linear_float(arena *a, nb_dtype type, size_t T) {
   release(a);
 }
 
+/* c += a b of 512 rows, in the order of storage that solving, factoring and the way back read. */
+static void bench_gemm(arena *a, bool a_rows, bool b_rows, size_t N, size_t K) {
+  size_t M = 512;
+  float *x = floats(&a->c, M * K), *w = floats(&a->c, N * K), *y = floats(&a->c, M * N);
+  rnd_floats(&a->c, x, M * K, F_UNIT);
+  rnd_floats(&a->c, w, N * K, F_UNIT);
+  memset(y, 0, M * N * sizeof *y);
+  nb_gemm g = {M, N, K, x, w, a_rows ? K : 1, a_rows ? 1 : M, b_rows ? N : 1, b_rows ? 1 : K, y, N, -1, true};
+  void *scratch = buffer(&a->c, NB_GEMM_SCRATCH);
+  double best = 1e9;
+  for (int i = 0; i < REPEATS; i++) {
+    double t = now();
+    a->k->gemm(&g, scratch);
+    best = fmin(best, now() - t);
+  }
+  char name[64];
+  snprintf(name, sizeof name, "gemm %c%c %zux%zux%zu", a_rows ? 'n' : 't', b_rows ? 'n' : 't', M, N, K);
+  line(name, M, (double)(M * N * K), best, a->f32, "GMAC/s");
+  release(a);
+}
+
+/* Statistics of T tokens: rounding, and a square of 128 inputs' products. */
+static void bench_gram(arena *a, size_t T) {
+  size_t K = 1024, side = 128, blocks = T / NB_GRAM_TOKENS;
+  float *x = floats(&a->c, T * K), *scale = floats(&a->c, blocks * K), *y = floats(&a->c, K * K);
+  rnd_floats(&a->c, x, T * K, F_UNIT);
+  memset(y, 0, K * K * sizeof *y);
+  int16_t *z = buffer(&a->c, T * K * 2);
+  double best = 1e9, packed = 1e9;
+  for (int i = 0; i < REPEATS; i++) {
+    double t = now();
+    for (size_t b = 0; b < blocks; b++)
+      a->k->gram_round(x + b * NB_GRAM_TOKENS * K, K, NB_GRAM_TOKENS, K, z + b * NB_GRAM_TOKENS * K, scale + b * K);
+    packed = fmin(packed, now() - t);
+    t = now();
+    for (size_t j = 0; j < K; j += side)
+      for (size_t n = 0; n < K; n += side) {
+        nb_gram g = {
+            side, side,          blocks, z + j * NB_GRAM_TOKENS, z + n * NB_GRAM_TOKENS, scale + j, scale + n, K,
+            K,    y + j * K + n, K};
+        a->k->gram_add(&g);
+      }
+    best = fmin(best, now() - t);
+  }
+  char name[64];
+  snprintf(name, sizeof name, "gram_add, of float's limit");
+  line(name, T, (double)(K * K * T), best, a->f32, "GMAC/s");
+  printf("  %-28s %.3f ns an element\n", "gram_round", packed / (double)(K * T) * 1e9);
+  release(a);
+}
+
 /* One head of phi-3-mini's shape at 2048 positions. */
 static void bench_attention(arena *a, nb_kv_type type, size_t n_q, size_t group) {
   static const char *const types[] = {"f32", "f16", "q16", "q8"};
@@ -171,6 +222,12 @@ void bench(const nb_kernels *k) {
   static const size_t few[] = {5, 8, 13, 32, 128};
   for (int i = 0; i < 5; i++) bench_linear_q8(&a, 1024, 3072, "t4g64", few[i]);
   for (int t = 0; t < 3; t++) bench_linear_float(&a, (nb_dtype)t, 1), bench_linear_float(&a, (nb_dtype)t, 512);
+  bench_gemm(&a, false, true, 128, 4096);
+  bench_gemm(&a, true, true, 512, 4096);
+  bench_gemm(&a, true, false, 512, 4096);
+  bench_gemm(&a, false, true, 128, 128);
+  bench_gemm(&a, false, true, 128, 16);
+  bench_gram(&a, 512);
   for (int t = 0; t < NB_KV_TYPES; t++) {
     bench_attention(&a, (nb_kv_type)t, 2048, 1);
     bench_attention(&a, (nb_kv_type)t, 1, 1);

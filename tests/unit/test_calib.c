@@ -11,14 +11,6 @@
 
 static nb_err err;
 
-#ifndef NB_HAVE_LAPACK
-TEST(needs_lapack) { SKIP("built without LAPACK"); }
-int main(void) {
-  RUN(needs_lapack);
-  return test_end();
-}
-#else
-
 enum { SEQS = 12, LEN = 32 };
 
 /* ---- a small checkpoint, and what became of it ---- */
@@ -366,4 +358,3 @@ int main(void) {
   RUN(sensitivities_are_positive_and_repeat);
   return test_end();
 }
-#endif

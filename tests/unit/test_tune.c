@@ -11,14 +11,6 @@
 
 static nb_err err;
 
-#ifndef NB_HAVE_LAPACK
-TEST(needs_lapack) { SKIP("built without LAPACK"); }
-int main(void) {
-  RUN(needs_lapack);
-  return test_end();
-}
-#else
-
 enum { T = 40, SEQS = 8 };
 
 typedef struct fixture {
@@ -210,4 +202,3 @@ int main(void) {
   RUN(tuning_lessens_the_divergence_and_repeats);
   return test_end();
 }
-#endif

@@ -36,15 +36,12 @@ same() { cmp "$1" "$2"; }
 
 nibble quantize "$TOY" -o whole.nbl -q -t 1 >/dev/null
 fight 0.1 whole.nbl fast.nbl nibble quantize "$TOY" -o fast.nbl -q -t 1
-if nibble quantize "$TOY" -o calibrated -q -t 1 --calib text --tokens 512 --seq 64 >/dev/null 2>err; then
-  fight 0.4 calibrated c.nbl nibble quantize "$TOY" -o c.nbl -q -t 1 --calib text --tokens 512 --seq 64
-  nibble quantize "$TOY" -o tuned -q -t 1 --calib text --tokens 512 --seq 64 --tune 2steps >/dev/null
-  fight 0.6 tuned t.nbl nibble quantize "$TOY" -o t.nbl -q -t 1 --calib text --tokens 512 --seq 64 --tune 2steps
-  nibble calibrate "$TOY" -o stats --calib text --tokens 512 --seq 64 --probe-tokens 32 -q >/dev/null
-  fight 0.4 stats s nibble calibrate "$TOY" -o s --calib text --tokens 512 --seq 64 --probe-tokens 32 -q
-else
-  grep -q LAPACK err
-fi
+nibble quantize "$TOY" -o calibrated -q -t 1 --calib text --tokens 512 --seq 64 >/dev/null
+fight 0.4 calibrated c.nbl nibble quantize "$TOY" -o c.nbl -q -t 1 --calib text --tokens 512 --seq 64
+nibble quantize "$TOY" -o tuned -q -t 1 --calib text --tokens 512 --seq 64 --tune 2steps >/dev/null
+fight 0.6 tuned t.nbl nibble quantize "$TOY" -o t.nbl -q -t 1 --calib text --tokens 512 --seq 64 --tune 2steps
+nibble calibrate "$TOY" -o stats --calib text --tokens 512 --seq 64 --probe-tokens 32 -q >/dev/null
+fight 0.4 stats s nibble calibrate "$TOY" -o s --calib text --tokens 512 --seq 64 --probe-tokens 32 -q
 nibble export m.nbl --hf whole -q
 fight 0.05 whole/model.safetensors hf/model.safetensors nibble export m.nbl --hf hf -q
 cmp whole/config.json hf/config.json

@@ -1,7 +1,7 @@
 # Chats go through the model's template; the model can write the text itself, the same for the same seed. A text without
 # use is refused.
 . "$LIB"
-calibrates -o f.nbl -q >/dev/null # or there is no LAPACK
+calibrates -o f.nbl -q >/dev/null
 echo '{"messages": [{"role": "user"}]}' >bad.jsonl
 fails '[12]' '*bad.jsonl:1*' nibble quantize "$TOY" -o e.nbl -q --calib bad.jsonl
 fails '[12]' '*no sequence*' nibble quantize "$TOY" -o e.nbl -q --calib text --tokens 10 --seq 64

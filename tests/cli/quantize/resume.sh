@@ -4,7 +4,7 @@
 cp -R "$DATA/demo" m
 cp m/calibrate.txt text
 q() { q_out=$1; shift; nibble quantize m -o "$q_out" --calib text --tokens 1024 --seq 128 --group 32 -t 1 "$@"; }
-q a.nbl --json >a.json 2>err || { grep -q LAPACK err && skip "built without LAPACK"; cat err >&2; exit 1; }
+q a.nbl --json >a.json 2>err
 grep -v '"seconds"\|"file"' a.json >a
 part_size() { [ -e c.nbl.part ] && size_of c.nbl.part || echo 0; }
 
