@@ -120,12 +120,26 @@ static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o,
   return bind_checkpoint(path, o, err);
 }
 
+/* Says when matrices are rounded already, so far that another conversion would lose twice. */
+static nb_status note_rounded(const nb_gguf *g, nb_opened *o, nb_err *err) {
+  char note[128];
+  for (size_t i = 0; i < g->n_tensors; i++) {
+    const nb_ggml_type *t = g->tensors[i].type;
+    if (t->block == 1 || t->id == NB_GGML_Q8_0) continue;
+    snprintf(note, sizeof note, "the file holds matrices rounded to %s: what is made of it loses a second time\n",
+             t->name);
+    return nb_text_append_str(&o->notes, note, err);
+  }
+  return NB_OK;
+}
+
 static nb_status open_gguf(const char *path, unsigned flags, int threads, nb_opened *o, nb_err *err) {
   struct nb_opened_files *f = o->files;
   NB_TRY(nb_gguf_open(path, &f->gguf, err));
   NB_TRY(nb_gguf_config_read(&f->gguf, &o->model.config, err));
   if (!(flags & NB_OPEN_NO_TOKENIZER)) NB_TRY(nb_gguf_tokenizer_read(&f->gguf, &o->tokenizer, err));
   NB_TRY(nb_gguf_checkpoint_make(&f->gguf, threads, &f->checkpoint, err));
+  NB_TRY(note_rounded(&f->gguf, o, err));
   return bind_checkpoint(path, o, err);
 }
 
