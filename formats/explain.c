@@ -46,7 +46,7 @@ static const char *file_is(const char *head, size_t n) {
       {"version https://git-lfs.github.com/spec/", NULL,
        "a pointer of git-lfs in place of the file: run `git lfs pull` in its folder, or download it again"},
       {NB_NBL_MAGIC, NULL, "a .nbl file"},
-      {"GGUF", NULL, "a GGUF file (llama.cpp): nibble reads checkpoints in safetensors and .nbl files"},
+      {"GGUF", NULL, "a GGUF file (llama.cpp)"},
       {"PAR1", NULL, "a Parquet file of a data set"},
       {"NBCALIB", NULL, "a file of `nibble calibrate`, for `nibble quantize --stats`"},
       {"NBLPART", NULL, "what an unfinished `nibble quantize` keeps: give it the same command again"},
@@ -161,8 +161,8 @@ static nb_status lacks(const char *dir, nb_status st, nb_err *err) {
   char name[NAME], inner[PATH_BYTES];
   bool weights = find_entry(dir, ".safetensors", name);
   if (!weights && find_entry(dir, ".gguf", name))
-    return nb_fail(err, NB_ERR_FORMAT, "%s holds GGUF (%s), not a checkpoint in safetensors: download the original one",
-                   dir, name);
+    return nb_fail(err, NB_ERR_FORMAT,
+                   "%s holds GGUF: give the file itself, %s/%s, or download the original checkpoint", dir, dir, name);
   for (size_t i = 0; !weights && i < sizeof pickles / sizeof *pickles; i++)
     if (find_entry(dir, pickles[i], name))
       return nb_fail(err, NB_ERR_FORMAT,
@@ -174,7 +174,7 @@ static nb_status lacks(const char *dir, nb_status st, nb_err *err) {
     if (has(inner, "config.json"))
       return nb_fail(err, NB_ERR_FORMAT, "%s has no config.json; did you mean %s?", dir, inner);
   }
-  if (has(dir, "config.json") && weights && !has(dir, "tokenizer.json"))
+  if (has(dir, "config.json") && weights && !has(dir, "tokenizer.json") && !find_entry(dir, ".tiktoken", name))
     return nb_fail(err, NB_ERR_FORMAT, "%s has no tokenizer.json: download it too%s", dir,
                    has(dir, "tokenizer.model") ? ", or make it of tokenizer.model: in Python "
                                                  "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"

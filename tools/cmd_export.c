@@ -155,14 +155,17 @@ static nb_status write_config(const char *path, const nb_config *c, nb_dtype dty
 
 /* Copies what there is of a checkpoint's tokenizer files. */
 static nb_status copy_tokenizer(const char *from, const char *to, nb_err *err) {
-  static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
-                                      "special_tokens_map.json", "generation_config.json"};
+  static const char *const names[] = {"tokenizer.json",        "cl100k_base.tiktoken", "tokenizer_config.json",
+                                      "chat_template.jinja",   "added_tokens.json",    "special_tokens_map.json",
+                                      "generation_config.json"};
+  bool any = false;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     char a[4096], b[4096];
     struct stat s;
     snprintf(a, sizeof a, "%s/%s", from, names[i]);
     snprintf(b, sizeof b, "%s/%s", to, names[i]);
-    if (stat(a, &s) != 0 && i > 0) continue;
+    if (stat(a, &s) != 0) continue;
+    any |= i < 2;
     char *bytes = NULL;
     size_t n;
     NB_TRY(nb_mapfile_read(a, MAX_TOKENIZER, &bytes, &n, err));
@@ -170,7 +173,9 @@ static nb_status copy_tokenizer(const char *from, const char *to, nb_err *err) {
     free(bytes);
     NB_TRY(st);
   }
-  return NB_OK;
+  if (any) return NB_OK;
+  return nb_fail(err, NB_ERR_IO, "%s has no tokenizer.json and no %s: give the folder of the original checkpoint", from,
+                 names[1]);
 }
 
 /* The tokenizer first, since its path may be wrong; the configuration last: a folder without one is no checkpoint. */

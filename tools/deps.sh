@@ -39,6 +39,7 @@ if [ "$ci" = 1 ]; then
   have clang || missing="$missing clang"
   have clang-format || missing="$missing clang-format"
   ls /usr/lib/llvm-*/lib/libomp.so >/dev/null 2>&1 || missing="$missing libomp-dev"
+  ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 || missing="$missing libclang-rt-14-dev"
   have aarch64-linux-gnu-gcc || missing="$missing gcc-aarch64-linux-gnu"
   have qemu-aarch64 || have qemu-aarch64-static || missing="$missing qemu-user"
   # What some command-line tests need, which are skipped without.

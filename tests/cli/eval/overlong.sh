@@ -13,7 +13,7 @@ nibble eval small --task custom --data q.jsonl --junit j.xml --out a.json >out 2
 grep -q '^nibble: note: question q3 has [0-9]* tokens, small takes 60$' err
 grep -q '^nibble: note: question q7 ' err
 grep -q '^nibble: small: 2 of 12 prompts do not fit: question q3, the first, has .*--overlong' err
-! grep -q 'shots' err
+grep -q 'shots' err && exit 1
 [ ! -s out ] && [ ! -e a.json ]
 grep -q '<failure message="small: 2 of 12 prompts do not fit' j.xml
 nibble eval small --task custom --data q.jsonl -q --overlong wrong --out wrong.json >/dev/null 2>err
