@@ -89,7 +89,7 @@ static bool same_part(const nb_answer *a, const nb_answer *b) {
 
 static nb_status check_pair(const nb_row *b, const nb_row *c, nb_err *err) {
   const char *what = b->answer.prompt_hash != c->answer.prompt_hash                  ? "prompt"
-                     : !same_part(&b->answer, &c->answer)                                ? "part of its prompt, or none,"
+                     : !same_part(&b->answer, &c->answer)                            ? "part of its prompt, or none,"
                      : b->answer.written && strcmp(b->item.subject, c->item.subject) ? "subject"
                      : b->answer.written                                             ? NULL
                      : b->item.n_choices != c->item.n_choices                        ? "number of choices"

@@ -20,7 +20,7 @@ typedef struct nb_step {
   nb_regexp *regex;
   bool number_words; /* REGEX: numbers may be written in words */
   const char **to;   /* LOOKUP: (n) values, */
-  nb_regexp **from; /* (n) of these patterns */
+  nb_regexp **from;  /* (n) of these patterns */
   size_t n;
 } nb_step;
 

@@ -140,7 +140,7 @@ nb_status nb_strings_number_in_words(const nb_text *t, long which, nb_text *out,
   double v;
   *found = false;
   NB_GOTO(nb_regexp_compile("((?:(?:" UNITS ")(?:" UNITS "|[^\\S\\r\\n]|,|and|&)+)?(?:" UNITS "))", false, "numbers",
-                             &r, err));
+                            &r, err));
   NB_GOTO(nb_strings_lower(t->s ? t->s : "", t->n, &low, err));
   NB_GOTO(nb_regexp_find(r, low.s, low.n, which, out, found, err));
   *found = *found && out->n && value_of(out->s, &v);

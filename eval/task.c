@@ -25,7 +25,7 @@ static const char *const task_keys[] = {
     "generate",      "extract", "compare", "by_subject", NULL};
 static const char *const data_keys[] = {"splits",       "columns", "subject", "id",     "question",
                                         "choices",      "labels",  "correct", "answer", "answer_base",
-                                        "answers_file", "targets", "rows",    "where", NULL};
+                                        "answers_file", "targets", "rows",    "where",  NULL};
 static const char *const shots_keys[] = {"count", "from", "select", "drop_to_fit", "examples", NULL};
 static const char *const generate_keys[] = {"stop", "max_tokens", "temperature", "top_p", "samples", NULL};
 static const char *const subject_keys[] = {"header", "prompt", "examples", "extract", NULL};

@@ -19,7 +19,8 @@
 enum { MAX_MODELS = 16 };
 
 typedef struct options {
-  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *chat, *system, *against, *out_format, *overlong;
+  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *chat, *system, *against,
+      *out_format, *overlong;
   cli_list out, bundle;
   judge_options judge;
   int shots, limit, sample, batch;

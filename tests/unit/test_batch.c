@@ -179,7 +179,8 @@ TEST(longrope_switches_in_a_batch) {
   close_fixture(&f);
 }
 
-/* With dynamic scaling each new token is turned for the length at its own step; a text that gave way is made again so. */
+/* With dynamic scaling each new token is turned for the length at its own step; a text that gave way is made again so.
+ */
 TEST(dynamic_scaling_in_a_batch) {
   fixture f;
   CHECK_MSG(open_fixture("llama_dynamic", &f), "%s", err.msg);
