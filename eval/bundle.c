@@ -3,6 +3,7 @@
 
 #include "formats/archive_write.h"
 #include "eval/item.h"
+#include "eval/written.h"
 
 #include <stdio.h>
 
@@ -11,17 +12,22 @@ static void write_prediction(nb_jsonout *j, const nb_result *r, const nb_row *ro
   nb_grade g;
   size_t n = row->item.n_choices;
   nb_grade_answer(&row->item, &row->answer, r->protocol.ties_wrong, &g);
-  nb_grade_choice_probs(row->answer.logprob, n, prob);
+  if (!row->answer.written) nb_grade_choice_probs(row->answer.logprob, n, prob);
   j->comma = false;
   nb_jsonout_open(j, NULL, '{');
   nb_jsonout_string(j, "id", row->item.id);
   nb_jsonout_string(j, "subject", row->item.subject);
-  nb_jsonout_u64(j, "right", row->item.answer);
-  nb_jsonout_u64(j, "pick", g.pick);
-  nb_jsonout_fixed(j, "score", nb_grade_value(&g, r->protocol.metric), 6);
-  nb_jsonout_open(j, "probabilities", '[');
-  for (size_t c = 0; c < n; c++) nb_jsonout_fixed(j, NULL, prob[c], 6);
-  nb_jsonout_close(j, ']');
+  if (row->answer.written) {
+    nb_jsonout_fixed(j, "score", nb_grade_value(&g, r->protocol.metric), 6);
+    nb_written_write(j, row->answer.written);
+  } else {
+    nb_jsonout_u64(j, "right", row->item.answer);
+    nb_jsonout_u64(j, "pick", g.pick);
+    nb_jsonout_fixed(j, "score", nb_grade_value(&g, r->protocol.metric), 6);
+    nb_jsonout_open(j, "probabilities", '[');
+    for (size_t c = 0; c < n; c++) nb_jsonout_fixed(j, NULL, prob[c], 6);
+    nb_jsonout_close(j, ']');
+  }
   if (r->texts) nb_item_write_texts(j, &row->item);
   nb_jsonout_close(j, '}');
 }

@@ -31,6 +31,10 @@ nb_status nb_compare_protocols(const nb_protocol *p, const nb_protocol *q, nb_er
   NB_TRY(same_number("the number of shots", p->shots, q->shots, err));
   NB_TRY(same_number("the way of scoring", p->score, q->score, err));
   NB_TRY(same_text("the metric", nb_metric_name(p->metric), nb_metric_name(q->metric), err));
+  NB_TRY(same_number("the number of marks", p->n_marks, q->n_marks, err));
+  for (size_t k = 0; k < p->n_marks; k++) NB_TRY(same_text("a mark", p->marks[k], q->marks[k], err));
+  NB_TRY(same_text("going through the chat template", nb_chat_words[p->chat], nb_chat_words[q->chat], err));
+  NB_TRY(same_text("the system text", p->system ? p->system : "", q->system ? q->system : "", err));
   NB_TRY(same_number("what ties count", p->ties_wrong, q->ties_wrong, err));
   return same_number("leaving out BOS", p->plain, q->plain, err);
 }
@@ -84,10 +88,12 @@ static bool same_part(const nb_answer *a, const nb_answer *b) {
 }
 
 static nb_status check_pair(const nb_row *b, const nb_row *c, nb_err *err) {
-  const char *what = b->answer.prompt_hash != c->answer.prompt_hash ? "prompt"
-                     : !same_part(&b->answer, &c->answer)           ? "part of its prompt, or none,"
-                     : b->item.n_choices != c->item.n_choices       ? "number of choices"
-                     : strcmp(b->item.subject, c->item.subject)     ? "subject"
+  const char *what = b->answer.prompt_hash != c->answer.prompt_hash                  ? "prompt"
+                     : !same_part(&b->answer, &c->answer)                            ? "part of its prompt, or none,"
+                     : b->answer.written && strcmp(b->item.subject, c->item.subject) ? "subject"
+                     : b->answer.written                                             ? NULL
+                     : b->item.n_choices != c->item.n_choices                        ? "number of choices"
+                     : strcmp(b->item.subject, c->item.subject)                      ? "subject"
                      : memcmp(b->item.correct, c->item.correct, b->item.n_choices * sizeof *b->item.correct) ? "answer"
                                                                                                              : NULL;
   if (!what) return NB_OK;
@@ -126,6 +132,7 @@ static void fill_pair(nb_pair *p, const nb_row *b, const nb_row *c, const nb_pro
   nb_grade_answer(&c->item, &c->answer, protocol->ties_wrong, &p->cand_grade);
   p->base_score = nb_grade_value(&p->base_grade, protocol->metric);
   p->cand_score = nb_grade_value(&p->cand_grade, protocol->metric);
+  if (b->answer.written) return; /* there is no distribution to compare */
   nb_grade_choice_probs(b->answer.logprob, n, pb);
   nb_grade_choice_probs(c->answer.logprob, n, pc);
   p->kl = nb_stats_kl(pb, pc, n), p->tv = nb_stats_total_variation(pb, pc, n);
@@ -162,6 +169,12 @@ static bool right(const nb_grade *g, nb_metric m) {
   return m == NB_METRIC_MASS ? g->acc > 0 : nb_grade_value(g, m) > 0;
 }
 
+/* The same choice, or the same answer found in what was written. */
+static bool same_pick(const nb_pair *p) {
+  const nb_written *b = p->base->answer.written, *c = p->cand->answer.written;
+  return b ? !strcmp(b->found[0], c->found[0]) : p->base_grade.pick == p->cand_grade.pick;
+}
+
 static nb_status count_subjects(nb_comparison *c, nb_err *err) {
   nb_metric m = c->base->protocol.metric;
   nb_names names = {0};
@@ -179,7 +192,7 @@ static nb_status count_subjects(nb_comparison *c, nb_err *err) {
     bool b = right(&p->base_grade, m), a = right(&p->cand_grade, m);
     sub->n++, sub->gained += a && !b, sub->lost += b && !a;
     sub->base += p->base_score, sub->cand += p->cand_score, sub->kl += p->kl;
-    c->same_pick += p->base_grade.pick == p->cand_grade.pick;
+    c->same_pick += same_pick(p);
     c->base_score += p->base_score, c->cand_score += p->cand_score, c->tv_mean += p->tv;
   }
 fail:

@@ -227,7 +227,7 @@ nb_status nb_dataset_finish(nb_dataset *d, const char *path, nb_err *err) {
   }
   size_t kept = 0; /* rows that "where" leaves out have counted, so that ids do not depend on it */
   for (size_t i = 0; i < d->n; i++)
-    if (d->item[i].n_choices) d->item[kept++] = d->item[i];
+    if (!d->item[i].left_out) d->item[kept++] = d->item[i];
   d->n = kept;
   return refuse_duplicates(d, path, err);
 }

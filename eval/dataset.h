@@ -22,10 +22,13 @@ typedef struct nb_item {
   const char *question; /* "" when the task names no question field */
   const char **choice;  /* (n_choices) */
   bool *correct;        /* (n_choices); at least one is true */
-  size_t n_choices;     /* 2 to NB_MAX_CHOICES */
+  size_t n_choices;     /* 2 to NB_MAX_CHOICES; may be 0 where answers are written */
   size_t answer;        /* the first correct one */
-  const cJSON *row;     /* the row itself, for templates */
-  size_t at;            /* the row's number, counted from 0 through all files */
+  const char **target;  /* (n_targets) right answers of a question whose answer is written; else none */
+  size_t n_targets;
+  bool left_out;    /* by the task's "where", until nb_dataset_finish */
+  const cJSON *row; /* the row itself, for templates */
+  size_t at;        /* the row's number, counted from 0 through all files */
 } nb_item;
 
 typedef struct nb_dataset {

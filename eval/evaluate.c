@@ -5,6 +5,7 @@
 #include "base/cpu.h"
 #include "eval/overlap.h"
 #include "eval/run_key.h"
+#include "eval/writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,12 +36,16 @@ nb_status nb_evaluation_prepare(const nb_evaluation_opts *opts, nb_evaluation *o
   const char *split = opts->split ? opts->split : t->split;
   size_t shots = opts->shots < 0 ? t->shots : (size_t)opts->shots;
   if (shots > NB_MAX_SHOTS) NB_GOTO(nb_fail(err, NB_ERR_ARG, "%zu examples; at most %d", shots, NB_MAX_SHOTS));
-  if (shots && !t->shots_from)
+  bool given = t->examples || t->by_subject; /* the task itself may hold examples */
+  if (shots && !t->shots_from && !given)
     NB_GOTO(nb_fail(err, NB_ERR_ARG, "task %s has no split that examples come from; use --shots 0", t->name));
   NB_GOTO(nb_dataset_read(t, opts->data, split, &e->set, err));
-  bool same = shots && !strcmp(split, t->shots_from);
-  if (shots && !same) NB_GOTO(nb_dataset_read(t, opts->data, t->shots_from, &e->examples, err));
-  NB_GOTO(nb_prompter_create(t, shots, same ? &e->set : &e->examples, &e->prompter, err));
+  bool same = shots && t->shots_from && !strcmp(split, t->shots_from);
+  if (shots && t->shots_from && !same) NB_GOTO(nb_dataset_read(t, opts->data, t->shots_from, &e->examples, err));
+  NB_GOTO(
+      nb_prompter_create(t, shots, t->shots_from ? same ? &e->set : &e->examples : NULL, &e->set, &e->prompter, err));
+  e->prompter.form = (nb_turns_form){.chat = opts->chat, .system = opts->system};
+  bool sampled = t->score == NB_SCORE_GENERATE && t->temperature > 0;
   double version = 0;
   const cJSON *v = cJSON_GetObjectItemCaseSensitive(t->json, "version");
   if (cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble < 1e9) version = v->valuedouble;
@@ -54,12 +59,16 @@ nb_status nb_evaluation_prepare(const nb_evaluation_opts *opts, nb_evaluation *o
                               .ties_wrong = t->ties_wrong,
                               .plain = opts->plain,
                               .overlong = opts->overlong,
+                              .chat = opts->chat,
+                              .system = opts->system ? opts->system : "",
                               .limit = s->limit,
                               .sample = s->sample,
                               .subjects = s->subjects ? s->subjects : "",
-                              .seed = s->sample ? s->seed : 0,
+                              .seed = s->sample || sampled ? s->seed : 0,
                               .shard = s->shard,
                               .shards = s->shards};
+  if (t->marker) e->protocol.n_marks = nb_marker_count(t->marker);
+  for (size_t k = 0; k < e->protocol.n_marks; k++) e->protocol.marks[k] = nb_marker_name(t->marker, k);
   NB_GOTO(hash_whole(e, err));
   NB_GOTO(nb_select(&e->set, s, &e->item, &e->n, err));
   if (!e->n) NB_GOTO(nb_fail(err, NB_ERR_ARG, "shard %zu of %zu has no question", s->shard + 1, s->shards));
@@ -86,6 +95,7 @@ typedef struct answering {
   nb_memory_watch memory;
   size_t enough;  /* see nb_evaluation_run */
   size_t resumed; /* answers that the journal had */
+  nb_result *out; /* whose pool holds what was written */
 } answering;
 
 static void name_ceiling(const answering *a, const char *gate) {
@@ -136,7 +146,11 @@ static nb_status open_journal(const nb_evaluation *e, answering *a, const nb_pla
   nb_status st;
   if (!path) return NB_OK;
   NB_GOTO(nb_run_key(e, plan, &r->model, a->run->name, &key, err));
-  NB_GOTO(nb_journal_open(path, key.s, e->n, answer, done, &a->resumed, &a->journal, err));
+  NB_GOTO(nb_journal_open(path, key.s, e->n, &a->out->pool, answer, done, &a->resumed, &a->journal, err));
+  for (size_t i = 0; i < e->n && a->resumed; i++)
+    if (done[i] && answer[i].written) /* the rules give again what the journal does not keep */
+      NB_GOTO(
+          nb_marker_mark(e->task.marker, e->item[i], &a->out->pool, (nb_written *)(uintptr_t)answer[i].written, err));
   for (size_t i = 0; i < e->n && a->resumed; i++)
     if (done[i] && answer[i].prompt_hash != plan->question[i].prompt_hash)
       NB_GOTO(nb_fail(err, NB_ERR_FORMAT,
@@ -174,16 +188,27 @@ nb_status nb_evaluation_overlap(const nb_evaluation *e, const nb_opened *m, cons
   return st;
 }
 
+/* A prompt whose answer is written leaves room for one token at least, and for all that the task allows where prompts
+ * are cut to fit, as lm-evaluation-harness cuts them. */
 static nb_encode_opts encode_opts(const nb_evaluation *e, const nb_opened *m) {
-  return (nb_encode_opts){
-      .plain = e->o.plain, .cut = e->o.overlong == NB_OVERLONG_TRUNCATE, .max_tokens = m->model.config.max_position};
+  size_t most = m->model.config.max_position, room = 0;
+  bool cut = e->o.overlong == NB_OVERLONG_TRUNCATE;
+  if (e->task.score == NB_SCORE_GENERATE) room = cut ? nb_min(e->task.max_tokens, most - 1) : 1;
+  return (nb_encode_opts){.plain = e->o.plain, .cut = cut, .max_tokens = most - room};
+}
+
+/* The prompter with the model's chat template. */
+static nb_prompter prompter_for(const nb_evaluation *e, const nb_opened *m) {
+  nb_prompter p = e->prompter;
+  p.form.tokenizer = m->tokenizer;
+  return p;
 }
 
 nb_status nb_evaluation_plan(const nb_evaluation *e, const nb_opened *m, int threads, const nb_progress *progress,
                              nb_plan *out, nb_err *err) {
   nb_encode_opts o = encode_opts(e, m);
-  return nb_plan_make(&e->prompter, m->tokenizer, &o, e->item, e->n, (int)nb_max(1, (size_t)threads), progress, out,
-                      err);
+  nb_prompter p = prompter_for(e, m);
+  return nb_plan_make(&p, m->tokenizer, &o, e->item, e->n, (int)nb_max(1, (size_t)threads), progress, out, err);
 }
 
 nb_status nb_evaluation_accept(const nb_evaluation *e, const nb_opened *m, const nb_plan *plan, nb_err *err) {
@@ -196,8 +221,9 @@ nb_status nb_evaluation_accept(const nb_evaluation *e, const nb_opened *m, const
     snprintf(advice, sizeof advice, "the answers alone are too long; --overlong wrong counts such questions as wrong");
   } else if (e->prompter.shots && !e->task.drop_shots) {
     nb_encode_opts o = encode_opts(e, m);
+    nb_prompter p = prompter_for(e, m);
     int shots;
-    NB_TRY(nb_plan_fewer_shots(plan, &e->prompter, m->tokenizer, &o, e->item, &shots, err));
+    NB_TRY(nb_plan_fewer_shots(plan, &p, m->tokenizer, &o, e->item, &shots, err));
     if (shots >= 0)
       snprintf(advice, sizeof advice, "all fit with --shots %d; --overlong truncate or wrong runs them anyway", shots);
   }
@@ -238,7 +264,9 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
   bool *done = NULL, *seen = NULL;
   size_t n_seen;
   nb_run_stats stats;
-  answering a = {.e = e, .run = run};
+  answering a = {.e = e, .run = run, .out = out};
+  nb_prompter prompter;
+  nb_encode_opts encode;
   nb_plan own = {.n = 0};
   const nb_plan *plan = run->plan ? run->plan : &own;
   nb_status st;
@@ -257,14 +285,22 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
                     .alone = run->alone,
                     .overlong = e->o.overlong,
                     .kv = run->kv,
+                    .kv_bytes = run->kv_bytes,
                     .threads = run->threads,
+                    .texts = e->o.texts,
                     .progress = run->progress,
                     .answered = on_answer,
                     .busy = on_busy,
                     .enough = on_enough,
                     .ctx = &a};
-  NB_GOTO(nb_runner_run(&e->prompter, run->model->tokenizer, &run->model->model, run->session, e->item, e->n, done, &ro,
-                        answer, &stats, err));
+  prompter = prompter_for(e, run->model), encode = encode_opts(e, run->model);
+  if (e->task.score == NB_SCORE_GENERATE)
+    st = nb_writer_run(&prompter, run->model->tokenizer, &run->model->model, run->session, &encode, e->item, e->n, done,
+                       &ro, e->o.select.seed, &out->pool, answer, &stats, err);
+  else
+    st = nb_runner_run(&prompter, run->model->tokenizer, &run->model->model, run->session, e->item, e->n, done, &ro,
+                       answer, &stats, err);
+  if (st != NB_OK) goto fail;
   size_t n = on_enough(&a) ? a.enough : e->n;
   NB_GOTO(make_rows(e, answer, seen, n, out, err));
   if (e->order) out->protocol.stopped_at = n, out->protocol.seed = e->order;
@@ -274,7 +310,12 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
                                 .tokens_alone = stats.tokens_alone,
                                 .from_journal = a.resumed,
                                 .memory = a.memory,
-                                .kv_bytes = stats.kv_bytes};
+                                .kv_bytes = stats.kv_bytes,
+                                .new_tokens = stats.new_tokens,
+                                .steps = stats.steps,
+                                .most_running = stats.most_running,
+                                .gave_way = stats.gave_way,
+                                .model_seconds = stats.model_seconds};
   NB_GOTO(describe_machine(out, run, err));
 fail:
   nb_journal_close(a.journal);

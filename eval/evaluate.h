@@ -16,8 +16,10 @@ typedef struct nb_evaluation_opts {
   const char *split; /* NULL: the task's */
   int shots;         /* -1: the task's */
   nb_selection select;
-  bool plain; /* no BOS by template */
-  bool texts; /* results carry the questions' texts */
+  bool plain;         /* no BOS by template */
+  nb_chat chat;       /* whether prompts go through the models' chat templates */
+  const char *system; /* what stands before a task's header; NULL: nothing */
+  bool texts;         /* results carry the questions' texts */
   nb_overlong overlong;
 } nb_evaluation_opts;
 
@@ -42,6 +44,7 @@ typedef struct nb_evaluation_run {
   nb_session *session;
   const nb_plan *plan; /* nb_evaluation_plan's for this model; NULL: it is made here */
   nb_kv_type kv;
+  size_t kv_bytes; /* memory for caches while answers are written; 0: no bound */
   int threads;
   bool alone;                        /* see nb_run_opts */
   const char *journal;               /* path, or NULL; a journal of the same run (run_key.h) is continued */

@@ -94,6 +94,10 @@ static void judge_margin(const nb_gates *g, const nb_comparison *c, nb_judgement
 }
 
 static void judge_kld(const nb_gates *g, const nb_comparison *c, nb_judgement *r) {
+  if (c->base->protocol.score == NB_SCORE_GENERATE) {
+    add(r, "max_kld", NB_VERDICT_UNDECIDED, "written answers have no distribution; a task of choices has one");
+    return;
+  }
   nb_verdict v = c->kl.high <= g->max_kld ? NB_VERDICT_PASS
                  : c->kl.low > g->max_kld ? NB_VERDICT_FAIL
                                           : NB_VERDICT_UNDECIDED;

@@ -30,6 +30,10 @@ static bool right(const nb_item *item, const double *v, bool ties_wrong) {
 }
 
 void nb_grade_answer(const nb_item *item, const nb_answer *a, bool ties_wrong, nb_grade *out) {
+  if (a->written) {
+    *out = (nb_grade){.written = a->written};
+    return;
+  }
   size_t n = item->n_choices, n_right = 0;
   double chars[NB_MAX_CHOICES], bytes[NB_MAX_CHOICES], prob[NB_MAX_CHOICES];
   bool tied;
@@ -58,12 +62,19 @@ double nb_grade_value(const nb_grade *g, nb_metric m) {
   case NB_METRIC_ACC_NORM: return g->acc_norm;
   case NB_METRIC_ACC_BYTES: return g->acc_bytes;
   case NB_METRIC_MASS: return g->mass;
+  case NB_METRIC_MARK:
+    return g->written && g->written->weight[0] > 0 ? g->written->value[0] / g->written->weight[0] : 0;
   }
   return g->acc;
 }
 
 void nb_scores_add(nb_scores *s, const nb_grade *g) {
   s->n++;
+  if (g->written) {
+    s->n_marks = g->written->n_marks;
+    for (size_t k = 0; k < s->n_marks; k++) s->mark[k] += g->written->value[k], s->weight[k] += g->written->weight[k];
+    return;
+  }
   s->acc += g->acc, s->acc_norm += g->acc_norm, s->acc_bytes += g->acc_bytes;
   s->mass += g->mass, s->brier += g->brier;
   size_t b = (size_t)(g->confidence * NB_CALIBRATION_BINS);
@@ -77,6 +88,7 @@ double nb_scores_sum(const nb_scores *s, nb_metric m) {
   case NB_METRIC_ACC_NORM: return s->acc_norm;
   case NB_METRIC_ACC_BYTES: return s->acc_bytes;
   case NB_METRIC_MASS: return s->mass;
+  case NB_METRIC_MARK: return s->mark[0];
   }
   return s->acc;
 }

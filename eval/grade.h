@@ -3,6 +3,7 @@
 #ifndef NB_GRADE_H
 #define NB_GRADE_H
 
+#include "eval/marker.h"
 #include "eval/runner.h"
 
 /* One question. acc, acc_norm and acc_bytes are 0 or 1. */
@@ -12,6 +13,7 @@ typedef struct nb_grade {
   double mass;                     /* probability of the right choices, after softmax over the choices */
   double brier;                    /* sum over the choices of (probability - right)^2, right shared evenly */
   double confidence;               /* probability of the pick, after softmax over the choices */
+  const nb_written *written;       /* of a written answer, whose other members are 0; NULL: choices were scored */
 } nb_grade;
 
 /* A question that was not run (NB_FIT_NOT) is wrong by every metric; its probabilities are even. */
@@ -32,6 +34,8 @@ typedef struct nb_scores {
     size_t n;
     double confidence, right;
   } bin[NB_CALIBRATION_BINS]; /* by confidence, equal widths: sums */
+  size_t n_marks;             /* of written answers: sums of marks and of what they could be at most */
+  double mark[NB_MAX_MARKS], weight[NB_MAX_MARKS];
 } nb_scores;
 
 /* What reports say about questions, in this order: the mean of the metric with Wilson's 95 % interval, the means of all

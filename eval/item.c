@@ -175,6 +175,22 @@ static nb_status read_answer(const nb_task *t, const cJSON *row, const char *giv
   return NB_OK;
 }
 
+/* The right answers of a question that is answered in writing: every text that the path finds. */
+static nb_status read_targets(const nb_task *t, const cJSON *row, nb_pool *pool, const char *where, nb_item *item,
+                              nb_err *err) {
+  nb_values v = {0};
+  bool found = false;
+  char names[160];
+  if (!t->targets) return NB_OK;
+  NB_TRY(find_first(t->targets, row, pool, &v, &found, err));
+  if (!found) return nb_fail(err, NB_ERR_FORMAT, "%s: no field %s", where, paths_text(t->targets, names));
+  for (size_t i = 0; i < v.n; i++)
+    if (!v.text[i]) return nb_fail(err, NB_ERR_FORMAT, "%s: a right answer is not a text", where);
+  if (!v.n) return nb_fail(err, NB_ERR_FORMAT, "%s: no right answer in %s", where, paths_text(t->targets, names));
+  item->target = v.text, item->n_targets = v.n;
+  return NB_OK;
+}
+
 /* ---- the whole ---- */
 
 /* Whether the task's "where" asks for the row. */
@@ -201,10 +217,11 @@ nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, co
   if (!cJSON_IsObject(row)) return nb_fail(err, NB_ERR_FORMAT, "%s: a row must be an object", where);
   NB_TRY(read_subject(t, row, subject, pool, where, &item->subject, err));
   NB_TRY(is_wanted(t, row, where, pool, &wanted, err));
-  if (!wanted) return NB_OK;
+  if (!wanted) return item->left_out = true, NB_OK;
   NB_TRY(one_text(t->question, row, pool, where, &item->question, err));
-  NB_TRY(read_choices(t, row, pool, where, item, err));
-  NB_TRY(read_answer(t, row, answer, pool, where, item, err));
+  if (t->choices) NB_TRY(read_choices(t, row, pool, where, item, err));
+  if (t->score == NB_SCORE_GENERATE) NB_TRY(read_targets(t, row, pool, where, item, err));
+  else NB_TRY(read_answer(t, row, answer, pool, where, item, err));
 
   nb_values v = {0};
   bool found = false;
@@ -215,7 +232,15 @@ nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, co
 
 void nb_item_write_texts(nb_jsonout *j, const nb_item *item) {
   nb_jsonout_string(j, "question", item->question);
-  nb_jsonout_open(j, "choices", '[');
-  for (size_t c = 0; c < item->n_choices; c++) nb_jsonout_string(j, NULL, item->choice[c]);
-  nb_jsonout_close(j, ']');
+  const struct {
+    const char *key;
+    const char *const *text;
+    size_t n;
+  } list[] = {{"choices", item->choice, item->n_choices}, {"targets", item->target, item->n_targets}};
+  for (size_t i = 0; i < 2; i++) {
+    if (!list[i].n) continue;
+    nb_jsonout_open(j, list[i].key, '[');
+    for (size_t c = 0; c < list[i].n; c++) nb_jsonout_string(j, NULL, list[i].text[c]);
+    nb_jsonout_close(j, ']');
+  }
 }

@@ -12,7 +12,7 @@
 nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, const char *subject, const char *answer,
                        nb_pool *pool, nb_item *item, nb_err *err);
 
-/* Writes the members "question" and "choices". */
+/* Writes the members "question", and "choices" and "targets" where it has some. */
 void nb_item_write_texts(nb_jsonout *j, const nb_item *item);
 
 #endif

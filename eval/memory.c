@@ -3,6 +3,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+size_t nb_memory_of_machine(void) {
+  long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : (size_t)4 << 30;
+}
 
 #if defined(__APPLE__)
 #include <mach/mach.h>

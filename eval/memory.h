@@ -4,6 +4,7 @@
 #define NB_MEMORY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Resident bytes. All 0 where the system does not tell. */
@@ -16,5 +17,8 @@ typedef struct nb_memory {
 /* Linux, Android: /proc/self/status (RssFile and RssShmem, RssAnon, VmHWM). macOS: task_info (the physical footprint
  * counts as anonymous). False where neither is. */
 bool nb_memory_read(nb_memory *out);
+
+/* Bytes of the machine's memory; 4 GiB where the system does not tell. */
+size_t nb_memory_of_machine(void);
 
 #endif

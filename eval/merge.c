@@ -6,15 +6,20 @@
 
 /* ---- merging ---- */
 
+static bool same_system(const nb_protocol *p, const nb_protocol *q) {
+  return !strcmp(p->system ? p->system : "", q->system ? q->system : "");
+}
+
 /* Whether two shards are of one run: everything but the shard's number. */
 static bool same_run(const nb_result *a, const nb_result *b) {
   const nb_protocol *p = &a->protocol, *q = &b->protocol;
   return !strcmp(p->task, q->task) && !strcmp(p->preset, q->preset) && !strcmp(p->split, q->split) &&
          !strcmp(p->subjects, q->subjects) && !strcmp(p->data_hash, q->data_hash) &&
          p->task_version == q->task_version && p->shots == q->shots && p->score == q->score && p->metric == q->metric &&
-         p->ties_wrong == q->ties_wrong && p->plain == q->plain && p->overlong == q->overlong && p->limit == q->limit &&
-         p->sample == q->sample && p->seed == q->seed && p->shards == q->shards && p->questions == q->questions &&
-         a->texts == b->texts && !strcmp(a->model.hash, b->model.hash) && !strcmp(a->model.kv, b->model.kv);
+         p->ties_wrong == q->ties_wrong && p->chat == q->chat && same_system(p, q) && p->plain == q->plain &&
+         p->overlong == q->overlong && p->limit == q->limit && p->sample == q->sample && p->seed == q->seed &&
+         p->shards == q->shards && p->questions == q->questions && a->texts == b->texts &&
+         !strcmp(a->model.hash, b->model.hash) && !strcmp(a->model.kv, b->model.kv);
 }
 
 static nb_status find_shard(const nb_result *shard, size_t n, size_t want, const nb_result **out, nb_err *err) {

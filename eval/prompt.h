@@ -5,6 +5,7 @@
 
 #include "eval/dataset.h"
 #include "base/text.h"
+#include "eval/turns.h"
 
 #include <xxhash.h>
 
@@ -14,16 +15,23 @@ typedef struct nb_prompter {
   size_t shots;           /* examples wanted */
   const nb_dataset *pool; /* where they come from; NULL when shots is 0 */
   const nb_item **shared; /* (shots) the examples that all prompts share: NB_SHOTS_SPREAD and NB_SHOTS_FIRST */
+  nb_dataset given;       /* examples that the task itself holds; pool points to it then */
+  const nb_dataset *set;  /* NB_SHOTS_RANDOM: the questions, and */
+  uint32_t *drawn;        /* (set->n, shots) the rows of each one's examples, */
+  const nb_item **by_row; /* (pool->n) and the pool's items by row */
+  nb_turns_form form;     /* how turns become a text; {0}: one after another */
 } nb_prompter;
 
-/* shots: how many examples; pool: the split that they come from. Both must outlive the prompter.
- * NB_ERR_ARG: the pool does not have so many. nb_prompter_free releases. */
-nb_status nb_prompter_create(const nb_task *t, size_t shots, const nb_dataset *pool, nb_prompter *out, nb_err *err);
+/* shots: how many examples; pool: the split that they come from, unless the task holds its own (may be NULL then).
+ * set: the questions, of which items are asked; only for NB_SHOTS_RANDOM, else it may be NULL. All must outlive the
+ * prompter. NB_ERR_ARG: the pool does not have so many. nb_prompter_free releases. */
+nb_status nb_prompter_create(const nb_task *t, size_t shots, const nb_dataset *pool, const nb_dataset *set,
+                             nb_prompter *out, nb_err *err);
 void nb_prompter_free(nb_prompter *p);
 
 /* What is scored: the log-prob of each choice's continuation after its context. */
 typedef struct nb_prompt {
-  size_t n;              /* choices */
+  size_t n;              /* choices; 0 where the answer is written */
   size_t n_contexts;     /* 1, or n for NB_SCORE_PARTIAL */
   nb_text *context;      /* (n_contexts) */
   nb_text *continuation; /* (n) delimiter and target; all the same text for NB_SCORE_PARTIAL */

@@ -4,6 +4,7 @@
 
 #include "eval/item.h"
 #include "eval/page.h"
+#include "eval/report_written.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -30,8 +31,8 @@ static nb_status write_run(nb_jsonout *j, const char *key, const nb_result *r) {
   NB_TRY(nb_summary_make(r, &s, j->err));
   nb_jsonout_open(j, key, '{');
   nb_result_write_model(j, &r->model);
-  nb_result_write_scores(j, "total", NULL, &s.total, r->protocol.metric);
-  write_bins(j, "calibration", &s.total);
+  nb_result_write_scores(j, "total", NULL, &s.total, &r->protocol);
+  if (r->protocol.score != NB_SCORE_GENERATE) write_bins(j, "calibration", &s.total);
   if (r->has_measured) nb_result_write_measured(j, &r->measured);
   nb_jsonout_close(j, '}');
   nb_summary_free(&s);
@@ -183,6 +184,10 @@ static void write_histogram(nb_jsonout *j, const nb_comparison *c) {
 static void write_comparison(nb_jsonout *j, const nb_comparison *c) {
   write_statistics(j, c);
   write_changes(j, c);
+  if (c->base->protocol.score == NB_SCORE_GENERATE) {
+    nb_report_written(j, c->cand, c);
+    return;
+  }
   write_histogram(j, c);
   write_flips(j, c);
 }
@@ -238,7 +243,9 @@ static nb_status write_alone(nb_jsonout *j, const nb_result *r) {
   }
   nb_jsonout_close(j, ']');
   nb_summary_free(&s);
-  return write_wrong(j, r);
+  if (r->protocol.score != NB_SCORE_GENERATE) return write_wrong(j, r);
+  nb_report_written(j, r, NULL);
+  return NB_OK;
 }
 
 /* ---- both ---- */
@@ -255,6 +262,12 @@ static nb_status write_judgement(const nb_judgement *g, const nb_result *const *
   nb_jsonout_string(&j, "preset", p->preset);
   nb_jsonout_u64(&j, "shots", p->shots);
   nb_jsonout_string(&j, "metric", nb_metric_name(p->metric));
+  nb_jsonout_string(&j, "score", nb_score_words[p->score]);
+  nb_jsonout_string(&j, "chat", nb_chat_words[p->chat]);
+  nb_jsonout_string(&j, "system", p->system ? p->system : "");
+  nb_jsonout_open(&j, "marks", '[');
+  for (size_t i = 0; i < p->n_marks; i++) nb_jsonout_string(&j, NULL, p->marks[i]);
+  nb_jsonout_close(&j, ']');
   if (g->against) NB_TRY(write_run(&j, "baseline", g->against->base));
   NB_TRY(write_run(&j, "candidate", g->run));
   nb_jsonout_open(&j, "others", '[');

@@ -62,6 +62,7 @@ nb_status nb_result_items_hash(const nb_item *const *items, size_t n, char out[N
       hash_string(h, it->choice[c]);
       hash_string(h, it->correct[c] ? "right" : "wrong");
     }
+    for (size_t k = 0; k < it->n_targets; k++) hash_string(h, it->target[k]);
     hash_string(h, "");
   }
   hex(XXH3_128bits_digest(h), out);

@@ -20,6 +20,10 @@ typedef struct nb_protocol {
   bool plain;           /* no BOS by template */
   nb_overlong overlong; /* what happened to questions longer than the model takes */
   const char *subjects; /* "" or the list asked for */
+  nb_chat chat;         /* whether prompts went through the model's chat template */
+  const char *system;   /* "" or what stood before all else */
+  size_t n_marks;       /* of written answers: the names of their marks, the one that counts first */
+  const char *marks[NB_MAX_MARKS];
   size_t limit, sample; /* 0: all */
   uint64_t seed;
   size_t shard, shards;         /* shards 0: the whole */
@@ -54,6 +58,8 @@ typedef struct nb_measured {
   uint64_t from_journal; /* questions answered before the run was resumed: seconds and tokens are of the rest */
   nb_memory_watch memory;
   uint64_t kv_bytes, session_bytes;
+  uint64_t new_tokens, steps, most_running, gave_way; /* of written answers; steps 0: choices were scored */
+  double model_seconds;
 } nb_measured;
 
 typedef struct nb_row {
@@ -95,7 +101,8 @@ nb_status nb_result_save(const nb_result *r, const char *path, nb_err *err);
 /* Members of it, for other files: "model", "measured", and sums under any key (category: NULL or "": none). */
 void nb_result_write_model(nb_jsonout *j, const nb_model_facts *m);
 void nb_result_write_measured(nb_jsonout *j, const nb_measured *m);
-void nb_result_write_scores(nb_jsonout *j, const char *key, const char *category, const nb_scores *s, nb_metric metric);
+void nb_result_write_scores(nb_jsonout *j, const char *key, const char *category, const nb_scores *s,
+                            const nb_protocol *p);
 
 /* Reads and checks: NB_ERR_FORMAT names what is wrong (a log-prob that is no number, an id that comes twice, an answer
  * outside the choices, hashes that do not fit the rows). */

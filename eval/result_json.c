@@ -4,6 +4,7 @@
 
 #include "eval/item.h"
 #include "eval/result_other.h"
+#include "eval/written.h"
 #include "formats/explain.h"
 #include "formats/json.h"
 #include "formats/mapfile.h"
@@ -25,14 +26,20 @@ typedef struct field {
 } field;
 
 #define AT(member) offsetof(nb_protocol, member)
-static const field protocol_fields[] = {
-    {"task", TEXT, AT(task), 0},          {"task_version", COUNT, AT(task_version), 0},
-    {"preset", TEXT, AT(preset), 0},      {"split", TEXT, AT(split), 0},
-    {"shots", COUNT, AT(shots), 0},       {"subjects", TEXT, AT(subjects), 0},
-    {"limit", COUNT, AT(limit), 0},       {"sample", COUNT, AT(sample), 0},
-    {"seed", BIG, AT(seed), 0},           {"shard", COUNT, AT(shard), 0},
-    {"shards", COUNT, AT(shards), 0},     {"questions", COUNT, AT(questions), 0},
-    {"data_xxh3", HASH, AT(data_hash), 0}};
+static const field protocol_fields[] = {{"task", TEXT, AT(task), 0},
+                                        {"task_version", COUNT, AT(task_version), 0},
+                                        {"preset", TEXT, AT(preset), 0},
+                                        {"split", TEXT, AT(split), 0},
+                                        {"shots", COUNT, AT(shots), 0},
+                                        {"subjects", TEXT, AT(subjects), 0},
+                                        {"limit", COUNT, AT(limit), 0},
+                                        {"sample", COUNT, AT(sample), 0},
+                                        {"seed", BIG, AT(seed), 0},
+                                        {"system", TEXT, AT(system), 0},
+                                        {"shard", COUNT, AT(shard), 0},
+                                        {"shards", COUNT, AT(shards), 0},
+                                        {"questions", COUNT, AT(questions), 0},
+                                        {"data_xxh3", HASH, AT(data_hash), 0}};
 #undef AT
 #define AT(member) offsetof(nb_model_facts, member)
 static const field model_fields[] = {{"name", TEXT, AT(name), 0},
@@ -60,6 +67,11 @@ static const field measured_fields[] = {{"nibble", TEXT, AT(version), 0},
                                         {"peak_bytes", BIG, AT(memory.most.peak_bytes), 0},
                                         {"kv_bytes", BIG, AT(kv_bytes), 0},
                                         {"session_bytes", BIG, AT(session_bytes), 0}};
+static const field written_fields[] = {{"new_tokens", BIG, AT(new_tokens), 0},
+                                       {"model_seconds", REAL, AT(model_seconds), 3},
+                                       {"steps", BIG, AT(steps), 0},
+                                       {"most_running", BIG, AT(most_running), 0},
+                                       {"gave_way", BIG, AT(gave_way), 0}};
 #undef AT
 #define WITH(fields) fields, sizeof fields / sizeof *fields
 
@@ -69,7 +81,7 @@ static void write_fields(nb_jsonout *j, const field *f, size_t n, const void *ob
   for (; n--; f++) {
     const void *p = (const char *)object + f->at;
     switch (f->kind) {
-    case TEXT: nb_jsonout_string(j, f->key, *(const char *const *)p); break;
+    case TEXT: nb_jsonout_string(j, f->key, *(const char *const *)p ? *(const char *const *)p : ""); break;
     case HASH: nb_jsonout_string(j, f->key, p); break;
     case COUNT: nb_jsonout_u64(j, f->key, *(const size_t *)p); break;
     case BIG: nb_jsonout_u64(j, f->key, *(const uint64_t *)p); break;
@@ -90,6 +102,12 @@ static void write_protocol(nb_jsonout *j, const nb_result *r) {
   nb_jsonout_string(j, "metric", nb_metric_words[p->metric]);
   nb_jsonout_string(j, "ties", nb_tie_words[p->ties_wrong]);
   nb_jsonout_bool(j, "special_tokens", !p->plain);
+  nb_jsonout_string(j, "chat", nb_chat_words[p->chat]);
+  if (p->n_marks) {
+    nb_jsonout_open(j, "marks", '[');
+    for (size_t k = 0; k < p->n_marks; k++) nb_jsonout_string(j, NULL, p->marks[k]);
+    nb_jsonout_close(j, ']');
+  }
   if (p->overlong) nb_jsonout_string(j, "overlong", nb_overlong_words[p->overlong]);
   if (p->stopped_at) nb_jsonout_u64(j, "stopped_at", p->stopped_at);
   nb_jsonout_string(j, "prompts_xxh3", prompts);
@@ -107,15 +125,18 @@ void nb_result_write_model(nb_jsonout *j, const nb_model_facts *m) {
 }
 
 void nb_result_write_scores(nb_jsonout *j, const char *key, const char *category, const nb_scores *s,
-                            nb_metric metric) {
+                            const nb_protocol *p) {
   double mean[NB_MEANS];
-  bool lines = j->lines;
-  nb_scores_means(s, metric, mean);
+  bool lines = j->lines, written = p->score == NB_SCORE_GENERATE;
+  nb_scores_means(s, p->metric, mean);
   nb_jsonout_open(j, key, '{');
   j->lines = false;
   if (category && *category) nb_jsonout_string(j, "category", category);
   nb_jsonout_u64(j, "n", s->n);
-  for (size_t i = 0; i < NB_MEANS; i++) nb_jsonout_fixed(j, nb_mean_names[i], mean[i], 6);
+  for (size_t i = 0; i < (written ? NB_MEAN_ACC : NB_MEANS); i++) nb_jsonout_fixed(j, nb_mean_names[i], mean[i], 6);
+  if (written) nb_jsonout_open(j, "marks", '{');
+  for (size_t k = 0; written && k < s->n_marks; k++) nb_jsonout_fixed(j, p->marks[k], s->mark[k] / s->weight[k], 6);
+  if (written) nb_jsonout_close(j, '}');
   nb_jsonout_close(j, '}');
   j->lines = lines;
 }
@@ -123,31 +144,25 @@ void nb_result_write_scores(nb_jsonout *j, const char *key, const char *category
 static nb_status write_summary(nb_jsonout *j, const nb_result *r) {
   nb_summary s;
   NB_TRY(nb_summary_make(r, &s, j->err));
-  nb_metric m = r->protocol.metric;
-  nb_result_write_scores(j, "total", NULL, &s.total, m);
+  const nb_protocol *p = &r->protocol;
+  nb_result_write_scores(j, "total", NULL, &s.total, p);
   nb_jsonout_fixed(j, "macro", s.macro, 6);
   nb_jsonout_open(j, "categories", '{');
   for (size_t i = 0; i < s.n_categories; i++)
-    nb_result_write_scores(j, s.category[i].name, NULL, &s.category[i].scores, m);
+    nb_result_write_scores(j, s.category[i].name, NULL, &s.category[i].scores, p);
   nb_jsonout_close(j, '}');
   nb_jsonout_open(j, "subjects", '{');
   for (size_t i = 0; i < s.n_subjects; i++)
     if (*s.subject[i].name || s.n_subjects > 1)
-      nb_result_write_scores(j, s.subject[i].name, s.subject[i].category, &s.subject[i].scores, m);
+      nb_result_write_scores(j, s.subject[i].name, s.subject[i].category, &s.subject[i].scores, p);
   nb_jsonout_close(j, '}');
   nb_summary_free(&s);
   return NB_OK;
 }
 
-static void write_row(nb_jsonout *j, const nb_result *r, const nb_row *row) {
-  char prompt[20];
+static void write_choices(nb_jsonout *j, const nb_result *r, const nb_row *row) {
   const nb_answer *a = &row->answer;
   size_t n = row->item.n_choices;
-  nb_jsonout_open(j, NULL, '{');
-  j->lines = false;
-  nb_jsonout_string(j, "id", row->item.id);
-  nb_jsonout_string(j, "subject", row->item.subject);
-  if (*row->category) nb_jsonout_string(j, "category", row->category);
   nb_jsonout_open(j, "right", '[');
   for (size_t c = 0; c < n; c++)
     if (row->item.correct[c]) nb_jsonout_u64(j, NULL, c);
@@ -163,6 +178,18 @@ static void write_row(nb_jsonout *j, const nb_result *r, const nb_row *row) {
     for (size_t c = 0; c < n; c++) nb_jsonout_u64(j, NULL, a->bytes[c]);
     nb_jsonout_close(j, ']');
   }
+}
+
+static void write_row(nb_jsonout *j, const nb_result *r, const nb_row *row) {
+  char prompt[20];
+  const nb_answer *a = &row->answer;
+  nb_jsonout_open(j, NULL, '{');
+  j->lines = false;
+  nb_jsonout_string(j, "id", row->item.id);
+  nb_jsonout_string(j, "subject", row->item.subject);
+  if (*row->category) nb_jsonout_string(j, "category", row->category);
+  if (a->written) nb_written_write(j, a->written);
+  else write_choices(j, r, row);
   nb_jsonout_u64(j, "shots", a->shots);
   nb_jsonout_u64(j, "tokens", a->n_tokens);
   snprintf(prompt, sizeof prompt, "%016llx", (unsigned long long)a->prompt_hash);
@@ -180,6 +207,7 @@ void nb_result_write_measured(nb_jsonout *j, const nb_measured *m) {
   nb_jsonout_open(j, "measured", '{');
   j->lines = false;
   write_fields(j, WITH(measured_fields), m);
+  if (m->steps) write_fields(j, WITH(written_fields), m);
   nb_jsonout_open(j, "memory_series", '[');
   for (size_t i = 0; i < w->n_series; i++) {
     nb_jsonout_open(j, NULL, '[');
@@ -271,7 +299,8 @@ static nb_status read_fields(reader *rd, const cJSON *obj, const field *f, size_
 static nb_status read_protocol(reader *rd, const cJSON *root, char prompts[NB_HASH_TEXT]) {
   nb_protocol *p = &rd->r->protocol;
   const cJSON *o;
-  unsigned score, metric, tie, overlong = NB_OVERLONG_FAIL;
+  unsigned score, metric, tie, chat = NB_CHAT_NO, overlong = NB_OVERLONG_FAIL;
+  const cJSON *marks = NULL;
   bool special = true;
   NB_TRY(nb_json_object(root, rd->where, "protocol", &o, rd->err));
   NB_TRY(read_fields(rd, o, WITH(protocol_fields), p));
@@ -279,6 +308,17 @@ static nb_status read_protocol(reader *rd, const cJSON *root, char prompts[NB_HA
   NB_TRY(nb_json_word(o, rd->where, "metric", nb_metric_words, &metric, rd->err));
   NB_TRY(nb_json_word(o, rd->where, "ties", nb_tie_words, &tie, rd->err));
   NB_TRY(nb_json_optional_bool(o, rd->where, "special_tokens", &special, rd->err));
+  NB_TRY(nb_json_optional_word(o, rd->where, "chat", nb_chat_words, &chat, rd->err));
+  NB_TRY(nb_json_optional_array(o, rd->where, "marks", &marks, rd->err));
+  for (const cJSON *m = marks ? marks->child : NULL; m; m = m->next) {
+    if (!cJSON_IsString(m) || p->n_marks == NB_MAX_MARKS)
+      return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"marks\" must be at most %d names", rd->where, NB_MAX_MARKS);
+    p->marks[p->n_marks] = nb_pool_copy(&rd->r->pool, m->valuestring, strlen(m->valuestring));
+    if (!p->marks[p->n_marks++]) return nb_fail(rd->err, NB_ERR_MEMORY, "%s: out of memory", rd->where);
+  }
+  if ((score == NB_SCORE_GENERATE) != (p->n_marks > 0) || (score == NB_SCORE_GENERATE) != (metric == NB_METRIC_MARK))
+    return nb_fail(rd->err, NB_ERR_FORMAT, "%s: score, metric and \"marks\" do not go together", rd->where);
+  p->chat = (nb_chat)chat;
   NB_TRY(nb_json_optional_word(o, rd->where, "overlong", nb_overlong_words, &overlong, rd->err));
   p->overlong = (nb_overlong)overlong;
   NB_TRY(number(rd, o, "stopped_at", &p->stopped_at));
@@ -321,35 +361,36 @@ static nb_status read_lengths(reader *rd, const cJSON *o, const char *key, size_
   return NB_OK;
 }
 
-static nb_status read_texts(reader *rd, const cJSON *o, nb_item *it) {
+/* A list of texts, exactly *n of them or, afterwards, as many as there were. */
+static nb_status read_list(reader *rd, const cJSON *o, const char *key, bool exact, const char ***out, size_t *n) {
   const cJSON *list = NULL;
-  size_t c = 0;
-  if (!nb_json_get(o, "question")) return it->question = "", rd->r->texts = false, NB_OK;
-  NB_TRY(copied(rd, o, "question", &it->question));
-  NB_TRY(nb_json_array(o, rd->where, "choices", &list, rd->err));
-  it->choice = nb_pool_get(&rd->r->pool, it->n_choices * sizeof *it->choice);
-  if (!it->choice) return nb_fail(rd->err, NB_ERR_MEMORY, "%s: out of memory", rd->where);
-  for (const cJSON *e = list->child; e; e = e->next, c++) {
-    if (!cJSON_IsString(e) || c == it->n_choices)
-      return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"choices\" must be %zu texts", rd->where, it->n_choices);
-    it->choice[c] = nb_pool_copy(&rd->r->pool, e->valuestring, strlen(e->valuestring));
-    if (!it->choice[c]) return nb_fail(rd->err, NB_ERR_MEMORY, "%s: out of memory", rd->where);
+  size_t i = 0;
+  NB_TRY(nb_json_optional_array(o, rd->where, key, &list, rd->err));
+  size_t count = list ? (size_t)cJSON_GetArraySize(list) : 0;
+  if (exact && count != *n) return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"%s\" must be %zu texts", rd->where, key, *n);
+  *n = count;
+  *out = nb_pool_get(&rd->r->pool, count * sizeof **out);
+  if (!*out) return nb_fail(rd->err, NB_ERR_MEMORY, "%s: out of memory", rd->where);
+  for (const cJSON *e = list ? list->child : NULL; e; e = e->next) {
+    if (!cJSON_IsString(e)) return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"%s\" must hold texts", rd->where, key);
+    (*out)[i] = nb_pool_copy(&rd->r->pool, e->valuestring, strlen(e->valuestring));
+    if (!(*out)[i++]) return nb_fail(rd->err, NB_ERR_MEMORY, "%s: out of memory", rd->where);
   }
-  if (c != it->n_choices) return nb_fail(rd->err, NB_ERR_FORMAT, "%s: too few \"choices\"", rd->where);
   return NB_OK;
 }
 
-static nb_status read_row(reader *rd, const cJSON *o, nb_row *row) {
+static nb_status read_texts(reader *rd, const cJSON *o, nb_item *it) {
+  if (!nb_json_get(o, "question")) return it->question = "", rd->r->texts = false, NB_OK;
+  bool written = rd->r->protocol.score == NB_SCORE_GENERATE;
+  NB_TRY(copied(rd, o, "question", &it->question));
+  NB_TRY(read_list(rd, o, "choices", !written, &it->choice, &it->n_choices));
+  return read_list(rd, o, "targets", false, &it->target, &it->n_targets);
+}
+
+static nb_status read_choices(reader *rd, const cJSON *o, nb_row *row) {
   nb_item *it = &row->item;
   nb_answer *a = &row->answer;
   const cJSON *list;
-  const char *prompt;
-  size_t shots, tokens;
-  unsigned fit = NB_FIT_WHOLE;
-  NB_TRY(copied(rd, o, "id", &it->id));
-  NB_TRY(copied(rd, o, "subject", &it->subject));
-  NB_TRY(copied(rd, o, "category", &row->category));
-  if (!*it->id) return nb_fail(rd->err, NB_ERR_FORMAT, "%s: no \"id\"", rd->where);
   NB_TRY(nb_json_array(o, rd->where, "logprobs", &list, rd->err));
   for (const cJSON *e = list->child; e; e = e->next) {
     if (it->n_choices == NB_MAX_CHOICES) return nb_fail(rd->err, NB_ERR_FORMAT, "%s: too many choices", rd->where);
@@ -361,6 +402,22 @@ static nb_status read_row(reader *rd, const cJSON *o, nb_row *row) {
   NB_TRY(read_right(rd, o, it));
   NB_TRY(read_lengths(rd, o, "chars", it->n_choices, a->chars));
   NB_TRY(read_lengths(rd, o, "bytes", it->n_choices, a->bytes));
+  return NB_OK;
+}
+
+static nb_status read_row(reader *rd, const cJSON *o, nb_row *row) {
+  nb_item *it = &row->item;
+  nb_answer *a = &row->answer;
+  const char *prompt;
+  size_t shots, tokens;
+  unsigned fit = NB_FIT_WHOLE;
+  NB_TRY(copied(rd, o, "id", &it->id));
+  NB_TRY(copied(rd, o, "subject", &it->subject));
+  NB_TRY(copied(rd, o, "category", &row->category));
+  if (!*it->id) return nb_fail(rd->err, NB_ERR_FORMAT, "%s: no \"id\"", rd->where);
+  if (rd->r->protocol.score == NB_SCORE_GENERATE)
+    NB_TRY(nb_written_read(o, rd->where, rd->r->protocol.n_marks, &rd->r->pool, &a->written, rd->err));
+  else NB_TRY(read_choices(rd, o, row));
   NB_TRY(number(rd, o, "shots", &shots));
   NB_TRY(number(rd, o, "tokens", &tokens));
   a->shots = (uint32_t)shots, a->n_tokens = (uint32_t)tokens;
@@ -393,6 +450,7 @@ static nb_status read_measured(reader *rd, const cJSON *root) {
   NB_TRY(nb_json_optional_object(root, rd->where, "measured", &o, rd->err));
   if (!o) return NB_OK;
   NB_TRY(read_fields(rd, o, WITH(measured_fields), &rd->r->measured));
+  NB_TRY(read_fields(rd, o, WITH(written_fields), &rd->r->measured));
   NB_TRY(read_series(rd, o, &rd->r->measured.memory));
   return rd->r->has_measured = true, NB_OK;
 }

@@ -21,7 +21,8 @@ static nb_status out_of_memory(const char *where, nb_err *err) {
 /* ---- JSON ---- */
 
 /* Lines of objects, or one array of them. */
-static nb_status read_json(const char *file, const char *bytes, size_t n, row_fn see, void *ctx, nb_err *err) {
+static nb_status read_json(const nb_task *t, const char *file, const char *bytes, size_t n, row_fn see, void *ctx,
+                           nb_err *err) {
   nb_jsonl it;
   const cJSON *record;
   nb_status st;
@@ -29,9 +30,13 @@ static nb_status read_json(const char *file, const char *bytes, size_t n, row_fn
   for (;;) {
     NB_GOTO(nb_jsonl_next(&it, &record, err));
     if (!record) break;
-    cJSON *row = cJSON_Duplicate(record, 1);
-    if (!row) NB_GOTO(out_of_memory(it.where, err));
-    NB_GOTO(see(ctx, row, it.where, err));
+    const cJSON *list = t->rows && cJSON_IsObject(record) ? cJSON_GetObjectItemCaseSensitive(record, t->rows) : NULL;
+    bool listed = cJSON_IsArray(list); /* else the record is a row itself */
+    for (const cJSON *r = listed ? list->child : record; r; r = listed ? r->next : NULL) {
+      cJSON *row = cJSON_Duplicate(r, 1);
+      if (!row) NB_GOTO(out_of_memory(it.where, err));
+      NB_GOTO(see(ctx, row, it.where, err));
+    }
   }
 fail:
   nb_jsonl_close(&it);
@@ -94,7 +99,8 @@ static nb_status read_csv(const nb_task *t, const char *file, const char *bytes,
     if (!more) break;
     char where[WHERE_MAX];
     snprintf(where, sizeof where, "%.250s:%zu", file, csv.row_line);
-    if (first && line_names(t->question, &csv) && line_names(t->choices, &csv) && line_names(t->answer, &csv)) {
+    if (first && line_names(t->question, &csv) && line_names(t->choices, &csv) && line_names(t->answer, &csv) &&
+        line_names(t->targets, &csv)) {
       header = cJSON_CreateStringArray(csv.fields, (int)csv.n_fields);
       if (!header) NB_GOTO(out_of_memory(where, err));
       columns = header, n_columns = csv.n_fields, first = false;
@@ -152,7 +158,7 @@ nb_status nb_rows_read(const nb_task *t, const char *file, const char *bytes, si
   size_t length;
   switch (nb_rows_ending(file, &length)) {
   case ENDING_JSONL:
-  case ENDING_JSON: return read_json(file, bytes, n, see, ctx, err);
+  case ENDING_JSON: return read_json(t, file, bytes, n, see, ctx, err);
   case ENDING_CSV: return read_csv(t, file, bytes, n, see, ctx, err);
   case ENDING_PARQUET: return read_parquet(file, bytes, n, see, ctx, err);
   default:

@@ -55,6 +55,9 @@ nb_status nb_run_key(const nb_evaluation *e, const nb_plan *plan, const nb_model
   nb_jsonout_string(&j, "split", p->split);
   nb_jsonout_u64(&j, "shots", p->shots);
   nb_jsonout_bool(&j, "plain", p->plain);
+  nb_jsonout_u64(&j, "chat", p->chat);
+  nb_jsonout_string(&j, "system", p->system);
+  nb_jsonout_bool(&j, "texts", e->o.texts); /* journals keep prompts for them */
   nb_jsonout_u64(&j, "overlong", e->o.overlong);
   nb_jsonout_string(&j, "subjects", p->subjects);
   const uint64_t number[] = {p->limit, p->sample, p->seed, p->shard, p->shards, p->questions, e->n, e->order};

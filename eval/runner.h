@@ -11,13 +11,14 @@
 
 /* What a question got. */
 typedef struct nb_answer {
-  double logprob[NB_MAX_CHOICES]; /* (item->n_choices) natural log, summed over the choice's tokens */
-  uint32_t chars[NB_MAX_CHOICES]; /* length of the choices' texts: code points, */
-  uint32_t bytes[NB_MAX_CHOICES]; /* and bytes */
-  uint64_t prompt_hash;           /* XXH3 of context and continuations */
-  uint32_t shots;                 /* examples that fit */
-  uint32_t n_tokens;              /* of the longest sequence */
-  nb_fit fit;                     /* NB_FIT_NOT: it was not run and counts as wrong */
+  double logprob[NB_MAX_CHOICES];   /* (item->n_choices) natural log, summed over the choice's tokens */
+  uint32_t chars[NB_MAX_CHOICES];   /* length of the choices' texts: code points, */
+  uint32_t bytes[NB_MAX_CHOICES];   /* and bytes */
+  const struct nb_written *written; /* what was written instead; NULL: choices were scored (marker.h) */
+  uint64_t prompt_hash;             /* XXH3 of context and continuations */
+  uint32_t shots;                   /* examples that fit */
+  uint32_t n_tokens;                /* of the longest sequence */
+  nb_fit fit;                       /* NB_FIT_NOT: it was not run and counts as wrong */
 } nb_answer;
 
 typedef struct nb_run_opts {
@@ -25,6 +26,8 @@ typedef struct nb_run_opts {
   nb_overlong overlong;
   bool alone; /* every sequence in a cache of its own, one at a time: for tests */
   nb_kv_type kv;
+  bool texts;                  /* written answers keep their prompts */
+  size_t kv_bytes;             /* memory for the caches of written answers; 0: no bound */
   int threads;                 /* that build and encode prompts */
   const nb_progress *progress; /* questions done of n; may be NULL */
   /* Called for each question once it is answered, in an order of its own; may be NULL. A failure ends the run. */
@@ -41,6 +44,8 @@ typedef struct nb_run_stats {
   size_t tokens_alone; /* had every sequence been run whole */
   size_t kv_bytes;     /* the most that caches held at a time */
   double prompt_seconds, model_seconds;
+  /* of written answers (model/batch.h) */
+  size_t new_tokens, steps, most_running, gave_way;
 } nb_run_stats;
 
 /* Answers items[0..n): answer[i] for items[i]; those with skip[i] are left as they are (skip may be NULL). Items of

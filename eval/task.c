@@ -2,6 +2,7 @@
 #include "eval/task.h"
 
 #include "eval/dataset.h"
+#include "eval/marker.h"
 #include "formats/json.h"
 #include "formats/mapfile.h"
 #include "eval/template.h"
@@ -10,21 +11,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const nb_score_words[] = {"letter", "continuation", "partial", NULL};
-const char *const nb_metric_words[] = {"acc", "acc_norm", "acc_bytes", "mass", NULL};
+const char *const nb_score_words[] = {"letter", "continuation", "partial", "generate", NULL};
+const char *const nb_metric_words[] = {"acc", "acc_norm", "acc_bytes", "mass", "mark", NULL};
 const char *const nb_tie_words[] = {"first", "wrong", NULL};
 const char *nb_metric_name(nb_metric m) { return nb_metric_words[m]; }
 
 /* ---- unknown keys ---- */
 
-static const char *const task_keys[] = {"task",       "version",       "about",         "source", "data",   "split",
-                                        "shots",      "header",        "prompt",        "option", "target", "delimiter",
-                                        "separator",  "prompt_filter", "choice_filter", "score",  "metric", "ties",
-                                        "categories", "preset",        "presets",       NULL};
+static const char *const task_keys[] = {
+    "task",          "version", "about",   "source",     "data",       "split",     "shots",
+    "header",        "prompt",  "option",  "target",     "delimiter",  "separator", "prompt_filter",
+    "choice_filter", "score",   "metric",  "ties",       "categories", "preset",    "presets",
+    "generate",      "extract", "compare", "by_subject", NULL};
 static const char *const data_keys[] = {"splits",       "columns", "subject", "id",     "question",
                                         "choices",      "labels",  "correct", "answer", "answer_base",
-                                        "answers_file", "where",   NULL};
-static const char *const shots_keys[] = {"count", "from", "select", "drop_to_fit", NULL};
+                                        "answers_file", "targets", "rows",    "where",  NULL};
+static const char *const shots_keys[] = {"count", "from", "select", "drop_to_fit", "examples", NULL};
+static const char *const generate_keys[] = {"stop", "max_tokens", "temperature", "top_p", "samples", NULL};
+static const char *const subject_keys[] = {"header", "prompt", "examples", "extract", NULL};
 
 static nb_status check_keys(const cJSON *obj, const char *where, const char *const *known, nb_err *err) {
   for (const cJSON *m = obj ? obj->child : NULL; m; m = m->next) {
@@ -91,6 +95,10 @@ static nb_status read_data(nb_task *t, const char *where, nb_err *err) {
   NB_TRY(paths(data, where, "labels", &t->labels, err));
   NB_TRY(paths(data, where, "correct", &t->correct, err));
   NB_TRY(paths(data, where, "answer", &t->answer, err));
+  NB_TRY(paths(data, where, "targets", &t->targets, err));
+  NB_TRY(nb_json_optional_string(data, where, "rows", &t->rows, err));
+  const cJSON *score = nb_json_get(t->json, "score");
+  if (cJSON_IsString(score) && !strcmp(score->valuestring, "generate")) return NB_OK;
   if (!t->choices) return nb_fail(err, NB_ERR_FORMAT, "%s: \"data\" says no \"choices\"", where);
   if (!t->answer && !t->correct)
     return nb_fail(err, NB_ERR_FORMAT, "%s: \"data\" says neither \"answer\" nor \"correct\"", where);
@@ -116,7 +124,7 @@ static nb_status filter_string(const cJSON *obj, const char *where, const char *
 }
 
 static nb_status read_prompt(nb_task *t, const char *where, nb_err *err) {
-  static const char *const select_words[] = {"subject", "spread", "first", NULL};
+  static const char *const select_words[] = {"subject", "spread", "first", "random", NULL};
   const cJSON *shots = NULL, *j = t->json;
   NB_TRY(nb_json_optional_object(j, where, "shots", &shots, err));
   if (shots) {
@@ -127,13 +135,16 @@ static nb_status read_prompt(nb_task *t, const char *where, nb_err *err) {
     NB_TRY(nb_json_optional_word(shots, where, "select", select_words, &select, err));
     NB_TRY(nb_json_optional_bool(shots, where, "drop_to_fit", &t->drop_shots, err));
     t->shots_select = (nb_shots_select)select;
+    NB_TRY(nb_json_optional_array(shots, where, "examples", &t->examples, err));
     if (t->shots_from && !nb_json_get(t->splits, t->shots_from))
       return nb_fail(err, NB_ERR_FORMAT, "%s: \"shots\" come from \"%s\", which \"splits\" does not have", where,
                      t->shots_from);
-    if (t->shots && !t->shots_from) return nb_fail(err, NB_ERR_FORMAT, "%s: \"shots\" says no \"from\"", where);
+    if (t->shots && !t->shots_from && !t->examples && !nb_json_get(j, "by_subject"))
+      return nb_fail(err, NB_ERR_FORMAT, "%s: \"shots\" says no \"from\"", where);
   }
   t->header = "", t->delimiter = " ", t->separator = "\n\n", t->option = "{{letter}}. {{choice}}\n";
-  NB_TRY(nb_json_string(j, where, "prompt", &t->prompt, err));
+  t->prompt = "";
+  if (!nb_json_get(j, "by_subject")) NB_TRY(nb_json_string(j, where, "prompt", &t->prompt, err));
   NB_TRY(template_string(j, where, "prompt", &t->prompt, err));
   NB_TRY(template_string(j, where, "header", &t->header, err));
   NB_TRY(template_string(j, where, "option", &t->option, err));
@@ -144,6 +155,50 @@ static nb_status read_prompt(nb_task *t, const char *where, nb_err *err) {
   return filter_string(j, where, "choice_filter", &t->choice_filter, err);
 }
 
+/* How a text is written, and the rules that mark it. */
+static nb_status read_written(nb_task *t, const char *where, nb_err *err) {
+  const cJSON *o = NULL, *stop = NULL;
+  t->max_tokens = 256, t->samples = 1, t->top_p = 1;
+  NB_TRY(nb_json_optional_object(t->json, where, "generate", &o, err));
+  NB_TRY(nb_json_optional_object(t->json, where, "by_subject", &t->by_subject, err));
+  if (t->score != NB_SCORE_GENERATE) {
+    if (o || t->by_subject || t->targets || nb_json_get(t->json, "extract") || nb_json_get(t->json, "compare"))
+      return nb_fail(err, NB_ERR_FORMAT,
+                     "%s: \"generate\", \"extract\", \"compare\", \"by_subject\" and \"targets\" are for score "
+                     "\"generate\"",
+                     where);
+    return NB_OK;
+  }
+  t->metric = NB_METRIC_MARK;
+  if (!t->target) t->target = "{{target}}";
+  for (const cJSON *s = t->by_subject ? t->by_subject->child : NULL; s; s = s->next) {
+    const char *text = NULL;
+    if (!cJSON_IsObject(s)) return nb_fail(err, NB_ERR_FORMAT, "%s: by_subject \"%s\" is no object", where, s->string);
+    NB_TRY(check_keys(s, where, subject_keys, err));
+    NB_TRY(template_string(s, where, "header", &text, err));
+    NB_TRY(template_string(s, where, "prompt", &text, err));
+  }
+  if (o) {
+    NB_TRY(check_keys(o, where, generate_keys, err));
+    NB_TRY(nb_json_optional_size(o, where, "max_tokens", 1, 1 << 20, &t->max_tokens, err));
+    NB_TRY(nb_json_optional_size(o, where, "samples", 1, NB_MAX_SAMPLES, &t->samples, err));
+    NB_TRY(nb_json_optional_f64(o, where, "temperature", &t->temperature, err));
+    NB_TRY(nb_json_optional_f64(o, where, "top_p", &t->top_p, err));
+    NB_TRY(nb_json_optional_array(o, where, "stop", &stop, err));
+    if (!(t->temperature >= 0 && t->temperature <= 100 && t->top_p >= 0 && t->top_p <= 1))
+      return nb_fail(err, NB_ERR_FORMAT, "%s: \"temperature\" must be 0 to 100 and \"top_p\" 0 to 1", where);
+    if (stop && stop->child) NB_TRY(string_list(stop, where, "stop", err));
+  }
+  const char **list;
+  NB_TRY(nb_new(&list, (size_t)(stop ? cJSON_GetArraySize(stop) : 0) + 1, sizeof *list, "stop strings", err));
+  t->stop = list;
+  for (const cJSON *e = stop ? stop->child : NULL; e; e = e->next) {
+    if (!*e->valuestring) return nb_fail(err, NB_ERR_FORMAT, "%s: an empty stop string", where);
+    list[t->n_stop++] = e->valuestring;
+  }
+  return nb_marker_create(t->json, where, &t->marker, err);
+}
+
 static nb_status read_score(nb_task *t, const char *where, nb_err *err) {
   unsigned score = NB_SCORE_LETTER, metric = NB_METRIC_ACC, ties = 0;
   NB_TRY(nb_json_optional_word(t->json, where, "score", nb_score_words, &score, err));
@@ -152,8 +207,13 @@ static nb_status read_score(nb_task *t, const char *where, nb_err *err) {
   t->score = (nb_score_by)score, t->metric = (nb_metric)metric, t->ties_wrong = ties == 1;
   if (t->score == NB_SCORE_PARTIAL && !t->target)
     return nb_fail(err, NB_ERR_FORMAT, "%s: score \"partial\" needs a \"target\" template", where);
-  if (t->score != NB_SCORE_PARTIAL && t->target)
-    return nb_fail(err, NB_ERR_FORMAT, "%s: \"target\" is for score \"partial\" only", where);
+  if (t->score != NB_SCORE_PARTIAL && t->score != NB_SCORE_GENERATE && t->target)
+    return nb_fail(err, NB_ERR_FORMAT, "%s: \"target\" is for scores \"partial\" and \"generate\" only", where);
+  if ((t->metric == NB_METRIC_MARK) != (t->score == NB_SCORE_GENERATE) && nb_json_get(t->json, "metric"))
+    return nb_fail(err, NB_ERR_FORMAT, "%s: metric \"mark\" is for score \"generate\", which has no other", where);
+  if (t->score == NB_SCORE_GENERATE && !t->targets && !nb_json_get(t->json, "compare"))
+    return nb_fail(err, NB_ERR_FORMAT, "%s: \"data\" says no \"targets\"", where);
+  NB_TRY(read_written(t, where, err));
   NB_TRY(nb_json_optional_object(t->json, where, "categories", &t->categories, err));
   for (const cJSON *c = t->categories ? t->categories->child : NULL; c; c = c->next)
     NB_TRY(string_list(c, where, c->string, err));
@@ -250,8 +310,16 @@ nb_status nb_task_open(const char *name, const char *preset, nb_task *out, nb_er
 }
 
 void nb_task_free(nb_task *t) {
+  nb_marker_free(t->marker);
+  nb_free((void *)(uintptr_t)t->stop);
   cJSON_Delete(t->json);
   *t = (nb_task){0};
+}
+
+const char *nb_task_text(const nb_task *t, const char *subject, const char *key, const char *whole) {
+  const cJSON *s = t->by_subject ? cJSON_GetObjectItemCaseSensitive(t->by_subject, subject) : NULL;
+  const cJSON *own = s ? cJSON_GetObjectItemCaseSensitive(s, key) : NULL;
+  return own && cJSON_IsString(own) ? own->valuestring : whole;
 }
 
 const char *nb_task_category(const nb_task *t, const char *subject) {

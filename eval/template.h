@@ -31,7 +31,8 @@ nb_status nb_template_check(const char *tmpl, const char *where, nb_err *err);
  *   capitalize   first character upper case, the rest lower case (Python's str.capitalize, one to one mappings)
  *   wikihow      the clean-up of HellaSwag: strip, " [title]" to ". ", [bracketed] parts removed, "  " to " "
  *   before:_     what stands before the first _ (any text without | } may follow the colon)
- *   after:_      what stands after it; a text without it is an error, for both */
+ *   after:_      what stands after it; a text without it is an error, for both
+ *   remove:_     without any of it */
 nb_status nb_template_filter(const char *filters, nb_text *text, const char *where, nb_err *err);
 
 #endif

@@ -138,6 +138,22 @@ fail:
   return st;
 }
 
+/* A prompt whose answer is written is one sequence without targets. */
+static nb_status encode_prompt(const nb_tokenizer *tok, const nb_encode_opts *o, nb_question *q, nb_err *err) {
+  const nb_text *context = &q->prompt.context[0];
+  nb_ids ids = {0};
+  NB_TRY(nb_new(&q->seq, 1, sizeof *q->seq, "a question's tokens", err));
+  nb_status st = nb_tokenizer_encode(tok, context->s, context->n, specials(tok, o->plain, context), &ids, err);
+  if (st == NB_OK && !ids.n) st = nb_fail(err, NB_ERR_ARG, "the prompt is empty");
+  if (st != NB_OK) return nb_ids_free(&ids), st;
+  size_t over = ids.n > o->max_tokens ? ids.n - o->max_tokens : 0;
+  if (over) q->fit = o->cut ? NB_FIT_CUT : NB_FIT_NOT;
+  if (over && o->cut) ids.n -= over, memmove(ids.id, ids.id + over, ids.n * sizeof *ids.id);
+  q->seq[0] = (nb_sequence){.tokens = ids.id, .n = ids.n};
+  q->n_seqs = 1, q->n_tokens = ids.n;
+  return NB_OK;
+}
+
 static void free_sequences(nb_question *q) {
   for (size_t i = 0; i < q->n_seqs; i++) free(q->seq[i].tokens), free(q->seq[i].target);
   nb_free(q->seq);
@@ -163,7 +179,7 @@ nb_status nb_question_make(const nb_prompter *p, const nb_tokenizer *tok, const 
     whole.cut = o->cut && !drops;
     out->fit = NB_FIT_WHOLE;
     nb_status st = nb_prompt_build(p, item, out->shots, &out->prompt, err);
-    if (st == NB_OK) st = encode_choices(tok, &whole, out, err);
+    if (st == NB_OK) st = out->prompt.n ? encode_choices(tok, &whole, out, err) : encode_prompt(tok, &whole, out, err);
     if (st == NB_OK && (out->fit != NB_FIT_NOT || !drops)) st = hash_prompt(out, err);
     if (st != NB_OK) {
       nb_question_free(out);

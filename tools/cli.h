@@ -43,6 +43,7 @@ typedef enum cli_type {
   CLI_TYPE_FLAG,
   CLI_TYPE_STRING,
   CLI_TYPE_CHOICE,
+  CLI_TYPE_WORD,
   CLI_TYPE_LIST,
   CLI_TYPE_INT,
   CLI_TYPE_U64,
@@ -88,6 +89,9 @@ typedef struct cli_opt {
 /* One of the words in `choice` ("uniform|table"); *dest is a string (compare with strcmp). */
 #define CLI_CHOICE(name, letter, choice, dest, help)                                                                   \
   { CLI_TYPE_CHOICE, name, letter, choice, 0, 0, choice, {.string = dest}, help, CLI_NO_FILE }
+/* The same, but the word may be left out: then the option means the first one. */
+#define CLI_WORD(name, letter, choice, dest, help)                                                                     \
+  { CLI_TYPE_WORD, name, letter, choice, 0, 0, choice, {.string = dest}, help, CLI_NO_FILE }
 /* A string that may be given several times. */
 #define CLI_LIST(name, letter, arg, dest, help)                                                                        \
   { CLI_TYPE_LIST, name, letter, arg, 0, 0, NULL, {.list = dest}, help, CLI_NO_FILE }

@@ -2,6 +2,7 @@
 /* nibble bench: speed and memory of a model beside the machine's limits; `nibble bench kernels`: each kernel alone. */
 #include "base/parallel.h"
 #include "eval/bench.h"
+#include "eval/bench_together.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "base/cpu.h"
@@ -16,7 +17,7 @@
 
 typedef struct options {
   const char *prefill, *decode, *kv, *by_threads, *html;
-  int n, rows, inputs;
+  int n, rows, inputs, together, shared;
   double seconds;
 } options;
 
@@ -253,6 +254,47 @@ static nb_status bench_kernels(const options *o, const cli_common *common, nb_er
   return st;
 }
 
+/* Many texts at once, after each of the contexts. */
+static nb_status bench_together(const options *o, const cli_common *common, const char *name, nb_err *err) {
+  nb_opened m = {0};
+  nb_session *s = NULL;
+  nb_kv_type kv;
+  size_t context[NB_BENCH_MAX], n_context = 0;
+  nb_session_opts so = {.threads = common->threads, .cpu_features = common->features};
+  cJSON *j = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(j, "together");
+  nb_status st;
+  NB_GOTO(parse_list("decode", o->decode, 0, NB_MAX_POSITION, context, &n_context, err));
+  NB_GOTO(nb_open(name, 0, common->threads, &m, err));
+  kv = m.kv;
+  if (o->kv) NB_GOTO(nb_kv_type_parse(o->kv, &kv, err));
+  NB_GOTO(nb_session_create(&m.model.config, &so, &s, err));
+  for (size_t i = 0; i < n_context; i++) {
+    nb_bench_together b;
+    char bytes[CLI_TEXT];
+    size_t shared = context[i] < (size_t)o->shared ? context[i] : (size_t)o->shared;
+    NB_GOTO(nb_bench_together_run(s, &m.model, kv, (size_t)o->together, context[i], shared, (size_t)o->n, &b, err));
+    const number x[] = {{"texts", o->together},
+                        {"context", (double)context[i]},
+                        {"shared", (double)shared},
+                        {"prompt_per_s", b.prompt_per_s},
+                        {"written_per_s", b.written_per_s},
+                        {"fraction", b.written_per_s / b.prompt_per_s}};
+    cJSON *e = cJSON_CreateObject();
+    add_numbers(e, x, sizeof x / sizeof *x);
+    cJSON_AddItemToArray(list, e);
+    if (!common->json)
+      printf("%d texts after %zu tokens (%zu in common): %.1f tokens/s written, %.1f as a prompt, %.0f %%; caches %s\n",
+             o->together, context[i], shared, b.written_per_s, b.prompt_per_s, 100 * b.written_per_s / b.prompt_per_s,
+             cli_bytes_text(bytes, b.kv_bytes));
+  }
+  if (common->json) cli_print_json(j), j = NULL;
+fail:
+  cJSON_Delete(j);
+  nb_session_free(s);
+  nb_opened_free(&m);
+  return st;
+}
+
 int cmd_bench(int argc, char **argv) {
   options o = {.prefill = "128,512,2048", .decode = "0,512,2048", .n = 16, .rows = 3072, .inputs = 3072, .seconds = 1};
   const cli_opt opts[] = {
@@ -263,6 +305,9 @@ int cmd_bench(int argc, char **argv) {
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "the cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_STRING("by-threads", 0, "N,N", &o.by_threads, "measure with each of these numbers of threads"),
       CLI_PATH("html", 0, "FILE", CLI_PAGE, &o.html, "write a page that draws the speeds by prompt and context"),
+      CLI_INT("together", 0, "N", 1, 512, &o.together, "instead: N texts at once, beside a prompt of N tokens"),
+      CLI_INT("shared", 0, "N", 0, 1 << 20, &o.shared,
+              "with --together: tokens of the contexts that all have in common"),
       CLI_INT("rows", 0, "N", 16, 1 << 20, &o.rows, "kernels: rows of the matrices (3072)"),
       CLI_INT("inputs", 0, "K", 32, 1 << 17, &o.inputs, "kernels: their inputs (3072)"),
       CLI_END,
@@ -283,7 +328,8 @@ int cmd_bench(int argc, char **argv) {
   if (o.html && !strcmp(args.items[0], "kernels"))
     return cli_usage(&cmd, "--html draws a model's speeds, not kernels'");
   nb_err err;
-  nb_status st = strcmp(args.items[0], "kernels") ? bench_model(&o, &common, args.items[0], &err)
-                                                  : bench_kernels(&o, &common, &err);
+  nb_status st = o.together                         ? bench_together(&o, &common, args.items[0], &err)
+                 : strcmp(args.items[0], "kernels") ? bench_model(&o, &common, args.items[0], &err)
+                                                    : bench_kernels(&o, &common, &err);
   return st == NB_OK ? 0 : cli_fail(st, &err);
 }

@@ -5,6 +5,7 @@
 #include "eval/lmeval.h"
 #include "tools/commands.h"
 #include "tools/judge.h"
+#include "eval/memory.h"
 #include "eval/merge.h"
 #include "formats/outfile.h"
 #include "tools/progress_cli.h"
@@ -18,11 +19,12 @@
 enum { MAX_MODELS = 16 };
 
 typedef struct options {
-  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *against, *out_format, *overlong;
+  const char *task, *preset, *data, *split, *subjects, *kv, *journal, *shard, *bos, *chat, *system, *against,
+      *out_format, *overlong;
   cli_list out, bundle;
   judge_options judge;
   int shots, limit, sample, batch;
-  uint64_t seed;
+  uint64_t seed, kv_memory;
   bool texts, alone, sequential;
 } options;
 
@@ -120,6 +122,7 @@ static nb_status answer(const options *o, const cli_common *common, const nb_eva
                            .plan = &m->plan,
                            .session = session,
                            .kv = m->kv,
+                           .kv_bytes = o->kv_memory ? (size_t)o->kv_memory : nb_memory_of_machine() / 4,
                            .threads = common->threads,
                            .alone = o->alone,
                            .journal = o->journal,
@@ -394,6 +397,12 @@ int cmd_eval(int argc, char **argv) {
       JUDGE_OPTIONS(o.judge),
       CLI_PATHS("bundle", 0, "FILE", CLI_BUNDLE, &o.bundle,
                 "write a .zip of result, report and predictions (once for each model)"),
+      CLI_WORD("chat", 0, "single|multiturn", &o.chat,
+               "put prompts through the model's chat template, examples in the user's turn (single) or as turns"),
+      CLI_STRING("system", 0, "TEXT", &o.system,
+                 "what stands before the task's own header, or with --chat its system message"),
+      CLI_BYTES("kv-memory", 0, "SIZE", &o.kv_memory,
+                "memory for the texts that are written at a time (a quarter of the machine's)"),
       CLI_CHOICE("bos", 0, "auto|no", &o.bos, "begin prompts as the tokenizer's template says (auto), or with nothing"),
       CLI_CHOICE("overlong", 0, "fail|wrong|truncate", &o.overlong,
                  "prompts longer than the model takes: end before the first question (fail), count as wrong, or lose "
@@ -409,7 +418,8 @@ int cmd_eval(int argc, char **argv) {
       .opts = opts,
       .common = CLI_JSON | CLI_THREADS | CLI_CPU,
       .about =
-          "Measures accuracy on a multiple-choice set such as MMLU. MODEL is a .nbl file or a checkpoint's directory;\n"
+          "Measures accuracy on a multiple-choice set such as MMLU, or on written answers (gsm8k, ifeval). MODEL is a "
+          ".nbl file or a checkpoint's directory;\n"
           "several are run one after another over the same questions and compared with the only checkpoint\n"
           "among them, else the first. With a limit (--gate, --margin, --min-accuracy, --max-memory) every run but\n"
           "the baseline's is judged as by `nibble compare`: exit 3 is a fail, 4 undecided. A run that goes above\n"
@@ -444,6 +454,10 @@ int cmd_eval(int argc, char **argv) {
       .shots = o.shots,
       .plain = o.bos[0] == 'n',
       .texts = o.texts,
+      .chat = !o.chat            ? NB_CHAT_NO
+              : o.chat[0] == 's' ? NB_CHAT_SINGLE
+                                 : NB_CHAT_MULTITURN,
+      .system = o.system,
       .overlong = o.overlong[0] == 'w'   ? NB_OVERLONG_WRONG
                   : o.overlong[0] == 't' ? NB_OVERLONG_TRUNCATE
                                          : NB_OVERLONG_FAIL,

@@ -118,6 +118,7 @@ static int store(const cli_command *c, const cli_opt *o, const char *value) {
     o->to.list->items[o->to.list->n++] = value;
     return 0;
   case CLI_TYPE_CHOICE:
+  case CLI_TYPE_WORD:
     if (!has_choice(o->choice, value)) return cli_usage(c, "--%s takes one of %s, not '%s'", o->name, o->choice, value);
     *o->to.string = value;
     return 0;
@@ -174,6 +175,11 @@ static int parse_option(const cli_command *c, const option_set *set, int argc, c
     if (word[2]) value = word + 2 + (word[2] == '=');
   }
   if (o->type == CLI_TYPE_FLAG && value) return cli_usage(c, "--%s takes no value", o->name);
+  if (o->type == CLI_TYPE_WORD && !value) {
+    static char first[32];
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(o->choice, "|"), o->choice);
+    value = *i + 1 < argc && has_choice(o->choice, argv[*i + 1]) ? argv[++*i] : first;
+  }
   if (o->type != CLI_TYPE_FLAG && !value) {
     if (*i + 1 >= argc) return cli_usage(c, "--%s needs a value: %s", o->name, o->arg);
     value = argv[++*i];

@@ -14,18 +14,23 @@ static void score_line(cli_table *t, const char *name, const char *what, const n
   cli_table_cell(t, "%zu", s->n);
   cli_table_cell(t, "%.2f", 100 * mean[NB_MEAN_SCORE]);
   cli_table_cell(t, "%.2f - %.2f", 100 * mean[NB_MEAN_LOW], 100 * mean[NB_MEAN_HIGH]);
-  if (r->protocol.score == NB_SCORE_LETTER) return;
+  for (size_t k = 1; k < s->n_marks; k++) cli_table_cell(t, "%.2f", 100 * s->mark[k] / s->weight[k]);
+  if (r->protocol.score == NB_SCORE_LETTER || r->protocol.score == NB_SCORE_GENERATE) return;
   cli_table_cell(t, "%.2f", 100 * mean[NB_MEAN_ACC]);
   cli_table_cell(t, "%.2f", 100 * mean[NB_MEAN_ACC_NORM]);
 }
 
 static void print_scores(const nb_result *r, const nb_summary *s, FILE *f) {
-  bool letter = r->protocol.score == NB_SCORE_LETTER;
+  const nb_protocol *p = &r->protocol;
+  bool texts = p->score == NB_SCORE_CONTINUATION || p->score == NB_SCORE_PARTIAL;
+  char columns[8 + NB_MAX_MARKS] = "llrrr";
+  for (size_t k = 1; k < (texts ? 3 : nb_max(1, p->n_marks)); k++) strcat(columns, "r");
   cli_table t;
-  cli_table_begin(&t, letter ? "llrrr" : "llrrrrr");
-  const char *head[] = {"subject", "category", "questions", "", "95 % interval", "acc", "acc_norm"};
-  for (size_t i = 0; i < (letter ? 5 : 7); i++)
-    cli_table_cell(&t, "%s", i == 3 ? nb_metric_name(r->protocol.metric) : head[i]);
+  cli_table_begin(&t, columns);
+  const char *head[] = {"subject",       "category", "questions", p->n_marks ? p->marks[0] : nb_metric_name(p->metric),
+                        "95 % interval", "acc",      "acc_norm"};
+  for (size_t i = 0; i < (texts ? 7 : 5); i++) cli_table_cell(&t, "%s", head[i]);
+  for (size_t k = 1; k < p->n_marks; k++) cli_table_cell(&t, "%s", p->marks[k]);
   cli_table_rule(&t);
   for (size_t i = 0; i < s->n_subjects && s->n_subjects > 1; i++)
     score_line(&t, s->subject[i].name, s->subject[i].category, &s->subject[i].scores, r);
@@ -41,6 +46,10 @@ static void print_measured(const nb_result *r, FILE *f) {
   fprintf(f, "time    %s, %.0f tokens/s (%llu tokens run; %llu without shared beginnings)\n",
           cli_seconds_text(a, m->seconds), m->seconds > 0 ? (double)m->tokens / m->seconds : 0,
           (unsigned long long)m->tokens, (unsigned long long)m->tokens_alone);
+  if (m->steps)
+    fprintf(f, "written %llu tokens at %.1f a second, %llu steps of at most %llu texts; %llu gave way for memory\n",
+            (unsigned long long)m->new_tokens, m->model_seconds > 0 ? (double)m->new_tokens / m->model_seconds : 0,
+            (unsigned long long)m->steps, (unsigned long long)m->most_running, (unsigned long long)m->gave_way);
   if (m->from_journal) fprintf(f, "        and %llu questions from the journal\n", (unsigned long long)m->from_journal);
   fprintf(f, "memory  %s of files, %s of its own (cache %s, workspace %s), peak %s\n",
           cli_bytes_text(a, m->memory.most.file_bytes), cli_bytes_text(b, m->memory.most.anon_bytes),
@@ -53,13 +62,18 @@ nb_status report_text(const nb_result *r, FILE *f, nb_err *err) {
   const nb_protocol *p = &r->protocol;
   char bytes[CLI_TEXT];
   NB_TRY(nb_summary_make(r, &s, err));
-  fprintf(f, "%s: %s, %.2f bits a weight\n%s%s%s, split %s, %zu shots, %zu questions%s\n\n", r->model.name,
+  fprintf(f, "%s: %s, %.2f bits a weight\n%s%s%s, split %s, %zu shots, %zu questions%s%s\n\n", r->model.name,
           cli_bytes_text(bytes, r->model.file_bytes), r->model.bits, p->task, *p->preset ? " " : "", p->preset,
-          p->split, p->shots, r->n, nb_protocol_stopped_early(p) ? " (stopped early)" : "");
+          p->split, p->shots, r->n, nb_protocol_stopped_early(p) ? " (stopped early)" : "",
+          p->chat == NB_CHAT_NO       ? ""
+          : p->chat == NB_CHAT_SINGLE ? ", chat"
+                                      : ", chat in turns");
   print_scores(r, &s, f);
   double n = (double)s.total.n;
-  fprintf(f, "\nmean of subjects %.2f, Brier score %.4f, calibration error %.4f\n", 100 * s.macro, s.total.brier / n,
-          nb_scores_ece(&s.total));
+  if (p->score == NB_SCORE_GENERATE) fprintf(f, "\nmean of subjects %.2f\n", 100 * s.macro);
+  else
+    fprintf(f, "\nmean of subjects %.2f, Brier score %.4f, calibration error %.4f\n", 100 * s.macro, s.total.brier / n,
+            nb_scores_ece(&s.total));
   if (nb_result_calibrated_on(r))
     fprintf(f, "%zu questions stand in the text that the model was calibrated on\n", nb_result_calibrated_on(r));
   if (r->has_measured) print_measured(r, f);
@@ -107,9 +121,11 @@ static void print_comparison(const nb_comparison *c, const nb_gates *g, FILE *f)
       100 * c->high, 100 * c->clustered.low, 100 * c->clustered.high);
   fprintf(f, "flips      %zu gained, %zu lost, exact McNemar p = %.3g; the same pick on %.2f %%\n", c->gained, c->lost,
           c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n);
-  fprintf(
-      f, "answers    KL divergence mean %.5f (%.5f to %.5f), median %.5f, 99 %% %.4f, max %.3f; total variation %.4f\n",
-      c->kl.mean, c->kl.low, c->kl.high, c->kl_median, c->kl_p99, c->kl_max, c->tv_mean);
+  if (p->score != NB_SCORE_GENERATE)
+    fprintf(
+        f,
+        "answers    KL divergence mean %.5f (%.5f to %.5f), median %.5f, 99 %% %.4f, max %.3f; total variation %.4f\n",
+        c->kl.mean, c->kl.low, c->kl.high, c->kl_median, c->kl_p99, c->kl_max, c->tv_mean);
   fprintf(f, "power      %.1f %% to show a drop below %g points if there is none", 100 * c->test.power, g->margin);
   if (isfinite(c->test.needed)) fprintf(f, "; 80 %% takes %.0f questions", c->test.needed);
   fputs("\n\n", f);

@@ -2,10 +2,9 @@
 #include "model/generate.h"
 
 #include "base/clock.h"
-#include "base/mem.h"
+#include "model/batch.h"
 
 #include <math.h>
-#include <string.h>
 
 uint64_t nb_rng_next(nb_rng *r) {
   uint64_t z = r->state += 0x9e3779b97f4a7c15u;
@@ -67,76 +66,44 @@ int32_t nb_sampling_pick(float *logits, size_t V, const nb_sampling *s, nb_rng *
   return (int32_t)order[n]; /* rounding: the last of those kept */
 }
 
-static bool all_finite(const float *x, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (!isfinite(x[i])) return false;
-  return true;
+/* What nb_generate's caller sees of a batch of one. */
+typedef struct single {
+  const nb_generation *g;
+  nb_generation_stats *out;
+  double start;
+  nb_batch_end why;
+} single;
+
+static bool pass_on(void *ctx, int32_t id) {
+  single *x = ctx;
+  if (!x->out->new_tokens++) x->out->prompt_s = nb_clock() - x->start, x->start = nb_clock();
+  return !x->g->token || x->g->token(x->g->ctx, id);
 }
 
-static bool is_end(const nb_config *c, int32_t id) {
-  for (size_t i = 0; i < c->n_eos; i++)
-    if (c->eos_ids[i] == id) return true;
-  return false;
-}
-
-/* Brings the cache to the n ids: what is new, or all when it has the wrong rope factors for n tokens. *last is the row
- * of the last token in hidden. */
-static nb_status extend(nb_session *s, const nb_model *m, nb_kv **kv, nb_kv_type type, const int32_t *ids, size_t n,
-                        size_t capacity, size_t *last, nb_err *err) {
-  size_t stretch = nb_config_stretch(&m->config, n);
-  if (*kv && m->config.rope_kind == NB_ROPE_DYNAMIC) nb_kv_restretch(*kv, stretch);
-  if (!*kv || stretch != nb_kv_stretch(*kv)) {
-    nb_kv_free(*kv);
-    NB_TRY(nb_kv_create(&m->config, capacity, type, stretch, kv, err));
-  }
-  size_t have = nb_kv_length(*kv);
-  *last = (n - have - 1) % nb_session_max_tokens(s);
-  return nb_session_prefill(s, m, *kv, ids + have, n - have, err);
-}
+static void note_why(void *ctx, nb_batch_end why) { ((single *)ctx)->why = why; }
 
 nb_status nb_generate(nb_session *s, const nb_model *m, const int32_t *prompt, size_t n_prompt, const nb_generation *g,
                       nb_generation_stats *stats, nb_err *err) {
-  nb_status st;
-  nb_kv *kv = NULL;
-  int32_t *ids = NULL;
-  float *logits = NULL;
-  uint32_t *order = NULL;
-  size_t V = m->config.vocab, capacity, n = n_prompt;
+  nb_batch *b;
   nb_generation_stats zero = {0}, *out = stats ? stats : &zero;
-  nb_rng rng = {g->sampling.seed};
-  *out = zero;
-  out->prompt_tokens = n_prompt;
-  if (n_prompt == 0) return nb_fail(err, NB_ERR_ARG, "the prompt is empty");
-  if (!nb_add(n_prompt, g->max_new, &capacity) || capacity > m->config.max_position)
-    return nb_fail(err, NB_ERR_ARG, "%zu prompt tokens and %zu new ones do not fit the model's %zu positions", n_prompt,
-                   g->max_new, m->config.max_position);
-  NB_GOTO(nb_new(&ids, capacity, sizeof *ids, "the tokens", err));
-  NB_GOTO(nb_new(&logits, V, sizeof *logits, "the logits", err));
-  NB_GOTO(nb_new(&order, V, sizeof *order, "the sampler", err));
-  memcpy(ids, prompt, n_prompt * sizeof *ids);
-  double start = nb_clock();
-  for (; n < capacity; n++) {
-    size_t last;
-    NB_GOTO(extend(s, m, &kv, g->kv_type, ids, n, capacity, &last, err));
-    nb_session_logits(s, m, &last, 1, logits);
-    if (!all_finite(logits, V))
-      NB_GOTO(nb_fail(err, NB_ERR_NUMERIC, "the head's logits are not finite (NaN or infinity)"));
-    if (n == n_prompt) out->prompt_s = nb_clock() - start, start = nb_clock();
-    ids[n] = nb_sampling_pick(logits, V, &g->sampling, &rng, order);
-    if (!g->ignore_eos && is_end(&m->config, ids[n])) {
-      out->ended = true;
-      break;
-    }
-    out->new_tokens++;
-    if (g->token && !g->token(g->ctx, ids[n])) break;
-  }
-  out->new_s = nb_clock() - start;
-  out->kv_bytes = kv ? nb_kv_bytes(kv) : 0;
-  st = NB_OK;
-fail:
-  nb_kv_free(kv);
-  nb_free(ids);
-  nb_free(logits);
-  nb_free(order);
+  single x = {.g = g, .out = out, .start = nb_clock(), .why = NB_BATCH_LENGTH};
+  nb_batch_opts bo = {.kv = g->kv_type, .most = 1};
+  nb_batch_request r = {.prompt = prompt,
+                        .n_prompt = n_prompt,
+                        .max_new = g->max_new,
+                        .sampling = g->sampling,
+                        .ignore_eos = g->ignore_eos,
+                        .token = pass_on,
+                        .ended = note_why,
+                        .ctx = &x};
+  *out = (nb_generation_stats){.prompt_tokens = n_prompt};
+  NB_TRY(nb_batch_create(s, m, &bo, &b, err));
+  nb_status st = nb_batch_submit(b, &r, NULL, err);
+  for (bool busy = true; busy && st == NB_OK;) st = nb_batch_step(b, &busy, err);
+  out->new_s = nb_clock() - x.start;
+  out->ended = x.why == NB_BATCH_EOS;
+  if (out->ended && !out->new_tokens) out->prompt_s = out->new_s, out->new_s = 0;
+  out->kv_bytes = nb_batch_stats_of(b)->most_kv_bytes;
+  nb_batch_free(b);
   return st;
 }

@@ -10,7 +10,8 @@
 # show the last commands of its trace. With --set the files of expected output and exit codes that a case has are
 # rewritten with what it does now: read the difference before it is committed. (Patterns stay; those that no longer
 # match become the line itself.)
-# usage: run.sh [--set] NIBBLE [AREA/CASE]
+# With CPU=SET in the environment every command that takes --cpu is given --cpu SET, unless it has one of its own.
+# usage: run.sh [--set] NIBBLE [AREA/CASE] (a shell pattern)
 set_mode=0
 if [ "$1" = --set ]; then set_mode=1; shift; fi
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,7 +23,21 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/nibble-cli.XXXXXX") || exit 1
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 mkdir "$work/bin"
-ln -s "$program" "$work/bin/nibble"
+if [ -z "${CPU:-}" ]; then
+  ln -s "$program" "$work/bin/nibble"
+else
+  takes=" "
+  for command in $("$program" help | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
+    ! "$program" "$command" --help | grep -q -e '--cpu ' || takes="$takes$command "
+  done
+  cat >"$work/bin/nibble" <<EOF
+#!/bin/sh
+case "$takes" in *" \$1 "*) case " \$* " in *' --cpu '*|*' -- '*) ;; *) set -- "\$@" --cpu $CPU ;; esac ;; esac
+exec "$program" "\$@"
+EOF
+  chmod +x "$work/bin/nibble"
+  unset CPU
+fi
 PATH=$work/bin:$PATH
 LC_ALL=C
 export ROOT TESTS DATA PATH LC_ALL
@@ -95,7 +110,7 @@ p=0 f=0 s=0
 for case in "$here"/*/*.sh; do
   name=${case#"$here"/}
   name=${name%.sh}
-  [ -z "$only" ] || [ "$only" = "$name" ] || continue
+  case $name in ${only:-*}) ;; *) continue ;; esac
   base=${case%.sh}
   fresh
   (cd "$work/run" && exec sh -e "$case") >"$work/stdout" 2>"$work/stderr" </dev/null

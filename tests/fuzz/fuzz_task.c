@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   }
   if (nb_dataset_finish(&d, "fuzz", &err) != NB_OK) d.n = 0;
   size_t shots = d.n > 1 ? 1 : 0;
-  if (nb_prompter_create(&t, shots, shots ? &d : NULL, &p, &err) == NB_OK) {
+  if (nb_prompter_create(&t, shots, shots ? &d : NULL, &d, &p, &err) == NB_OK) {
     for (size_t i = 0; i < d.n && i < 16; i++) {
       nb_prompt prompt;
       if (nb_prompt_build(&p, &d.item[i], shots, &prompt, &err) == NB_OK) nb_prompt_free(&prompt);

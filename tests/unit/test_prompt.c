@@ -26,7 +26,7 @@ static nb_status setup_open(setup *s, const char *task, const char *preset, cons
   NB_TRY(nb_task_open(task, *preset ? preset : NULL, &s->task, err));
   NB_TRY(nb_dataset_read(&s->task, data, s->task.split, &s->set, err));
   if (shots) NB_TRY(nb_dataset_read(&s->task, data, s->task.shots_from, &s->pool, err));
-  return nb_prompter_create(&s->task, shots, shots ? &s->pool : NULL, &s->prompter, err);
+  return nb_prompter_create(&s->task, shots, shots ? &s->pool : NULL, &s->set, &s->prompter, err);
 }
 
 static void setup_close(setup *s) {
@@ -195,7 +195,7 @@ static nb_prompt build_one(const char *task_json, const char *row, nb_status *st
   *st = nb_task_parse(task_json, strlen(task_json), "t.json", NULL, &t, err);
   if (*st == NB_OK) *st = nb_dataset_add(&t, "rows.jsonl", NULL, row, strlen(row), NULL, 0, &d, err);
   if (*st == NB_OK) *st = nb_dataset_finish(&d, "rows.jsonl", err);
-  if (*st == NB_OK) *st = nb_prompter_create(&t, 0, NULL, &p, err);
+  if (*st == NB_OK) *st = nb_prompter_create(&t, 0, NULL, NULL, &p, err);
   if (*st == NB_OK) *st = nb_prompt_build(&p, &d.item[0], 0, &out, err);
   nb_prompter_free(&p);
   nb_dataset_free(&d);

@@ -239,14 +239,17 @@ TEST(a_journal_has_no_nan) {
   nb_answer a[3] = {{.logprob = {-1}}, {.logprob = {NAN}}, {.logprob = {-1}}};
   bool done[3] = {false};
   size_t resumed;
+  nb_pool pool = {0};
   nb_journal *j;
   unlink(path);
-  CHECK_OK(nb_journal_open(path, "key", 3, a, done, &resumed, &j, &err));
+  CHECK_OK(nb_journal_open(path, "key", 3, &pool, a, done, &resumed, &j, &err));
   for (size_t i = 0; i < 3; i++) CHECK_OK(nb_journal_add(j, i, &a[i], &err));
   nb_journal_close(j);
-  CHECK(nb_journal_open(path, "key", 3, a, done, &resumed, &j, &err) == NB_ERR_FORMAT && strstr(err.msg, "damaged"));
+  CHECK(nb_journal_open(path, "key", 3, &pool, a, done, &resumed, &j, &err) == NB_ERR_FORMAT &&
+        strstr(err.msg, "damaged"));
   unlink(path);
   free(path);
+  nb_pool_free(&pool);
 }
 
 TEST(a_journal_goes_on) {
@@ -362,12 +365,12 @@ TEST(a_journal_of_other_prompts_is_refused) {
   CHECK_OK(open_fixture(&f, "mmlu", "hendrycks", 1));
   CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path, .stop_after = 3}, &r) == NB_ERR_INTERRUPTED);
   FILE *file = fopen(path, "r+b"); /* the second record's prompt_hash, and its checksum made right */
-  unsigned char record[448];
-  CHECK(file && !fseek(file, 40 + 448, SEEK_SET) && fread(record, 1, 448, file) == 448);
+  unsigned char record[452];
+  CHECK(file && !fseek(file, 40 + 452, SEEK_SET) && fread(record, 1, 452, file) == 452);
   record[4 + NB_MAX_CHOICES * 16] ^= 1;
-  uint64_t sum = XXH3_64bits(record, 440);
-  for (int i = 0; i < 8; i++) record[440 + i] = (unsigned char)(sum >> 8 * i);
-  CHECK(!fseek(file, 40 + 448, SEEK_SET) && fwrite(record, 1, 448, file) == 448 && !fclose(file));
+  uint64_t sum = XXH3_64bits(record, 444);
+  for (int i = 0; i < 8; i++) record[444 + i] = (unsigned char)(sum >> 8 * i);
+  CHECK(!fseek(file, 40 + 452, SEEK_SET) && fwrite(record, 1, 452, file) == 452 && !fclose(file));
   CHECK(answer(&f, (how){.threads = 1, .batch = 64, .journal = path}, &r) == NB_ERR_FORMAT &&
         strstr(err.msg, "is to another prompt"));
   CHECK(truncate(path, (off_t)1 << 40) == 0); /* a hole: nothing is read of it */

@@ -1,0 +1,58 @@
+# Answers that are written: alone, in batches, in little memory, in shards, resumed; gates, reports, chats.
+. "$LIB"
+cat >t.json <<'E2'
+{"task": "t", "version": 2, "data": {"splits": {"test": ["q.jsonl"]}, "subject": "s", "question": "q", "targets": "a[]"},
+ "shots": {"count": 1, "examples": [{"q": "bc", "a": ["d"]}]}, "header": "ab\n", "prompt": "{{q}} ",
+ "score": "generate", "generate": {"stop": ["zz", "\n"], "max_tokens": 24, "samples": 3, "temperature": 0.7},
+ "extract": {"first": [{"regex": "[a-m]"}, {"take": "majority"}], "last": [{"regex": "[a-z]", "match": -1}]},
+ "compare": {"ignore_case": true}}
+E2
+for i in $(seq 1 40); do
+  echo "{\"s\": \"s$((i % 3))\", \"q\": \"a b c $i\", \"a\": [\"$(printf "\\$(printf %o $((97 + i % 12)))")\", \"e\"]}"
+done >q.jsonl
+ev() { nibble eval "$NBL" --task ./t.json --data q.jsonl -q "$@"; }
+ev --texts --out a.json --html r.html --junit r.xml --summary s.md --min-accuracy 0 --json >both.json
+grep -v '^"measured"' a.json >a
+grep -q '"marks": \["first", "last"\]' a.json
+[ "$(jsonq measured.new_tokens <a.json)" -gt 100 ]
+grep -q '"texts": \[' r.html && grep -q '<testcase' r.xml && grep -q '40 questions' s.md
+for how in --alone "--batch 16" "--kv-memory 1K" "-t 1 --batch 700"; do
+  # shellcheck disable=SC2086
+  ev --texts $how --out b.json >/dev/null
+  grep -v '^"measured"' b.json | cmp a -
+done
+# Another seed samples other texts, and so do chats; those are other protocols.
+ev --texts --seed 5 --out other.json >/dev/null
+! grep -v '^"measured"' other.json | cmp -s a -
+ev --chat --texts --out chat.json >text
+ev --chat multiturn --overlong truncate --texts --out turns.json >/dev/null
+grep -q ', chat$' text && grep -q '"chat": "single"' chat.json && grep -q '"chat": "multiturn"' turns.json
+fails 2 '*chat template*' nibble compare a.json chat.json
+fails 2 '*chat template*' nibble compare chat.json turns.json
+questions mc.jsonl 10
+nibble eval "$NBL" --task custom --data mc.jsonl -q --chat --out mcchat.json >/dev/null
+# Shards, and a run that goes on.
+for i in 1 2 3; do ev --texts --shard $i/3 --out part$i.json >/dev/null; done
+nibble merge part1.json part2.json part3.json --out joined.json >/dev/null
+grep -v '^"measured"' joined.json | cmp a -
+nibble eval "$NBL" --task ./t.json --data q.jsonl -q --texts --alone -t 1 --journal j --out c.json >/dev/null &
+pid=$!
+n=0
+until [ -s j ] && [ "$(wc -c <j)" -gt 2000 ] || [ $n -gt 500 ]; do n=$((n + 1)); sleep 0.01; done
+kill -9 $pid 2>/dev/null || true
+wait $pid 2>/dev/null || true
+if [ -s j ]; then
+  ev --texts --journal j --out c.json >/dev/null
+  grep -v '^"measured"' c.json | cmp a -
+fi
+# Compared with itself; what written answers do not have is undecided; other protocols are refused.
+nibble compare a.json joined.json --margin 50 >text
+grep -q 'the same pick on 100.00' text
+code=0
+nibble compare a.json joined.json --max-kld 1 >text || code=$?
+[ $code = 4 ] && grep -q 'no distribution' text
+ev --system Hm --out sys.json >/dev/null
+fails 2 '*system text*' nibble compare a.json sys.json
+nibble eval "$NBL" --task custom --data mc.jsonl -q --out mc.json >/dev/null
+fails 2 '*chat template*' nibble compare mc.json mcchat.json
+fails 2 '*not comparable*' nibble compare a.json mc.json
