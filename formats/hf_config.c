@@ -31,6 +31,7 @@ static nb_status read_architecture(const cJSON *j, const char *file, nb_config *
   return NB_OK;
 }
 
+/* Beside those that the family's own reader found. */
 static nb_status read_biases(const cJSON *j, const char *file, const nb_hf_family *f, nb_config *c, nb_err *err) {
   bool attention = false, mlp = false, head = false;
   NB_TRY(nb_json_optional_bool(j, file, "attention_bias", &attention, err));
@@ -46,9 +47,9 @@ static nb_status read_biases(const cJSON *j, const char *file, const nb_hf_famil
     if (keys[i].is && !keys[i].may)
       return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: \"%s\" is true; %s has no such biases", file, keys[i].key,
                      f->architecture);
-  c->qkv_bias = f->biases || f->qkv_bias || (f->attention_bias && attention);
-  c->o_bias = f->biases || (f->attention_bias && attention);
-  c->ffn_bias = f->biases || (f->mlp_bias && mlp);
+  c->qkv_bias |= f->biases || f->qkv_bias || (f->attention_bias && attention);
+  c->o_bias |= f->biases || (f->attention_bias && attention);
+  c->ffn_bias |= f->biases || (f->mlp_bias && mlp);
   return NB_OK;
 }
 

@@ -199,6 +199,18 @@ static void write_phi3small(const nb_config *c, nb_jsonout *out) {
   nb_jsonout_close(out, ']');
 }
 
+/* ---- StarCoder 2 ---- */
+
+/* One key for the biases of all linears. */
+static nb_status read_starcoder2(const cJSON *j, const char *file, nb_config *c, nb_err *err) {
+  bool use = true;
+  NB_TRY(nb_json_optional_bool(j, file, "use_bias", &use, err));
+  c->qkv_bias = c->o_bias = c->ffn_bias = use;
+  return NB_OK;
+}
+
+static void write_starcoder2(const nb_config *c, nb_jsonout *out) { nb_jsonout_bool(out, "use_bias", c->ffn_bias); }
+
 /* ---- the table ---- */
 
 #define LLAMA_KEYS .ffn = "intermediate_size", .eps = "rms_norm_eps", .theta = "rope_theta", .activation = "hidden_act"
@@ -352,6 +364,20 @@ static const nb_hf_family families[] = {
      .attention_bias = true,
      .read = read_phimoe,
      .write = write_phimoe},
+    {.architecture = "Starcoder2ForCausalLM",
+     .kv_heads = 2,
+     .ffn = "intermediate_size",
+     .eps = "norm_epsilon",
+     .theta = "rope_theta",
+     .activation = "hidden_act",
+     .default_activation = "gelu_pytorch_tanh",
+     .tied = true,
+     .max_position = 4096,
+     .default_eps = 1e-5,
+     .default_theta = 1e4,
+     .norm = NB_NORM_LAYER,
+     .read = read_starcoder2,
+     .write = write_starcoder2},
 };
 
 const nb_hf_family *nb_hf_family_find(const char *architecture) {

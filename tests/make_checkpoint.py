@@ -45,7 +45,7 @@ def attention(c, p):
         yield from with_bias(True, p + "query_key_value", ((heads + 2 * kv) * hd, d))
         yield from with_bias(True, p + "dense", (d, heads * hd))
         return
-    bias = c.get("attention_bias") or t == "phi"
+    bias = c.get("attention_bias") or c.get("use_bias") or t == "phi"
     for name, n in (("q", heads), ("k", kv), ("v", kv)):
         yield from with_bias(bias or t == "qwen2", f"{p}{name}_proj", (n * hd, d))
     yield from with_bias(bias, p + ("dense" if t == "phi" else "o_proj"), (d, heads * hd))
@@ -59,6 +59,9 @@ def feed_forward(c, p):
     if t == "phi":
         yield from with_bias(True, p + "mlp.fc1", (f, d))
         yield from with_bias(True, p + "mlp.fc2", (d, f))
+    elif t == "starcoder2":
+        yield from with_bias(c["use_bias"], p + "mlp.c_fc", (f, d))
+        yield from with_bias(c["use_bias"], p + "mlp.c_proj", (d, f))
     elif t == "phi3small":
         yield from with_bias(True, p + "mlp.up_proj", (2 * f, d))
         yield from with_bias(True, p + "mlp.down_proj", (d, f))
@@ -75,7 +78,7 @@ def feed_forward(c, p):
 def tensors(c):
     """(name, shape) of everything that the checkpoint holds."""
     t, d, v = c["model_type"], c["hidden_size"], c["vocab_size"]
-    layer_norm = t in ("phi", "phi3small", "phimoe")
+    layer_norm = t in ("phi", "phi3small", "phimoe", "starcoder2")
     norms = ["input_layernorm"] + ["post_attention_layernorm"] * (t != "phi")
     if t in ("gemma2", "gemma3_text"):
         norms += ["pre_feedforward_layernorm", "post_feedforward_layernorm"]
@@ -87,7 +90,7 @@ def tensors(c):
         yield from attention(c, p + "self_attn.")
         yield from feed_forward(c, p)
     yield from with_bias(layer_norm, "model.final_layernorm" if t in ("phi", "phi3small") else "model.norm", (d,))
-    if not c.get("tie_word_embeddings", t.startswith(("gemma", "phi3small"))):
+    if not c.get("tie_word_embeddings", t.startswith(("gemma", "phi3small", "starcoder2"))):
         yield from with_bias(t == "phi" or c.get("lm_head_bias"), "lm_head", (v, d))
 
 

@@ -65,6 +65,11 @@ MIXTRAL = dict(HUB, architectures=["MixtralForCausalLM"], model_type="mixtral", 
 PHIMOE = dict(MIXTRAL, architectures=["PhiMoEForCausalLM"], model_type="phimoe", attention_bias=True, lm_head_bias=True,
               rope_theta=10000.0, num_local_experts=5, input_jitter_noise=0.01, router_jitter_noise=0.1,
               original_max_position_embeddings=320, rope_scaling=None, sliding_window=320)
+STARCODER2 = dict(HUB, architectures=["Starcoder2ForCausalLM"], model_type="starcoder2",
+                  hidden_act="gelu_pytorch_tanh", hidden_size=48, intermediate_size=40, num_hidden_layers=2,
+                  num_attention_heads=4, num_key_value_heads=2, vocab_size=99, max_position_embeddings=320,
+                  norm_epsilon=1e-5, rope_theta=100000.0, sliding_window=11, use_bias=True, attention_dropout=0.1,
+                  residual_dropout=0.1, embedding_dropout=0.1, bos_token_id=0, eos_token_id=0)
 PHI3SMALL = dict(
     HUB, architectures=["Phi3SmallForCausalLM"], model_type="phi3small", attention_bias=False, hidden_act="gegelu",
     hidden_size=64, ff_intermediate_size=24, num_hidden_layers=2, num_attention_heads=8, num_key_value_heads=2,
@@ -170,6 +175,10 @@ VARIANTS = {
                                       long_mscale=1.25, short_factor=factors(8, 1.0, 1.4),
                                       long_factor=factors(8, 1.1, 20.0))),
         by_length="whole", seqs=(20, 32, 33, 60), greedy=((24, 16),)),
+    # tied, which its hub configs leave out
+    "starcoder2": dict(config=STARCODER2, seqs=(1, 11, 12, 40), greedy=(LONG,), gains=dict(TIED, c_proj=2.5)),
+    "starcoder2_plain": dict(config=dict(STARCODER2, use_bias=False, sliding_window=None, tie_word_embeddings=False),
+                             form="t5", seqs=(40,), greedy=((6, 24),)),
     "phi3small": dict(config=PHI3SMALL, seqs=(40, 1024, 1100, 2200), greedy=((8, 40), (1040, 12)),
                       rows={n: block_rows(n) for n in (1024, 1100, 2200)}),
     "phi3small_blocks": dict(
@@ -189,7 +198,7 @@ VARIANTS = {
 # Standard deviations: of a matrix's output for inputs of variance 1, of the embedding's entries, of biases; and the
 # factor of the last norm. Attention is far from uniform with these, and logits far apart.
 GAINS = dict(q_proj=1.3, k_proj=1.3, v_proj=1.3, o_proj=1.5, gate_proj=1.3, up_proj=1.3, down_proj=1.3,
-             gate_up_proj=1.3, dense=1.5, fc1=1.3, fc2=1.5, gate=2.0, router=2.0, lm_head=5.0, embed_tokens=1.0,
+             gate_up_proj=1.3, dense=1.5, fc1=1.3, fc2=1.5, c_fc=1.3, c_proj=1.5, gate=2.0, router=2.0, lm_head=5.0, embed_tokens=1.0,
              bias=0.3, norm=1.0, final_layernorm=1.0)
 BY_TYPE = {
     # tied, and the embedding enters multiplied by sqrt(D)
@@ -231,7 +240,7 @@ def stored(w, config, how):
             out[name.replace(".mlp.gate.weight", ".block_sparse_moe.gate.weight")] = x
         else:
             out[name] = x
-    if config.get("tie_word_embeddings", config["model_type"].startswith(("gemma", "phi3small"))):
+    if config.get("tie_word_embeddings", config["model_type"].startswith(("gemma", "phi3small", "starcoder2"))):
         if how == "head":
             out["lm_head.weight"] = out.pop("model.embed_tokens.weight")
         elif how != "both":
