@@ -125,8 +125,8 @@ int cmd_calibrate(int argc, char **argv) {
   options o = {.n = {-1, -1, -1, -1}};
   nb_calib_numbers_default(&o.n);
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", CLI_STATS, &o.out, "the file to write (required)"),
-      CLI_PATH("calib", 'c', "FILE", CLI_READ, &o.calib,
+      CLI_PATH("out", 'o', "FILE", NB_PATH_STATS, &o.out, "the file to write (required)"),
+      CLI_PATH("calib", 'c', "FILE", NB_PATH_READ, &o.calib,
                "the text, chats (.jsonl), or self for text that the model writes (required)"),
       CLI_U64("seed", 0, "N", &o.seed, "seed of the text that the model writes (0)"),
       CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.n.tokens, "tokens of it to use (16384)"),
