@@ -219,6 +219,9 @@ $(B)/unit/%: tests/unit/%.c tests/test.h $(B)/libnibble.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
 
+# Compares with what the command does.
+$(B)/unit/test_api_quantize: | $(B)/nibble
+
 .PHONY: unit
 unit: $(UNIT) ## unit tests
 	@$(RUN_ENV) sh tests/run_units.sh $(UNIT)
