@@ -142,8 +142,7 @@ typedef struct nibble_quantize_options {
   /* Called from time to time with what is done ("quantizing"), and how much of it out of a total (0: not known), in the
    * unit of that part; every part counts from its beginning. A value that is not 0 stops the run. NULL: none. */
   int (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
-  /* Receives what a person should know, a line at a time: that an earlier run goes on, that the text is short. Or NULL.
-   */
+  /* Receives what a person should know, a line at a time: that an earlier run goes on, that the text is short. */
   void (*note)(void *ctx, const char *text);
   void *ctx; /* of both */
 } nibble_quantize_options;
