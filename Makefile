@@ -219,6 +219,9 @@ $(B)/unit/%: tests/unit/%.c tests/test.h $(B)/libnibble.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
 
+# Compares with what the command does.
+$(B)/unit/test_api_quantize: | $(B)/nibble
+
 .PHONY: unit
 unit: $(UNIT) ## unit tests
 	@$(RUN_ENV) sh tests/run_units.sh $(UNIT)
@@ -231,7 +234,7 @@ $(HELPERS): $(B)/%: tests/%.c $(B)/libnibble.a
 
 .PHONY: cli
 cli: all $(HELPERS) ## command-line tests (CASE=area/case runs one)
-	@$(RUN_ENV) sh tests/cli/run.sh $(B)/nibble $(CASE)
+	@$(RUN_ENV) sh tests/cli/run.sh $(B)/nibble "$(CASE)"
 
 .PHONY: bench-quality
 bench-quality: all ## fidelity against bytes (MODEL=, CALIB=, MEASURE=; PART=targets, ablation or texts)

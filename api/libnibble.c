@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The public interface: thin functions over the modules that do the work. */
 #include "api/nibble.h"
+#include "api/libnibble.h"
 
 #include "text/chat_template.h"
 #include "base/cpu.h"
@@ -19,7 +20,7 @@ struct nibble_model {
   nb_kv_type kv;
 };
 
-static nibble_status report(nb_status st, const nb_err *from, nibble_error *to) {
+nibble_status nb_api_report(nb_status st, const nb_err *from, nibble_error *to) {
   if (st == NB_OK) return NIBBLE_OK;
   if (to) {
     _Static_assert(sizeof to->text == sizeof from->msg, "messages have one size");
@@ -31,16 +32,24 @@ static nibble_status report(nb_status st, const nb_err *from, nibble_error *to) 
   case NB_ERR_MEMORY: return NIBBLE_ERROR_MEMORY;
   case NB_ERR_ARG: return NIBBLE_ERROR_ARGUMENT;
   case NB_ERR_NUMERIC: return NIBBLE_ERROR_NUMERIC;
+  case NB_ERR_INTERRUPTED: return NIBBLE_STOPPED;
   default: return NIBBLE_ERROR_FORMAT;
   }
+}
+
+nb_status nb_api_machine(const char *cpu, int *threads, unsigned *cpu_features, nb_err *err) {
+  if (*threads <= 0) *threads = nb_parallel_cpus();
+  if (*threads > NB_MAX_THREADS)
+    return nb_fail(err, NB_ERR_ARG, "%d threads is out of range (1 to %d)", *threads, NB_MAX_THREADS);
+  *cpu_features = nb_cpu_detect();
+  return cpu ? nb_cpu_mask(cpu, cpu_features, err) : NB_OK;
 }
 
 const char *nibble_version(void) { return NB_VERSION; }
 
 static nb_status open_model(const char *path, const nibble_options *o, nibble_model *m, nb_err *err) {
-  nb_session_opts so = {.threads = o->threads, .max_tokens = o->batch, .cpu_features = nb_cpu_detect()};
-  if (so.threads <= 0) so.threads = nb_parallel_cpus();
-  if (o->cpu) NB_TRY(nb_cpu_mask(o->cpu, &so.cpu_features, err));
+  nb_session_opts so = {.threads = o->threads, .max_tokens = o->batch};
+  NB_TRY(nb_api_machine(o->cpu, &so.threads, &so.cpu_features, err));
   NB_TRY(nb_open(path, o->verify ? NB_OPEN_VERIFY : 0, so.threads, &m->opened, err));
   m->kv = m->opened.kv;
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &m->kv, err));
@@ -52,12 +61,12 @@ nibble_status nibble_open(const char *path, const nibble_options *options, nibbl
   nibble_model *m;
   *out = NULL;
   nb_status st = nb_new(&m, 1, sizeof *m, "a model", &e);
-  if (st != NB_OK) return report(st, &e, err);
+  if (st != NB_OK) return nb_api_report(st, &e, err);
   const nibble_options none = {0};
   st = open_model(path, options ? options : &none, m, &e);
   if (st == NB_OK) *out = m;
   else nibble_close(m);
-  return report(st, &e, err);
+  return nb_api_report(st, &e, err);
 }
 
 void nibble_close(nibble_model *m) {
@@ -90,7 +99,7 @@ nibble_status nibble_tokenize(const nibble_model *m, const char *text, size_t n_
       nb_tokenizer_encode(m->opened.tokenizer, text, n_bytes, special ? NB_ENCODE_ADD_SPECIAL : 0, &list, &e);
   if (st != NB_OK) nb_ids_free(&list), list = (nb_ids){0};
   *ids = list.id, *n = list.n;
-  return report(st, &e, err);
+  return nb_api_report(st, &e, err);
 }
 
 /* Hands the text over, also an empty one as a string. */
@@ -98,7 +107,7 @@ static nibble_status give_text(nb_status st, nb_text *t, char **text, size_t *n_
   if (st == NB_OK) st = nb_text_append(t, "", 0, e);
   if (st != NB_OK) nb_text_free(t);
   *text = t->s, *n_bytes = t->n;
-  return report(st, e, err);
+  return nb_api_report(st, e, err);
 }
 
 nibble_status nibble_detokenize(const nibble_model *m, const int32_t *ids, size_t n, char **text, size_t *n_bytes,
@@ -165,7 +174,7 @@ nibble_status nibble_generate(nibble_model *m, const int32_t *prompt, size_t n, 
 fail:
   nb_decoder_free(s.decoder);
   nb_text_free(&s.text);
-  return report(st, &e, err);
+  return nb_api_report(st, &e, err);
 }
 
 /* ---- scoring ---- */
@@ -207,11 +216,11 @@ nibble_status nibble_score(nibble_model *m, const int32_t *context, size_t n_con
   bool all_greedy = false;
   size_t total;
   const nb_config *c = &m->opened.model.config;
-  if (n_context == 0) return report(nb_fail(&e, NB_ERR_ARG, "the context needs one token at least"), &e, err);
+  if (n_context == 0) return nb_api_report(nb_fail(&e, NB_ERR_ARG, "the context needs one token at least"), &e, err);
   if (!nb_add(n_context, n, &total) || total > c->max_position)
-    return report(nb_fail(&e, NB_ERR_ARG, "%zu and %zu tokens are more than the model's %zu positions", n_context, n,
-                          c->max_position),
-                  &e, err);
+    return nb_api_report(nb_fail(&e, NB_ERR_ARG, "%zu and %zu tokens are more than the model's %zu positions",
+                                 n_context, n, c->max_position),
+                         &e, err);
   NB_GOTO(nb_new(&ids, total, sizeof *ids, "the tokens", &e));
   memcpy(ids, context, n_context * sizeof *ids);
   if (n) memcpy(ids + n_context, continuation, n * sizeof *ids);
@@ -224,7 +233,7 @@ nibble_status nibble_score(nibble_model *m, const int32_t *context, size_t n_con
 fail:
   nb_kv_free(kv);
   nb_free(ids);
-  return report(st, &e, err);
+  return nb_api_report(st, &e, err);
 }
 
 void nibble_memory_now(nibble_memory *out) {

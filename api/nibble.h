@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* libnibble: runs a model in a program of yours. Link with `pkg-config --libs nibble`.
+/* libnibble: runs and quantizes models in a program of yours. Link with `pkg-config --libs nibble`.
  *
  *   nibble_error err;
  *   nibble_model *m;
@@ -30,7 +30,8 @@ typedef enum nibble_status {
   NIBBLE_ERROR_UNSUPPORTED, /* a model or a template that nibble does not know */
   NIBBLE_ERROR_MEMORY,
   NIBBLE_ERROR_ARGUMENT, /* yours: a token id or a length out of range, text too long for the model */
-  NIBBLE_ERROR_NUMERIC   /* the weights gave a NaN */
+  NIBBLE_ERROR_NUMERIC,  /* the weights gave a NaN */
+  NIBBLE_STOPPED         /* your callback asked to stop */
 } nibble_status;
 
 typedef struct nibble_error {
@@ -112,6 +113,49 @@ NIBBLE_API nibble_status nibble_generate(nibble_model *m, const int32_t *prompt,
 NIBBLE_API nibble_status nibble_score(nibble_model *m, const int32_t *context, size_t n_context,
                                       const int32_t *continuation, size_t n, double *logprob, int *greedy,
                                       nibble_error *err);
+
+/* How nibble_quantize works. Set size, and leave what you do not need zero: that is the default. A field that a later
+ * version adds comes at the end; a program built before it gets that field's default. Strings are borrowed for the
+ * call. A message that names an option of the command (--seq) means the field of that name. */
+typedef struct nibble_quantize_options {
+  size_t size; /* sizeof(nibble_quantize_options) */
+
+  /* What to calibrate on: a text file, chats (.jsonl), or "self" for text that the model writes. NULL: fast, each
+   * weight rounded by a search for scales. */
+  const char *calib;
+  size_t tokens; /* of that text, at most. 0: 16384 */
+  size_t seq;    /* tokens of a sequence, 16 to 8192. 0: 512 */
+  uint64_t seed; /* of the text that the model writes */
+  int fast;      /* 1: the text serves the budget only, and the weights are rounded as without one */
+
+  /* At most one of these; they need a text, and put the bits where they matter. */
+  const char *preset; /* "phone" (1.8 GiB) or "phone-small" (1.8 GB) */
+  uint64_t budget;    /* bytes of the whole file, which are never exceeded */
+  double linear_bpw;  /* stored bits a weight of the layers' matrices, 3 to 8 */
+
+  int bits;        /* of the layers' matrices without a budget, 3 to 8. 0: 4 */
+  int group;       /* inputs that share a scale: 32, 64, 128 or 256. 0: 64 */
+  int threads;     /* as nibble_options has them */
+  const char *cpu; /* likewise */
+  int force;       /* 1: replace a file that is there already and is no .nbl file */
+
+  /* Called from time to time with what is done ("quantizing"), and how much of it out of a total (0: not known), in the
+   * unit of that part; every part counts from its beginning. A value that is not 0 stops the run. NULL: none. */
+  int (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
+  /* Receives what a person should know, a line at a time: that an earlier run goes on, that the text is short. */
+  void (*note)(void *ctx, const char *text);
+  void *ctx; /* of both */
+} nibble_quantize_options;
+
+/* Makes the .nbl file `out` of a checkpoint's directory or a .gguf file: the bytes that `nibble quantize` writes. It
+ * appears whole or not at all, and replaces an earlier .nbl file of that name. While a calibrated run works, what it
+ * has finished lies in OUT.part: after NIBBLE_STOPPED, a crash or a full disk the next call with these arguments goes
+ * on from there, to the same bytes (a fast run begins anew). options may be NULL. NIBBLE_ERROR_ARGUMENT: options that
+ * are out of range or contradict each other, a budget that is too small (the message has the smallest), an output that
+ * is the checkpoint, a part of it or the text, or another kind of file, an OUT.part of a run with other arguments.
+ * NIBBLE_ERROR_IO: a path that cannot be read or written, an output that another run works on. */
+NIBBLE_API nibble_status nibble_quantize(const char *checkpoint, const char *out,
+                                         const nibble_quantize_options *options, nibble_error *err);
 
 /* What this process holds now, in bytes; 0 where the system does not say. */
 typedef struct nibble_memory {

@@ -7,7 +7,7 @@
  *     const char *out = NULL;
  *     int group = 64;
  *     cli_opt opts[] = {
- *         CLI_PATH("out", 'o', "FILE", CLI_NBL, &out, "where to write (required)"),
+ *         CLI_PATH("out", 'o', "FILE", NB_PATH_NBL, &out, "where to write (required)"),
  *         CLI_INT("group", 'g', "N", 32, 128, &group, "weights that share a scale"),
  *         CLI_END,
  *     };
@@ -29,7 +29,7 @@
 #define NB_CLI_H
 
 #include "base/status.h"
-#include "tools/files.h"
+#include "formats/paths.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -77,43 +77,43 @@ typedef struct cli_opt {
     double *real;
   } to;
   const char *help;
-  cli_file file; /* strings and lists that are paths: read, or what is written there */
+  nb_path_kind file; /* strings and lists that are paths: read, or what is written there */
 } cli_opt;
 
 /* --name sets *dest to true. */
 #define CLI_FLAG(name, letter, dest, help)                                                                             \
-  { CLI_TYPE_FLAG, name, letter, NULL, 0, 0, NULL, {.flag = dest}, help, CLI_NO_FILE }
+  { CLI_TYPE_FLAG, name, letter, NULL, 0, 0, NULL, {.flag = dest}, help, NB_PATH_NONE }
 /* Any string; *dest points into argv. */
 #define CLI_STRING(name, letter, arg, dest, help)                                                                      \
-  { CLI_TYPE_STRING, name, letter, arg, 0, 0, NULL, {.string = dest}, help, CLI_NO_FILE }
+  { CLI_TYPE_STRING, name, letter, arg, 0, 0, NULL, {.string = dest}, help, NB_PATH_NONE }
 /* One of the words in `choice` ("uniform|table"); *dest is a string (compare with strcmp). */
 #define CLI_CHOICE(name, letter, choice, dest, help)                                                                   \
-  { CLI_TYPE_CHOICE, name, letter, choice, 0, 0, choice, {.string = dest}, help, CLI_NO_FILE }
+  { CLI_TYPE_CHOICE, name, letter, choice, 0, 0, choice, {.string = dest}, help, NB_PATH_NONE }
 /* The same, but the word may be left out: then the option means the first one. */
 #define CLI_WORD(name, letter, choice, dest, help)                                                                     \
-  { CLI_TYPE_WORD, name, letter, choice, 0, 0, choice, {.string = dest}, help, CLI_NO_FILE }
+  { CLI_TYPE_WORD, name, letter, choice, 0, 0, choice, {.string = dest}, help, NB_PATH_NONE }
 /* A string that may be given several times. */
 #define CLI_LIST(name, letter, arg, dest, help)                                                                        \
-  { CLI_TYPE_LIST, name, letter, arg, 0, 0, NULL, {.list = dest}, help, CLI_NO_FILE }
-/* A path, or several, that the command reads or writes: file says which (files.h). A command with an option that writes
- * takes --force. */
+  { CLI_TYPE_LIST, name, letter, arg, 0, 0, NULL, {.list = dest}, help, NB_PATH_NONE }
+/* A path, or several, that the command reads or writes: file says which (formats/paths.h). A command with an option
+ * that writes takes --force. */
 #define CLI_PATH(name, letter, arg, file, dest, help)                                                                  \
   { CLI_TYPE_STRING, name, letter, arg, 0, 0, NULL, {.string = dest}, help, file }
 #define CLI_PATHS(name, letter, arg, file, dest, help)                                                                 \
   { CLI_TYPE_LIST, name, letter, arg, 0, 0, NULL, {.list = dest}, help, file }
 /* An int (min and max are ints), or a double, min <= value <= max. */
 #define CLI_INT(name, letter, arg, min, max, dest, help)                                                               \
-  { CLI_TYPE_INT, name, letter, arg, min, max, NULL, {.integer = dest}, help, CLI_NO_FILE }
+  { CLI_TYPE_INT, name, letter, arg, min, max, NULL, {.integer = dest}, help, NB_PATH_NONE }
 #define CLI_DOUBLE(name, letter, arg, min, max, dest, help)                                                            \
-  { CLI_TYPE_DOUBLE, name, letter, arg, min, max, NULL, {.real = dest}, help, CLI_NO_FILE }
+  { CLI_TYPE_DOUBLE, name, letter, arg, min, max, NULL, {.real = dest}, help, NB_PATH_NONE }
 /* Any unsigned 64-bit number, for seeds. */
 #define CLI_U64(name, letter, arg, dest, help)                                                                         \
-  { CLI_TYPE_U64, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help, CLI_NO_FILE }
+  { CLI_TYPE_U64, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help, NB_PATH_NONE }
 /* A number of bytes above 0: 1000, 2.5GB, 1.8GiB, 512K (base/bytes.h). */
 #define CLI_BYTES(name, letter, arg, dest, help)                                                                       \
-  { CLI_TYPE_BYTES, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help, CLI_NO_FILE }
+  { CLI_TYPE_BYTES, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help, NB_PATH_NONE }
 #define CLI_END                                                                                                        \
-  { CLI_TYPE_END, NULL, 0, NULL, 0, 0, NULL, {NULL}, NULL, CLI_NO_FILE }
+  { CLI_TYPE_END, NULL, 0, NULL, 0, 0, NULL, {NULL}, NULL, NB_PATH_NONE }
 
 /* Shared options that a command takes. --quiet and --help are always there. */
 enum { CLI_JSON = 1, CLI_THREADS = 2, CLI_CPU = 4 };

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble calibrate: what quantizing to several budgets has in common, measured once. */
-#include "convert/allocate.h"
-#include "convert/calib_file.h"
+#include "convert/recipe.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "quant/importance.h"
@@ -125,12 +124,12 @@ int cmd_calibrate(int argc, char **argv) {
   options o = {.n = {-1, -1, -1, -1}};
   nb_calib_numbers_default(&o.n);
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", CLI_STATS, &o.out, "the file to write (required)"),
-      CLI_PATH("calib", 'c', "FILE", CLI_READ, &o.calib,
+      CLI_PATH("out", 'o', "FILE", NB_PATH_STATS, &o.out, "the file to write (required)"),
+      CLI_PATH("calib", 'c', "FILE", NB_PATH_READ, &o.calib,
                "the text, chats (.jsonl), or self for text that the model writes (required)"),
       CLI_U64("seed", 0, "N", &o.seed, "seed of the text that the model writes (0)"),
-      CLI_INT("tokens", 0, "N", 1, 1 << 24, &o.n.tokens, "tokens of it to use (16384)"),
-      CLI_INT("seq", 0, "N", 16, 8192, &o.n.seq, "tokens of a sequence (512)"),
+      CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &o.n.tokens, "tokens of it to use (16384)"),
+      CLI_INT("seq", 0, "N", NB_RECIPE_MIN_SEQ, NB_RECIPE_MAX_SEQ, &o.n.seq, "tokens of a sequence (512)"),
       CLI_INT("probe-tokens", 0, "N", 16, 65536, &o.n.probe_tokens, "tokens by which sensitivities are measured (256)"),
       CLI_INT("probe-layers", 0, "N", 0, 1024, &o.n.probe_layers,
               "layers that are measured, the others interpolated; 0: all (12)"),

@@ -98,7 +98,7 @@ int cmd_compare(int argc, char **argv) {
       CLI_FLAG("any-model", 0, &o.any_model, "compare models of different checkpoints"),
       CLI_INT("resamples", 0, "N", 100, 1e6, &o.reps, "of the bootstrap (10000)"),
       CLI_U64("seed", 0, "N", &o.seed, "of the bootstrap (1)"),
-      CLI_PATHS("also", 0, "RUN", CLI_READ, &o.also, "another run for the report's chart of size against score"),
+      CLI_PATHS("also", 0, "RUN", NB_PATH_READ, &o.also, "another run for the report's chart of size against score"),
       CLI_END,
   };
   const cli_command cmd = {

@@ -285,7 +285,7 @@ int cmd_diff(int argc, char **argv) {
   const cli_opt opts[] = {
       CLI_INT("worst", 'n', "N", 1, 1000000, &o.worst,
               "tensors and layers to list, the worst first (20); --json lists all, in order"),
-      CLI_PATH("stats", 0, "FILE", CLI_READ, &o.stats,
+      CLI_PATH("stats", 0, "FILE", NB_PATH_READ, &o.stats,
                "weigh errors by how much each input matters (`nibble calibrate` measured it)"),
       CLI_END,
   };

@@ -144,7 +144,7 @@ int cmd_generate(int argc, char **argv) {
   options o = {.n = 256, .top_p = 1};
   const cli_opt opts[] = {
       CLI_STRING("prompt", 'p', "TEXT", &o.prompt, "the prompt"),
-      CLI_PATH("file", 'f', "FILE", CLI_READ, &o.file, "read the prompt from a file"),
+      CLI_PATH("file", 'f', "FILE", NB_PATH_READ, &o.file, "read the prompt from a file"),
       CLI_STRING("system", 0, "TEXT", &o.system, "a system message"),
       CLI_FLAG("raw", 0, &o.raw, "continue the text as it is, without the chat template"),
       CLI_INT("tokens", 'n', "N", 1, 1 << 24, &o.n, "new tokens at most (256)"),

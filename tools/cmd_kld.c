@@ -175,7 +175,7 @@ fail:
 int cmd_kld(int argc, char **argv) {
   options o = {.bos = "auto", .ctx = 512};
   const cli_opt opts[] = {
-      CLI_PATH("text", 'f', "FILE", CLI_READ, &o.text, "the text (required)"),
+      CLI_PATH("text", 'f', "FILE", NB_PATH_READ, &o.text, "the text (required)"),
       CLI_INT("ctx", 0, "N", 2, 65536, &o.ctx, "tokens of a window (512); the second half of each is scored"),
       CLI_INT("chunks", 0, "N", 0, 1e9, &o.chunks, "windows at most (0: all)"),
       CLI_CHOICE("bos", 0, "auto|yes|no", &o.bos,

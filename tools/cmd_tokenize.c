@@ -99,7 +99,7 @@ int cmd_tokenize(int argc, char **argv) {
   options o = {0};
   const cli_opt opts[] = {
       CLI_STRING("prompt", 'p', "TEXT", &o.prompt, "the text; otherwise --file or standard input"),
-      CLI_PATH("file", 'f', "FILE", CLI_READ, &o.file, "a file with the text"),
+      CLI_PATH("file", 'f', "FILE", NB_PATH_READ, &o.file, "a file with the text"),
       CLI_FLAG("decode", 'd', &o.decode, "the input is ids, the output their text"),
       CLI_FLAG("special", 's', &o.special, "add the begin and end tokens that the tokenizer's template adds"),
       CLI_FLAG("plain", 0, &o.plain, "special tokens inside the text are plain text"),

@@ -2,7 +2,7 @@
 /* cli_parse: one loop over argv, one function that stores a value, one that prints the help. */
 #include "base/bytes.h"
 #include "tools/cli.h"
-#include "tools/files.h"
+#include "formats/paths.h"
 
 #include "base/cpu.h"
 #include "base/parallel.h"
@@ -36,7 +36,7 @@ static void collect(option_set *set, const cli_command *c, cli_common *common) {
   set->n = 0, set->common = c->common, set->help = set->force = false;
   for (const cli_opt *o = c->opts; o && o->type != CLI_TYPE_END && set->n < room; o++) {
     set->opts[set->n++] = *o;
-    if (o->file > CLI_READ) set->common |= WRITES;
+    if (o->file > NB_PATH_READ) set->common |= WRITES;
   }
   for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
     if ((set->common & need[i]) == need[i]) set->opts[set->n++] = shared[i];
@@ -190,18 +190,18 @@ static int parse_option(const cli_command *c, const option_set *set, int argc, c
 /* All arguments are read; of the options each that has a file says so. Returns 0, or 2 after a message. */
 static int check_files(const cli_command *c, const option_set *set, const cli_args *args) {
   enum { MAX = 4 * CLI_MAX_ITEMS };
-  cli_path paths[MAX];
+  nb_path paths[MAX];
   size_t n = 0;
   nb_err err;
   if (!(set->common & WRITES)) return 0;
-  for (int i = 0; i < args->n; i++) paths[n++] = (cli_path){args->items[i], NULL, CLI_READ};
+  for (int i = 0; i < args->n; i++) paths[n++] = (nb_path){args->items[i], NULL, NB_PATH_READ};
   for (size_t i = 0; i < set->n; i++) {
     const cli_opt *o = &set->opts[i];
     size_t items = o->type == CLI_TYPE_LIST ? o->to.list->n : o->type == CLI_TYPE_STRING && *o->to.string ? 1 : 0;
-    for (size_t k = 0; o->file != CLI_NO_FILE && k < items && n < MAX; k++)
-      paths[n++] = (cli_path){o->type == CLI_TYPE_LIST ? o->to.list->items[k] : *o->to.string, o->name, o->file};
+    for (size_t k = 0; o->file != NB_PATH_NONE && k < items && n < MAX; k++)
+      paths[n++] = (nb_path){o->type == CLI_TYPE_LIST ? o->to.list->items[k] : *o->to.string, o->name, o->file};
   }
-  return cli_files_check(paths, n, set->force, &err) == NB_OK ? 0 : cli_usage(c, "%s", err.msg);
+  return nb_path_check(paths, n, set->force, &err) == NB_OK ? 0 : cli_usage(c, "%s", err.msg);
 }
 
 bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, cli_args *args) {

@@ -163,8 +163,8 @@ static const nb_arch mixtral = {"MixtralForCausalLM", "mixtral", false, NAMES(mi
 static const nb_arch phimoe = {"PhiMoEForCausalLM", "phimoe", false, NAMES(phimoe_names)};
 static const nb_arch starcoder2 = {"Starcoder2ForCausalLM", "starcoder2", false, NAMES(starcoder2_names)};
 
-const nb_arch *const nb_arch_all[] = {&phi3,   &llama,  &mistral, &qwen2,     &qwen3,   &gemma,
-                                      &gemma2, &gemma3, &phi,     &phi3small, &mixtral, &phimoe, &starcoder2};
+const nb_arch *const nb_arch_all[] = {&phi3,   &llama, &mistral,   &qwen2,   &qwen3,  &gemma,     &gemma2,
+                                      &gemma3, &phi,   &phi3small, &mixtral, &phimoe, &starcoder2};
 const size_t nb_arch_count = sizeof nb_arch_all / sizeof *nb_arch_all;
 
 const nb_arch *nb_arch_find(const char *architecture) {

@@ -247,7 +247,7 @@ TEST(refuses_what_is_not_supported) {
   CHECK(strstr(known, "LlamaForCausalLM, ") && strstr(known, nb_arch_all[nb_arch_count - 1]->architecture));
 #define REFUSED(json, message)                                                                                         \
   do {                                                                                                                 \
-    snprintf(text, sizeof text, "config.json: %s%s%s", message, "upported: ", known);                                        \
+    snprintf(text, sizeof text, "config.json: %s%s%s", message, "upported: ", known);                                  \
     refused(json, U, text);                                                                                            \
   } while (0)
   REFUSED("{\"architectures\":[\"GPT2LMHeadModel\"]}", "the architecture GPT2LMHeadModel is not supported; s");

@@ -15,3 +15,4 @@ only
 calibration_text 300 >text
 fails 2 '*--fast makes no use of --calib*' nibble quantize "$TOY" -o x.nbl --fast --calib text
 fails 2 '*--fast makes no use of --stats*' nibble quantize "$TOY" -o x.nbl --fast --stats text
+fails 2 '*--budget, --preset and --linear-bpw exclude each other*' nibble quantize "$TOY" -o x.nbl --calib text --preset phone --budget 1GB
