@@ -8,12 +8,12 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct job {
+typedef struct basis_job {
   const nb_config *c;
   const nb_weights *a, *b;
   const nb_basis *basis;
   float *rows; /* two rows a thread */
-} job;
+} basis_job;
 
 /* Numbers of a layer's factors: for each site the columns of what it feeds, and the rows of what makes it. */
 static size_t n_factors(const nb_config *c) {
@@ -69,7 +69,7 @@ static size_t maker_of(const nb_config *c, const nb_parts *parts, size_t site) {
 }
 
 static void layer_range(void *ctx, size_t begin, size_t end, int thread) {
-  job *j = ctx;
+  basis_job *j = ctx;
   const nb_config *c = j->c;
   const nb_parts *parts = &j->a->parts;
   size_t n_sites = nb_parts_sites(c);
@@ -100,7 +100,7 @@ static void layer_range(void *ctx, size_t begin, size_t end, int thread) {
 nb_status nb_basis_between(const nb_config *c, const nb_weights *a, const nb_weights *b, int threads, nb_basis *out,
                            nb_err *err) {
   nb_status st;
-  job j = {c, a, b, out, NULL};
+  basis_job j = {c, a, b, out, NULL};
   memset(out, 0, sizeof *out);
   NB_GOTO(nb_new(&out->of, a->parts.n_matrices, sizeof *out->of, "the basis", err));
   if (same_norms(c, a, b)) return NB_OK;

@@ -226,7 +226,7 @@ static nb_status put_vectors(sink *s, size_t end, const nb_layer *layer, nb_err 
   return NB_OK;
 }
 
-static nb_status put(void *ctx, const nb_quantized *q, nb_err *err) {
+static nb_status put_matrix(void *ctx, const nb_quantized *q, nb_err *err) {
   sink *s = ctx;
   const nb_weights *w = &s->j->model->model.weights;
   nb_quantized *report = &s->j->report[q->matrix];
@@ -290,7 +290,7 @@ nb_status nb_quantize_run(nb_quantize_job *j, nb_err *err) {
   NB_GOTO(new_hashes(j, err));
   NB_GOTO(nb_nbl_writer_open(j->tune ? j->untuned : j->out, p.dir, p.n, p.meta, strlen(p.meta), p.tokenizer.s,
                              p.tokenizer.n, &s.w, err));
-  j->calib.put = put, j->calib.ctx = &s;
+  j->calib.put = put_matrix, j->calib.ctx = &s;
   j->calib.resume = j->resume ? resumed : NULL;
   if (j->fast) NB_GOTO(nb_calib_fast(&m->weights, j->formats, 0, &j->calib, err));
   else NB_GOTO(nb_calib_run(&m->config, &m->weights, j->formats, &j->calib, err));

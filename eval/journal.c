@@ -35,7 +35,7 @@ struct nb_journal {
 
 /* ---- bytes ---- */
 
-static unsigned char *put(unsigned char *p, uint64_t v, unsigned bytes) {
+static unsigned char *put_number(unsigned char *p, uint64_t v, unsigned bytes) {
   for (unsigned i = 0; i < bytes; i++) *p++ = (unsigned char)(v >> 8 * i);
   return p;
 }
@@ -47,20 +47,21 @@ static const unsigned char *get(const unsigned char *p, uint64_t *v, unsigned by
 }
 
 static nb_status encode(size_t index, const nb_answer *a, nb_text *out, nb_err *err) {
-  unsigned char b[RECORD_BYTES], sum[SUM_BYTES], *p = put(b, index, 4);
+  unsigned char b[RECORD_BYTES], sum[SUM_BYTES], *p = put_number(b, index, 4);
   nb_text written = {0};
   nb_status st = NB_OK;
   if (a->written) NB_GOTO(nb_written_pack(a->written, &written, err));
   for (size_t c = 0; c < NB_MAX_CHOICES; c++) {
     uint64_t bits;
     memcpy(&bits, &a->logprob[c], 8);
-    p = put(p, bits, 8), p = put(p, a->chars[c], 4), p = put(p, a->bytes[c], 4);
+    p = put_number(p, bits, 8), p = put_number(p, a->chars[c], 4), p = put_number(p, a->bytes[c], 4);
   }
-  p = put(p, a->prompt_hash, 8), p = put(p, a->shots, 4), p = put(p, a->n_tokens, 4), p = put(p, a->fit, 4);
-  put(p, written.n, 4);
+  p = put_number(p, a->prompt_hash, 8), p = put_number(p, a->shots, 4), p = put_number(p, a->n_tokens, 4),
+  p = put_number(p, a->fit, 4);
+  put_number(p, written.n, 4);
   NB_GOTO(nb_text_append(out, (const char *)b, sizeof b, err));
   NB_GOTO(nb_text_append(out, written.s, written.n, err));
-  put(sum, XXH3_64bits(out->s, out->n), SUM_BYTES);
+  put_number(sum, XXH3_64bits(out->s, out->n), SUM_BYTES);
   st = nb_text_append(out, (const char *)sum, sizeof sum, err);
 fail:
   nb_text_free(&written);
@@ -99,9 +100,9 @@ static size_t decode(const unsigned char *in, size_t left, nb_pool *pool, size_t
 static void make_header(const char *key, size_t n, unsigned char out[HEADER_BYTES]) {
   XXH128_hash_t h = XXH3_128bits(key, strlen(key));
   memcpy(out, magic, MAGIC_BYTES);
-  unsigned char *p = put(out + MAGIC_BYTES, h.low64, 8);
-  p = put(p, h.high64, 8), p = put(p, n, 8);
-  put(p, XXH3_64bits(out, HEADER_BYTES - 8), 8);
+  unsigned char *p = put_number(out + MAGIC_BYTES, h.low64, 8);
+  p = put_number(p, h.high64, 8), p = put_number(p, n, 8);
+  put_number(p, XXH3_64bits(out, HEADER_BYTES - 8), 8);
 }
 
 /* ---- file ---- */

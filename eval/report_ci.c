@@ -17,9 +17,9 @@ typedef struct writer {
   nb_status st; /* the first failure */
 } writer;
 
-static void put(writer *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void print_ci(writer *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-static void put(writer *w, const char *fmt, ...) {
+static void print_ci(writer *w, const char *fmt, ...) {
   char buf[1024];
   va_list ap;
   va_start(ap, fmt);
@@ -37,10 +37,10 @@ static void put_escaped(writer *w, const char *s, const char *special, const cha
     uint32_t cp = 0;
     size_t bad = 1, n = nb_utf8_check(s, (size_t)(end - s), &cp, &bad);
     const char *hit = n == 1 ? strchr(special, *s) : NULL;
-    if (hit) put(w, "%s", with[hit - special]);
-    else if (!n || cp == 0xfffe || cp == 0xffff) put(w, "\xef\xbf\xbd");
-    else if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0)) put(w, " ");
-    else put(w, "%.*s", (int)n, s);
+    if (hit) print_ci(w, "%s", with[hit - special]);
+    else if (!n || cp == 0xfffe || cp == 0xffff) print_ci(w, "\xef\xbf\xbd");
+    else if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0)) print_ci(w, " ");
+    else print_ci(w, "%.*s", (int)n, s);
     s += n ? n : bad;
   }
 }
@@ -73,16 +73,16 @@ static int by_key(const void *a, const void *b) {
 static void put_subject(writer *w, const subject_line *l, nb_metric metric) {
   const nb_subject_change *s = l->change;
   double mean[NB_MEANS];
-  put(w, "| ");
+  print_ci(w, "| ");
   put_cell(w, l->name);
   if (s) {
-    put(w, " | %zu | %.2f | %.2f | %+.2f | %zu | %zu | %.3g | %.3g |\n", s->n, 100 * s->base, 100 * s->cand,
-        100 * (s->cand - s->base), s->gained, s->lost, s->p, s->holm);
+    print_ci(w, " | %zu | %.2f | %.2f | %+.2f | %zu | %zu | %.3g | %.3g |\n", s->n, 100 * s->base, 100 * s->cand,
+             100 * (s->cand - s->base), s->gained, s->lost, s->p, s->holm);
     return;
   }
   nb_scores_means(l->scores, metric, mean);
-  put(w, " | %zu | %.2f | %.2f to %.2f |\n", l->scores->n, 100 * mean[NB_MEAN_SCORE], 100 * mean[NB_MEAN_LOW],
-      100 * mean[NB_MEAN_HIGH]);
+  print_ci(w, " | %zu | %.2f | %.2f to %.2f |\n", l->scores->n, 100 * mean[NB_MEAN_SCORE], 100 * mean[NB_MEAN_LOW],
+           100 * mean[NB_MEAN_HIGH]);
 }
 
 static void put_subjects(writer *w, const nb_judgement *j, const nb_summary *sum) {
@@ -105,33 +105,33 @@ static void put_subjects(writer *w, const nb_judgement *j, const nb_summary *sum
                             &sum->subject[i].scores};
   qsort(s, n, sizeof *s, by_key);
   if (c)
-    put(w,
-        "\nSubjects that changed most (p: exact McNemar; Holm: adjusted for %zu subjects):\n\n"
-        "| subject | questions | baseline | candidate | change | gained | lost | p | Holm |\n"
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
-        n);
+    print_ci(w,
+             "\nSubjects that changed most (p: exact McNemar; Holm: adjusted for %zu subjects):\n\n"
+             "| subject | questions | baseline | candidate | change | gained | lost | p | Holm |\n"
+             "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+             n);
   else
-    put(w,
-        "\nSubjects with the lowest scores, of %zu:\n\n"
-        "| subject | questions | %s | 95 %% interval |\n|---|--:|--:|--:|\n",
-        n, nb_metric_name(metric));
+    print_ci(w,
+             "\nSubjects with the lowest scores, of %zu:\n\n"
+             "| subject | questions | %s | 95 %% interval |\n|---|--:|--:|--:|\n",
+             n, nb_metric_name(metric));
   for (size_t i = 0; i < n && i < SHOWN; i++) put_subject(w, &s[i], metric);
   free(s);
 }
 
 /* A row of the table of facts: the baseline's value, where there is one, and the run's. */
 static void put_fact(writer *w, const char *name, const char *format, const nb_comparison *c, double base, double run) {
-  put(w, "| %s | ", name);
-  if (c) put(w, format, base), put(w, " | ");
-  put(w, format, run);
-  put(w, " |\n");
+  print_ci(w, "| %s | ", name);
+  if (c) print_ci(w, format, base), print_ci(w, " | ");
+  print_ci(w, format, run);
+  print_ci(w, " |\n");
 }
 
 static void put_facts(writer *w, const nb_judgement *j) {
   const nb_comparison *c = j->against;
   const nb_result *r = j->run, *b = c ? c->base : r;
   double score = c ? c->cand_score : nb_result_score(r);
-  put(w, c ? "\n| | baseline | candidate |\n|---|--:|--:|\n" : "\n| | |\n|---|--:|\n");
+  print_ci(w, c ? "\n| | baseline | candidate |\n|---|--:|--:|\n" : "\n| | |\n|---|--:|\n");
   put_fact(w, nb_metric_name(r->protocol.metric), "%.2f %%", c, c ? 100 * c->base_score : 0, 100 * score);
   put_fact(w, "file", "%.2f MB", c, (double)b->model.file_bytes / 1e6, (double)r->model.file_bytes / 1e6);
   put_fact(w, "bits a weight", "%.2f", c, b->model.bits, r->model.bits);
@@ -144,30 +144,31 @@ static void put_facts(writer *w, const nb_judgement *j) {
 /* " in both runs (N only in the baseline, N only in the candidate)", where there are some. */
 static void put_unpaired(writer *w, const nb_comparison *c) {
   if (c->n_base_only || c->n_cand_only)
-    put(w, " in both runs (%zu only in the baseline, %zu only in the candidate)", c->n_base_only, c->n_cand_only);
+    print_ci(w, " in both runs (%zu only in the baseline, %zu only in the candidate)", c->n_base_only, c->n_cand_only);
 }
 
 static void put_markdown(writer *w, const nb_judgement *j, const nb_summary *sum) {
   static const char *const signs[] = {"PASS", "FAIL", "UNDECIDED"};
   const nb_comparison *c = j->against;
   const nb_protocol *p = &j->run->protocol;
-  put(w, "## nibble: %s\n\n", j->n ? signs[j->verdict] : "a run");
+  print_ci(w, "## nibble: %s\n\n", j->n ? signs[j->verdict] : "a run");
   put_cell(w, j->run->model.name);
-  if (c) put(w, " against "), put_cell(w, c->base->model.name);
-  put(w, ": ");
+  if (c) print_ci(w, " against "), put_cell(w, c->base->model.name);
+  print_ci(w, ": ");
   put_cell(w, p->task);
-  put(w, "%s%s, %zu shots, %zu questions", *p->preset ? " " : "", p->preset, p->shots, c ? c->n : j->run->n);
+  print_ci(w, "%s%s, %zu shots, %zu questions", *p->preset ? " " : "", p->preset, p->shots, c ? c->n : j->run->n);
   if (c) put_unpaired(w, c);
-  put(w, ".\n");
-  if (j->n) put(w, "\n| gate | verdict | |\n|---|---|---|\n");
+  print_ci(w, ".\n");
+  if (j->n) print_ci(w, "\n| gate | verdict | |\n|---|---|---|\n");
   for (size_t i = 0; i < j->n; i++) {
-    put(w, "| %s | %s | ", j->gate[i].name, signs[j->gate[i].verdict]);
+    print_ci(w, "| %s | %s | ", j->gate[i].name, signs[j->gate[i].verdict]);
     put_cell(w, j->gate[i].text);
-    put(w, " |\n");
+    print_ci(w, " |\n");
   }
   put_facts(w, j);
   if (c)
-    put(w,
+    print_ci(
+        w,
         "\nFlips: %zu gained, %zu lost (exact McNemar p = %.3g). Same pick: %.2f %%. KL divergence of the answers: "
         "mean "
         "%.5f, 99 %% below %.4f. Total variation: mean %.4f.\n",
@@ -180,7 +181,7 @@ nb_status nb_report_markdown(const nb_judgement *j, size_t n, nb_text *out, nb_e
   for (size_t i = 0; i < n; i++) {
     nb_summary sum;
     NB_TRY(nb_summary_make(j[i].run, &sum, err));
-    if (i) put(&w, "\n");
+    if (i) print_ci(&w, "\n");
     put_markdown(&w, &j[i], &sum);
     nb_summary_free(&sum);
   }
@@ -199,37 +200,38 @@ static void count(const nb_judgement *j, size_t n, size_t total[3]) {
 static void put_suite(writer *w, const nb_judgement *j) {
   size_t total[3];
   count(j, 1, total);
-  put(w, "  <testsuite name=\"");
+  print_ci(w, "  <testsuite name=\"");
   put_xml(w, j->run->model.name);
-  put(w, "\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\">\n", total[0], total[NB_VERDICT_FAIL],
-      total[NB_VERDICT_UNDECIDED], j->run->measured.seconds);
+  print_ci(w, "\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\">\n", total[0], total[NB_VERDICT_FAIL],
+           total[NB_VERDICT_UNDECIDED], j->run->measured.seconds);
   for (size_t i = 0; i < j->n; i++) {
     const nb_gate_result *g = &j->gate[i];
-    put(w, "    <testcase classname=\"nibble.");
+    print_ci(w, "    <testcase classname=\"nibble.");
     put_xml(w, j->run->protocol.task);
-    put(w, "\" name=\"%s\">\n", g->name);
+    print_ci(w, "\" name=\"%s\">\n", g->name);
     if (g->verdict == NB_VERDICT_PASS) {
-      put(w, "      <system-out>");
+      print_ci(w, "      <system-out>");
       put_xml(w, g->text);
-      put(w, "</system-out>\n");
+      print_ci(w, "</system-out>\n");
     } else {
-      put(w, "      <%s message=\"", g->verdict == NB_VERDICT_FAIL ? "failure" : "error");
+      print_ci(w, "      <%s message=\"", g->verdict == NB_VERDICT_FAIL ? "failure" : "error");
       put_xml(w, g->text);
-      put(w, "\" type=\"%s\"/>\n", nb_verdict_name(g->verdict));
+      print_ci(w, "\" type=\"%s\"/>\n", nb_verdict_name(g->verdict));
     }
-    put(w, "    </testcase>\n");
+    print_ci(w, "    </testcase>\n");
   }
-  put(w, "  </testsuite>\n");
+  print_ci(w, "  </testsuite>\n");
 }
 
 nb_status nb_report_junit(const nb_judgement *j, size_t n, nb_text *out, nb_err *err) {
   writer w = {.out = out, .err = err};
   size_t total[3];
   count(j, n, total);
-  put(&w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"%zu\" failures=\"%zu\" errors=\"%zu\">\n",
-      total[0], total[NB_VERDICT_FAIL], total[NB_VERDICT_UNDECIDED]);
+  print_ci(&w,
+           "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"%zu\" failures=\"%zu\" errors=\"%zu\">\n",
+           total[0], total[NB_VERDICT_FAIL], total[NB_VERDICT_UNDECIDED]);
   for (size_t i = 0; i < n; i++) put_suite(&w, &j[i]);
-  put(&w, "</testsuites>\n");
+  print_ci(&w, "</testsuites>\n");
   return w.st;
 }
 
@@ -246,19 +248,21 @@ static void put_annotations(writer *w, const nb_judgement *j) {
   for (size_t i = 0; i < j->n; i++) {
     const nb_gate_result *g = &j->gate[i];
     if (g->verdict == NB_VERDICT_PASS) continue;
-    put(w, "::%s title=nibble %s %s::", g->verdict == NB_VERDICT_FAIL ? "error" : "warning", g->name,
-        nb_verdict_name(g->verdict));
+    print_ci(w, "::%s title=nibble %s %s::", g->verdict == NB_VERDICT_FAIL ? "error" : "warning", g->name,
+             nb_verdict_name(g->verdict));
     put_command(w, g->text);
-    put(w, "\n");
+    print_ci(w, "\n");
   }
-  put(w, "::notice title=nibble %s::", j->n ? nb_verdict_name(j->verdict) : "run");
+  print_ci(w, "::notice title=nibble %s::", j->n ? nb_verdict_name(j->verdict) : "run");
   put_command(w, r->model.name);
   if (c)
-    put(w, ": %s %.2f %%25 to %.2f %%25 on %zu questions", nb_metric_name(r->protocol.metric), 100 * c->base_score,
-        100 * c->cand_score, c->n);
+    print_ci(w, ": %s %.2f %%25 to %.2f %%25 on %zu questions", nb_metric_name(r->protocol.metric), 100 * c->base_score,
+             100 * c->cand_score, c->n);
   if (c) put_unpaired(w, c);
-  if (c) put(w, ", %zu gained, %zu lost, KL %.5f\n", c->gained, c->lost, c->kl.mean);
-  else put(w, ": %s %.2f %%25 on %zu questions\n", nb_metric_name(r->protocol.metric), 100 * nb_result_score(r), r->n);
+  if (c) print_ci(w, ", %zu gained, %zu lost, KL %.5f\n", c->gained, c->lost, c->kl.mean);
+  else
+    print_ci(w, ": %s %.2f %%25 on %zu questions\n", nb_metric_name(r->protocol.metric), 100 * nb_result_score(r),
+             r->n);
 }
 
 nb_status nb_report_github(const nb_judgement *j, size_t n, nb_text *out, nb_err *err) {

@@ -88,22 +88,22 @@ nb_status nb_written_read(const cJSON *answer, const char *where, size_t n_marks
 
 /* ---- bytes ---- */
 
-static nb_status put(nb_text *out, uint32_t v, nb_err *err) {
+static nb_status append_u32(nb_text *out, uint32_t v, nb_err *err) {
   const char b[4] = {(char)v, (char)(v >> 8), (char)(v >> 16), (char)(v >> 24)};
   return nb_text_append(out, b, 4, err);
 }
 
 static nb_status put_text(nb_text *out, const char *s, nb_err *err) {
-  NB_TRY(put(out, (uint32_t)strlen(s), err));
+  NB_TRY(append_u32(out, (uint32_t)strlen(s), err));
   return nb_text_append_str(out, s, err);
 }
 
 nb_status nb_written_pack(const nb_written *w, nb_text *out, nb_err *err) {
-  NB_TRY(put(out, (uint32_t)w->n, err));
-  NB_TRY(put(out, w->prompt != NULL, err));
+  NB_TRY(append_u32(out, (uint32_t)w->n, err));
+  NB_TRY(append_u32(out, w->prompt != NULL, err));
   NB_TRY(put_text(out, w->prompt ? w->prompt : "", err));
   for (size_t i = 0; i < w->n; i++) {
-    NB_TRY(put(out, w->tokens[i], err));
+    NB_TRY(append_u32(out, w->tokens[i], err));
     NB_TRY(put_text(out, w->text[i], err));
   }
   return NB_OK;

@@ -114,7 +114,7 @@ typedef struct writer {
   XXH3_state_t *hash;
 } writer;
 
-static nb_status put(writer *w, const void *p, size_t n, nb_err *err) {
+static nb_status put_bytes(writer *w, const void *p, size_t n, nb_err *err) {
   XXH3_64bits_update(w->hash, p, n);
   return nb_outfile_write(&w->out, p, n, err);
 }
@@ -122,18 +122,18 @@ static nb_status put(writer *w, const void *p, size_t n, nb_err *err) {
 static nb_status put_u64(writer *w, uint64_t v, nb_err *err) {
   uint8_t b[8];
   for (int i = 0; i < 8; i++) b[i] = (uint8_t)(v >> 8 * i);
-  return put(w, b, sizeof b, err);
+  return put_bytes(w, b, sizeof b, err);
 }
 
 static nb_status put_all(writer *w, const nb_calfile *f, const char *meta, nb_err *err) {
   const uint64_t counts[] = {strlen(meta), f->n_seqs, f->seq, f->n_matrices, f->n_inputs};
-  NB_TRY(put(w, magic, sizeof magic, err));
+  NB_TRY(put_bytes(w, magic, sizeof magic, err));
   for (size_t i = 0; i < 5; i++) NB_TRY(put_u64(w, counts[i], err));
-  NB_TRY(put(w, meta, strlen(meta), err));
-  NB_TRY(put(w, f->tokens, f->n_seqs * f->seq * sizeof *f->tokens, err));
-  NB_TRY(put(w, f->probe_kl, f->n_matrices * sizeof *f->probe_kl, err));
-  NB_TRY(put(w, f->probe_error, f->n_matrices * sizeof *f->probe_error, err));
-  NB_TRY(put(w, f->importance, f->n_inputs * sizeof *f->importance, err));
+  NB_TRY(put_bytes(w, meta, strlen(meta), err));
+  NB_TRY(put_bytes(w, f->tokens, f->n_seqs * f->seq * sizeof *f->tokens, err));
+  NB_TRY(put_bytes(w, f->probe_kl, f->n_matrices * sizeof *f->probe_kl, err));
+  NB_TRY(put_bytes(w, f->probe_error, f->n_matrices * sizeof *f->probe_error, err));
+  NB_TRY(put_bytes(w, f->importance, f->n_inputs * sizeof *f->importance, err));
   return put_u64(w, XXH3_64bits_digest(w->hash), err);
 }
 

@@ -8,18 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void put(nb_jsonout *j, const char *s, size_t n) {
+static void emit(nb_jsonout *j, const char *s, size_t n) {
   if (j->st == NB_OK) j->st = nb_text_append(j->out, s, n, j->err);
 }
 
 /* Bytes that are no UTF-8 (a path may have some) become U+FFFD, as no JSON may hold them. */
 static void quoted(nb_jsonout *j, const char *s) {
   const char *end = s + strlen(s);
-  put(j, "\"", 1);
+  emit(j, "\"", 1);
   for (const char *p = s; p < end;) {
     size_t n = nb_utf8_valid_prefix(p, (size_t)(end - p)), k = 0;
     while (k < n && (unsigned char)p[k] >= 0x20 && p[k] != '"' && p[k] != '\\') k++;
-    put(j, p, k);
+    emit(j, p, k);
     p += k;
     if (p == end) break;
     char buf[8];
@@ -30,31 +30,31 @@ static void quoted(nb_jsonout *j, const char *s) {
             : *p == '\n'              ? snprintf(buf, sizeof buf, "\\n")
             : *p == '\t'              ? snprintf(buf, sizeof buf, "\\t")
                                       : snprintf(buf, sizeof buf, "\\u%04x", (unsigned)(unsigned char)*p);
-    put(j, buf, (size_t)b);
+    emit(j, buf, (size_t)b);
     p += bad;
   }
-  put(j, "\"", 1);
+  emit(j, "\"", 1);
 }
 
 static void begin(nb_jsonout *j, const char *key) {
-  if (j->comma) put(j, ",", 1);
-  if (j->lines) put(j, "\n", 1);
-  else if (j->comma) put(j, " ", 1);
+  if (j->comma) emit(j, ",", 1);
+  if (j->lines) emit(j, "\n", 1);
+  else if (j->comma) emit(j, " ", 1);
   j->comma = true;
   if (!key) return;
   quoted(j, key);
-  put(j, ": ", 2);
+  emit(j, ": ", 2);
 }
 
 void nb_jsonout_open(nb_jsonout *j, const char *key, char bracket) {
   begin(j, key);
-  put(j, &bracket, 1);
+  emit(j, &bracket, 1);
   j->comma = false;
 }
 
 void nb_jsonout_close(nb_jsonout *j, char bracket) {
-  if (j->lines) put(j, "\n", 1);
-  put(j, &bracket, 1);
+  if (j->lines) emit(j, "\n", 1);
+  emit(j, &bracket, 1);
   j->comma = true;
 }
 
@@ -63,8 +63,8 @@ void nb_jsonout_string(nb_jsonout *j, const char *key, const char *value) { begi
 static void number(nb_jsonout *j, const char *key, const char *format, int digits, double value) {
   char buf[400];
   begin(j, key);
-  if (!isfinite(value)) put(j, "null", 4);
-  else put(j, buf, (size_t)snprintf(buf, sizeof buf, format, digits, value));
+  if (!isfinite(value)) emit(j, "null", 4);
+  else emit(j, buf, (size_t)snprintf(buf, sizeof buf, format, digits, value));
 }
 
 void nb_jsonout_double(nb_jsonout *j, const char *key, double value) { number(j, key, "%.*g", 17, value); }
@@ -75,13 +75,13 @@ void nb_jsonout_fixed(nb_jsonout *j, const char *key, double value, int digits) 
 void nb_jsonout_u64(nb_jsonout *j, const char *key, uint64_t value) {
   char buf[24];
   begin(j, key);
-  put(j, buf, (size_t)snprintf(buf, sizeof buf, "%llu", (unsigned long long)value));
+  emit(j, buf, (size_t)snprintf(buf, sizeof buf, "%llu", (unsigned long long)value));
 }
 
 void nb_jsonout_bool(nb_jsonout *j, const char *key, bool value) {
   begin(j, key);
-  if (value) put(j, "true", 4);
-  else put(j, "false", 5);
+  if (value) emit(j, "true", 4);
+  else emit(j, "false", 5);
 }
 
 /* With the fewest digits that are read back as the same number, and a point whatever the locale. */
@@ -95,7 +95,7 @@ static void shortest(nb_jsonout *j, const char *key, double v, bool single) {
   for (char *p = digits; *p; p++)
     if (!strchr("0123456789+-e", *p)) *p = '.';
   begin(j, key);
-  put(j, digits, strlen(digits));
+  emit(j, digits, strlen(digits));
 }
 
 void nb_jsonout_f64(nb_jsonout *j, const char *key, double value) { shortest(j, key, value, false); }
@@ -103,5 +103,5 @@ void nb_jsonout_f32(nb_jsonout *j, const char *key, float value) { shortest(j, k
 
 void nb_jsonout_null(nb_jsonout *j, const char *key) {
   begin(j, key);
-  put(j, "null", 4);
+  emit(j, "null", 4);
 }

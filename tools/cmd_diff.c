@@ -34,11 +34,11 @@ typedef struct sums {
   double relative, weighted;
 } sums;
 
-typedef struct job {
+typedef struct diff_job {
   pair *pair;
   float *row; /* two rows a thread */
   size_t longest;
-} job;
+} diff_job;
 
 static void name_pair(pair *out, const nb_part *p) {
   if (p->expert >= 0) snprintf(out->name, sizeof out->name, "expert %d %s", p->expert, nb_role_name(p->role));
@@ -46,7 +46,7 @@ static void name_pair(pair *out, const nb_part *p) {
 }
 
 static void compare_range(void *ctx, size_t begin, size_t end, int thread) {
-  job *j = ctx;
+  diff_job *j = ctx;
   float *x = j->row + (size_t)thread * 2 * j->longest, *y = x + j->longest;
   for (size_t i = begin; i < end; i++) {
     pair *p = &j->pair[i];
@@ -77,13 +77,13 @@ static int by_falling_layer(const void *a, const void *b) {
 }
 
 /* Some matrices at a time, so that progress is shown and Ctrl-C is heard. */
-static nb_status compare_pairs(const job *all, size_t n, const cli_common *common, nb_err *err) {
+static nb_status compare_pairs(const diff_job *all, size_t n, const cli_common *common, nb_err *err) {
   const size_t at_once = 16 * (size_t)common->threads;
   cli_progress p;
   nb_progress cb = cli_progress_begin(&p, common, "comparing", "tensors");
   nb_status st = NB_OK;
   for (size_t i = 0; i < n && st == NB_OK; i += at_once) {
-    job j = *all;
+    diff_job j = *all;
     j.pair += i;
     nb_parallel_for(common->threads, nb_min(at_once, n - i), 1, compare_range, &j);
     st = nb_progress_step(&cb, nb_min(i + at_once, n), n, err);
@@ -251,7 +251,7 @@ typedef struct options {
 } options;
 
 static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *common, const options *o, nb_err *err) {
-  job j = {0};
+  diff_job j = {0};
   nb_calfile stats = {.meta = NULL};
   nb_basis inner = {NULL, NULL};
   sums *layer = NULL;

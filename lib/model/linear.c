@@ -5,19 +5,19 @@
 
 enum { MAX_GRAIN = 4, FEW_TOKENS = 4 }; /* tiles a thread takes at once; fewer tokens than that stream the weights */
 
-typedef struct job {
+typedef struct linear_job {
   const nb_kernels *k;
   const nb_product *product;
   size_t n;
   const nb_rows *x;
   uint8_t *scratch;
   size_t scratch_bytes;
-} job;
+} linear_job;
 
 static size_t tiles_of(const nb_linear *w) { return (w->N + NB_TILE - 1) / NB_TILE; }
 
 /* Rows [n0, n1) of a dense matrix, those that lie together at a time. */
-static void run_dense(const job *j, const nb_product *p, size_t n0, size_t n1, void *scratch) {
+static void run_dense(const linear_job *j, const nb_product *p, size_t n0, size_t n1, void *scratch) {
   const nb_rows *x = j->x;
   const nb_linear *w = p->w;
   for (size_t n = n0, count; n < n1; n += count) {
@@ -29,14 +29,14 @@ static void run_dense(const job *j, const nb_product *p, size_t n0, size_t n1, v
   }
 }
 
-static void run_product(const job *j, const nb_product *p, size_t tile0, size_t tile1, void *scratch) {
+static void run_product(const linear_job *j, const nb_product *p, size_t tile0, size_t tile1, void *scratch) {
   if (p->w->coded) j->k->linear_q8(&p->w->qmat, tile0, tile1, j->x->q, p->y, p->ldy, scratch);
   else run_dense(j, p, tile0 * NB_TILE, nb_min(tile1 * NB_TILE, p->w->N), scratch);
 }
 
 /* Tiles [begin, end) of all the products' tiles, one product after another. */
 static void run_tiles(void *ctx, size_t begin, size_t end, int thread) {
-  const job *j = ctx;
+  const linear_job *j = ctx;
   void *scratch = j->scratch + (size_t)thread * j->scratch_bytes;
   size_t first = 0;
   for (size_t i = 0; i < j->n; i++) {
@@ -48,7 +48,7 @@ static void run_tiles(void *ctx, size_t begin, size_t end, int thread) {
 
 void nb_linear_run(const nb_kernels *k, int threads, const nb_product *product, size_t n, const nb_rows *x,
                    uint8_t *scratch, size_t scratch_bytes) {
-  job j = {k, product, n, x, scratch, scratch_bytes};
+  linear_job j = {k, product, n, x, scratch, scratch_bytes};
   size_t tiles = 0;
   for (size_t i = 0; i < n; i++) tiles += tiles_of(product[i].w);
   size_t grain = tiles / ((size_t)threads * 4);

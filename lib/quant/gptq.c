@@ -14,7 +14,7 @@ enum {
   DIRECT = 16 /* columns that are handled without matrix products */
 };
 
-typedef struct job {
+typedef struct solving {
   const nb_hess *h;
   const nb_grid *g;
   const nb_gptq_opts *o;
@@ -25,11 +25,11 @@ typedef struct job {
   float *scratch; /* a piece a thread */
   size_t piece;
   nb_gptq_report *report; /* by task */
-} job;
+} solving;
 
 /* The state of one task: R rows of the matrix. */
 typedef struct task {
-  const job *j;
+  const solving *j;
   size_t R, K, G, group;
   float *w, *q, *r, *x, *e; /* (K, R): target, its rounding, H (w - q), working copies */
   float *step;              /* (G, R) row scale times group scale */
@@ -250,7 +250,7 @@ static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
 }
 
 static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
-  job *j = ctx;
+  solving *j = ctx;
   const nb_qmat *m = &j->out->m;
   for (size_t i = begin; i < end; i++) {
     task t = {.j = j, .R = nb_min(ROWS, j->N - i * ROWS), .K = m->K, .G = m->n_groups, .group = m->fmt.group};
@@ -308,7 +308,7 @@ nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_gri
     if (!(fabsf(w[i]) < 1e30f))
       return nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30", what,
                      row0 + i / K, i % K);
-  job j = {.h = h, .g = g, .o = o, .w = w, .N = N, .out = out, .row0 = row0};
+  solving j = {.h = h, .g = g, .o = o, .w = w, .N = N, .out = out, .row0 = row0};
   size_t KR = out->m.n_blocks * NB_BLOCK * ROWS, GR = out->m.n_groups * ROWS;
   size_t floats = 5 * KR + 2 * GR + 2 * NB_K_PAD * ROWS + ROWS;
   j.piece = nb_round_up(floats + (2 * GR + 2 * KR) / sizeof(float) + 1, NB_ALIGN) + NB_GEMM_SCRATCH / sizeof(float);

@@ -104,7 +104,7 @@ void nb_qout_tile(nb_qout *q, size_t tile, const uint8_t *code, const int8_t *sc
 
 /* ---- whole matrices ---- */
 
-typedef struct job {
+typedef struct plain_run {
   const nb_grid *g;
   const nb_linear *w;
   const float *h;
@@ -115,12 +115,12 @@ typedef struct job {
   size_t piece;
   nb_quant_loss *loss; /* by tile */
   size_t *bad;         /* by tile: 1 + the index of a weight that is not finite, or 0 */
-} job;
+} plain_run;
 
 /* One row (w zero-padded to 16 inputs): its scales, codes and loss. Returns 1 + the first input whose weight is not
  * finite or too large, or 0. */
-static size_t quantize_row(const job *j, const float *w, float *s, int8_t *scale, uint16_t *row_scale, uint8_t *code,
-                           nb_quant_loss *loss) {
+static size_t quantize_row(const plain_run *j, const float *w, float *s, int8_t *scale, uint16_t *row_scale,
+                           uint8_t *code, nb_quant_loss *loss) {
   const nb_qmat *m = &j->out.m;
   size_t group = m->fmt.group, K = m->K;
   for (size_t k = 0; k < K; k++)
@@ -145,7 +145,7 @@ static size_t quantize_row(const job *j, const float *w, float *s, int8_t *scale
 }
 
 static void quantize_tiles(void *ctx, size_t begin, size_t end, int thread) {
-  job *j = ctx;
+  plain_run *j = ctx;
   const nb_qmat *m = &j->out.m;
   size_t ld = m->n_blocks * NB_BLOCK;
   float *w = (float *)(void *)(j->scratch + (size_t)thread * j->piece), *s = w + ld;
@@ -170,7 +170,7 @@ static void quantize_tiles(void *ctx, size_t begin, size_t end, int thread) {
 
 nb_status nb_quant_plain(const nb_grid *g, const nb_linear *w, const float *h, int effort, int threads,
                          const char *what, void *data, size_t n_bytes, nb_quant_loss *loss, nb_err *err) {
-  job j = {.g = g, .w = w, .h = h, .effort = effort, .want_loss = loss != NULL};
+  plain_run j = {.g = g, .w = w, .h = h, .effort = effort, .want_loss = loss != NULL};
   nb_status st;
   NB_TRY(nb_qout_init(g, w->N, w->K, data, n_bytes, &j.out, err));
   const nb_qmat *m = &j.out.m;

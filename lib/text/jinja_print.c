@@ -9,14 +9,14 @@
 #include <stdio.h>
 #include <utf8proc.h>
 
-static nb_status put(jinja *j, nb_text *out, const char *s, size_t n) {
+static nb_status print_text(jinja *j, nb_text *out, const char *s, size_t n) {
   if (n > JINJA_MAX_OUTPUT || out->n > JINJA_MAX_OUTPUT - n)
     return nb_fail(j->err, NB_ERR_FORMAT, "chat template: it writes more than %d MB", JINJA_MAX_OUTPUT >> 20);
   NB_TRY(nb_jinja_work(j, 1 + n / 16));
   return nb_text_append(out, s, n, j->err);
 }
 
-static nb_status put_str(jinja *j, nb_text *out, const char *s) { return put(j, out, s, strlen(s)); }
+static nb_status put_str(jinja *j, nb_text *out, const char *s) { return print_text(j, out, s, strlen(s)); }
 
 /* repr of a float: the fewest digits that read back as f, with an exponent below 1e-4 and from 1e16 on. */
 static nb_status put_float(jinja *j, double f, const char *const names[3], nb_text *out) {
@@ -50,20 +50,20 @@ static bool printable(uint32_t cp) {
 
 static nb_status put_quoted(jinja *j, value v, nb_text *out) { /* repr of a string */
   char q = memchr(v.n ? v.u.s : "", '\'', v.n) && !memchr(v.u.s, '"', v.n) ? '"' : '\'';
-  NB_TRY(put(j, out, &q, 1));
+  NB_TRY(print_text(j, out, &q, 1));
   for (size_t i = 0, k; i < v.n; i += k) {
     uint32_t cp = nb_utf8_get(v.u.s + i, &k);
     char b[16];
     const char *name = cp == '\n' ? "\\n" : cp == '\r' ? "\\r" : cp == '\t' ? "\\t" : cp == '\\' ? "\\\\" : NULL;
     if (name) NB_TRY(put_str(j, out, name));
     else if (cp == (uint32_t)q) NB_TRY(put_str(j, out, q == '"' ? "\\\"" : "\\'"));
-    else if (printable(cp)) NB_TRY(put(j, out, v.u.s + i, k));
+    else if (printable(cp)) NB_TRY(print_text(j, out, v.u.s + i, k));
     else {
       snprintf(b, sizeof b, cp < 256 ? "\\x%02x" : cp < 65536 ? "\\u%04x" : "\\U%08x", cp);
       NB_TRY(put_str(j, out, b));
     }
   }
-  return put(j, out, &q, 1);
+  return print_text(j, out, &q, 1);
 }
 
 static nb_status put_list(jinja *j, value v, nb_text *out) {
@@ -94,9 +94,9 @@ nb_status nb_jinja_print(jinja *j, value v, bool repr, nb_text *out) {
   case V_UNDEFINED: NB_TRY(put_str(j, out, repr ? "Undefined" : "")); break;
   case V_NONE: NB_TRY(put_str(j, out, "None")); break;
   case V_BOOL: NB_TRY(put_str(j, out, v.u.i ? "True" : "False")); break;
-  case V_INT: NB_TRY(put(j, out, b, (size_t)snprintf(b, sizeof b, "%" PRId64, v.u.i))); break;
+  case V_INT: NB_TRY(print_text(j, out, b, (size_t)snprintf(b, sizeof b, "%" PRId64, v.u.i))); break;
   case V_FLOAT: NB_TRY(put_float(j, v.u.f, python_floats, out)); break;
-  case V_STRING: NB_TRY(repr ? put_quoted(j, v, out) : put(j, out, v.u.s, v.n)); break;
+  case V_STRING: NB_TRY(repr ? put_quoted(j, v, out) : print_text(j, out, v.u.s, v.n)); break;
   case V_LIST:
   case V_TUPLE: NB_TRY(put_list(j, v, out)); break;
   case V_VIEW:
@@ -138,7 +138,7 @@ static nb_status json_string(jinja *j, value v, bool ascii, nb_text *out) {
     else if (cp < 32 || (ascii && cp >= 127 && cp < 65536)) snprintf(b, sizeof b, cp == 127 ? "\x7f" : "\\u%04x", cp);
     else if (ascii && cp >= 65536) snprintf(b, sizeof b, "\\u%04x\\u%04x", 0xd7c0 + (cp >> 10), 0xdc00 + (cp & 0x3ff));
     else {
-      NB_TRY(put(j, out, v.u.s + i, k));
+      NB_TRY(print_text(j, out, v.u.s + i, k));
       continue;
     }
     NB_TRY(put_str(j, out, b));
@@ -253,7 +253,7 @@ static nb_status convert(jinja *j, unsigned line, const char *spec, size_t n, ch
   }
   bool left = memchr(spec, '-', n);
   for (size_t i = chars; !left && i < width; i++) NB_GOTO(put_str(j, out, " "));
-  NB_GOTO(put(j, out, t.s, cut));
+  NB_GOTO(print_text(j, out, t.s, cut));
   for (size_t i = chars; left && i < width; i++) NB_GOTO(put_str(j, out, " "));
 fail:
   nb_text_free(&t);
@@ -268,7 +268,7 @@ nb_status nb_jinja_format(jinja *j, unsigned line, value text, value args, value
   for (size_t i = 0; i < text.n;) {
     const char *s = text.u.s + i, *p = memchr(s, '%', text.n - i);
     size_t before = p ? (size_t)(p - s) : text.n - i, n = 0;
-    NB_GOTO(put(j, &t, s, before));
+    NB_GOTO(print_text(j, &t, s, before));
     if (!p) break;
     i += before + 1;
     value v = args;
@@ -328,11 +328,11 @@ nb_status nb_jinja_format_braces(jinja *j, unsigned line, value text, const argu
     char c = text.u.s[i];
     bool twice = i + 1 < text.n && text.u.s[i + 1] == c;
     if (c != '{' && c != '}') {
-      NB_GOTO(put(j, &t, &c, 1));
+      NB_GOTO(print_text(j, &t, &c, 1));
       continue;
     }
     if (twice) {
-      NB_GOTO(put(j, &t, &c, 1));
+      NB_GOTO(print_text(j, &t, &c, 1));
       i++;
       continue;
     }

@@ -71,7 +71,7 @@ static nb_status cut(const nb_tokenizer *t, const added_set *set, unsigned flags
   return done < n ? fn(ctx, done, n - done, -1, err) : NB_OK;
 }
 
-typedef struct job {
+typedef struct encoding {
   const nb_tokenizer *t;
   unsigned flags;
   const char *text; /* valid UTF-8 */
@@ -79,10 +79,10 @@ typedef struct job {
   nb_text normal;   /* its normalized form */
   scratch s;
   nb_ids *out;
-} job;
+} encoding;
 
 static nb_status encode_normalized(void *ctx, size_t at, size_t n, int32_t id, nb_err *err) {
-  job *j = ctx;
+  encoding *j = ctx;
   scratch *s = &j->s;
   if (id >= 0) return nb_ids_push(j->out, id, err);
   nb_text_clear(&s->text);
@@ -94,7 +94,7 @@ static nb_status encode_normalized(void *ctx, size_t at, size_t n, int32_t id, n
 }
 
 static nb_status encode_raw(void *ctx, size_t at, size_t n, int32_t id, nb_err *err) {
-  job *j = ctx;
+  encoding *j = ctx;
   scratch *s = &j->s;
   if (id >= 0) return nb_ids_push(j->out, id, err);
   nb_text_clear(&s->text);
@@ -115,7 +115,7 @@ static bool begins_with_bos(const nb_tokenizer *t, const char *text, size_t n) {
 
 nb_status nb_tokenizer_encode(const nb_tokenizer *t, const char *text, size_t n_bytes, unsigned flags, nb_ids *out,
                               nb_err *err) {
-  job j = {.t = t, .flags = flags, .text = text, .out = out};
+  encoding j = {.t = t, .flags = flags, .text = text, .out = out};
   nb_text repaired = {0};
   nb_status st = NB_OK;
   if (nb_utf8_valid_prefix(text, n_bytes) != n_bytes) {
