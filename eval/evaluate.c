@@ -294,12 +294,10 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
                     .enough = on_enough,
                     .ctx = &a};
   prompter = prompter_for(e, run->model), encode = encode_opts(e, run->model);
+  const nb_run_set set = {&prompter, run->model->tokenizer, &run->model->model, run->session, e->item, e->n, done};
   if (e->task.score == NB_SCORE_GENERATE)
-    st = nb_writer_run(&prompter, run->model->tokenizer, &run->model->model, run->session, &encode, e->item, e->n, done,
-                       &ro, e->o.select.seed, &out->pool, answer, &stats, err);
-  else
-    st = nb_runner_run(&prompter, run->model->tokenizer, &run->model->model, run->session, e->item, e->n, done, &ro,
-                       answer, &stats, err);
+    st = nb_writer_run(&set, &encode, &ro, e->o.select.seed, &out->pool, answer, &stats, err);
+  else st = nb_runner_run(&set, &ro, answer, &stats, err);
   if (st != NB_OK) goto fail;
   size_t n = on_enough(&a) ? a.enough : e->n;
   NB_GOTO(make_rows(e, answer, seen, n, out, err));

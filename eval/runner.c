@@ -288,27 +288,27 @@ static nb_status run_all(runner *r, const bool *skip, nb_err *err) {
   return NB_OK;
 }
 
-nb_status nb_runner_run(const nb_prompter *p, const nb_tokenizer *tok, const nb_model *m, nb_session *s,
-                        const nb_item *const *items, size_t n, const bool *skip, const nb_run_opts *o,
-                        nb_answer *answer, nb_run_stats *stats, nb_err *err) {
+nb_status nb_runner_run(const nb_run_set *set, const nb_run_opts *o, nb_answer *answer, nb_run_stats *stats,
+                        nb_err *err) {
+  const nb_model *m = set->model;
   runner r = {
-      .prompter = p,
-      .tok = tok,
+      .prompter = set->prompter,
+      .tok = set->tok,
       .model = m,
       .o = o,
-      .items = items,
-      .total = n,
+      .items = set->items,
+      .total = set->n,
       .answer = answer,
       .stats = stats,
       .encode = {.plain = o->plain, .cut = o->overlong == NB_OVERLONG_TRUNCATE, .max_tokens = m->config.max_position}};
   nb_status st;
   *stats = (nb_run_stats){0};
-  NB_GOTO(nb_engine_create(s, m, &r.engine, err));
+  NB_GOTO(nb_engine_create(set->session, m, &r.engine, err));
   NB_GOTO(nb_new(&r.question, GROUP_MAX, sizeof *r.question, "questions", err));
   NB_GOTO(nb_new(&r.index, GROUP_MAX, sizeof *r.index, "questions", err));
   NB_GOTO(nb_new(&r.status, GROUP_MAX, sizeof *r.status, "questions", err));
   NB_GOTO(nb_new(&r.errors, GROUP_MAX, sizeof *r.errors, "questions", err));
-  st = run_all(&r, skip, err);
+  st = run_all(&r, set->skip, err);
   stats->tokens = r.engine.n_tokens;
 fail:
   nb_kv_free(r.root);

@@ -48,10 +48,19 @@ typedef struct nb_run_stats {
   size_t new_tokens, steps, most_running, gave_way;
 } nb_run_stats;
 
-/* Answers items[0..n): answer[i] for items[i]; those with skip[i] are left as they are (skip may be NULL). Items of
- * one subject should stand together. Errors name the question. */
-nb_status nb_runner_run(const nb_prompter *p, const nb_tokenizer *tok, const nb_model *m, nb_session *s,
-                        const nb_item *const *items, size_t n, const bool *skip, const nb_run_opts *o,
-                        nb_answer *answer, nb_run_stats *stats, nb_err *err);
+/* What is asked of whom. Nothing is owned. */
+typedef struct nb_run_set {
+  const nb_prompter *prompter;
+  const nb_tokenizer *tok;
+  const nb_model *model;
+  nb_session *session;
+  const nb_item *const *items; /* (n); those of one subject should stand together */
+  size_t n;
+  const bool *skip; /* (n) or NULL: these are not asked, and their answers are left as they are */
+} nb_run_set;
+
+/* Answers the items: answer[i] for items[i]. Errors name the question. */
+nb_status nb_runner_run(const nb_run_set *set, const nb_run_opts *o, nb_answer *answer, nb_run_stats *stats,
+                        nb_err *err);
 
 #endif

@@ -227,17 +227,15 @@ static void take_stats(const writer *w) {
   w->stats->gave_way = b->gave_way;
 }
 
-nb_status nb_writer_run(const nb_prompter *p, const nb_tokenizer *tok, const nb_model *m, nb_session *s,
-                        const nb_encode_opts *encode, const nb_item *const *items, size_t n, const bool *skip,
-                        const nb_run_opts *o, uint64_t seed, nb_pool *pool, nb_answer *answer, nb_run_stats *stats,
-                        nb_err *err) {
-  writer w = {.prompter = p,
-              .tok = tok,
-              .model = m,
+nb_status nb_writer_run(const nb_run_set *set, const nb_encode_opts *encode, const nb_run_opts *o, uint64_t seed,
+                        nb_pool *pool, nb_answer *answer, nb_run_stats *stats, nb_err *err) {
+  writer w = {.prompter = set->prompter,
+              .tok = set->tok,
+              .model = set->model,
               .o = o,
-              .items = items,
-              .total = n,
-              .skip = skip,
+              .items = set->items,
+              .total = set->n,
+              .skip = set->skip,
               .seed = seed,
               .pool = pool,
               .answer = answer,
@@ -248,7 +246,7 @@ nb_status nb_writer_run(const nb_prompter *p, const nb_tokenizer *tok, const nb_
   nb_status st;
   *stats = (nb_run_stats){0};
   NB_GOTO(nb_new(&w.made, GROUP, sizeof *w.made, "questions", err));
-  NB_GOTO(nb_batch_create(s, m, &bo, &w.batch, err));
+  NB_GOTO(nb_batch_create(set->session, set->model, &bo, &w.batch, err));
   st = run_all(&w, err);
   take_stats(&w);
 fail:

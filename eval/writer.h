@@ -9,9 +9,7 @@
 
 /* As nb_runner_run; what answers point to (nb_answer.written) comes from the pool. seed: of the sampling. A prompt that
  * leaves less room than the task's max_tokens gets shorter texts. */
-nb_status nb_writer_run(const nb_prompter *p, const nb_tokenizer *tok, const nb_model *m, nb_session *s,
-                        const nb_encode_opts *encode, const nb_item *const *items, size_t n, const bool *skip,
-                        const nb_run_opts *o, uint64_t seed, nb_pool *pool, nb_answer *answer, nb_run_stats *stats,
-                        nb_err *err);
+nb_status nb_writer_run(const nb_run_set *set, const nb_encode_opts *encode, const nb_run_opts *o, uint64_t seed,
+                        nb_pool *pool, nb_answer *answer, nb_run_stats *stats, nb_err *err);
 
 #endif

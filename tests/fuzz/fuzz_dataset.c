@@ -32,7 +32,7 @@ static void check(const nb_dataset *d) {
 static void build_prompts(const nb_task *t, const nb_dataset *d, size_t shots) {
   nb_err err;
   nb_prompter p;
-  if (nb_prompter_create(t, shots, shots ? d : NULL, &p, &err) != NB_OK) return;
+  if (nb_prompter_create(t, shots, shots ? d : NULL, d, &p, &err) != NB_OK) return;
   for (size_t i = 0; i < d->n && i < 8; i++) {
     nb_prompt prompt;
     if (nb_prompt_build(&p, &d->item[i], shots, &prompt, &err) == NB_OK) nb_prompt_free(&prompt);

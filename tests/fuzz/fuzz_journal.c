@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What may stand behind a journal's header. What is taken up of it is taken up again the same way. */
+/* What may stand behind a journal's header. What is taken up of it is taken up again the same way. The bytes are read
+ * as a record's written texts, too, which a checksum would keep mutations from. */
 #include "eval/journal.h"
+
+#include "eval/written.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,16 +23,18 @@ static size_t count(const nb_answer *a, const bool *done) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+  nb_pool pool = {0};
+  nb_written *written;
+  (void)nb_written_unpack(data, n, &pool, &written);
   char path[] = "/tmp/nibble-fuzz-journal.XXXXXX";
   nb_err err;
   int fd = mkstemp(path);
-  if (fd < 0) return 0;
-  for (int pass = 0; pass < 3; pass++) { /* the first makes the header */
+  for (int pass = 0; fd >= 0 && pass < 3; pass++) { /* the first makes the header */
     nb_answer answer[QUESTIONS] = {0};
     bool done[QUESTIONS] = {false};
     size_t resumed;
     nb_journal *j;
-    if (nb_journal_open(path, "fuzz", QUESTIONS, answer, done, &resumed, &j, &err) != NB_OK) break;
+    if (nb_journal_open(path, "fuzz", QUESTIONS, &pool, answer, done, &resumed, &j, &err) != NB_OK) break;
     if (resumed != count(answer, done)) abort();
     if (pass == 1)
       for (size_t i = 0; i < QUESTIONS; i++)
@@ -38,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     nb_journal_close(j);
     if (pass == 0 && (lseek(fd, 0, SEEK_END) < 0 || write(fd, data, n) != (ssize_t)n)) break;
   }
-  close(fd);
-  unlink(path);
+  if (fd >= 0) close(fd), unlink(path);
+  nb_pool_free(&pool);
   return 0;
 }
