@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Write the seeds of tests/fuzz/corpus that are made of goldens and of nothing: a block of each type of GGUF, the
-configurations of published models, the templates of the Jinja goldens, folders that hold a whole tiny checkpoint or
-what nibble explains. Needs only Python; the other seeds are small files that were put there by hand.
+configurations of published models, the templates of the Jinja goldens, folders that hold a whole
+tiny checkpoint. Needs only Python; the other seeds are small files that were put there by hand.
 
 usage: make_seeds.py
 """
@@ -124,10 +124,6 @@ def folders():
     folder("tiktoken", {"config.json": wide, "model.safetensors": more, "cl100k_base.tiktoken": ranks,
                         "tokenizer_config.json": {"added_tokens_decoder": {"260": {"content": "<|end|>",
                                                                                    "special": True}}}})
-    folder("pickle", {"config.json": config, "pytorch_model.bin": b"PK\3\4data.pkl"})
-    folder("only_gguf", {"model.gguf": b"GGUF\3\0\0\0"})
-    for name, text in (("page", b"<!DOCTYPE html>"), ("lfs", b"version https://git-lfs.github.com/spec/v1\n")):
-        folder(name, {"config.json": config, "model.safetensors": text})
 
 
 if __name__ == "__main__":
