@@ -11,6 +11,7 @@
 #include "formats/safetensors.h"
 #include "formats/tokenizer_dir.h"
 #include "formats/unused.h"
+#include "formats/unused_rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct nb_opened_files {
   nb_tensor_source tensors;
   nb_named_source named;
   bool is_checkpoint;
+  void *embedding; /* owned: a copy, where rows that no token uses were cleared */
 };
 
 static bool is_directory(const char *path) {
@@ -153,6 +155,8 @@ nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out,
   if (st == NB_OK && out->tokenizer && nb_tokenizer_n_model(out->tokenizer) > out->model.config.vocab)
     st = nb_fail(err, NB_ERR_FORMAT, "%s: the tokenizer has ids up to %zu, but the model's vocabulary is %zu", path,
                  nb_tokenizer_n_model(out->tokenizer) - 1, out->model.config.vocab);
+  if (st == NB_OK && out->tokenizer && out->files->is_checkpoint)
+    st = nb_unused_rows_clear(out->tokenizer, &out->model.weights, &out->files->embedding, &out->notes, err);
   if (st != NB_OK) nb_opened_free(out);
   return st;
 }
@@ -165,6 +169,7 @@ void nb_opened_free(nb_opened *o) {
     nb_nbl_close(o->files->nbl);
     nb_safetensors_close(&o->files->checkpoint);
     nb_gguf_close(&o->files->gguf);
+    nb_free(o->files->embedding);
     nb_free(o->files);
   }
   memset(o, 0, sizeof *o);

@@ -15,12 +15,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static const char *const names[] = {"config.json",       "model.safetensors.index.json",
-                                    "model.safetensors", "1.safetensors",
-                                    "sub/2.safetensors", "generation_config.json",
-                                    "tokenizer.json",    "adapter_config.json",
-                                    "model.gguf",        "pytorch_model.bin",
-                                    "snapshots/abc"};
+static const char *const names[] = {"config.json",         "model.safetensors.index.json",
+                                    "model.safetensors",   "1.safetensors",
+                                    "sub/2.safetensors",   "generation_config.json",
+                                    "tokenizer.json",      "adapter_config.json",
+                                    "model.gguf",          "pytorch_model.bin",
+                                    "snapshots/abc",       "tokenizer_config.json",
+                                    "cl100k_base.tiktoken"};
 enum { NAMES = sizeof names / sizeof *names, MOST = 1 << 16 };
 
 /* The largest "data_offsets" end, found without parsing; at most MOST. */
@@ -86,7 +87,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     nb_safetensors_close(&st);
   }
   nb_opened m;
-  nb_status opened = nb_open(dir, NB_OPEN_NO_TOKENIZER, 1, &m, &err);
+  /* Without a tokenizer, unless the folder holds one. */
+  snprintf(path, sizeof path, "%s/tokenizer_config.json", dir);
+  unsigned flags = access(path, F_OK) == 0 ? 0 : NB_OPEN_NO_TOKENIZER;
+  nb_status opened = nb_open(dir, flags, 1, &m, &err);
   if (opened != NB_OK && !*err.msg) abort();
   nb_opened_free(&m);
   for (size_t i = 0; i < NAMES; i++) {
