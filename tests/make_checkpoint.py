@@ -167,7 +167,9 @@ def synthetic_tokenizer(c):
     free = (i for i in range(c["vocab_size"]) if i not in special)
     vocab = {t: i for t, i in zip(chars + [a + b for a, b in merges], free)}
     merges = [m for m in merges if "".join(m) in vocab]
-    vocab |= {t: i for i, t in special.items()}  # or an added token would get the next id, as tokenizers counts
+    # Special tokens stand in the vocabulary, or they would get the next ids, as tokenizers counts; and no id is left out.
+    used = set(vocab.values())
+    vocab |= {special.get(i, f"<|{i}|>"): i for i in range(max(special) + 1) if i not in used}
     bos = dict(id="<|bos|>", ids=[c["bos_token_id"]], tokens=["<|bos|>"])
     use = c["model_type"] in ("llama", "mistral", "mixtral", "gemma", "gemma2", "gemma3_text")
     front = [dict(SpecialToken=dict(id="<|bos|>", type_id=0))] if use else []
