@@ -5,11 +5,22 @@
 #ifndef NB_BASE_ASSERT_H
 #define NB_BASE_ASSERT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #ifdef NB_ASSERT
 #include <assert.h>
 #define nb_assert(x) assert(x)
 #else
 #define nb_assert(x) ((void)(0 && (x)))
 #endif
+
+/* What assertions ask of pointers: whether one is a multiple of n bytes, and whether two stretches do not overlap. */
+static inline bool nb_aligned(const void *p, size_t n) { return (uintptr_t)p % n == 0; }
+static inline bool nb_apart(const void *a, size_t a_bytes, const void *b, size_t b_bytes) {
+  uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+  return x < y ? a_bytes <= y - x : b_bytes <= x - y;
+}
 
 #endif
