@@ -112,8 +112,8 @@ static size_t question_prefix(const nb_question *q) {
 
 /* A job for a sequence that goes on from `from` tokens of parent (NULL: from nothing, in a cache of its own). */
 static nb_status make_job(runner *r, size_t g, const nb_sequence *s, const nb_kv *parent, size_t from, nb_job *job,
-                          nb_assert(from < s->n);
-                          nb_err * err) {
+                          nb_err *err) {
+  nb_assert(from < s->n);
   *job = (nb_job){.tokens = s->tokens + from,
                   .n = s->n - from,
                   .first = from,

@@ -17,8 +17,8 @@
 #endif
 
 /* What assertions ask of pointers: whether one is a multiple of n bytes, and whether two stretches do not overlap. */
-static inline bool nb_aligned(const void *p, size_t n) { return (uintptr_t)p % n == 0; }
-static inline bool nb_apart(const void *a, size_t a_bytes, const void *b, size_t b_bytes) {
+static inline bool nb_assert_aligned(const void *p, size_t n) { return (uintptr_t)p % n == 0; }
+static inline bool nb_assert_apart(const void *a, size_t a_bytes, const void *b, size_t b_bytes) {
   uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
   return x < y ? a_bytes <= y - x : b_bytes <= x - y;
 }

@@ -18,7 +18,7 @@ void *nb_alloc(size_t count, size_t size) {
 }
 
 void nb_free(void *p) {
-  nb_assert(nb_aligned(p, NB_ALIGN)); /* nb_alloc's, not malloc's */
+  nb_assert(nb_assert_aligned(p, NB_ALIGN)); /* nb_alloc's, not malloc's */
   if (!p) return;
   void *raw;
   memcpy(&raw, (char *)p - sizeof(void *), sizeof raw);

@@ -44,7 +44,7 @@ static void quantize_q8(const float *x, size_t K, size_t Kp, int8_t *q, float *s
 }
 
 static void rmsnorm(const float *x, const float *w, size_t D, float eps, float *y) {
-  nb_assert(y == x || nb_apart(x, D * sizeof *x, y, D * sizeof *y));
+  nb_assert(y == x || nb_assert_apart(x, D * sizeof *x, y, D * sizeof *y));
   v16 ss = v_set(0);
   for (size_t i = 0; i < D; i += 16) {
     v16 v = v_load_n(x + i, lanes(D, i));
@@ -58,7 +58,7 @@ static void rmsnorm(const float *x, const float *w, size_t D, float eps, float *
 }
 
 static void layernorm(const float *x, const float *w, const float *b, size_t D, float eps, float *y) {
-  nb_assert(y == x || nb_apart(x, D * sizeof *x, y, D * sizeof *y));
+  nb_assert(y == x || nb_assert_apart(x, D * sizeof *x, y, D * sizeof *y));
   v16 sum = v_set(0), square = v_set(0);
   for (size_t i = 0; i < D; i += 16) sum = v_add(sum, v_load_n(x + i, lanes(D, i)));
   v16 mean = v_set(v_sum(sum) / (float)D);
@@ -75,8 +75,8 @@ static void layernorm(const float *x, const float *w, const float *b, size_t D, 
 }
 
 static void rope(float *x, const float *cosines, const float *sines, size_t half) {
-  nb_assert(nb_apart(x, 2 * half * sizeof *x, cosines, half * sizeof *x));
-  nb_assert(nb_apart(x, 2 * half * sizeof *x, sines, half * sizeof *x));
+  nb_assert(nb_assert_apart(x, 2 * half * sizeof *x, cosines, half * sizeof *x));
+  nb_assert(nb_assert_apart(x, 2 * half * sizeof *x, sines, half * sizeof *x));
   for (size_t i = 0; i < half; i += 16) {
     size_t n = lanes(half, i);
     v16 a = v_load_n(x + i, n), b = v_load_n(x + half + i, n);
@@ -117,8 +117,8 @@ INLINE void activate_as(const nb_activation act, const float *gate, const float 
 
 static void activate(nb_activation act, const float *gate, const float *up, size_t n, float *y) {
   nb_assert(act < NB_ACTIVATIONS);
-  nb_assert(y == gate || nb_apart(y, n * sizeof *y, gate, n * sizeof *gate));
-  nb_assert(!up || y == up || nb_apart(y, n * sizeof *y, up, n * sizeof *up));
+  nb_assert(y == gate || nb_assert_apart(y, n * sizeof *y, gate, n * sizeof *gate));
+  nb_assert(!up || y == up || nb_assert_apart(y, n * sizeof *y, up, n * sizeof *up));
   if (act == NB_ACT_SILU) activate_as(NB_ACT_SILU, gate, up, n, y);
   else if (act == NB_ACT_GELU_TANH) activate_as(NB_ACT_GELU_TANH, gate, up, n, y);
   else activate_as(NB_ACT_GEGELU, gate, up, n, y);
@@ -143,7 +143,7 @@ static void softcap(float *x, size_t n, float cap) {
 }
 
 static void add(float *x, const float *y, size_t n) {
-  nb_assert(x == y || nb_apart(x, n * sizeof *x, y, n * sizeof *y));
+  nb_assert(x == y || nb_assert_apart(x, n * sizeof *x, y, n * sizeof *y));
   for (size_t i = 0; i < n; i += 16) {
     size_t m = lanes(n, i);
     v_store_n(x + i, v_add(v_load_n(x + i, m), v_load_n(y + i, m)), m);
@@ -183,7 +183,7 @@ static void kv_store(uint8_t *block, nb_kv_type type, size_t head_dim, size_t sl
   const size_t ldv = nb_kv_ldv(type, head_dim);
   void *keys = block, *values = block + nb_kv_values_at(type, head_dim);
   float *scales = (float *)(void *)(block + nb_kv_scales_at(type, head_dim));
-  nb_assert(slot < NB_KV_BLOCK && type < NB_KV_TYPES && nb_aligned(block, sizeof(float)));
+  nb_assert(slot < NB_KV_BLOCK && type < NB_KV_TYPES && nb_assert_aligned(block, sizeof(float)));
   if (type == NB_KV_Q16) kv_store_integers(2, nb_kv_top(head_dim), head_dim, ldv, slot, k, v, keys, values, scales);
   else if (type == NB_KV_Q8) kv_store_integers(1, 127, head_dim, ldv, slot, k, v, keys, values, scales);
   else if (type == NB_KV_F32) {

@@ -83,7 +83,7 @@ INLINE void gemm_tile(const float *a, const float *b, size_t n_k, float alpha, b
 
 static void gemm(const nb_gemm *g, void *scratch) {
   float *a = scratch, *b = a + GEMM_K * GEMM_LDA;
-  nb_assert(nb_aligned(scratch, NB_ALIGN));
+  nb_assert(nb_assert_aligned(scratch, NB_ALIGN));
   nb_assert((g->ai == 1 || g->ak == 1) && (g->bk == 1 || g->bj == 1));
   nb_assert(g->c != g->a && g->c != g->b && (g->ldc >= g->N || g->M <= 1));
   _Static_assert((GEMM_K * GEMM_LDA + GEMM_K * GEMM_N) * sizeof(float) <= NB_GEMM_SCRATCH, "scratch");

@@ -323,7 +323,8 @@ NOINLINE void q8_t5(Q8_ARGS) { q8_run((q8_fmt){5, true}, w, tile0, tile1, x, y, 
 static void linear_q8(Q8_ARGS) {
   static void (*const run[2][9])(Q8_ARGS) = {{0, 0, 0, q8_u3, q8_u4, q8_u5, q8_u6, q8_u7, q8_u8},
                                              {0, 0, 0, q8_t3, q8_t4, q8_t5, 0, 0, 0}};
-  nb_assert(nb_qfmt_valid(w->fmt) && nb_aligned(w->codes, 64) && nb_aligned(x->q, 64) && nb_aligned(scratch, 64));
+  nb_assert(nb_qfmt_valid(w->fmt) && nb_assert_aligned(w->codes, 64) && nb_assert_aligned(x->q, 64) &&
+            nb_assert_aligned(scratch, 64));
   nb_assert(tile0 <= tile1 && tile1 <= w->n_tiles && x->Kp % NB_K_PAD == 0 && x->Kp >= w->n_blocks * NB_BLOCK);
   nb_assert(x->T <= 1 || ldy >= nb_min(w->N, tile1 * NB_TILE));
   run[w->fmt.table][w->fmt.bits](w, tile0, tile1, x, y, ldy, scratch);

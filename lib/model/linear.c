@@ -51,7 +51,7 @@ static void run_tiles(void *ctx, size_t begin, size_t end, int thread) {
 void nb_linear_run(const nb_kernels *k, int threads, const nb_product *product, size_t n, const nb_rows *x,
                    uint8_t *scratch, size_t scratch_bytes) {
   linear_job j = {k, product, n, x, scratch, scratch_bytes};
-  nb_assert(n > 0 && nb_aligned(scratch, NB_ALIGN) && scratch_bytes % NB_ALIGN == 0);
+  nb_assert(n > 0 && nb_assert_aligned(scratch, NB_ALIGN) && scratch_bytes % NB_ALIGN == 0);
   size_t tiles = 0;
   for (size_t i = 0; i < n; i++) {
     const nb_linear *w = product[i].w;

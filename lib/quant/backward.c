@@ -198,8 +198,8 @@ static void norm(nb_backward *b, const float *x, const float *g, float *y, float
 
 /* dx = [dx +] what dn, the gradient at the norm's output, means for x; adds the gradient of the gains. */
 static void norm_back(nb_backward *b, const float *x, const float *g, float *inv, const float *dn, float *dx, bool add,
-                      nb_assert(dn != dx);
                       float *dg) {
+  nb_assert(dn != dx);
   size_t D = b->c.hidden;
   rows_job j = {.b = b, .x = x, .g = g, .d = dn, .y = dx, .inv = inv, .K = D, .add = add};
   for (size_t t = 0; t < b->T; t++)
@@ -326,8 +326,8 @@ static void recompute(nb_backward *b, const nb_layer *l, const float *x) {
 }
 
 nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
-                            nb_assert(l->number < b->c.layers && x != dy);
-                            nb_err * err) {
+                            nb_err *err) {
+  nb_assert(l->number < b->c.layers && x != dy);
   size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
   recompute(b, l, x);
   back(b, matrix(b, l, NB_DOWN), b->down, dy, D, b->dh, false, g->row[nb_layer_index(&b->c, NB_DOWN, 0)]);
@@ -355,8 +355,8 @@ nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, f
 }
 
 nb_status nb_backward_head(nb_backward *b, const float *gain, const nb_linear *head, const float *x,
-                           nb_assert(head->N == b->c.vocab && head->K == b->c.hidden);
                            const float *dlogits, float *dx, float *dnorm, nb_err *err) {
+  nb_assert(head->N == b->c.vocab && head->K == b->c.hidden);
   size_t V = b->c.vocab, D = b->c.hidden;
   norm(b, x, gain, b->n1, b->inv1);
   for (size_t v = 0; v < V; v += HEAD_ROWS) {

@@ -101,8 +101,8 @@ bool nb_cholesky_factor(const nb_matmul *mul, float *A, size_t n, size_t ld) {
 
 /* B (n, cols), rows ldb apart, becomes X with L X = B. */
 static void invert_columns(const nb_matmul *mul, int thread, const float *L, size_t n, size_t ld, float *B, size_t cols,
-                           nb_assert(cols >= 1 && ldb >= cols && ld >= n);
                            size_t ldb) {
+  nb_assert(cols >= 1 && ldb >= cols && ld >= n);
   if (n <= LEAF) {
     for (size_t i = 0; i < n; i++) {
       float *b = B + i * ldb, d = L[i * ld + i];

@@ -221,8 +221,8 @@ static void apply(const nb_config *c, const nb_parts *parts, nb_fold *f, size_t 
 }
 
 nb_status nb_fold_scale(const nb_kernels *kernels, const nb_config *c, const nb_parts *parts, nb_fold *f, size_t site,
-                        nb_assert(nb_fold_legal(c, site));
                         float *H, const nb_qfmt *fmt, int threads, nb_err *err) {
+  nb_assert(nb_fold_legal(c, site));
   nb_status st;
   double *size = NULL, best = 0;
   float *s = NULL;
