@@ -5,7 +5,6 @@
 #include "eval/item.h"
 #include "eval/result_other.h"
 #include "eval/written.h"
-#include "formats/explain.h"
 #include "formats/json.h"
 #include "formats/mapfile.h"
 #include "formats/outfile.h"
@@ -550,5 +549,5 @@ nb_status nb_result_load(const char *path, nb_result *out, nb_err *err) {
   NB_TRY(nb_mapfile_read(path, RESULT_MAX_BYTES, &bytes, &n, err));
   nb_status st = nb_result_parse(bytes, n, path, out, err);
   free(bytes);
-  return nb_explain_file(path, "a result of nibble eval", st, err);
+  return st;
 }

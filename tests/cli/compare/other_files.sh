@@ -4,7 +4,7 @@ questions q.jsonl 12
 nibble eval "$NBL" --task custom --data q.jsonl -q --out a.json >/dev/null
 is() { fails 1 "$2" nibble compare a.json "$1" --html r.html; [ ! -e r.html ]; }
 printf 'PAR1\025\004\025\020' >x.parquet
-is x.parquet '*x.parquet is not a result of nibble eval but a Parquet file*'
+is x.parquet '*x.parquet: this is a Parquet table*nibble eval --out*'
 is "$NBL" '*.nbl: this is a .nbl model; run it with*'
 is "$TOY/model.safetensors" '*: this is a .safetensors file*'
 is "$TOY/config.json" "*this is a model's config.json*"
@@ -30,4 +30,4 @@ echo '[]' >list.json
 is list.json '*this is a list*'
 echo '{"a": 1}' >empty.json
 is empty.json '*not a result of nibble eval*'
-fails 1 '*x.parquet is not *but a Parquet file*' nibble merge x.parquet a.json --out m.json
+fails 1 '*x.parquet: this is a Parquet table*' nibble merge x.parquet a.json --out m.json

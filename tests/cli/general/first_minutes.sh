@@ -44,8 +44,8 @@ pointer lfs.nbl
 is '*lfs.nbl is not a .nbl file but a pointer of git-lfs*' lfs.nbl
 echo '{"results": {"mmlu": {"acc,none": 0.5}}}' >harness.json
 is '*harness.json is not a .nbl file but a result of lm-evaluation-harness' harness.json
-fails 1 '*harness.json is not a result of nibble eval but a result of lm-evaluation-harness' nibble compare harness.json harness.json
-fails 1 '*toy.nbl is not a result of nibble eval but a .nbl file' nibble compare "$NBL" "$NBL"
+fails 1 '*harness.json: not a result of nibble eval*' nibble compare harness.json harness.json
+fails 1 '*toy.nbl: this is a .nbl model*' nibble compare "$NBL" "$NBL"
 
 # Names of tensors. The prefix takes the place of blanks that pad the header.
 renamed() { # DIR SED-SCRIPT: the header rewritten; its length changes
