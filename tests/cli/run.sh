@@ -32,7 +32,10 @@ else
   done
   cat >"$work/bin/nibble" <<EOF
 #!/bin/sh
-case "$takes" in *" \$1 "*) case " \$* " in *' --cpu '*|*' -- '*) ;; *) set -- "\$@" --cpu $CPU ;; esac ;; esac
+command=\$1
+case "$takes" in
+  *" \$1 "*) case " \$* " in *' --cpu '*) ;; *) shift; set -- "\$command" --cpu $CPU "\$@" ;; esac ;;
+esac
 exec "$program" "\$@"
 EOF
   chmod +x "$work/bin/nibble"
