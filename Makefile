@@ -101,9 +101,12 @@ ifeq ($(OPENMP),1)
   endif
 endif
 
+# Assertions of internal assumptions (lib/base/assert.h).
+ASSERT := $(if $(filter asan tsan coverage,$(VARIANT)),-DNB_ASSERT)
+
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wno-unknown-pragmas -Werror=vla
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_DARWIN_C_SOURCE -DNB_VERSION='"$(VERSION)"' \
-  $(OPT) -g -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(OMPFLAGS) $(SAN) $(WARN) \
+  $(OPT) $(ASSERT) -g -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(OMPFLAGS) $(SAN) $(WARN) \
   -I. -Ilib $(PKG_CFLAGS) $(CFLAGS)
 LDLIBS_ALL = $(PKG_LIBS) -lm $(OMPLIBS) $(SAN) $(LDFLAGS)
 

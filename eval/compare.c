@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/compare.h"
 
+#include "base/assert.h"
+
 #include "eval/names.h"
 #include "eval/sequential.h"
 
@@ -153,6 +155,7 @@ static nb_status pair_up(const nb_result *base, const nb_result *cand, nb_compar
     fill_pair(&out->pair[out->n++], b, *hit, &base->protocol);
   }
   out->n_cand_only = cand->n - out->n;
+  nb_assert(out->n + out->n_base_only == base->n && out->n <= cand->n);
   /* What a stopped run did not come to is a matter of chance, not of which questions it has. */
   size_t chance = nb_min(out->n_base_only, nb_protocol_unasked(&cand->protocol)) +
                   nb_min(out->n_cand_only, nb_protocol_unasked(&base->protocol));
@@ -280,6 +283,7 @@ nb_status nb_compare(const nb_result *base, const nb_result *cand, const nb_comp
   NB_GOTO(pair_up(base, cand, c, err));
   NB_GOTO(count_subjects(c, err));
   NB_GOTO(adjust_subjects(c, err));
+  nb_assert(c->gained + c->lost <= c->n && c->n_subjects <= c->n);
   double n = (double)c->n;
   c->base_score /= n, c->cand_score /= n, c->tv_mean /= n;
   c->diff = c->cand_score - c->base_score;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/fidelity.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "model/generate.h"
 #include "base/mem.h"
@@ -101,6 +102,7 @@ static double standard_error(const double *mean, size_t n) {
 }
 
 static nb_status summarise(const row *r, size_t chunks, size_t half, nb_fidelity *out, nb_err *err) {
+  nb_assert(chunks > 0 && half > 0);
   nb_status st;
   size_t n = chunks * half;
   double *kl = NULL, *kl_mean = NULL, *top = NULL, ref = 0, cand = 0;

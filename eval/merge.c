@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/merge.h"
 
+#include "base/assert.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,6 +61,7 @@ nb_status nb_merge(const nb_result *shard, const char *const *name, size_t n, nb
     const nb_result *r;
     nb_status st = find_shard(shard, n, s, &r, err);
     if (st != NB_OK) return nb_result_free(out), st;
+    nb_assert(out->n + r->n <= total);
     memcpy(row + out->n, r->row, r->n * sizeof *row);
     out->n += r->n;
     if (!r->has_measured) continue;

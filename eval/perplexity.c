@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/perplexity.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -18,6 +19,7 @@ typedef struct scoring {
 
 /* Reads seq[0 .. n) and adds the negative log-likelihoods of seq[from .. n], where from >= 1. */
 static nb_status score_window(scoring *c, const int32_t *seq, size_t n, size_t from, double *nll, nb_err *err) {
+  nb_assert(from >= 1 && from <= n && n <= c->o->ctx);
   const nb_config *config = &c->m->config;
   size_t batch = nb_session_max_tokens(c->s);
   nb_kv *kv;
@@ -68,6 +70,7 @@ nb_status nb_perplexity_measure(nb_session *s, const nb_model *m, const int32_t 
   for (size_t k = 0; k < windows; k++) {
     size_t read = nb_min(o->ctx, total - 1), begin = nb_min(k * o->stride, total - 1 - read), end = begin + read + 1;
     NB_GOTO(score_window(&c, seq + begin, read, next - begin, &sum[k], err));
+    nb_assert(next >= begin + 1 && next <= end && end <= total);
     count[k] = (double)(end - next);
     out->nll += sum[k], out->scored += end - next;
     next = end;

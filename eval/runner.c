@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/runner.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "eval/engine.h"
 #include "base/parallel.h"
@@ -79,6 +80,7 @@ static nb_status set_root(runner *r, const int32_t *tokens, size_t n, nb_err *er
   }
   nb_kv_truncate(r->root, keep);
   r->root_tokens.n = keep;
+  nb_assert(nb_kv_length(r->root) == keep && nb_kv_capacity(r->root) >= n);
   if (keep == n) return NB_OK;
   nb_job job = {.kv = r->root, .tokens = tokens + keep, .n = n - keep};
   NB_TRY(nb_engine_run(&r->engine, &job, 1, err));
@@ -111,6 +113,7 @@ static size_t question_prefix(const nb_question *q) {
 /* A job for a sequence that goes on from `from` tokens of parent (NULL: from nothing, in a cache of its own). */
 static nb_status make_job(runner *r, size_t g, const nb_sequence *s, const nb_kv *parent, size_t from, nb_job *job,
                           nb_err *err) {
+  nb_assert(from < s->n);
   *job = (nb_job){.tokens = s->tokens + from,
                   .n = s->n - from,
                   .first = from,

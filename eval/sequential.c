@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/sequential.h"
 
+#include "base/assert.h"
+
 #include <math.h>
 
 /* Bet k puts this share of the largest bet that can never lose everything: 0.5, 0.5/1.6, 0.5/1.6^2, ... */
@@ -22,6 +24,7 @@ double nb_sequential_pass(const nb_sequential *s) { return capital(s->pass); }
 double nb_sequential_fail(const nb_sequential *s) { return capital(s->fail); }
 
 nb_verdict nb_sequential_add(nb_sequential *s, double diff) {
+  nb_assert(s->margin >= 0 && s->margin < 1 && s->alpha > 0 && diff >= -1 && diff <= 1);
   double x = diff + s->margin; /* at the margin its mean is 0; it lies between margin - 1 and margin + 1 */
   for (size_t k = 0; k < NB_BETS; k++) {
     s->pass[k] += log1p(share(k) * x / (1 - s->margin));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/stats.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "eval/rng.h"
 
@@ -78,6 +79,7 @@ static double solve_tango(double gained, double lost, double n, double z) {
 }
 
 void nb_stats_tango_interval(size_t gained, size_t lost, size_t n, double level, double *low, double *high) {
+  nb_assert(n > 0 && gained + lost <= n);
   double z = nb_stats_normal_quantile(0.5 + level / 2);
   *low = solve_tango((double)gained, (double)lost, (double)n, z);
   *high = solve_tango((double)gained, (double)lost, (double)n, -z);
@@ -111,6 +113,7 @@ static int by_value(const void *a, const void *b) {
 void nb_stats_sort_doubles(double *x, size_t n) { qsort(x, n, sizeof *x, by_value); }
 
 double nb_stats_quantile_sorted(const double *x, size_t n, double q) {
+  nb_assert(n > 0 && q >= 0 && q <= 1);
   double at = q * (double)(n - 1);
   size_t i = (size_t)at;
   return i + 1 < n ? x[i] + (at - (double)i) * (x[i + 1] - x[i]) : x[n - 1];
@@ -128,6 +131,7 @@ nb_status nb_stats_bootstrap_mean(const double *diff, const uint32_t *cluster, s
                                   uint64_t seed, double level, nb_bootstrap *out, nb_err *err) {
   bool own = n_clusters == 0;
   size_t k = own ? n : n_clusters;
+  nb_assert(n > 0 && reps > 0 && (own || cluster));
   double *sum = NULL, *count = NULL, *mean = NULL, total = 0, m1 = 0, m2 = 0;
   nb_status st;
   *out = (nb_bootstrap){0};

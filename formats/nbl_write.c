@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/nbl.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "formats/nbl_layout.h"
 #include "formats/outfile.h"
@@ -29,6 +30,7 @@ nb_status nb_nbl_plan(const nb_parts *parts, const nb_nbl_choice *how, size_t me
     t[i].offset = end;
     if (t[i].size > (uint64_t)INT64_MAX - 64 - end) return nb_fail(err, NB_ERR_ARG, "the file would be too large");
     end += nb_nbl_pad(t[i].size);
+    nb_assert(t[i].offset % 64 == 0 && end > t[i].offset);
   }
   *file_bytes = end;
   return NB_OK;
@@ -74,6 +76,8 @@ nb_status nb_nbl_writer_open(const char *path, const nb_nbl_tensor *t, size_t n,
   NB_GOTO(nb_new(&w->tensor, n, sizeof *t, "the directory", err));
   NB_GOTO(nb_new(&w->head, data_offset, 1, "the header", err));
   memcpy(w->tensor, t, n * sizeof *t);
+  for (size_t i = 1; i < n; i++) nb_assert(t[i].offset == t[i - 1].offset + nb_nbl_pad(t[i - 1].size));
+  nb_assert(data_offset % 64 == 0);
   w->n = n, w->data_offset = data_offset;
   uint64_t file_bytes = t[n - 1].offset + nb_nbl_pad(t[n - 1].size);
   memcpy(w->head, NB_NBL_MAGIC, 8);
@@ -100,6 +104,7 @@ nb_status nb_nbl_writer_put(nb_nbl_writer *w, const void *data, size_t n_bytes, 
     return nb_fail(err, NB_ERR_ARG, "%s: tensor %zu is not of its planned size", w->out.path, w->next);
   nb_nbl_tensor *t = &w->tensor[w->next];
   size_t pad = nb_nbl_pad(n_bytes) - n_bytes;
+  nb_assert(pad < sizeof zeros);
   if (pad == 0) {
     t->hash = nb_nbl_hash(data, n_bytes);
   } else {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/assert.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -11,11 +12,13 @@ void *nb_alloc(size_t count, size_t size) {
   char *raw = calloc(1, total);
   if (!raw) return NULL;
   uintptr_t p = ((uintptr_t)raw + sizeof(void *) + NB_ALIGN - 1) & ~(uintptr_t)(NB_ALIGN - 1);
+  nb_assert(p - (uintptr_t)raw >= sizeof raw && p + n <= (uintptr_t)raw + total);
   memcpy((char *)p - sizeof(void *), &raw, sizeof raw);
   return (void *)p;
 }
 
 void nb_free(void *p) {
+  nb_assert(nb_assert_aligned(p, NB_ALIGN)); /* nb_alloc's, not malloc's */
   if (!p) return;
   void *raw;
   memcpy(&raw, (char *)p - sizeof(void *), sizeof raw);
@@ -30,6 +33,7 @@ nb_status nb_new(void *out, size_t count, size_t size, const char *what, nb_err 
 }
 
 nb_status nb_grow(void *array, size_t *capacity, size_t need, size_t size, nb_err *err) {
+  nb_assert(size > 0);
   if (need <= *capacity) return NB_OK;
   size_t cap = *capacity > SIZE_MAX / 2 ? need : nb_max(nb_max(*capacity * 2, need), 16), bytes;
   void *old, *p = NULL;

@@ -3,6 +3,7 @@
 #ifndef NB_MEM_H
 #define NB_MEM_H
 
+#include "base/assert.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -26,7 +27,10 @@ static inline bool nb_add(size_t a, size_t b, size_t *out) {
 }
 
 /* x rounded up to a multiple of m (m > 0; the caller knows that x + m - 1 fits). */
-static inline size_t nb_round_up(size_t x, size_t m) { return (x + m - 1) / m * m; }
+static inline size_t nb_round_up(size_t x, size_t m) {
+  nb_assert(m > 0 && x <= SIZE_MAX - (m - 1));
+  return (x + m - 1) / m * m;
+}
 static inline size_t nb_min(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t nb_max(size_t a, size_t b) { return a > b ? a : b; }
 

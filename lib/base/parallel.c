@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #endif
+#include "base/assert.h"
 #include "base/parallel.h"
 
 #include "base/mem.h"
@@ -14,12 +15,15 @@
 #endif
 
 void nb_parallel_for(int threads, size_t n, size_t grain, nb_range_fn fn, void *ctx) {
+  nb_assert(threads >= 1 && threads <= NB_MAX_THREADS);
+  nb_assert(grain >= 1 && n <= SIZE_MAX - grain);
   size_t chunks = (n + grain - 1) / grain;
   if (threads > 1 && chunks < (size_t)threads) threads = (int)chunks;
 #ifdef _OPENMP
   if (threads > 1) {
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
     for (size_t c = 0; c < chunks; c++) {
+      nb_assert(omp_get_thread_num() < threads);
       fn(ctx, c * grain, nb_min(n, (c + 1) * grain), omp_get_thread_num());
     }
     return;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/assert.h"
 #include "base/qmat.h"
 
 #include "base/f16.h"
@@ -41,6 +42,7 @@ nb_status nb_qmat_plan(size_t N, size_t K, nb_qfmt fmt, nb_qmat *m, nb_qmat_layo
   size_t Kp = nb_round_up(K, NB_QA_GROUP);
   m->n_groups = (Kp + fmt.group - 1) / fmt.group;
   m->n_blocks = Kp / NB_BLOCK;
+  nb_assert(m->n_blocks % (NB_QA_GROUP / NB_BLOCK) == 0 && m->n_groups * fmt.group >= Kp && Kp - K < NB_QA_GROUP);
   size_t scales, codes;
   if (!nb_mul(m->n_tiles * NB_TILE, m->n_groups, &scales) || !nb_mul(m->n_tiles * 64, m->n_blocks * fmt.bits, &codes) ||
       codes > SIZE_MAX / 2)
@@ -50,6 +52,8 @@ nb_status nb_qmat_plan(size_t N, size_t K, nb_qfmt fmt, nb_qmat *m, nb_qmat_layo
   l->scale = l->row_scale + nb_round_up(m->n_tiles * NB_TILE * 2, 64);
   l->codes = l->scale + nb_round_up(scales, 64);
   l->total = l->codes + codes;
+  nb_assert(l->row_scale % NB_ALIGN == 0 && l->scale % NB_ALIGN == 0 && l->codes % NB_ALIGN == 0);
+  nb_assert(l->table <= l->row_scale && l->row_scale < l->scale && l->scale < l->codes && l->codes < l->total);
   return NB_OK;
 }
 
@@ -59,6 +63,7 @@ nb_status nb_qmat_view(size_t N, size_t K, nb_qfmt fmt, const void *data, size_t
   if (n_bytes != l.total)
     return nb_fail(err, NB_ERR_FORMAT, "a %zu x %zu matrix takes %zu bytes, not %zu", N, K, l.total, n_bytes);
   const uint8_t *p = data;
+  nb_assert(nb_assert_aligned(p, NB_ALIGN));
   m->table = fmt.table ? (const int8_t *)(p + l.table) : NULL;
   m->row_scale = (const uint16_t *)(const void *)(p + l.row_scale);
   m->scale = (const int8_t *)(p + l.scale);
@@ -67,6 +72,7 @@ nb_status nb_qmat_view(size_t N, size_t K, nb_qfmt fmt, const void *data, size_t
 }
 
 void nb_qmat_values(const nb_qmat *m, int8_t value[256]) {
+  nb_assert(nb_qfmt_valid(m->fmt) && !m->fmt.table == !m->table);
   int levels = 1 << m->fmt.bits;
   for (int c = 0; c < levels; c++) value[c] = m->fmt.table ? m->table[c] : (int8_t)(c - levels / 2);
 }
@@ -76,10 +82,12 @@ static unsigned planes(unsigned bits, unsigned width[3]) {
   unsigned n = 0;
   for (unsigned w = 8; w; w /= 2)
     if (bits & w) width[n++] = w;
+  nb_assert(n >= 1 && n <= 3); /* 3 to 8 bits */
   return n;
 }
 
 void nb_qmat_pack_block(const uint8_t *code, size_t ld, unsigned bits, uint8_t *out) {
+  nb_assert(ld >= NB_BLOCK);
   unsigned width[3], n = planes(bits, width), low = 0;
   memset(out, 0, (size_t)bits * 64);
   for (unsigned p = 0; p < n; p++) {
@@ -95,6 +103,7 @@ void nb_qmat_pack_block(const uint8_t *code, size_t ld, unsigned bits, uint8_t *
 }
 
 void nb_qmat_unpack_block(const uint8_t *block, unsigned bits, uint8_t *code, size_t ld) {
+  nb_assert(ld >= NB_BLOCK);
   unsigned width[3], n = planes(bits, width), low = 0;
   for (unsigned p = 0; p < n; p++) {
     unsigned per_byte = 8 / width[p], mask = (1u << width[p]) - 1;
@@ -126,6 +135,7 @@ static void unpack_row(const uint8_t *block, unsigned bits, unsigned r, uint8_t 
 }
 
 void nb_qmat_dequant_row(const nb_qmat *m, size_t n, float *out) {
+  nb_assert(n < m->N && m->codes && m->scale && m->row_scale);
   int8_t value[256];
   uint8_t code[NB_BLOCK];
   nb_qmat_values(m, value);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/assert.h"
 #include "base/status.h"
 
 #include <stdarg.h>
@@ -13,6 +14,7 @@ static void make_printable(char *msg) {
 }
 
 nb_status nb_fail(nb_err *err, nb_status code, const char *fmt, ...) {
+  nb_assert(code != NB_OK);
   if (!err) return code;
   va_list ap;
   va_start(ap, fmt);
@@ -23,6 +25,7 @@ nb_status nb_fail(nb_err *err, nb_status code, const char *fmt, ...) {
 }
 
 nb_status nb_fail_in(nb_err *err, nb_status code, const char *fmt, ...) {
+  nb_assert(code != NB_OK);
   if (!err) return code;
   char old[sizeof err->msg];
   memcpy(old, err->msg, sizeof old);

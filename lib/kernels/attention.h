@@ -7,6 +7,7 @@
 #define NB_ATTENTION_H
 
 #include "kernels/elementwise.h"
+#include "base/assert.h"
 #include "kernels/tile16.h"
 
 enum {
@@ -226,6 +227,7 @@ INLINE bool attn_any(const nb_attn *a, size_t block, size_t row0, size_t n_rows)
 }
 
 static void attn_rows(const nb_attn *a, attn_state *st, size_t row0, size_t n_rows) {
+  nb_assert(n_rows >= 1 && n_rows <= ATTN_ROWS);
   attn_begin(a, st, row0, n_rows);
   size_t last = (a->pos0 + (row0 + n_rows - 1) / a->group) / NB_KV_BLOCK;
   size_t p0 = a->pos0 + row0 / a->group;
@@ -264,6 +266,11 @@ static void attention(const nb_attn *a, void *scratch) {
   st.l = st.m + n;
   st.q_unit = st.l + n;
   st.qi = (int16_t *)(void *)(st.q_unit + n);
+  nb_assert((uint8_t *)(st.qi + n * st.ld) <= (uint8_t *)scratch + nb_attn_scratch_bytes(a->head_dim));
+  nb_assert(a->head_dim >= 2 && a->head_dim % 2 == 0 && a->head_dim <= 512 && a->group >= 1);
+  nb_assert(!a->sparse_local || a->sparse_stride);
+  nb_assert((!a->n_shared || a->shared) && a->type < NB_KV_TYPES);
+  nb_assert(a->n_q <= 1 || (a->ldq >= a->group * a->head_dim && a->ldo >= a->group * a->head_dim));
   size_t rows = a->n_q * a->group;
   for (size_t r = 0; r < rows; r += ATTN_ROWS) attn_rows(a, &st, r, nb_min(rows - r, ATTN_ROWS));
 }

@@ -4,6 +4,7 @@
 #define NB_ELEMENTWISE_H
 
 #include "kernels/simd16.h"
+#include "base/assert.h"
 
 /* How many lanes of the vector at i there are. */
 INLINE size_t lanes(size_t n, size_t i) { return n - i < 16 ? n - i : 16; }
@@ -11,6 +12,7 @@ INLINE size_t lanes(size_t n, size_t i) { return n - i < 16 ? n - i : 16; }
 /* Quantizes n <= 16 * n_vec values to integers of -top to top (int8_t or int16_t by `bytes`, all 16 * n_vec written)
  * and returns what one is worth. */
 INLINE float quantize_run(const float *x, size_t n, size_t n_vec, float top, const size_t bytes, void *q) {
+  nb_assert(n <= 16 * n_vec && (bytes == 1 ? top <= INT8_MAX : top <= INT16_MAX));
   v16 m = v_set(0);
   for (size_t i = 0; i < n; i += 16) m = v_absmax(m, v_load_n(x + i, lanes(n, i)));
   float amax = v_habsmax(m), scale = amax / top;
@@ -29,6 +31,7 @@ INLINE float quantize_run(const float *x, size_t n, size_t n_vec, float top, con
 }
 
 static void quantize_q8(const float *x, size_t K, size_t Kp, int8_t *q, float *scale, int32_t *sum) {
+  nb_assert(Kp % NB_QA_GROUP == 0 && K <= Kp);
   for (size_t k = 0; k < Kp; k += NB_QA_GROUP) {
     size_t n = k < K ? nb_min(K - k, NB_QA_GROUP) : 0;
     scale[k / NB_QA_GROUP] = quantize_run(x + (n ? k : 0), n, NB_QA_GROUP / 16, 127, 1, q + k);
@@ -41,6 +44,7 @@ static void quantize_q8(const float *x, size_t K, size_t Kp, int8_t *q, float *s
 }
 
 static void rmsnorm(const float *x, const float *w, size_t D, float eps, float *y) {
+  nb_assert(y == x || nb_assert_apart(x, D * sizeof *x, y, D * sizeof *y));
   v16 ss = v_set(0);
   for (size_t i = 0; i < D; i += 16) {
     v16 v = v_load_n(x + i, lanes(D, i));
@@ -54,6 +58,7 @@ static void rmsnorm(const float *x, const float *w, size_t D, float eps, float *
 }
 
 static void layernorm(const float *x, const float *w, const float *b, size_t D, float eps, float *y) {
+  nb_assert(y == x || nb_assert_apart(x, D * sizeof *x, y, D * sizeof *y));
   v16 sum = v_set(0), square = v_set(0);
   for (size_t i = 0; i < D; i += 16) sum = v_add(sum, v_load_n(x + i, lanes(D, i)));
   v16 mean = v_set(v_sum(sum) / (float)D);
@@ -70,6 +75,8 @@ static void layernorm(const float *x, const float *w, const float *b, size_t D, 
 }
 
 static void rope(float *x, const float *cosines, const float *sines, size_t half) {
+  nb_assert(nb_assert_apart(x, 2 * half * sizeof *x, cosines, half * sizeof *x));
+  nb_assert(nb_assert_apart(x, 2 * half * sizeof *x, sines, half * sizeof *x));
   for (size_t i = 0; i < half; i += 16) {
     size_t n = lanes(half, i);
     v16 a = v_load_n(x + i, n), b = v_load_n(x + half + i, n);
@@ -109,6 +116,9 @@ INLINE void activate_as(const nb_activation act, const float *gate, const float 
 }
 
 static void activate(nb_activation act, const float *gate, const float *up, size_t n, float *y) {
+  nb_assert(act < NB_ACTIVATIONS);
+  nb_assert(y == gate || nb_assert_apart(y, n * sizeof *y, gate, n * sizeof *gate));
+  nb_assert(!up || y == up || nb_assert_apart(y, n * sizeof *y, up, n * sizeof *up));
   if (act == NB_ACT_SILU) activate_as(NB_ACT_SILU, gate, up, n, y);
   else if (act == NB_ACT_GELU_TANH) activate_as(NB_ACT_GELU_TANH, gate, up, n, y);
   else activate_as(NB_ACT_GEGELU, gate, up, n, y);
@@ -125,6 +135,7 @@ INLINE v16 v_softcap(v16 x, v16 cap) {
 }
 
 static void softcap(float *x, size_t n, float cap) {
+  nb_assert(cap > 0);
   for (size_t i = 0; i < n; i += 16) {
     size_t m = lanes(n, i);
     v_store_n(x + i, v_softcap(v_load_n(x + i, m), v_set(cap)), m);
@@ -132,6 +143,7 @@ static void softcap(float *x, size_t n, float cap) {
 }
 
 static void add(float *x, const float *y, size_t n) {
+  nb_assert(x == y || nb_assert_apart(x, n * sizeof *x, y, n * sizeof *y));
   for (size_t i = 0; i < n; i += 16) {
     size_t m = lanes(n, i);
     v_store_n(x + i, v_add(v_load_n(x + i, m), v_load_n(y + i, m)), m);
@@ -139,6 +151,7 @@ static void add(float *x, const float *y, size_t n) {
 }
 
 static double logsumexp(const float *x, size_t n) {
+  nb_assert(n > 0);
   v16 m = v_set(-INFINITY), s = v_set(0);
   for (size_t i = 0; i < n; i += 16) m = v_max(v_keep_n(v_load_n(x + i, lanes(n, i)), lanes(n, i), -INFINITY), m);
   float max = v_hmax(m);
@@ -159,6 +172,7 @@ INLINE void kv_store_integers(const size_t bytes, float top, size_t head_dim, si
                               const float *v, void *keys, void *values, float *scales) {
   int16_t q[512];
   size_t n_vec = (head_dim + 15) / 16;
+  nb_assert(16 * n_vec <= sizeof q / sizeof *q && head_dim % 2 == 0 && ldv >= head_dim);
   scales[slot] = quantize_run(k, head_dim, n_vec, top, bytes, q);
   for (size_t d = 0; d < head_dim; d++) kv_put(bytes, keys, (d / 2 * NB_KV_BLOCK + slot) * 2 + d % 2, q, d);
   scales[NB_KV_BLOCK + slot] = quantize_run(v, head_dim, n_vec, top, bytes, q);
@@ -169,6 +183,7 @@ static void kv_store(uint8_t *block, nb_kv_type type, size_t head_dim, size_t sl
   const size_t ldv = nb_kv_ldv(type, head_dim);
   void *keys = block, *values = block + nb_kv_values_at(type, head_dim);
   float *scales = (float *)(void *)(block + nb_kv_scales_at(type, head_dim));
+  nb_assert(slot < NB_KV_BLOCK && type < NB_KV_TYPES && nb_assert_aligned(block, sizeof(float)));
   if (type == NB_KV_Q16) kv_store_integers(2, nb_kv_top(head_dim), head_dim, ldv, slot, k, v, keys, values, scales);
   else if (type == NB_KV_Q8) kv_store_integers(1, 127, head_dim, ldv, slot, k, v, keys, values, scales);
   else if (type == NB_KV_F32) {

@@ -6,6 +6,7 @@
 #define NB_GEMM_H
 
 #include "kernels/simd16.h"
+#include "base/assert.h"
 
 enum {
   GEMM_M = 264,   /* a multiple of every V16_ROWS */
@@ -82,6 +83,9 @@ INLINE void gemm_tile(const float *a, const float *b, size_t n_k, float alpha, b
 
 static void gemm(const nb_gemm *g, void *scratch) {
   float *a = scratch, *b = a + GEMM_K * GEMM_LDA;
+  nb_assert(nb_assert_aligned(scratch, NB_ALIGN));
+  nb_assert((g->ai == 1 || g->ak == 1) && (g->bk == 1 || g->bj == 1));
+  nb_assert(g->c != g->a && g->c != g->b && (g->ldc >= g->N || g->M <= 1));
   _Static_assert((GEMM_K * GEMM_LDA + GEMM_K * GEMM_N) * sizeof(float) <= NB_GEMM_SCRATCH, "scratch");
   _Static_assert(GEMM_M % V16_ROWS == 0, "blocks of whole tiles");
   for (size_t i0 = 0; i0 < g->M; i0 += GEMM_M)

@@ -4,6 +4,7 @@
 #define NB_GRAM_H
 
 #include "kernels/simd16.h"
+#include "base/assert.h"
 
 enum {
   GRAM_STEP = 32,                         /* integers of two tokens for 16 inputs */
@@ -18,6 +19,7 @@ INLINE void gram_token(v16 x, v16 range, v16 inv, int16_t out[16]) {
 }
 
 static void gram_round(const float *x, size_t ldx, size_t T, size_t K, int16_t *z, float *scale) {
+  nb_assert(T <= NB_GRAM_TOKENS && (T <= 1 || ldx >= K));
   size_t Kp = nb_round_up(K, 16);
   for (size_t k = 0; k < Kp; k++) scale[k] = 0;
   for (size_t t = 0; t < T; t++)
@@ -68,6 +70,8 @@ INLINE void gram_tile(const nb_gram *g, const int16_t *a, const float *a_scale, 
 }
 
 static void gram_add(const nb_gram *g) {
+  nb_assert(g->a_inputs % 16 == 0 && g->b_inputs % 16 == 0);
+  nb_assert(g->M <= g->a_inputs && g->N <= g->b_inputs && (g->ldy >= g->N || g->M <= 1));
   for (size_t n = 0; n < g->n_blocks; n++) {
     const int16_t *a = g->a + n * g->a_inputs * NB_GRAM_TOKENS, *b = g->b + n * g->b_inputs * NB_GRAM_TOKENS;
     const float *a_scale = g->a_scale + n * g->a_inputs, *b_scale = g->b_scale + n * g->b_inputs;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernels/kernels.h"
 
+#include "base/assert.h"
 #include "base/cpu.h"
 #include "base/mem.h"
 
@@ -21,6 +22,7 @@ static const struct {
 #endif
 };
 
+_Static_assert(sizeof sets / sizeof *sets <= 8, "what callers of nb_kernels_all have room for");
 size_t nb_kernels_all(unsigned cpu_features, nb_kernels out[8]) {
   nb_kernels k = {0};
   size_t n = 0;
@@ -34,6 +36,7 @@ size_t nb_kernels_all(unsigned cpu_features, nb_kernels out[8]) {
 
 nb_kernels nb_kernels_select(unsigned cpu_features) {
   nb_kernels all[8];
+  nb_assert(sets[0].needs == 0); /* so that there is always one */
   return all[nb_kernels_all(cpu_features, all) - 1];
 }
 

@@ -5,6 +5,7 @@
 #define NB_LINEAR_FLOAT_H
 
 #include "kernels/tile16.h"
+#include "base/assert.h"
 
 enum { LF_ROWS = 32, LF_K = 256, LF_T = 128 };
 
@@ -35,6 +36,8 @@ INLINE void lf_tokens(const int NV, const float *x, size_t ldx, size_t T, const 
 static void linear_float(const nb_tensor *w, size_t n0, size_t n1, const float *x, size_t ldx, size_t T, float *y,
                          size_t ldy, void *scratch) {
   size_t K = w->shape[1];
+  nb_assert(n0 <= n1 && n1 <= w->shape[0] && nb_assert_aligned(scratch, NB_ALIGN));
+  nb_assert(T <= 1 || (ldx >= K && ldy >= n1));
   float *panel = scratch, *acc = panel + LF_ROWS * (LF_K + 16);
   _Static_assert((LF_ROWS * (LF_K + 16) + LF_ROWS * LF_T) * sizeof(float) <= NB_LINEAR_SCRATCH, "scratch");
   for (size_t n = n0; n < n1; n += LF_ROWS)

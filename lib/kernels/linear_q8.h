@@ -29,6 +29,7 @@
 #define NB_LINEAR_Q8_H
 
 #include "kernels/simd16.h"
+#include "base/assert.h"
 
 #ifndef Q8_MMLA
 #define Q8_MMLA 0
@@ -255,6 +256,7 @@ INLINE void q8_many(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, 
                     float *y, size_t ldy, q8_scratch *s) {
   const size_t step = nb_min(w->fmt.group, NB_QA_GROUP), K = w->n_blocks * NB_BLOCK;
   const size_t block = (size_t)f.bits * 64, tile_lines = Q8_K / NB_BLOCK * (size_t)f.bits;
+  nb_assert(n_tiles >= 1 && n_tiles <= Q8_TILES && n_t >= 1 && n_t <= Q8_T && K % step == 0);
   q8_micro_fn full = q8_full(step, q8_positive(f)), one = q8_one(step, q8_positive(f));
   memset(s->acc, 0, n_t * sizeof *s->acc);
   for (size_t k = 0; k < K; k += Q8_K) {
@@ -321,6 +323,10 @@ NOINLINE void q8_t5(Q8_ARGS) { q8_run((q8_fmt){5, true}, w, tile0, tile1, x, y, 
 static void linear_q8(Q8_ARGS) {
   static void (*const run[2][9])(Q8_ARGS) = {{0, 0, 0, q8_u3, q8_u4, q8_u5, q8_u6, q8_u7, q8_u8},
                                              {0, 0, 0, q8_t3, q8_t4, q8_t5, 0, 0, 0}};
+  nb_assert(nb_qfmt_valid(w->fmt) && nb_assert_aligned(w->codes, 64) && nb_assert_aligned(x->q, 64) &&
+            nb_assert_aligned(scratch, 64));
+  nb_assert(tile0 <= tile1 && tile1 <= w->n_tiles && x->Kp % NB_K_PAD == 0 && x->Kp >= w->n_blocks * NB_BLOCK);
+  nb_assert(x->T <= 1 || ldy >= nb_min(w->N, tile1 * NB_TILE));
   run[w->fmt.table][w->fmt.bits](w, tile0, tile1, x, y, ldy, scratch);
 }
 

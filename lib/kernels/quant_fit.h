@@ -4,6 +4,7 @@
 #define NB_QUANT_FIT_H
 
 #include "kernels/simd16.h"
+#include "base/assert.h"
 
 enum { FIT_VECTORS = 4 }; /* vectors that share the loads of a threshold and a value */
 
@@ -38,7 +39,9 @@ INLINE void fit_part(const int NV, const float *w, const float *imp, v16 inv, co
   }
 }
 
+INLINE bool fit_has_levels(const nb_levels *lv) { return lv->n >= 2 && lv->n <= (lv->uniform ? 256 : NB_MAX_LEVELS); }
 static void quant_fit(const float *w, const float *imp, size_t n, float inv, const nb_levels *lv, float out[2]) {
+  nb_assert(n % 16 == 0 && fit_has_levels(lv));
   v16 sum[2] = {v_set(0), v_set(0)}, v = v_set(inv);
   size_t i = 0;
   for (; i + 16 * FIT_VECTORS <= n; i += 16 * FIT_VECTORS)
@@ -49,6 +52,7 @@ static void quant_fit(const float *w, const float *imp, size_t n, float inv, con
 }
 
 static void quant_codes(const float *w, size_t n, float inv, const nb_levels *lv, uint8_t *code) {
+  nb_assert(n % 16 == 0 && fit_has_levels(lv));
   for (size_t i = 0; i < n; i += 16) {
     v16 x[FIT_VECTORS], t[FIT_VECTORS];
     x[0] = v_mul(v_load(w + i), v_set(inv));

@@ -2,6 +2,8 @@
 /* The reference kernels: plain C, meant to be read. */
 #include "kernels/v16_ref.h"
 
+#include "base/assert.h"
+
 #include "kernels/float_table.h"
 #include "kernels/peak.h"
 
@@ -39,6 +41,7 @@ static void linear_q8_tokens(const nb_qmat *w, size_t tile_no, const nb_q8 *x, s
 static void linear_q8(const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 *x, float *y, size_t ldy,
                       void *scratch) {
   (void)scratch;
+  nb_assert(tile0 <= tile1 && tile1 <= w->n_tiles && x->Kp >= w->n_blocks * NB_BLOCK);
   for (size_t i = tile0; i < tile1; i++)
     for (size_t t = 0; t < x->T; t += REF_T) linear_q8_tokens(w, i, x, t, nb_min(x->T - t, REF_T), y, ldy);
 }

@@ -3,6 +3,7 @@
  * queries meet what they see. */
 #include "model/session_impl.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -56,6 +57,9 @@ static void attend(const attn_job *j, const nb_segment *g, size_t row0, size_t f
   const nb_config *c = &s->c;
   size_t group = c->heads / c->kv_heads, ld = s->q_dim + 2 * s->kv_dim;
   nb_attend kind = (nb_attend)c->attend[j->l->number];
+  nb_assert(first + n <= g->n && row0 + first + n <= s->T && head < c->kv_heads);
+  nb_assert(g->kv->n_shared * NB_KV_BLOCK <= g->kv->length && (!g->kv->n_shared || g->kv->parent));
+  nb_assert(s->scratch_bytes >= nb_attn_scratch_bytes(c->head_dim));
   nb_attn a = {.q = s->qkv + (row0 + first) * ld + head * group * c->head_dim,
                .out = s->attn + (row0 + first) * s->q_dim + head * group * c->head_dim,
                .ldq = ld,
@@ -93,6 +97,7 @@ static void attend_items(void *ctx, size_t begin, size_t end, int thread) {
         attend(j, &s->seg[g], s->seg_start[g], first, nb_min(QUERY_CHUNK, s->seg[g].n - first), head, scratch);
         break;
       }
+      nb_assert(g + 1 < s->n_segs);
       chunk -= chunks;
     }
   }

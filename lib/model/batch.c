@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/batch.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/parallel.h"
@@ -131,6 +132,7 @@ static void push_front(nb_batch *b, sequence *q) {
 }
 
 static sequence *pop(nb_batch *b) {
+  nb_assert(b->head && b->n_waiting);
   sequence *q = b->head;
   b->head = q->next;
   if (!b->head) b->tail = NULL;
@@ -184,6 +186,7 @@ static size_t stretch_of(const nb_batch *b, const sequence *q) {
 
 /* Tokens that the sequence's next segment takes, of the room that is left; its cache is set to turn them. */
 static size_t next_tokens(const nb_batch *b, sequence *q, size_t room) {
+  nb_assert(room > 0 && nb_kv_length(q->kv) < q->n);
   size_t have = nb_kv_length(q->kv), n = nb_min(q->n - have, room);
   if (!is_dynamic(b)) return n;
   n = have < q->r.n_prompt ? nb_min(n, q->r.n_prompt - have) : 1;
@@ -192,6 +195,7 @@ static size_t next_tokens(const nb_batch *b, sequence *q, size_t room) {
 }
 
 static void drop_cache(sequence *q) {
+  nb_assert(!q->from || q->from->users);
   nb_kv_free(q->kv);
   if (q->from) q->from->users--;
   q->kv = NULL, q->from = NULL;
@@ -199,6 +203,7 @@ static void drop_cache(sequence *q) {
 
 /* Bytes of a cache of n tokens that shares the first `shared`. */
 static size_t cache_bytes(const nb_batch *b, size_t n, size_t shared) {
+  nb_assert(shared <= n);
   return ((n + NB_KV_BLOCK - 1) / NB_KV_BLOCK - shared / NB_KV_BLOCK) * b->block_bytes;
 }
 
@@ -214,6 +219,7 @@ static size_t bytes_in_use(const nb_batch *b) {
 }
 
 static void remove_root(nb_batch *b, size_t i) {
+  nb_assert(i < b->n_roots && !b->roots[i]->users);
   free_root(b->roots[i]);
   b->roots[i] = b->roots[--b->n_roots];
 }
@@ -272,6 +278,7 @@ static size_t better_beginning(const nb_batch *b, const sequence *q, const root 
 }
 
 static nb_status add_root(nb_batch *b, const sequence *q, size_t n, root **out, nb_err *err) {
+  nb_assert(n > 0 && n < q->n);
   root *r;
   *out = NULL;
   if (b->n_roots == MAX_ROOTS && !let_a_root_go(b, NULL)) return NB_OK;
@@ -321,6 +328,7 @@ static nb_status admit_first(nb_batch *b, bool *in, nb_err *err) {
     if (q->ran < r->n) b->stats.shared_tokens += r->n - q->ran;
     q->ran = nb_max(q->ran, r->n);
   }
+  nb_assert(b->n_running < b->o.most && nb_kv_length(q->kv) < q->n);
   b->running[b->n_running++] = pop(b);
   *in = true;
   return NB_OK;
@@ -359,6 +367,8 @@ static void give_way(nb_batch *b) {
 static void add_segment(nb_batch *b, owner o, size_t n) {
   nb_kv *kv = o.q ? o.q->kv : o.r->kv;
   size_t have = nb_kv_length(kv);
+  nb_assert(n > 0 && b->n_segs < nb_session_max_tokens(b->s) && have + n <= nb_kv_capacity(kv));
+  nb_assert(have + n <= (o.q ? o.q->n : o.r->n));
   b->owner[b->n_segs] = o;
   b->seg[b->n_segs++] = (nb_segment){kv, (o.q ? o.q->ids : o.r->ids) + have, n};
 }
@@ -430,6 +440,7 @@ static void take_token(nb_batch *b, sequence *q, int32_t id) {
     q->over = true, q->why = NB_BATCH_EOS;
     return;
   }
+  nb_assert(q->n < q->r.n_prompt + q->r.max_new);
   q->ids[q->n++] = id;
   if (q->r.token && !q->r.token(q->r.ctx, id)) q->over = true, q->why = NB_BATCH_STOPPED;
   else if (q->n == q->r.n_prompt + q->r.max_new) q->over = true, q->why = NB_BATCH_LENGTH;
@@ -439,6 +450,7 @@ static void take_token(nb_batch *b, sequence *q, int32_t id) {
 static nb_status sample(nb_batch *b, sequence *const *q, const size_t *row, size_t n, nb_err *err) {
   int32_t id[LOGIT_ROWS];
   pick_job j = {b, q, id, false};
+  nb_assert(n <= LOGIT_ROWS);
   if (!n) return NB_OK;
   nb_session_logits(b->s, b->m, row, n, b->logits);
   nb_parallel_for(nb_session_threads(b->s), n, 1, pick_rows, &j);
@@ -455,6 +467,7 @@ static nb_status sample_all(nb_batch *b, nb_err *err) {
     if (!x) continue;
     x->ran = nb_max(x->ran, nb_kv_length(x->kv));
     if (nb_kv_length(x->kv) < x->n) continue;
+    nb_assert(nb_kv_length(x->kv) == x->n && n < LOGIT_ROWS);
     q[n] = x, row[n++] = base + b->seg[i].n - 1;
     if (n < LOGIT_ROWS) continue;
     NB_TRY(sample(b, q, row, n, err));

@@ -3,6 +3,7 @@
  * made of. */
 #include "model/session_impl.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 
 #include <string.h>
@@ -15,6 +16,7 @@ void nb_session_rows(nb_session *s, size_t T, nb_range_fn fn, nb_row_job *j) {
 }
 
 static void quantize_to(const nb_session *s, nb_q8 *q, size_t t, const float *x, size_t K) {
+  nb_assert(t < q->T && K == q->K);
   s->k.quantize_q8(x, K, q->Kp, q->q + t * q->Kp, q->scale + t * (q->Kp / NB_QA_GROUP),
                    q->sum + t * (q->Kp / NB_BLOCK));
 }
@@ -28,6 +30,7 @@ void nb_session_quantize_rows(void *ctx, size_t begin, size_t end, int thread) {
 }
 
 void nb_session_set_q8(nb_session *s, size_t T, size_t K) {
+  nb_assert(T <= s->max_tokens);
   s->q8.T = s->rest8.T = T;
   s->q8.K = s->rest8.K = K;
   s->q8.Kp = s->rest8.Kp = nb_round_up(K, NB_K_PAD);
@@ -102,10 +105,12 @@ static void add_rest(nb_session *s, const nb_product *p, size_t n, const float *
   size_t fine = 0, width = 0;
   for (size_t i = 0; i < n; i++) {
     if (!p[i].w->coded || !p[i].w->fine) continue;
+    nb_assert(fine < MOST);
     part[fine++] = (nb_product){p[i].w, s->part + T * width, p[i].w->N};
     width += p[i].w->N;
   }
   if (!fine) return;
+  nb_assert(T * width <= s->part_floats);
   nb_row_job j = {.s = s, .in = x, .ld = ldx};
   nb_parallel_for(s->threads, T, 8, quantize_rest, &j);
   nb_linear_run(&s->k, s->threads, part, fine, &in, s->scratch, s->scratch_bytes);
@@ -117,6 +122,7 @@ static void add_rest(nb_session *s, const nb_product *p, size_t n, const float *
 }
 
 void nb_session_products(nb_session *s, const nb_product *p, size_t n, const float *x, size_t ldx, size_t T) {
+  nb_assert(n > 0 && T <= s->max_tokens);
   nb_rows in = {x, T, ldx, &s->q8};
   nb_linear_run(&s->k, s->threads, p, n, &in, s->scratch, s->scratch_bytes);
   if (s->part) add_rest(s, p, n, x, ldx, T);
@@ -125,6 +131,7 @@ void nb_session_products(nb_session *s, const nb_product *p, size_t n, const flo
 /* ---- a layer ---- */
 
 static nb_status add_branch(nb_session *s, nb_row_job *j, float *x, size_t layer, const char *what, nb_err *err) {
+  nb_assert(!j->in || s->out2);
   j->x = x;
   nb_session_rows(s, s->T, add_rows, j);
   if (!j->not_finite) return NB_OK;
@@ -174,6 +181,7 @@ static bool ffn_coded(const nb_config *c, const nb_layer *l) {
 nb_status nb_session_layer(nb_session *s, const nb_layer *l, size_t kv_layer, float *x, const nb_tap *tap,
                            nb_err *err) {
   const nb_config *c = &s->c;
+  nb_assert(s->T > 0 && l->number < c->layers);
   attention_branch(s, l, kv_layer, x, tap);
   if (c->block == NB_BLOCK_PARALLEL) {
     nb_session_set_q8(s, s->T, c->hidden);

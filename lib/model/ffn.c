@@ -3,6 +3,7 @@
  * then grouped by expert, so that each expert that is needed is read once, and the others not at all. */
 #include "model/session_impl.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -28,6 +29,7 @@ static void activate_rows(void *ctx, size_t begin, size_t end, int thread) {
 /* What the activation leaves at the start of every 2F row, packed to (T, F): only for a tap. */
 static void pack(nb_session *s, size_t T, size_t ld) {
   size_t F = s->c.ffn;
+  nb_assert(ld >= F);
   for (size_t t = 1; t < T && ld != F; t++) memmove(s->ffn + t * F, s->ffn + t * ld, F * sizeof(float));
 }
 
@@ -36,6 +38,7 @@ static void run_block(nb_session *s, const nb_layer *l, int expert, const float 
                       const nb_tap *tap) {
   const nb_config *c = &s->c;
   size_t D = c->hidden, F = c->ffn, ld = c->gated ? 2 * F : F, e = expert < 0 ? 0 : (size_t)expert, n = 0;
+  nb_assert(T >= 1 && T <= s->max_tokens && (c->experts ? e < c->experts : expert < 0));
   nb_product in[2];
   if (c->gated) in[n++] = (nb_product){nb_layer_matrix(c, l, NB_GATE, e), s->ffn, ld};
   in[n] = (nb_product){nb_layer_matrix(c, l, NB_UP, e), s->ffn + n * F, ld}, n++;
@@ -65,6 +68,7 @@ static size_t largest(const float *x, size_t n) {
 
 /* The logits (experts) of one token become the experts' weights. */
 static void route_softmax(const nb_session *s, float *x) {
+  nb_assert(s->c.experts_per_token >= 1 && s->c.experts_per_token <= s->c.experts);
   size_t n = s->c.experts, chosen[NB_MAX_EXPERTS];
   float e[NB_MAX_EXPERTS], sum = 0, top = 0;
   for (size_t i = 0; i < s->c.experts_per_token; i++) {
@@ -95,6 +99,7 @@ static float sparse_weight(const nb_session *s, const float *x, size_t best) {
 }
 
 static void route_sparsemix(const nb_session *s, float *x) {
+  nb_assert(s->c.experts_per_token == 2 && s->c.experts >= 2);
   size_t n = s->c.experts, first = largest(x, n);
   float a = sparse_weight(s, x, first);
   x[first] = -INFINITY;
@@ -136,6 +141,7 @@ static void give_rows(void *ctx, size_t begin, size_t end, int thread) {
   (void)thread;
   for (size_t i = begin; i < end; i++) {
     size_t t = s->rows_of[i];
+    nb_assert(t < s->T && (i == 0 || t > s->rows_of[i - 1]));
     float w = s->routes[t * s->c.experts + j->ld], *y = j->y + t * D;
     const float *x = s->out2 + i * D;
     for (size_t d = 0; d < D; d++) y[d] += w * x[d];
@@ -145,6 +151,7 @@ static void give_rows(void *ctx, size_t begin, size_t end, int thread) {
 static void run_experts(nb_session *s, const nb_layer *l, float *out, const nb_tap *tap) {
   const nb_config *c = &s->c;
   size_t D = c->hidden, E = c->experts, T = s->T;
+  nb_assert(s->picked && s->routes && s->out2 && out != s->out2);
   nb_tap_see(tap, NB_SITE_FFN, s->xn, T, D);
   nb_product router = {nb_layer_matrix(c, l, NB_ROUTER, 0), s->routes, E};
   nb_session_products(s, &router, 1, s->xn, D, T);

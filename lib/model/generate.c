@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/generate.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "model/batch.h"
 
@@ -39,6 +40,7 @@ static void sift(const float *p, uint32_t *heap, size_t n, size_t i) {
 /* The tokens leave a heap in falling order until they hold top_p of the probability: the V log V of a sort is
  * not paid for the tail. */
 int32_t nb_sampling_pick(float *logits, size_t V, const nb_sampling *s, nb_rng *rng, uint32_t *order) {
+  nb_assert(V > 0 && V <= INT32_MAX);
   size_t best = nb_generate_largest(logits, V);
   if (s->temperature <= 0) return (int32_t)best;
   double total = 0, max = logits[best];
@@ -58,6 +60,7 @@ int32_t nb_sampling_pick(float *logits, size_t V, const nb_sampling *s, nb_rng *
     kept += logits[top];
     taken++;
   }
+  nb_assert(taken == V - n && taken > 0);
   double x = nb_rng_unit(rng) * kept;
   for (size_t i = V; i-- > n;) {
     x -= logits[order[i]];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/kv_impl.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 
 #include <string.h>
@@ -13,6 +14,8 @@ static nb_status create(const nb_kv *shape, nb_kv **out, nb_err *err) {
   NB_GOTO(nb_new(&kv, 1, sizeof *kv, "a cache", err));
   *kv = *shape;
   kv->block_bytes = nb_kv_block_bytes(kv->type, kv->head_dim);
+  nb_assert(kv->layers && kv->kv_heads && kv->head_dim <= NB_MAX_HEAD_DIM && kv->type < NB_KV_TYPES);
+  nb_assert(kv->capacity > kv->n_shared * NB_KV_BLOCK && kv->length <= kv->capacity);
   kv->n_own = (kv->capacity + NB_KV_BLOCK - 1) / NB_KV_BLOCK - kv->n_shared;
   if (!nb_mul(kv->layers, kv->kv_heads, &heads) || !nb_mul(heads, kv->n_own, &blocks)) blocks = SIZE_MAX;
   kv->data = nb_alloc(blocks, kv->block_bytes);
@@ -83,11 +86,13 @@ size_t nb_kv_stretch(const nb_kv *kv) { return kv->stretch; }
 void nb_kv_restretch(nb_kv *kv, size_t stretch) { kv->stretch = stretch; }
 
 void nb_kv_truncate(nb_kv *kv, size_t length) {
+  nb_assert(kv->fork_length <= kv->length && kv->length <= kv->capacity);
   if (length < kv->length) kv->length = nb_max(length, kv->fork_length);
 }
 
 size_t nb_kv_bytes(const nb_kv *kv) {
   size_t blocks = (kv->length + NB_KV_BLOCK - 1) / NB_KV_BLOCK;
+  nb_assert(blocks <= kv->n_shared + kv->n_own);
   return (blocks > kv->n_shared ? blocks - kv->n_shared : 0) * kv->layers * kv->kv_heads * kv->block_bytes;
 }
 
@@ -95,7 +100,10 @@ size_t nb_kv_bytes(const nb_kv *kv) {
 
 static const char *const kv_names[NB_KV_TYPES] = {"f32", "f16", "q16", "q8"};
 
-const char *nb_kv_type_name(nb_kv_type t) { return kv_names[t]; }
+const char *nb_kv_type_name(nb_kv_type t) {
+  nb_assert(t < NB_KV_TYPES);
+  return kv_names[t];
+}
 
 nb_status nb_kv_type_parse(const char *name, nb_kv_type *out, nb_err *err) {
   for (int i = 0; i < NB_KV_TYPES; i++)

@@ -4,6 +4,7 @@
 #define NB_KV_IMPL_H
 
 #include "model/kv.h"
+#include "base/assert.h"
 
 struct nb_kv {
   size_t layers, kv_heads, head_dim;
@@ -21,11 +22,13 @@ struct nb_kv {
 
 /* Blocks of a layer and head: those owned start at block n_shared. */
 static inline uint8_t *nb_kv_own(const nb_kv *kv, size_t layer, size_t head) {
+  nb_assert(layer < kv->layers && head < kv->kv_heads);
   return kv->data + (layer * kv->kv_heads + head) * kv->n_own * kv->block_bytes;
 }
 
 /* The owned block that holds position pos (pos >= n_shared * NB_KV_BLOCK). */
 static inline uint8_t *nb_kv_block(const nb_kv *kv, size_t layer, size_t head, size_t pos) {
+  nb_assert(pos < kv->capacity && pos / NB_KV_BLOCK >= kv->n_shared);
   return nb_kv_own(kv, layer, head) + (pos / NB_KV_BLOCK - kv->n_shared) * kv->block_bytes;
 }
 

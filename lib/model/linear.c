@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/linear.h"
 
+#include "base/assert.h"
 #include "base/parallel.h"
 
 enum { MAX_GRAIN = 4, FEW_TOKENS = 4 }; /* tiles a thread takes at once; fewer tokens than that stream the weights */
@@ -18,6 +19,7 @@ static size_t tiles_of(const nb_linear *w) { return (w->N + NB_TILE - 1) / NB_TI
 
 /* Rows [n0, n1) of a dense matrix, those that lie together at a time. */
 static void run_dense(const linear_job *j, const nb_product *p, size_t n0, size_t n1, void *scratch) {
+  nb_assert(p->w->run > 0 && n1 <= p->w->N);
   const nb_rows *x = j->x;
   const nb_linear *w = p->w;
   for (size_t n = n0, count; n < n1; n += count) {
@@ -49,8 +51,15 @@ static void run_tiles(void *ctx, size_t begin, size_t end, int thread) {
 void nb_linear_run(const nb_kernels *k, int threads, const nb_product *product, size_t n, const nb_rows *x,
                    uint8_t *scratch, size_t scratch_bytes) {
   linear_job j = {k, product, n, x, scratch, scratch_bytes};
+  nb_assert(n > 0 && nb_assert_aligned(scratch, NB_ALIGN) && scratch_bytes % NB_ALIGN == 0);
   size_t tiles = 0;
-  for (size_t i = 0; i < n; i++) tiles += tiles_of(product[i].w);
+  for (size_t i = 0; i < n; i++) {
+    const nb_linear *w = product[i].w;
+    nb_assert(w->K == product[0].w->K && scratch_bytes >= nb_kernels_linear_scratch(w->K));
+    nb_assert(!w->coded || (x->q->T == x->T && x->q->K == w->K && w->qmat.N == w->N && w->qmat.K == w->K));
+    nb_assert(x->T <= 1 || product[i].ldy >= w->N);
+    tiles += tiles_of(w);
+  }
   size_t grain = tiles / ((size_t)threads * 4);
   if (x->T > FEW_TOKENS) grain = nb_min(grain, MAX_GRAIN);
   nb_parallel_for(threads, tiles, nb_max(grain, 1), run_tiles, &j);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/parts.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -50,6 +51,7 @@ nb_role nb_role_parse(const char *name, size_t n) {
 /* ---- the list ---- */
 
 static void add(nb_parts *p, nb_part x) {
+  nb_assert(x.N > 0 && x.K > 0 && x.layer >= -1 && (x.layer >= 0 || x.expert < 0));
   if (p->part) p->part[p->n] = x;
   p->n++;
   p->roles |= (uint32_t)1 << x.role;
@@ -123,11 +125,14 @@ nb_status nb_parts_create(const nb_config *c, nb_parts *out, nb_err *err) {
   list(out, c); /* counts */
   NB_GOTO(nb_new(&out->part, out->n, sizeof *out->part, "the list of tensors", err));
   NB_GOTO(nb_new(&out->matrix, out->n_matrices, sizeof *out->matrix, "the list of matrices", err));
+  const size_t n = out->n, n_matrices = out->n_matrices;
   list(out, c);
+  nb_assert(out->n == n && out->n_matrices == n_matrices && nb_parts_matrix(out, 0)->role == NB_EMBED);
   size_t layers = out->n_matrices - 1 - !c->tie_embeddings, embed = out->matrix[0];
   memmove(out->matrix, out->matrix + 1, layers * sizeof *out->matrix);
   out->matrix[layers] = embed; /* the embedding goes behind the layers */
   out->per_layer = layers / c->layers;
+  nb_assert(layers == out->per_layer * c->layers);
   out->embed = layers, out->head = out->n_matrices - 1;
   return NB_OK;
 fail:
@@ -141,7 +146,11 @@ void nb_parts_free(nb_parts *p) {
   memset(p, 0, sizeof *p);
 }
 
-const nb_part *nb_parts_matrix(const nb_parts *p, size_t i) { return &p->part[p->matrix[i]]; }
+_Static_assert(NB_ROLES <= 32, "a bit of nb_parts.roles each");
+const nb_part *nb_parts_matrix(const nb_parts *p, size_t i) {
+  nb_assert(i < p->n_matrices);
+  return &p->part[p->matrix[i]];
+}
 size_t nb_parts_first(const nb_parts *p, size_t layer) { return layer * p->per_layer; }
 
 /* ---- sites ---- */
@@ -149,6 +158,7 @@ size_t nb_parts_first(const nb_parts *p, size_t layer) { return layer * p->per_l
 size_t nb_parts_sites(const nb_config *c) { return NB_SITES + 2 * c->experts; }
 
 size_t nb_parts_site_inputs(const nb_config *c, size_t site) {
+  nb_assert(site < nb_parts_sites(c));
   if (site == NB_SITE_O) return c->heads * c->head_dim;
   bool down = site == NB_SITE_DOWN || (site >= NB_SITES && (site - NB_SITES) % 2 == 1);
   return down ? c->ffn : c->hidden;

@@ -3,6 +3,7 @@
  * block.c. */
 #include "model/session_impl.h"
 
+#include "base/assert.h"
 #include "base/cpu.h"
 #include "base/mem.h"
 
@@ -24,6 +25,7 @@ static nb_status take_floats(nb_session *s, float **out, size_t count, nb_err *e
 }
 
 static nb_status take_q8(nb_session *s, nb_q8 *q, size_t T, size_t K, nb_err *err) {
+  nb_assert(K % NB_K_PAD == 0);
   NB_TRY(take(s, &q->q, T * K, 1, err));
   NB_TRY(take_floats(s, &q->scale, T * (K / NB_QA_GROUP), err));
   return take(s, &q->sum, T * (K / NB_BLOCK), sizeof(int32_t), err);
@@ -57,9 +59,11 @@ static nb_status take_states(nb_session *s, bool fine, nb_err *err) {
   NB_TRY(take_floats(s, &s->xn, T * D, err));
   NB_TRY(take_floats(s, &s->out, T * D, err));
   if (c->block == NB_BLOCK_PARALLEL || c->experts) NB_TRY(take_floats(s, &s->out2, T * D, err));
-  NB_TRY(take_floats(s, &s->wide, T * nb_max(2 * (s->q_dim + s->kv_dim), 2 * F), err));
+  const size_t wide = T * nb_max(2 * (s->q_dim + s->kv_dim), 2 * F);
+  NB_TRY(take_floats(s, &s->wide, wide, err));
   s->qkv = s->ffn = s->wide;
   s->attn = s->wide + T * (s->q_dim + 2 * s->kv_dim);
+  nb_assert(s->attn + T * s->q_dim <= s->wide + wide);
   if (c->experts) {
     NB_TRY(take_floats(s, &s->picked, T * D, err));
     NB_TRY(take_floats(s, &s->routes, T * c->experts, err));
@@ -131,6 +135,7 @@ const float *nb_session_hidden(const nb_session *s) { return s->xn; }
 static void turn_segment(nb_session *s, const nb_segment *seg, size_t T) {
   const nb_config *c = &s->c;
   size_t half = c->rotary_dim / 2, stretch = seg->kv->stretch;
+  nb_assert(T + seg->n <= s->max_tokens);
   for (size_t i = 0; i < s->n_angles; i++) {
     nb_angles *a = &s->angles[i];
     if (stretch && c->rope_kind == NB_ROPE_DYNAMIC) nb_config_inv_freq(c, stretch, i == 1, a->inv_freq[1]);
@@ -146,6 +151,8 @@ nb_status nb_session_begin(nb_session *s, const nb_segment *seg, size_t n_segs, 
   size_t T = 0;
   for (size_t g = 0; g < n_segs; g++) {
     const nb_kv *kv = seg[g].kv;
+    nb_assert(kv->kv_heads == c->kv_heads && kv->head_dim == c->head_dim);
+    nb_assert(!kv->parent || kv->parent->length >= kv->fork_length); /* what a fork shares stays */
     size_t end;
     if (seg[g].n == 0 || seg[g].n > s->max_tokens - T)
       return nb_fail(err, NB_ERR_ARG, "a batch takes 1 to %zu tokens", s->max_tokens);
@@ -164,6 +171,7 @@ nb_status nb_session_begin(nb_session *s, const nb_segment *seg, size_t n_segs, 
     s->seg_start[g] = T;
     T += seg[g].n;
   }
+  nb_assert(T <= s->max_tokens && n_segs <= T);
   s->seg = seg, s->n_segs = n_segs, s->T = T;
   return NB_OK;
 }
@@ -181,6 +189,7 @@ static void embed_rows(void *ctx, size_t begin, size_t end, int thread) {
   (void)thread;
   for (size_t t = begin; t < end; t++) {
     size_t g = s->seg_of[t];
+    nb_assert(g < s->n_segs && t - s->seg_start[g] < s->seg[g].n);
     float *x = j->x + t * D;
     nb_linear_row(j->embed, (size_t)s->seg[g].tokens[t - s->seg_start[g]], x);
     if (s->c.embed_scale != 1)
@@ -190,6 +199,7 @@ static void embed_rows(void *ctx, size_t begin, size_t end, int thread) {
 
 void nb_session_embed(nb_session *s, const nb_linear *embed, float *x) {
   embed_job j = {s, embed, x};
+  nb_assert(embed->N == s->c.vocab && embed->K == s->c.hidden);
   nb_parallel_for(s->threads, s->T, 8, embed_rows, &j);
 }
 
@@ -200,7 +210,10 @@ void nb_session_norm(nb_session *s, const nb_weights *w, const float *x, float *
 }
 
 void nb_session_end(nb_session *s) {
-  for (size_t g = 0; g < s->n_segs; g++) s->seg[g].kv->length += s->seg[g].n;
+  for (size_t g = 0; g < s->n_segs; g++) {
+    s->seg[g].kv->length += s->seg[g].n;
+    nb_assert(s->seg[g].kv->length <= s->seg[g].kv->capacity); /* nb_session_begin saw to it, of each cache once */
+  }
 }
 
 nb_status nb_session_forward(nb_session *s, const nb_model *m, const nb_segment *seg, size_t n_segs, nb_err *err) {
@@ -225,6 +238,8 @@ nb_status nb_session_prefill(nb_session *s, const nb_model *m, nb_kv *kv, const 
 
 void nb_session_linear(nb_session *s, const nb_linear *w, const float *x, size_t T, size_t ldx, float *y, size_t ldy) {
   size_t most = s->part && w->fine ? nb_max(1, nb_min(s->max_tokens, s->part_floats / w->N)) : s->max_tokens;
+  nb_assert(!s->part || !w->fine || most * w->N <= s->part_floats);
+  nb_assert(nb_round_up(w->K, NB_K_PAD) <= widest(s) && (T <= 1 || (ldx >= w->K && ldy >= w->N)));
   for (size_t t = 0; t < T; t += most) {
     size_t n = nb_min(most, T - t);
     nb_session_set_q8(s, n, w->K);
@@ -248,6 +263,7 @@ static void finish_logits(const nb_session *s, const float *bias, float *y) {
 }
 
 void nb_session_head(nb_session *s, const nb_weights *w, const nb_linear *head, const float *x, size_t T, float *y) {
+  nb_assert(head->N == s->c.vocab && head->K == s->c.hidden);
   size_t V = s->c.vocab;
   nb_session_linear(s, head, x, T, s->c.hidden, y, V);
   for (size_t t = 0; t < T; t++) finish_logits(s, w->vec[NB_HEAD_BIAS], y + t * V);
@@ -257,7 +273,10 @@ void nb_session_logits(nb_session *s, const nb_model *m, const size_t *rows, siz
   size_t D = s->c.hidden;
   for (size_t i = 0; i < n; i += NB_SCORE_ROWS) {
     size_t count = nb_min(NB_SCORE_ROWS, n - i);
-    for (size_t r = 0; r < count; r++) memcpy(s->rows + r * D, s->xn + rows[i + r] * D, D * sizeof(float));
+    for (size_t r = 0; r < count; r++) {
+      nb_assert(rows[i + r] < s->T);
+      memcpy(s->rows + r * D, s->xn + rows[i + r] * D, D * sizeof(float));
+    }
     nb_session_head(s, &m->weights, nb_weights_head(&m->weights), s->rows, count, out + i * s->c.vocab);
   }
 }
@@ -271,6 +290,7 @@ nb_status nb_session_score(nb_session *s, const nb_model *m, const size_t *rows,
     for (size_t r = 0; r < count; r++) {
       const float *l = s->logits + r * V;
       size_t t = (size_t)target[i + r];
+      nb_assert(t < V);
       logprob[i + r] = (double)l[t] - s->k.logsumexp(l, V);
       if (!isfinite(logprob[i + r]))
         return nb_fail(err, NB_ERR_NUMERIC, "the head's logits are not finite (NaN or infinity)");

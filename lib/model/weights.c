@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/weights.h"
 
+#include "base/assert.h"
 #include "base/f16.h"
 #include "base/mem.h"
 
@@ -10,12 +11,14 @@
 /* ---- matrices ---- */
 
 nb_linear nb_linear_dense(const nb_tensor *t) {
+  nb_assert(t->n_dims == 2);
   nb_linear l = {.N = t->shape[0], .K = t->shape[1], .coded = false, .dense = *t};
   l.run = l.stride = l.N;
   return l;
 }
 
 const void *nb_linear_dense_row(const nb_linear *w, size_t n) {
+  nb_assert(!w->coded && n < w->N && w->run > 0 && w->run <= w->stride);
   size_t row = n / w->run * w->stride + n % w->run;
   return (const uint8_t *)w->dense.data + row * w->K * nb_dtype_bytes(w->dense.dtype);
 }
@@ -35,6 +38,7 @@ static void to_floats(nb_dtype dtype, const void *p, size_t n, float *out) {
 }
 
 void nb_tensor_floats(const nb_tensor *t, size_t first, size_t n, float *out) {
+  nb_assert((first + n) * nb_dtype_bytes(t->dtype) <= t->n_bytes);
   to_floats(t->dtype, (const uint8_t *)t->data + first * nb_dtype_bytes(t->dtype), n, out);
 }
 
@@ -48,6 +52,8 @@ void nb_linear_row(const nb_linear *w, size_t n, float *out) {
 size_t nb_layer_index(const nb_config *c, nb_role role, size_t expert) {
   enum { ATTENTION = 4 }; /* q, k, v, o come first */
   size_t ffn = ATTENTION + (c->experts ? 1 + 3 * expert : 0), gate = c->gated ? 1 : 0;
+  nb_assert(expert == 0 || expert < c->experts);
+  nb_assert((role != NB_GATE || c->gated) && (role != NB_ROUTER || c->experts));
   switch (role) {
   case NB_Q: return 0;
   case NB_K: return 1;
@@ -169,6 +175,7 @@ nb_status nb_weights_bind(const nb_config *c, const nb_weight_source *src, nb_we
   NB_GOTO(nb_new(&out->vectors, floats, sizeof(float), "the norms and biases", err));
   for (size_t m = 0; m < parts->n_matrices; m++)
     NB_GOTO(bind_matrix(c, src, nb_parts_matrix(parts, m), parts->matrix[m], &out->w[m], err));
+  nb_assert(nb_parts_first(parts, c->layers) == parts->embed); /* behind the layers */
   for (size_t l = 0; l < c->layers; l++) out->layer[l].number = l, out->layer[l].w = out->w + nb_parts_first(parts, l);
   for (size_t i = 0; i < parts->n; i++) {
     const nb_part *p = &parts->part[i];

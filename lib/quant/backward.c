@@ -3,6 +3,7 @@
  * depend on the instruction set, the number of threads or a library. */
 #include "quant/backward.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "quant/matmul.h"
@@ -142,6 +143,7 @@ static void weight_rows(void *ctx, size_t begin, size_t end, int thread) {
 
 /* b->w = rows [row0, row0 + n) of m. */
 static void load(nb_backward *b, const nb_linear *m, size_t row0, size_t n) {
+  nb_assert(row0 + n <= m->N && n * m->K <= largest(&b->c));
   rows_job j = {.b = b, .m = m, .row0 = row0};
   nb_parallel_for(b->threads, n, 32, weight_rows, &j);
 }
@@ -197,6 +199,7 @@ static void norm(nb_backward *b, const float *x, const float *g, float *y, float
 /* dx = [dx +] what dn, the gradient at the norm's output, means for x; adds the gradient of the gains. */
 static void norm_back(nb_backward *b, const float *x, const float *g, float *inv, const float *dn, float *dx, bool add,
                       float *dg) {
+  nb_assert(dn != dx);
   size_t D = b->c.hidden;
   rows_job j = {.b = b, .x = x, .g = g, .d = dn, .y = dx, .inv = inv, .K = D, .add = add};
   for (size_t t = 0; t < b->T; t++)
@@ -216,6 +219,7 @@ static void round_rows(void *ctx, size_t begin, size_t end, int thread) {
 
 /* x (T, K) as the kernels of coded matrices see it. */
 static void round_inputs(nb_backward *b, const nb_linear *m, float *x) {
+  nb_assert(nb_round_up(m->K, NB_K_PAD) <= b->Kp);
   rows_job j = {.b = b, .y = x, .K = m->K};
   if (m->coded) nb_parallel_for(b->threads, b->T, 8, round_rows, &j);
 }
@@ -323,6 +327,7 @@ static void recompute(nb_backward *b, const nb_layer *l, const float *x) {
 
 nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
                             nb_err *err) {
+  nb_assert(l->number < b->c.layers && x != dy);
   size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
   recompute(b, l, x);
   back(b, matrix(b, l, NB_DOWN), b->down, dy, D, b->dh, false, g->row[nb_layer_index(&b->c, NB_DOWN, 0)]);
@@ -351,6 +356,7 @@ nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, f
 
 nb_status nb_backward_head(nb_backward *b, const float *gain, const nb_linear *head, const float *x,
                            const float *dlogits, float *dx, float *dnorm, nb_err *err) {
+  nb_assert(head->N == b->c.vocab && head->K == b->c.hidden);
   size_t V = b->c.vocab, D = b->c.hidden;
   norm(b, x, gain, b->n1, b->inv1);
   for (size_t v = 0; v < V; v += HEAD_ROWS) {

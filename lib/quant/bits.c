@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/bits.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "quant/coded.h"
 #include "base/parallel.h"
@@ -54,6 +55,7 @@ static sum smallest(const nb_bits_option *o, size_t n, size_t m, uint8_t *pick) 
 
 /* Spends what is left on the upgrade that gains most a byte, again and again. */
 static void spend(const nb_bits_option *o, size_t n, size_t m, uint64_t budget, uint8_t *pick, sum *s) {
+  nb_assert(s->bytes <= budget);
   for (;;) {
     size_t item = n, to = 0;
     double best = 0;
@@ -75,6 +77,7 @@ static void spend(const nb_bits_option *o, size_t n, size_t m, uint64_t budget, 
     if (item == n) return;
     const nb_bits_option *of = o + item * m;
     s->bytes = s->bytes - of[pick[item]].bytes + of[to].bytes;
+    nb_assert(s->bytes <= budget);
     s->loss += of[to].loss - of[pick[item]].loss;
     pick[item] = (uint8_t)to;
   }
@@ -83,6 +86,7 @@ static void spend(const nb_bits_option *o, size_t n, size_t m, uint64_t budget, 
 nb_status nb_bits_pick(const nb_bits_option *option, size_t n, size_t m, uint64_t budget, uint8_t *pick,
                        uint64_t *bytes, double *loss, nb_err *err) {
   sum s = smallest(option, n, m, pick);
+  nb_assert(n > 0 && m > 0 && m <= UINT8_MAX + 1); /* pick's elements are bytes */
   *bytes = s.bytes, *loss = s.loss;
   if (s.bytes > budget)
     return nb_fail(err, NB_ERR_ARG, "at least %llu bytes are needed for the weights, but there are %llu",

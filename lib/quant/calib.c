@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/calib.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "quant/fold.h"
@@ -112,6 +113,7 @@ static void round_rows(void *ctx, size_t begin, size_t end, int thread) {
 
 /* x (T, K) as int8 with a scale for each 64, as the kernels will see it, in r->fake, and rounded for the statistics. */
 static void round_inputs(run *r, const float *x, size_t T, size_t K) {
+  nb_assert(T <= r->T && nb_round_up(K, NB_K_PAD) <= r->Kp);
   round_job j = {r, x, K, r->fake};
   nb_parallel_for(r->o->threads, T, 16, round_rows, &j);
   nb_rounded_take(&r->in, nb_session_kernels(r->s), r->fake, T, K, r->o->threads);
@@ -119,6 +121,7 @@ static void round_inputs(run *r, const float *x, size_t T, size_t K) {
 
 /* C (K, in.K) += d^T inputs, of the inputs that were rounded last and d (T, K). */
 static void add_cross(run *r, float *C, const float *d, size_t T, size_t K) {
+  nb_assert(T == r->in.T);
   const nb_kernels *k = nb_session_kernels(r->s);
   nb_rounded_take(&r->distance, k, d, T, K, r->o->threads);
   nb_hess_add_cross(k, C, &r->distance, &r->in, r->o->threads);
@@ -133,6 +136,7 @@ static bool has_cross(const run *r, size_t site) { return r->cross && site < NB_
 
 static void see(void *ctx, size_t site, const float *x, size_t T, size_t K) {
   run *r = ctx;
+  nb_assert(site < r->n_sites && T <= r->T && K == nb_parts_site_inputs(r->c, site));
   if (!r->wanted[site]) return;
   if (r->keep) {
     if (site < NB_SITES) memcpy(r->seen[site], x, T * K * sizeof *x);
@@ -149,6 +153,7 @@ static void see(void *ctx, size_t site, const float *x, size_t T, size_t K) {
 
 /* After a batch of the quantized stream: what `see` left of down, the last site, through down's matrix. */
 static void add_outputs(run *r, const nb_linear *down) {
+  nb_assert(down->N == r->c->hidden && r->in.K == down->K);
   float *d = r->fake + r->T * down->K;
   nb_session_linear(r->s, down, d, r->T, down->K, r->x, down->N);
   add_cross(r, r->C[NB_SITE_DOWN], r->x, r->T, down->N);
@@ -218,6 +223,7 @@ static nb_status solve_matrix(run *r, const nb_hess *h, const nb_linear *m, nb_q
   nb_grid_make(fmt, NULL, &g);
   NB_TRY(nb_new(&w, rows * m->K, sizeof *w, "a matrix", err));
   for (size_t row0 = 0; row0 < m->N; row0 += rows) {
+    nb_assert(row0 % NB_TILE == 0);
     size_t n = nb_min(rows, m->N - row0);
     for (size_t i = 0; i < n; i++) nb_linear_row(m, row0 + i, w + i * m->K);
     NB_GOTO(nb_gptq_target(h, w, row0, n, r->o->threads, err));
@@ -313,6 +319,7 @@ static nb_status solve_site(run *r, size_t site, const nb_layer *full, bool resu
   char what[96];
   if (!resumed) {
     float *H = r->H[site], *C = r->C[site];
+    nb_assert(H && r->wanted[site]);
     r->H[site] = r->C[site] = NULL;
     size_t outputs = C && by_outputs(r, site) ? r->c->hidden : 0, K = nb_parts_site_inputs(r->c, site);
     describe_site(r, full->number, site, what);

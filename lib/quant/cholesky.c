@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/cholesky.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 
@@ -18,6 +19,7 @@ static size_t half_of(size_t n) { return nb_round_up(n / 2, n >= 4 * NB_GEMM_CHU
 /* ---- X L^T = B ---- */
 
 static void solve_leaf(const float *L, size_t n, size_t ld, float *B, size_t m, size_t ldb) {
+  nb_assert(n >= 1 && n <= LEAF && ld >= n && ldb >= n);
   double l[LEAF][LEAF], inv[LEAF];
   for (size_t j = 0; j < n; j++) {
     inv[j] = 1 / (double)L[j * ld + j];
@@ -84,6 +86,7 @@ static bool factor_leaf(float *A, size_t n, size_t ld) {
 }
 
 bool nb_cholesky_factor(const nb_matmul *mul, float *A, size_t n, size_t ld) {
+  nb_assert(n >= 1 && ld >= n && half_of(LEAF + 1) <= LEAF);
   if (n <= LEAF) return factor_leaf(A, n, ld);
   size_t h = half_of(n);
   float *low = A + h * ld, *rest = low + h;
@@ -99,6 +102,7 @@ bool nb_cholesky_factor(const nb_matmul *mul, float *A, size_t n, size_t ld) {
 /* B (n, cols), rows ldb apart, becomes X with L X = B. */
 static void invert_columns(const nb_matmul *mul, int thread, const float *L, size_t n, size_t ld, float *B, size_t cols,
                            size_t ldb) {
+  nb_assert(cols >= 1 && ldb >= cols && ld >= n);
   if (n <= LEAF) {
     for (size_t i = 0; i < n; i++) {
       float *b = B + i * ldb, d = L[i * ld + i];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/coded.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 
 #include <string.h>
@@ -19,6 +20,7 @@ nb_status nb_coded_dense(const nb_linear *w, const char *what, nb_coded *out, nb
 }
 
 nb_status nb_coded_room(const nb_linear *w, nb_qfmt fmt, const char *what, nb_coded *out, nb_err *err) {
+  nb_assert(!w->coded);
   nb_qmat_layout l;
   *out = (nb_coded){.w = {.N = w->N, .K = w->K, .coded = true}, .error = -1};
   NB_TRY(nb_qmat_plan(w->N, w->K, fmt, &out->w.qmat, &l, err));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/fold.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 
@@ -15,6 +16,7 @@ static float *floats_of(const nb_linear *w) { return (float *)(uintptr_t)w->dens
 /* ---- the copy ---- */
 
 nb_status nb_fold_create(const nb_config *c, const nb_parts *parts, const nb_layer *layer, nb_fold *out, nb_err *err) {
+  nb_assert(layer->number < c->layers);
   nb_status st;
   size_t n = 0;
   memset(out, 0, sizeof *out);
@@ -83,6 +85,7 @@ nb_status nb_fold_rotate(const nb_config *c, nb_fold *f, nb_err *err) {
   const nb_linear *v = nb_layer_matrix(c, &f->layer, NB_V, 0), *o = nb_layer_matrix(c, &f->layer, NB_O, 0);
   float *bias = own_vector(f, NB_V_BIAS);
   size_t n = c->head_dim;
+  nb_assert(v->N == c->kv_heads * n && o->K == c->heads * n && !v->coded && !o->coded);
   double *R;
   NB_TRY(nb_new(&R, n * n + n, sizeof *R, "a rotation", err));
   nb_fold_orthogonal(n, R);
@@ -106,6 +109,7 @@ bool nb_fold_legal(const nb_config *c, size_t site) {
 }
 
 size_t nb_fold_channel(const nb_config *c, size_t site, size_t k) {
+  nb_assert(k < nb_parts_site_inputs(c, site));
   if (site != NB_SITE_O) return k;
   return k / c->head_dim / (c->heads / c->kv_heads) * c->head_dim + k % c->head_dim;
 }
@@ -178,6 +182,7 @@ fail:
 
 /* Multiplies column k of w by s[k]. */
 static void scale_columns(const nb_linear *w, const float *s) {
+  nb_assert(!w->coded && w->dense.dtype == NB_F32);
   float *x = floats_of(w);
   for (size_t i = 0; i < w->N; i++)
     for (size_t k = 0; k < w->K; k++) x[i * w->K + k] *= s[k];
@@ -185,6 +190,7 @@ static void scale_columns(const nb_linear *w, const float *s) {
 
 /* Row i of w, and element i of its bias, by s[i]. */
 static void divide_rows(const nb_linear *w, float *bias, const float *s) {
+  nb_assert(!w->coded && w->dense.dtype == NB_F32);
   float *x = floats_of(w);
   for (size_t i = 0; i < w->N; i++) {
     for (size_t k = 0; k < w->K; k++) x[i * w->K + k] /= s[i];
@@ -216,6 +222,7 @@ static void apply(const nb_config *c, const nb_parts *parts, nb_fold *f, size_t 
 
 nb_status nb_fold_scale(const nb_kernels *kernels, const nb_config *c, const nb_parts *parts, nb_fold *f, size_t site,
                         float *H, const nb_qfmt *fmt, int threads, nb_err *err) {
+  nb_assert(nb_fold_legal(c, site));
   nb_status st;
   double *size = NULL, best = 0;
   float *s = NULL;

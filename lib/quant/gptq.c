@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/gptq.h"
 
+#include "base/assert.h"
 #include "base/f16.h"
 #include "base/mem.h"
 #include "base/parallel.h"
@@ -65,6 +66,7 @@ static void round_column(task *t, size_t i) {
 
 /* Columns [a, b), whose working values have seen the errors of all columns before a. */
 static void gptq_columns(task *t, size_t a, size_t b) {
+  nb_assert(a < b && b <= t->K);
   size_t R = t->R, K = t->K;
   const float *U = t->j->h->U;
   if (b - a <= DIRECT) {
@@ -106,6 +108,7 @@ static void residual(task *t, const uint8_t *code, const float *step, double *lo
 
 /* Moves each row's scale of group i to the best grid point. x: working residual of the group, e: the change of q. */
 static void descend_scale(task *t, size_t i, size_t k0, size_t n) {
+  nb_assert(n <= NB_K_PAD && k0 + n <= t->K); /* so that v and hv fit */
   size_t R = t->R;
   float *v = t->e + t->K * R, *hv = v + n * R; /* (n, R) each, behind e */
   for (size_t k = 0; k < n; k++)
@@ -130,6 +133,7 @@ static void descend_scale(task *t, size_t i, size_t k0, size_t n) {
 
 /* Moves each code of columns [k0 + a, k0 + b) in turn to the best value, given all others. */
 static void descend_codes(task *t, size_t i, size_t k0, size_t n) {
+  nb_assert(k0 % t->group == 0 && k0 / t->group == i);
   size_t R = t->R, K = t->K;
   const float *H = t->j->h->H;
   float *d = t->e + K * R; /* (DIRECT, R) */
@@ -201,6 +205,7 @@ static void store(task *t, size_t row0, const uint16_t *row_scale) {
   size_t R = t->R, G = t->G, ld = out->m.n_blocks * NB_BLOCK;
   uint8_t *code = (uint8_t *)t->x; /* (16, ld) */
   int8_t *scale = (int8_t *)(code + NB_TILE * ld);
+  nb_assert((float *)(void *)(code + nb_round_up(NB_TILE * (ld + G), sizeof(float))) <= t->e);
   for (size_t r0 = 0; r0 < R; r0 += NB_TILE) {
     memset(code, 0, NB_TILE * (ld + G));
     uint16_t rows[NB_TILE] = {0};
@@ -261,6 +266,8 @@ static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
     t.scale = (int8_t *)(t.rowf + ROWS), t.plain_scale = t.scale + GR;
     t.code = (uint8_t *)(t.plain_scale + GR), t.plain = t.code + KR;
     t.scratch = p + j->piece - NB_GEMM_SCRATCH / sizeof(float);
+    nb_assert(t.plain + KR <= (uint8_t *)t.scratch);
+    nb_assert(t.x + t.K * t.R + t.G * t.R <= t.e && t.G * t.group >= t.K);
     solve_rows(&t, i * ROWS, &j->report[i]);
   }
 }
@@ -288,6 +295,7 @@ static void shift_range(void *ctx, size_t begin, size_t end, int thread) {
 }
 
 nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int threads, nb_err *err) {
+  nb_assert(!h->outputs || row0 + N <= h->outputs);
   if (!h->shift) return NB_OK;
   if (h->outputs) {
     for (size_t i = 0; i < N * h->K; i++) w[i] += h->shift[row0 * h->K + i];
@@ -304,6 +312,9 @@ nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_gri
                         int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err) {
   nb_status st;
   size_t K = h->K, tasks = (N + ROWS - 1) / ROWS;
+  nb_assert(K == out->m.K && row0 % NB_TILE == 0 && row0 + N <= out->m.N);
+  nb_assert(g->fmt.bits == out->m.fmt.bits && g->fmt.table == out->m.fmt.table && g->fmt.group == out->m.fmt.group);
+  nb_assert(!o->gptq || (h->U && h->order));
   for (size_t i = 0; i < N * K; i++)
     if (!(fabsf(w[i]) < 1e30f))
       return nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30", what,
@@ -330,6 +341,7 @@ fail:
 /* ---- tables ---- */
 
 nb_status nb_gptq_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h, nb_err *err) {
+  nb_assert(g->fmt.table && g->levels <= NB_MAX_LEVELS);
   enum { BINS = 1024 };                                     /* over -128 .. 128 */
   size_t group = g->fmt.group, stride = nb_max(1, N / 512); /* 512 rows tell enough */
   double *mass = nb_alloc(2 * BINS, sizeof *mass), *moment = mass + BINS;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/hess.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "quant/cholesky.h"
@@ -55,6 +56,7 @@ static void round_pieces(void *ctx, size_t begin, size_t end, int thread) {
 static size_t blocks_of(const nb_rounded *r) { return (r->T + NB_GRAM_TOKENS - 1) / NB_GRAM_TOKENS; }
 
 void nb_rounded_take(nb_rounded *r, const nb_kernels *k, const float *x, size_t T, size_t K, int threads) {
+  nb_assert(T >= 1 && T <= r->T_max && K >= 1 && K <= r->K_max);
   round_job j = {r, k, x, nb_round_up(K, 16), (K + ROUND - 1) / ROUND};
   r->T = T, r->K = K;
   nb_parallel_for(threads, blocks_of(r) * j.across, 1, round_pieces, &j);
@@ -98,6 +100,7 @@ void nb_hess_add(const nb_kernels *k, float *H, const nb_rounded *x, int threads
 }
 
 void nb_hess_add_cross(const nb_kernels *k, float *C, const nb_rounded *d, const nb_rounded *x, int threads) {
+  nb_assert(d->T == x->T);
   add_job j = {k, d, x, C, squares_of(x->K), false};
   nb_parallel_for(threads, squares_of(d->K) * j.across, nb_max(1, j.across / 8), add_squares, &j);
 }
@@ -160,6 +163,7 @@ static nb_status take_diagonal(nb_hess *h, double *mean, const char *what, nb_er
 /* U for a damping; false when H is not positive definite. With the order reversed, H = L L^T gives the upper factor of
  * the inverse as L^-1, reversed again. L: (K, K) workspace. */
 static bool factor(nb_hess *h, const nb_matmul *mul, float *L, float lambda) {
+  nb_assert(h->U && L != h->U && L != h->H);
   size_t K = h->K;
   for (size_t i = 0; i < K; i++) {
     const float *row = h->H + (size_t)h->order[K - 1 - i] * K;
@@ -192,6 +196,7 @@ typedef struct shift_job {
  * only what the columns of a panel meet is multiplied. */
 static void shift_panels(void *ctx, size_t begin, size_t end, int thread) {
   shift_job *j = ctx;
+  nb_assert(j->h->U && j->h->shift && j->M > 0);
   const nb_hess *h = j->h;
   size_t K = h->K;
   for (size_t i = begin; i < end; i++) {
@@ -229,6 +234,7 @@ nb_status nb_hess_prepare(const nb_kernels *k, float *H, float *C, size_t output
   nb_status st;
   memset(out, 0, sizeof *out);
   out->k = *k, out->K = K, out->H = H, out->outputs = outputs;
+  nb_assert(K > 0 && (C || outputs == 0));
   double mean = 1;
   float *L = NULL;
   nb_matmul mul = {0};

@@ -2,6 +2,7 @@
 #include "quant/importance.h"
 
 #include "quant/proxy8.h"
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 
@@ -33,6 +34,7 @@ static size_t layer_inputs(const nb_config *c) { return site_offset(c, nb_parts_
 size_t nb_importance_count(const nb_config *c) { return c->layers * layer_inputs(c) + c->hidden; }
 
 size_t nb_importance_of(const nb_config *c, const nb_part *p) {
+  nb_assert(p->matrix && p->layer < (int)c->layers);
   if (p->layer < 0) return c->layers * layer_inputs(c);
   return (size_t)p->layer * layer_inputs(c) + site_offset(c, p->site);
 }
@@ -52,6 +54,8 @@ static void add_squares(void *ctx, size_t begin, size_t end, int thread) {
 
 static void see(void *ctx, size_t site, const float *x, size_t T, size_t K) {
   run *r = ctx;
+  nb_assert(K == nb_parts_site_inputs(r->c, site) || r->layer == r->c->layers);
+  nb_assert(r->layer * layer_inputs(r->c) + site_offset(r->c, site) + K <= nb_importance_count(r->c));
   add_job j = {x, r->sum + r->layer * layer_inputs(r->c) + site_offset(r->c, site), T, K};
   nb_parallel_for(r->o->threads, K, GRAIN, add_squares, &j);
 }

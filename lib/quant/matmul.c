@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/matmul.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 
@@ -23,6 +24,7 @@ void nb_matmul_free(nb_matmul *m) {
 }
 
 void nb_matmul_one(const nb_matmul *m, int thread, const nb_gemm *g) {
+  nb_assert(thread >= 0 && thread < m->threads);
   m->k.gemm(g, m->scratch + (size_t)thread * (NB_GEMM_SCRATCH / sizeof(float)));
 }
 
@@ -65,6 +67,7 @@ void nb_matmul_all(const nb_matmul *m, const nb_gemm *g) {
 }
 
 void nb_matmul_lower(const nb_matmul *m, const nb_gemm *g) {
+  nb_assert(g->M == g->N);
   size_t side = share(g->M, PARTS * (size_t)m->threads);
   tiles j = {.m = m, .g = g, .rows = side, .cols = side, .lower = true};
   multiply(&j);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/proxy8.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 
 #include <string.h>
@@ -20,6 +21,7 @@ nb_status nb_proxy8_layer(const nb_parts *parts, const nb_layer *full, int threa
   for (size_t i = 0; i < out->n; i++) {
     char what[64];
     nb_part_describe(nb_parts_matrix(parts, nb_parts_first(parts, full->number) + i), what);
+    nb_assert(nb_parts_matrix(parts, nb_parts_first(parts, full->number) + i)->layer == (int)full->number);
     NB_TRY(nb_proxy8_matrix(&full->w[i], threads, what, &out->coded[i], err));
     out->w[i] = out->coded[i].w;
   }
@@ -27,6 +29,7 @@ nb_status nb_proxy8_layer(const nb_parts *parts, const nb_layer *full, int threa
 }
 
 void nb_proxy8_set_fine(nb_proxy8 *e, bool fine) {
+  nb_assert(e->coded && e->w);
   for (size_t i = 0; i < e->n; i++) e->w[i].fine = fine && e->w[i].coded;
 }
 

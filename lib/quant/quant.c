@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "quant/quant.h"
 
+#include "base/assert.h"
 #include "base/cpu.h"
 #include "base/f16.h"
 #include "base/mem.h"
@@ -19,11 +20,13 @@ static const int8_t table5[32] = {-127, -104, -90, -80, -72, -64, -58, -52, -46,
 const int8_t *nb_quant_default_table(unsigned bits) { return bits == 3 ? table3 : bits == 4 ? table4 : table5; }
 
 void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g) {
+  nb_assert(nb_qfmt_valid(fmt));
   memset(g, 0, sizeof *g);
   g->fmt = fmt;
   g->levels = 1 << fmt.bits;
   if (!table) table = nb_quant_default_table(fmt.bits);
   for (int c = 0; c < g->levels; c++) g->value[c] = fmt.table ? table[c] : (int8_t)(c - g->levels / 2);
+  for (int i = 1; i < g->levels; i++) nb_assert(g->value[i - 1] <= g->value[i]);
   int c = 0;
   for (int i = -128; i < 128; i++) {
     while (c + 1 < g->levels && 2 * i > g->value[c] + g->value[c + 1]) c++;
@@ -39,6 +42,7 @@ void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g) {
 /* ---- scales ---- */
 
 float nb_quant_fit_group(const nb_grid *g, const float *w, const float *h, size_t n, int effort) {
+  nb_assert(n % 16 == 0 || n <= NB_K_PAD);
   static const float quick[] = {0.78f, 0.84f, 0.89f, 0.94f, 1, 1.07f};
   static const float thorough[] = {0.7f, 0.75f, 0.79f, 0.83f, 0.87f, 0.91f, 0.95f, 0.99f, 1.03f, 1.07f, 1.12f, 1.2f};
   float padded[2][NB_K_PAD]; /* the kernels want multiples of 16 */
@@ -69,6 +73,7 @@ float nb_quant_fit_group(const nb_grid *g, const float *w, const float *h, size_
 }
 
 void nb_quant_round_scales(const float *s, size_t n_groups, int top, int8_t *scale, uint16_t *row_scale) {
+  nb_assert(top > 0 && top <= 127);
   float peak = 0;
   for (size_t i = 0; i < n_groups; i++) peak = fmaxf(peak, fabsf(s[i]));
   *row_scale = nb_f32_bf16(peak / (float)top);
@@ -93,6 +98,7 @@ nb_status nb_qout_init(const nb_grid *g, size_t N, size_t K, void *data, size_t 
 }
 
 void nb_qout_tile(nb_qout *q, size_t tile, const uint8_t *code, const int8_t *scale, const uint16_t *row_scale) {
+  nb_assert(tile < q->m.n_tiles);
   const nb_qmat *m = &q->m;
   size_t ld = m->n_blocks * NB_BLOCK;
   memcpy(q->row_scale + tile * NB_TILE, row_scale, NB_TILE * sizeof *row_scale);
@@ -152,6 +158,7 @@ static void quantize_tiles(void *ctx, size_t begin, size_t end, int thread) {
   uint16_t *row_scale = (uint16_t *)(s + m->n_groups);
   int8_t *scale = (int8_t *)(row_scale + NB_TILE);
   uint8_t *code = (uint8_t *)scale + NB_TILE * m->n_groups;
+  nb_assert(code + NB_TILE * ld <= j->scratch + ((size_t)thread + 1) * j->piece);
   for (size_t t = begin; t < end; t++) {
     memset(row_scale, 0, NB_TILE * sizeof *row_scale);
     memset(scale, 0, NB_TILE * m->n_groups + NB_TILE * ld); /* and the codes */

@@ -4,6 +4,7 @@
 
 #include "quant/proxy8.h"
 #include "quant/quant.h"
+#include "base/assert.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -43,6 +44,7 @@ static nb_status count_pass(probe *p, nb_err *err) {
 
 /* One more set of states, a copy of `from` when that is given. */
 static nb_status new_states(probe *p, const float *from, double *kl, nb_err *err) {
+  nb_assert(p->n < p->most);
   size_t TD = p->T * p->c->hidden;
   NB_TRY(nb_new(&p->states[p->n], TD, sizeof(float), "probes", err));
   if (from) memcpy(p->states[p->n], from, TD * sizeof(float));
@@ -166,6 +168,7 @@ static bool probed(const probe *p, size_t l) {
 /* Fills the layers between two probed ones by interpolating the logarithm. */
 static void interpolate(const probe *p, double *kl, double *error) {
   size_t a = 0;
+  nb_assert(probed(p, 0) && probed(p, p->c->layers - 1)); /* every layer is between two probed ones */
   for (size_t b = 1; b < p->c->layers; b++) {
     if (!probed(p, b)) continue;
     for (size_t l = a + 1; l < b; l++)

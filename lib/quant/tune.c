@@ -2,6 +2,7 @@
 #include "quant/tune.h"
 
 #include "quant/backward.h"
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/f16.h"
 #include "base/mem.h"
@@ -80,6 +81,7 @@ static void by_change(tuner *t) {
 }
 
 static void adam(tuner *t, size_t step) {
+  nb_assert(step >= 1); /* the averages are divided by 1 - b^step */
   const float b1 = 0.9f, b2 = 0.99f, rate = (float)t->o->rate;
   float c1 = 1 - (float)pow(b1, (double)step), c2 = 1 - (float)pow(b2, (double)step);
   for (size_t i = 0; i < t->P; i++) {
@@ -143,6 +145,7 @@ static nb_status run_student(tuner *t, size_t seq, double *kl, nb_err *err) {
   nb_session_embed(t->s, nb_weights_embed(w), t->states);
   for (size_t l = 0; l < t->c->layers; l++) {
     float *x = t->states + (l + 1) * n;
+    nb_assert(x + n <= t->states + (t->c->layers + 1) * n);
     memcpy(x, x - n, n * sizeof *x);
     NB_TRY(nb_session_layer(t->s, &t->layer[l], 0, x, NULL, err));
   }
@@ -186,6 +189,7 @@ static nb_status add_gradient(tuner *t, size_t seq, nb_err *err) {
   for (size_t l = 0; l < L; l++) {
     g[l].row = row + l * t->per_layer;
     p = layer_part(t, p, &g[l]);
+    nb_assert(p <= t->grad + t->P - t->D); /* the final norm is last */
   }
   st = run_student(t, seq, &kl, err);
   if (st == NB_OK)
@@ -198,6 +202,7 @@ fail:
 }
 
 static nb_status step(tuner *t, size_t number, nb_err *err) {
+  nb_assert(t->o->n_check < t->o->n_seqs);
   size_t fit = t->o->n_seqs - t->o->n_check;
   memset(t->grad, 0, t->P * sizeof *t->grad);
   apply(t);

@@ -2,6 +2,7 @@
 #include "text/chat_template.h"
 #include "text/jinja.h"
 #include "text/tokenizer_build.h"
+#include "base/assert.h"
 #include "base/utf8.h"
 
 /* Jinja reads every kind of newline as \n and drops one at the end of the template. */
@@ -62,6 +63,7 @@ nb_status nb_chat_render(const char *template_text, size_t n_bytes, const nb_cha
   NB_GOTO(set_globals(&j, message, n_messages, options));
   j.depth = 0;
   NB_GOTO(nb_jinja_run(&j, body));
+  nb_assert(j.depth == 0);
   st = nb_text_append(out, text.s, text.n, err);
 fail:
   nb_text_free(&text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of chat templates, as Python's: memory, truth, equality, order, elements, attributes, arguments. */
 #include "text/jinja.h"
+#include "base/assert.h"
 #include "base/utf8.h"
 
 #include <stdarg.h>
@@ -30,6 +31,7 @@ nb_status nb_jinja_alloc(jinja *j, size_t n, void *out) {
     j->block_size = size;
   }
   void *p = (char *)j->blocks + j->block_used;
+  nb_assert(need <= j->block_size - j->block_used && j->arena_total + need <= JINJA_MAX_ARENA);
   j->block_used += need;
   j->arena_total += need;
   memset(p, 0, need);
@@ -110,6 +112,7 @@ nb_status nb_jinja_dict_set(jinja *j, dict *d, value key, value v) {
     NB_TRY(grow(j, &d->val, d->n, cap));
     d->cap = cap;
   }
+  nb_assert(d->n < d->cap);
   d->key[d->n] = key;
   d->val[d->n++] = v;
   return NB_OK;

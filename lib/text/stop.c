@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "text/stop.h"
 
+#include "base/assert.h"
+
 nb_status nb_stop_begin(const nb_tokenizer *t, const char *const *stop, size_t n, nb_stop *out, nb_err *err) {
   *out = (nb_stop){.stop = stop, .n = n};
   NB_TRY(nb_text_append(&out->text, "", 0, err));
@@ -23,6 +25,7 @@ static const char *find(const nb_stop *s, size_t from, const char *what) {
 }
 
 static void cut(nb_stop *s, size_t n) {
+  nb_assert(n <= s->text.n);
   s->text.n = s->safe = n;
   s->text.s[n] = 0;
 }
@@ -45,6 +48,7 @@ static size_t may_become(const nb_stop *s) {
 }
 
 static void look(nb_stop *s) {
+  nb_assert(s->from <= s->text.n && s->safe <= s->text.n);
   cut_at_stops(s);
   if (s->ended) return;
   s->safe = s->text.n - may_become(s);

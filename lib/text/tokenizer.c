@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables of a tokenizer: building, checking and looking up. */
 #include "text/tokenizer_impl.h"
+#include "base/assert.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ void nb_ids_free(nb_ids *ids) {
 
 /* The size, a power of two, of an open-addressing table that stays at most two thirds full. */
 static size_t table_size(size_t n) {
+  nb_assert(n <= SIZE_MAX / 4);
   size_t size = 16;
   while (size < n + n / 2) size *= 2;
   return size;
@@ -149,6 +151,7 @@ nb_status nb_tokenizer_add_token(nb_tokenizer *t, int32_t id, const char *text, 
   NB_TRY(nb_text_append(&t->pool, text, n, err));
   NB_TRY(nb_text_append(&t->pool, "", 1, err));
   t->waiting[t->n_waiting++] = id;
+  nb_assert(t->n_waiting <= WAITING);
   return t->n_waiting == WAITING ? nb_tokenizer_index(t, err) : NB_OK;
 }
 
@@ -172,6 +175,7 @@ static size_t merge_slot(const nb_tokenizer *t, int32_t left, int32_t right) {
 }
 
 const merge *nb_tokenizer_merge_find(const nb_tokenizer *t, int32_t left, int32_t right) {
+  nb_assert(left >= 0); /* -1 would match free slots */
   for (size_t i = merge_slot(t, left, right);; i = (i + 1) & t->merge_mask) {
     const merge *m = &t->merge[i];
     if (m->left == left && m->right == right) return m;
@@ -203,6 +207,7 @@ nb_status nb_tokenizer_add_merge_to(nb_tokenizer *t, int32_t left, int32_t right
   while (t->merge[i].left >= 0 && (t->merge[i].left != left || t->merge[i].right != right)) i = (i + 1) & t->merge_mask;
   t->merge[i] = (merge){left, right, result, (uint32_t)rank};
   t->merge_list[rank] = (listed_merge){left, right, result};
+  nb_assert(t->n_merges < t->merge_mask); /* a search ends at a free slot */
   t->n_merges++;
 
   const char *text = t->pool.s + c->at; /* where the two meet in it: a's last character and b's first */
@@ -357,6 +362,7 @@ static nb_status gather_added(nb_tokenizer *t, bool normalized, nb_err *err) {
     at += a->n;
     set->first[(unsigned char)a->text[0]] = true;
   }
+  nb_assert(!normalized || at == t->normal_pool.n);
   if (set->n) qsort(set->item, set->n, sizeof *set->item, compare_added);
   for (size_t i = 1; i < set->n; i++)
     if (!compare_added(&set->item[i - 1], &set->item[i])) {

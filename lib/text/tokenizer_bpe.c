@@ -8,12 +8,14 @@
  * is cut wherever the set says that nothing can cross, and the segments, then about a word each, are
  * encoded alone, with the same result. */
 #include "text/tokenizer_impl.h"
+#include "base/assert.h"
 #include "base/utf8.h"
 
 enum { SHORT = 48, NONE = -1 };
 
 /* Merges a short segment by scanning for the best pair; the length after it. */
 static size_t merge_short(const nb_tokenizer *t, int32_t *id, size_t n) {
+  nb_assert(n >= 1 && n <= SHORT);
   const merge *best[SHORT]; /* the merge of id[i] and id[i + 1] */
   for (size_t i = 0; i + 1 < n; i++) best[i] = nb_tokenizer_merge_find(t, id[i], id[i + 1]);
   while (n > 1) {
@@ -49,6 +51,7 @@ static void push_pair(const nb_tokenizer *t, scratch *s, int32_t at) {
   if (!m) return;
   heap_item x = {(uint64_t)m->rank << 32 | (uint32_t)at, m->result};
   size_t i = s->n_heap++;
+  nb_assert(i < s->cap_heap);
   for (; i > 0 && s->heap[(i - 1) / 2].key > x.key; i = (i - 1) / 2) s->heap[i] = s->heap[(i - 1) / 2];
   s->heap[i] = x;
 }
@@ -71,6 +74,7 @@ static nb_status merge_long(const nb_tokenizer *t, scratch *s, nb_ids *out, nb_e
     symbol *a = &s->sym[at];
     if (a->id < 0 || a->next < 0) continue;
     symbol *b = &s->sym[a->next];
+    nb_assert(b->id >= 0 && b->prev == at); /* what is merged away is linked no more */
     const merge *m = nb_tokenizer_merge_find(t, a->id, b->id);
     if (!m || m->result != top.result) continue;
     a->id = m->result;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Ids to text: the tokens' spellings, as a list of strings, go through the decoder steps. */
 #include "text/tokenizer_impl.h"
+#include "base/assert.h"
 #include "base/utf8.h"
 
 /* A list of strings, one behind the other. */
@@ -11,6 +12,7 @@ typedef struct strings {
 } strings;
 
 static nb_status end_string(strings *l, nb_err *err) {
+  nb_assert(l->n == 0 || l->end[l->n - 1] <= l->text.n);
   if (l->n == l->cap) NB_TRY(nb_grow(&l->end, &l->cap, l->n + 1, sizeof *l->end, err));
   l->end[l->n++] = l->text.n;
   return NB_OK;
@@ -142,6 +144,7 @@ static nb_status run_step(const step *k, const strings *in, size_t most, strings
 
 /* What the decoders see of a token: of an added token that is looked for normalized, the normalized text. */
 static nb_status add_spelling(const nb_tokenizer *t, int32_t id, strings *l, nb_err *err) {
+  nb_assert(id >= 0 && (size_t)id < t->n_ids && t->token[id].flags);
   const token *k = &t->token[id];
   if ((k->flags & NB_TOKEN_ADDED) && (k->flags & NB_TOKEN_NORMALIZED))
     for (size_t i = 0; i < t->normal.n; i++)
@@ -212,6 +215,7 @@ static nb_status show(nb_decoder *d, bool last, nb_text *out, nb_err *err) {
   NB_TRY(nb_tokenizer_decode(d->t, d->ids.id, d->ids.n, d->skip_special, &d->all, err));
   if (d->all.n <= d->shown.n || (ends_unfinished(&d->all) && !last)) return NB_OK;
   NB_TRY(nb_text_append(out, d->all.s + d->shown.n, d->all.n - d->shown.n, err));
+  nb_assert(d->n_shown <= d->ids.n);
   size_t n = d->ids.n - d->n_shown; /* the ids just shown stay as context */
   memmove(d->ids.id, d->ids.id + d->n_shown, n * sizeof *d->ids.id);
   d->ids.n = d->n_shown = n;

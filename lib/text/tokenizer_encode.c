@@ -3,6 +3,7 @@
  * as they are; each rest is normalized and cut at those that are looked for normalized; each rest of that
  * goes through the pre-tokenizers and the merges. */
 #include "text/tokenizer_impl.h"
+#include "base/assert.h"
 #include "base/utf8.h"
 
 /* Called for a part of the text: an added token (id >= 0), or text between them. */
@@ -54,6 +55,7 @@ static nb_status cut(const nb_tokenizer *t, const added_set *set, unsigned flags
       continue;
     }
     size_t start = i, stop = i + a->n, k;
+    nb_assert(a->n >= 1 && stop <= n); /* what was stripped behind the one before may reach into this one */
     i = stop;
     unsigned f = t->token[a->id].flags;
     if ((f & NB_TOKEN_SPECIAL) && (flags & NB_ENCODE_PLAIN_SPECIAL)) continue;
