@@ -82,8 +82,9 @@ static nb_status read_gemma2(const cJSON *j, const char *file, nb_config *c, nb_
 
 static void write_gemma2(const nb_config *c, nb_jsonout *out) {
   double scalar = 1 / ((double)c->attn_scale * (double)c->attn_scale);
-  for (double near = floor(scalar); near <= ceil(scalar); near++) /* it is a whole number in all files */
-    if ((float)(1 / sqrt(near)) == c->attn_scale) scalar = near;
+  const double whole[] = {floor(scalar), ceil(scalar)}; /* it is a whole number in all files */
+  for (size_t i = 0; i < 2; i++)
+    if ((float)(1 / sqrt(whole[i])) == c->attn_scale) scalar = whole[i];
   nb_jsonout_f64(out, "query_pre_attn_scalar", scalar);
   put_or_null(out, "attn_logit_softcapping", c->attn_softcap);
   put_or_null(out, "final_logit_softcapping", c->logit_softcap);
