@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "convert/resume.h"
 
+#include "base/little.h"
 #include "base/mem.h"
 #include "convert/quantize.h"
 #include "formats/lockfile.h"
@@ -35,24 +36,14 @@ struct nb_resume {
 
 /* ---- numbers ---- */
 
-static void put_u64(char *p, uint64_t v) {
-  for (int i = 0; i < 8; i++) p[i] = (char)(v >> 8 * i);
-}
-
-static uint64_t get_u64(const char *p) {
-  uint64_t v = 0;
-  for (int i = 0; i < 8; i++) v |= (uint64_t)(uint8_t)p[i] << 8 * i;
-  return v;
-}
-
 static void put_double(char *p, double x) {
   uint64_t bits;
   memcpy(&bits, &x, 8);
-  put_u64(p, bits);
+  nb_little_put(p, bits, 8);
 }
 
 static double get_double(const char *p) {
-  uint64_t bits = get_u64(p);
+  uint64_t bits = nb_little_get(p, 8);
   double x;
   memcpy(&x, &bits, 8);
   return x;
@@ -82,7 +73,7 @@ static void put_header(const nb_resume *r, const nb_qfmt *formats, const nb_quan
   char *p = head + BEFORE_FORMATS, *numbers = p + 3 * n;
   memcpy(head, magic, MAGIC_BYTES);
   memcpy(head + MAGIC_BYTES, r->signature, 16);
-  put_u64(head + MAGIC_BYTES + 16, n);
+  nb_little_put(head + MAGIC_BYTES + 16, n, 8);
   for (size_t i = 0; i < n; i++, p += 3) {
     p[0] = (char)formats[i].bits, p[1] = (char)formats[i].table, p[2] = (char)(formats[i].group / 32);
   }
@@ -91,7 +82,7 @@ static void put_header(const nb_resume *r, const nb_qfmt *formats, const nb_quan
     put_double(numbers + 8 * (n + i), c->probe_error[i]);
     put_double(numbers + 8 * (2 * n + i), c->predicted[i]);
   }
-  put_u64(head + header_bytes(r) - HASH_BYTES, header_hash(r, head));
+  nb_little_put(head + header_bytes(r) - HASH_BYTES, header_hash(r, head), 8);
 }
 
 /* ---- records ---- */
@@ -109,10 +100,10 @@ static void scan(nb_resume *r) {
     const char *p = r->bytes + at;
     r->end = at;
     if (r->n - at < RECORD_HEAD + HASH_BYTES) break;
-    uint64_t number = get_u64(p), matrix = get_u64(p + 8), size = get_u64(p + 16);
+    uint64_t number = nb_little_get(p, 8), matrix = nb_little_get(p + 8, 8), size = nb_little_get(p + 16, 8);
     if (number != r->count || matrix >= r->n_formats || r->of[matrix].head) break;
     if (size > r->n - at - RECORD_HEAD - HASH_BYTES) break;
-    if (get_u64(p + RECORD_HEAD + size) != record_hash(r, p, p + RECORD_HEAD, (size_t)size)) break;
+    if (nb_little_get(p + RECORD_HEAD + size, 8) != record_hash(r, p, p + RECORD_HEAD, (size_t)size)) break;
     r->of[matrix] = (record){p, (size_t)size};
     at += RECORD_HEAD + (size_t)size + HASH_BYTES;
   }
@@ -130,13 +121,13 @@ nb_status nb_resume_put(nb_resume *r, nb_quantized *q, nb_err *err) {
   const char *earlier = r->of[q->matrix].head;
   if (earlier) {
     q->plain = get_double(earlier + 24), q->loss = get_double(earlier + 32);
-    q->fell_back = (size_t)get_u64(earlier + 40);
+    q->fell_back = (size_t)nb_little_get(earlier + 40, 8);
     return NB_OK;
   }
   char head[RECORD_HEAD], hash[HASH_BYTES];
-  put_u64(head, r->count), put_u64(head + 8, q->matrix), put_u64(head + 16, q->n_bytes);
-  put_double(head + 24, q->plain), put_double(head + 32, q->loss), put_u64(head + 40, q->fell_back);
-  put_u64(hash, record_hash(r, head, q->data, q->n_bytes));
+  nb_little_put(head, r->count, 8), nb_little_put(head + 8, q->matrix, 8), nb_little_put(head + 16, q->n_bytes, 8);
+  put_double(head + 24, q->plain), put_double(head + 32, q->loss), nb_little_put(head + 40, q->fell_back, 8);
+  nb_little_put(hash, record_hash(r, head, q->data, q->n_bytes), 8);
   NB_TRY(nb_lockfile_write(&r->file, head, sizeof head, r->end, err));
   NB_TRY(nb_lockfile_write(&r->file, q->data, q->n_bytes, r->end + RECORD_HEAD, err));
   NB_TRY(nb_lockfile_write(&r->file, hash, sizeof hash, r->end + RECORD_HEAD + q->n_bytes, err));
@@ -185,8 +176,9 @@ nb_status nb_resume_read(nb_resume *r, const uint8_t signature[16], size_t matri
                    "%s is of a run with other settings or inputs: give those again, or remove it to start anew",
                    r->file.path);
   uint64_t hash = header_hash(r, r->bytes);
-  if (get_u64(r->bytes + header_bytes(r) - HASH_BYTES) != hash) return NB_OK; /* nothing after damage is used */
-  if (get_u64(r->bytes + MAGIC_BYTES + 16) != r->n_formats)
+  if (nb_little_get(r->bytes + header_bytes(r) - HASH_BYTES, 8) != hash)
+    return NB_OK; /* nothing after damage is used */
+  if (nb_little_get(r->bytes + MAGIC_BYTES + 16, 8) != r->n_formats)
     return nb_fail(err, NB_ERR_FORMAT, "%s: is of another number of matrices: remove it", r->file.path);
   r->seed = hash;
   get_header(r, formats, choice);

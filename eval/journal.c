@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/journal.h"
 
+#include "base/little.h"
 #include "eval/written.h"
 
 #include <errno.h>
@@ -36,14 +37,13 @@ struct nb_journal {
 /* ---- bytes ---- */
 
 static unsigned char *put_number(unsigned char *p, uint64_t v, unsigned bytes) {
-  for (unsigned i = 0; i < bytes; i++) *p++ = (unsigned char)(v >> 8 * i);
-  return p;
+  nb_little_put(p, v, bytes);
+  return p + bytes;
 }
 
 static const unsigned char *get(const unsigned char *p, uint64_t *v, unsigned bytes) {
-  *v = 0;
-  for (unsigned i = 0; i < bytes; i++) *v |= (uint64_t)*p++ << 8 * i;
-  return p;
+  *v = nb_little_get(p, bytes);
+  return p + bytes;
 }
 
 static nb_status encode(size_t index, const nb_answer *a, nb_text *out, nb_err *err) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/prompt.h"
 
+#include "base/little.h"
 #include "eval/item.h"
 #include "eval/python_random.h"
 #include "eval/template.h"
@@ -291,7 +292,7 @@ void nb_prompt_free(nb_prompt *p) {
 
 static void hash_text(const nb_text *t, XXH3_state_t *state) {
   unsigned char len[8];
-  for (unsigned i = 0; i < 8; i++) len[i] = (unsigned char)((uint64_t)t->n >> 8 * i);
+  nb_little_put(len, t->n, sizeof len);
   XXH3_128bits_update(state, len, sizeof len);
   if (t->n) XXH3_128bits_update(state, t->s, t->n);
 }

@@ -2,6 +2,7 @@
 /* A run's result: hashes, sums. Its JSON: result_json.c. */
 #include "eval/result.h"
 
+#include "base/little.h"
 #include "eval/names.h"
 
 #include <stdio.h>
@@ -43,7 +44,7 @@ void nb_result_prompts_hash(const nb_result *r, char out[NB_HASH_TEXT]) {
   for (size_t i = 0; i < r->n; i++) { /* a chain: each row's hash with what came before */
     unsigned char b[24];
     uint64_t v[3] = {h.low64, h.high64, r->row[i].answer.prompt_hash};
-    for (size_t k = 0; k < sizeof b; k++) b[k] = (unsigned char)(v[k / 8] >> 8 * (k % 8));
+    for (size_t k = 0; k < 3; k++) nb_little_put(b + 8 * k, v[k], 8);
     h = XXH3_128bits(b, sizeof b);
   }
   hex(h, out);

@@ -3,6 +3,7 @@
 
 #include "formats/json.h"
 #include "formats/mapfile.h"
+#include "base/little.h"
 #include "base/mem.h"
 #include "formats/outfile.h"
 
@@ -121,7 +122,7 @@ static nb_status put_bytes(writer *w, const void *p, size_t n, nb_err *err) {
 
 static nb_status put_u64(writer *w, uint64_t v, nb_err *err) {
   uint8_t b[8];
-  for (int i = 0; i < 8; i++) b[i] = (uint8_t)(v >> 8 * i);
+  nb_little_put(b, v, sizeof b);
   return put_bytes(w, b, sizeof b, err);
 }
 

@@ -3,6 +3,7 @@
 #include "formats/gguf.h"
 
 #include "base/f16.h"
+#include "base/little.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,12 +20,6 @@ const nb_gguf_value *nb_gguf_get(const nb_gguf *g, const char *key) {
   return g->n_values ? bsearch(key, g->values, g->n_values, sizeof *g->values, compare_key) : NULL;
 }
 
-static uint64_t bits(const uint8_t *p, unsigned n) {
-  uint64_t v = 0;
-  for (unsigned i = 0; i < n; i++) v |= (uint64_t)p[i] << 8 * i;
-  return v;
-}
-
 /* Element i when it is an integer: its magnitude's sign in *negative. */
 static bool as_integer(const nb_gguf_value *v, size_t i, uint64_t *u, bool *is_signed) {
   const uint8_t *p = v->data;
@@ -32,16 +27,16 @@ static bool as_integer(const nb_gguf_value *v, size_t i, uint64_t *u, bool *is_s
   switch (v->kind) {
   case NB_GGUF_U8:
   case NB_GGUF_BOOL: *u = p[i]; return true;
-  case NB_GGUF_U16: *u = bits(p + 2 * i, 2); return true;
-  case NB_GGUF_U32: *u = bits(p + 4 * i, 4); return true;
-  case NB_GGUF_U64: *u = bits(p + 8 * i, 8); return true;
+  case NB_GGUF_U16: *u = nb_little_get(p + 2 * i, 2); return true;
+  case NB_GGUF_U32: *u = nb_little_get(p + 4 * i, 4); return true;
+  case NB_GGUF_U64: *u = nb_little_get(p + 8 * i, 8); return true;
   default: *is_signed = true;
   }
   switch (v->kind) {
   case NB_GGUF_I8: *u = (uint64_t)(int64_t)(int8_t)p[i]; return true;
-  case NB_GGUF_I16: *u = (uint64_t)(int64_t)(int16_t)bits(p + 2 * i, 2); return true;
-  case NB_GGUF_I32: *u = (uint64_t)(int64_t)(int32_t)bits(p + 4 * i, 4); return true;
-  case NB_GGUF_I64: *u = bits(p + 8 * i, 8); return true;
+  case NB_GGUF_I16: *u = (uint64_t)(int64_t)(int16_t)nb_little_get(p + 2 * i, 2); return true;
+  case NB_GGUF_I32: *u = (uint64_t)(int64_t)(int32_t)nb_little_get(p + 4 * i, 4); return true;
+  case NB_GGUF_I64: *u = nb_little_get(p + 8 * i, 8); return true;
   default: return false;
   }
 }
@@ -50,10 +45,10 @@ double nb_gguf_number(const nb_gguf_value *v, size_t i) {
   uint64_t u;
   bool is_signed;
   if (as_integer(v, i, &u, &is_signed)) return is_signed ? (double)(int64_t)u : (double)u;
-  if (v->kind == NB_GGUF_F32) return nb_bits_f32((uint32_t)bits(v->data + 4 * i, 4));
+  if (v->kind == NB_GGUF_F32) return nb_bits_f32((uint32_t)nb_little_get(v->data + 4 * i, 4));
   if (v->kind != NB_GGUF_F64) return NAN;
   double d;
-  u = bits(v->data + 8 * i, 8);
+  u = nb_little_get(v->data + 8 * i, 8);
   memcpy(&d, &u, sizeof d);
   return d;
 }
@@ -77,7 +72,7 @@ nb_gguf_strings nb_gguf_strings_begin(const nb_gguf_value *v) {
 
 bool nb_gguf_strings_next(nb_gguf_strings *s, const char **text, size_t *n) {
   if (!s->left) return false;
-  *n = (size_t)bits(s->at, 8); /* opening has checked that it fits */
+  *n = (size_t)nb_little_get(s->at, 8); /* opening has checked that it fits */
   *text = (const char *)s->at + 8;
   s->at += 8 + *n;
   s->left--;

@@ -3,6 +3,7 @@
 #include "formats/gguf.h"
 
 #include "base/f16.h"
+#include "base/little.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -41,7 +42,7 @@ void nb_gguf_writer_free(nb_gguf_writer *w) {
 
 static nb_status append_uint(nb_text *t, uint64_t v, unsigned bytes, nb_err *err) {
   char b[8];
-  for (unsigned i = 0; i < 8; i++) b[i] = (char)(uint8_t)(v >> 8 * i);
+  nb_little_put(b, v, sizeof b);
   return nb_text_append(t, b, bytes, err);
 }
 

@@ -3,6 +3,7 @@
 #ifndef NB_MAPFILE_H
 #define NB_MAPFILE_H
 
+#include "base/little.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -60,9 +61,7 @@ static inline const uint8_t *nb_cursor_bytes(nb_cursor *c, size_t n) {
 /* A little-endian number of n bytes, 1 <= n <= 8. */
 static inline uint64_t nb_cursor_uint(nb_cursor *c, unsigned n) {
   const uint8_t *p = nb_cursor_bytes(c, n);
-  uint64_t v = 0;
-  for (unsigned i = 0; p && i < n; i++) v |= (uint64_t)p[i] << 8 * i;
-  return v;
+  return p ? nb_little_get(p, n) : 0;
 }
 static inline uint8_t nb_cursor_u8(nb_cursor *c) { return (uint8_t)nb_cursor_uint(c, 1); }
 static inline uint16_t nb_cursor_u16(nb_cursor *c) { return (uint16_t)nb_cursor_uint(c, 2); }

@@ -4,6 +4,7 @@
 #include "formats/hf_config.h"
 #include "formats/json.h"
 #include "formats/mapfile.h"
+#include "base/little.h"
 #include "base/mem.h"
 #include "formats/nbl_layout.h"
 #include "base/parallel.h"
@@ -46,12 +47,6 @@ nb_status nb_nbl_stored_bytes(const nb_nbl_tensor *t, uint64_t *bytes, nb_err *e
   return NB_OK;
 }
 
-static uint64_t get(const uint8_t *p, unsigned n) {
-  uint64_t v = 0;
-  for (unsigned i = 0; i < n; i++) v |= (uint64_t)p[i] << 8 * i;
-  return v;
-}
-
 /* Reads record i, which must be what the configuration demands, at `offset`; *end gets the end of its padding. */
 static nb_status read_record(const nb_nbl *f, size_t i, uint64_t offset, uint64_t *end, nb_nbl_tensor *t, nb_err *err) {
   const uint8_t *r = f->data + NB_NBL_HEADER + i * NB_NBL_RECORD;
@@ -59,24 +54,25 @@ static nb_status read_record(const nb_nbl *f, size_t i, uint64_t offset, uint64_
   *t = (nb_nbl_tensor){.part = f->parts.part[i]};
   const nb_part *p = &t->part;
   nb_part_describe(p, what);
-  uint32_t layer = (uint32_t)get(r + 8, 4), expert = (uint32_t)get(r + 12, 4);
+  uint32_t layer = (uint32_t)nb_little_get(r + 8, 4), expert = (uint32_t)nb_little_get(r + 12, 4);
   if (r[0] != p->role || layer != (uint32_t)p->layer || expert != (uint32_t)(p->expert + 1))
     return nb_fail(err, NB_ERR_FORMAT, "%s: tensor %zu should be %s, but is %s of layer %ld", f->name, i, what,
                    nb_role_name(r[0]), layer == UINT32_MAX ? -1L : (long)layer);
-  if (get(r + 16, 8) != p->N || get(r + 24, 8) != p->K)
+  if (nb_little_get(r + 16, 8) != p->N || nb_little_get(r + 24, 8) != p->K)
     return nb_fail(err, NB_ERR_FORMAT, "%s: %s should be %zu x %zu, but is %llu x %llu", f->name, what, p->N, p->K,
-                   (unsigned long long)get(r + 16, 8), (unsigned long long)get(r + 24, 8));
-  if (r[1] > NB_NBL_CODED || (r[1] == NB_NBL_CODED && !p->matrix) || get(r + 6, 2) || get(r + 56, 8))
+                   (unsigned long long)nb_little_get(r + 16, 8), (unsigned long long)nb_little_get(r + 24, 8));
+  if (r[1] > NB_NBL_CODED || (r[1] == NB_NBL_CODED && !p->matrix) || nb_little_get(r + 6, 2) ||
+      nb_little_get(r + 56, 8))
     return nb_fail(err, NB_ERR_FORMAT, "%s: %s has an unknown storage type", f->name, what);
   t->coded = r[1] == NB_NBL_CODED;
   t->dtype = t->coded ? NB_F32 : (nb_dtype)r[1];
-  t->fmt = (nb_qfmt){r[2], r[3], (uint16_t)get(r + 4, 2)};
+  t->fmt = (nb_qfmt){r[2], r[3], (uint16_t)nb_little_get(r + 4, 2)};
   if (t->coded ? !nb_qfmt_valid(t->fmt) : t->fmt.bits || t->fmt.table || t->fmt.group)
     return nb_fail(err, NB_ERR_FORMAT, "%s: %s has an unknown format (%u bits, table %u, group %u)", f->name, what,
                    t->fmt.bits, t->fmt.table, t->fmt.group);
   uint64_t bytes;
   if (nb_nbl_stored_bytes(t, &bytes, err) != NB_OK) return nb_fail_in(err, NB_ERR_FORMAT, "%s: %s", f->name, what);
-  t->offset = get(r + 32, 8), t->size = get(r + 40, 8), t->hash = get(r + 48, 8);
+  t->offset = nb_little_get(r + 32, 8), t->size = nb_little_get(r + 40, 8), t->hash = nb_little_get(r + 48, 8);
   if (t->offset != offset)
     return nb_fail(err, NB_ERR_FORMAT, "%s: %s is at %llu, but the tensor before it ends at %llu", f->name, what,
                    (unsigned long long)t->offset, (unsigned long long)offset);
@@ -107,7 +103,7 @@ static nb_status read_header(nb_nbl *f, nb_err *err) {
   const uint8_t *p = f->data;
   if (f->size < NB_NBL_HEADER || memcmp(p, NB_NBL_MAGIC, 8))
     return nb_fail(err, NB_ERR_FORMAT, "%s is not a .nbl file", f->name);
-  uint64_t version = get(p + 8, 4);
+  uint64_t version = nb_little_get(p + 8, 4);
   if (version > NB_NBL_VERSION)
     return nb_fail(err, NB_ERR_UNSUPPORTED,
                    "%s has version %llu of the format; this nibble reads version %d: get a newer one", f->name,
@@ -115,12 +111,13 @@ static nb_status read_header(nb_nbl *f, nb_err *err) {
   if (version != NB_NBL_VERSION)
     return nb_fail(err, NB_ERR_FORMAT, "%s has version %llu of the format, which does not exist", f->name,
                    (unsigned long long)version);
-  uint64_t size = get(p + 32, 8);
+  uint64_t size = nb_little_get(p + 32, 8);
   if (size != f->size)
     return nb_fail(err, NB_ERR_FORMAT, "%s has %zu bytes, but its header says %llu: copy it again", f->name, f->size,
                    (unsigned long long)size);
-  f->n = get(p + 12, 4);
-  uint64_t meta = get(p + 40, 8), tok = get(p + 48, 8), data = get(p + 56, 8), at = NB_NBL_HEADER;
+  f->n = nb_little_get(p + 12, 4);
+  uint64_t meta = nb_little_get(p + 40, 8), tok = nb_little_get(p + 48, 8), data = nb_little_get(p + 56, 8),
+           at = NB_NBL_HEADER;
   bool fits = f->n <= (f->size - at) / NB_NBL_RECORD;
   if (fits) at += f->n * NB_NBL_RECORD, fits = meta <= f->size - at;
   if (fits) at += meta, fits = tok <= f->size - at;

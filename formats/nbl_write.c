@@ -2,6 +2,7 @@
 #include "formats/nbl.h"
 
 #include "base/assert.h"
+#include "base/little.h"
 #include "base/mem.h"
 #include "formats/nbl_layout.h"
 #include "formats/outfile.h"
@@ -46,21 +47,17 @@ struct nb_nbl_writer {
   size_t data_offset;
 };
 
-static void put_field(uint8_t *p, uint64_t v, unsigned n) {
-  for (unsigned i = 0; i < n; i++) p[i] = (uint8_t)(v >> 8 * i);
-}
-
 static void put_record(uint8_t *r, const nb_nbl_tensor *t) {
   r[0] = (uint8_t)t->part.role;
   r[1] = t->coded ? NB_NBL_CODED : (uint8_t)t->dtype;
-  if (t->coded) r[2] = t->fmt.bits, r[3] = t->fmt.table, put_field(r + 4, t->fmt.group, 2);
-  put_field(r + 8, (uint32_t)t->part.layer, 4);
-  put_field(r + 12, (uint32_t)(t->part.expert + 1), 4);
-  put_field(r + 16, t->part.N, 8);
-  put_field(r + 24, t->part.K, 8);
-  put_field(r + 32, t->offset, 8);
-  put_field(r + 40, t->size, 8);
-  put_field(r + 48, t->hash, 8);
+  if (t->coded) r[2] = t->fmt.bits, r[3] = t->fmt.table, nb_little_put(r + 4, t->fmt.group, 2);
+  nb_little_put(r + 8, (uint32_t)t->part.layer, 4);
+  nb_little_put(r + 12, (uint32_t)(t->part.expert + 1), 4);
+  nb_little_put(r + 16, t->part.N, 8);
+  nb_little_put(r + 24, t->part.K, 8);
+  nb_little_put(r + 32, t->offset, 8);
+  nb_little_put(r + 40, t->size, 8);
+  nb_little_put(r + 48, t->hash, 8);
 }
 
 nb_status nb_nbl_writer_open(const char *path, const nb_nbl_tensor *t, size_t n, const char *meta, size_t meta_bytes,
@@ -81,12 +78,12 @@ nb_status nb_nbl_writer_open(const char *path, const nb_nbl_tensor *t, size_t n,
   w->n = n, w->data_offset = data_offset;
   uint64_t file_bytes = t[n - 1].offset + nb_nbl_pad(t[n - 1].size);
   memcpy(w->head, NB_NBL_MAGIC, 8);
-  put_field(w->head + 8, NB_NBL_VERSION, 4);
-  put_field(w->head + 12, n, 4);
-  put_field(w->head + 32, file_bytes, 8);
-  put_field(w->head + 40, meta_bytes, 8);
-  put_field(w->head + 48, tokenizer_bytes, 8);
-  put_field(w->head + 56, data_offset, 8);
+  nb_little_put(w->head + 8, NB_NBL_VERSION, 4);
+  nb_little_put(w->head + 12, n, 4);
+  nb_little_put(w->head + 32, file_bytes, 8);
+  nb_little_put(w->head + 40, meta_bytes, 8);
+  nb_little_put(w->head + 48, tokenizer_bytes, 8);
+  nb_little_put(w->head + 56, data_offset, 8);
   memcpy(w->head + meta_at, meta, meta_bytes);
   if (tokenizer_bytes) memcpy(w->head + meta_at + meta_bytes, tokenizer, tokenizer_bytes);
   NB_GOTO(nb_outfile_create(path, &w->out, err));
@@ -123,8 +120,7 @@ nb_status nb_nbl_writer_put(nb_nbl_writer *w, const void *data, size_t n_bytes, 
 }
 
 nb_status nb_nbl_writer_meta(nb_nbl_writer *w, const char *meta, size_t meta_bytes, nb_err *err) {
-  size_t planned = 0;
-  for (int i = 0; i < 8; i++) planned |= (size_t)w->head[40 + i] << 8 * i;
+  size_t planned = (size_t)nb_little_get(w->head + 40, 8);
   if (meta_bytes != planned)
     return nb_fail(err, NB_ERR_ARG, "%s: the metadata is not of the planned size", w->out.path);
   memcpy(w->head + NB_NBL_HEADER + w->n * NB_NBL_RECORD, meta, meta_bytes);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Unpacking the pages of a Parquet file. Snappy is short enough to be here (github.com/google/snappy,
  * format_description.txt); gzip is zlib's, zstd libzstd's. */
+#include "base/little.h"
 #include "formats/parquet_impl.h"
 
 #include <zlib.h>
@@ -30,9 +31,9 @@ static bool snappy(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
   while (in < end) {
     uint8_t tag = *in++;
     size_t kind = tag & 3, length = tag >> 2, back = 0;
-    size_t extra = kind == 0 ? (length >= 60 ? length - 59 : 0) : kind == 1 ? 1 : kind == 2 ? 2 : 4, v = 0;
+    size_t extra = kind == 0 ? (length >= 60 ? length - 59 : 0) : kind == 1 ? 1 : kind == 2 ? 2 : 4;
     if (extra > (size_t)(end - in)) return false;
-    for (size_t i = 0; i < extra; i++) v |= (size_t)in[i] << 8 * i;
+    size_t v = (size_t)nb_little_get(in, extra);
     in += extra;
     if (kind == 0) {
       length = (extra ? v : length) + 1;

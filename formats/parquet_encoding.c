@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How the values of a Parquet page are written (Encodings.md of apache/parquet-format). */
+#include "base/little.h"
 #include "formats/parquet_impl.h"
 
 #include <stdio.h>
@@ -16,12 +17,6 @@ enum {
 }; /* Encoding */
 
 enum { MAX_BLOCK = 1 << 20 }; /* values of a block of deltas; writers use 128 to 256 */
-
-static uint64_t little(const uint8_t *p, size_t n) {
-  uint64_t v = 0;
-  for (size_t i = 0; i < n; i++) v |= (uint64_t)p[i] << 8 * i;
-  return v;
-}
 
 /* `width` bits (at most 64) from bit `at` on, the lowest first; they lie inside the n bytes. */
 static uint64_t bits(const uint8_t *p, size_t at, unsigned width) {
@@ -63,7 +58,7 @@ static bool begin_run(hybrid *h) {
   size_t bytes = (h->width + 7) / 8, room = (size_t)(h->end - h->p);
   if (!h->packed) {
     if (bytes > room) return false;
-    h->same = (uint32_t)little(h->p, bytes);
+    h->same = (uint32_t)nb_little_get(h->p, bytes);
     h->p += bytes;
     return h->width == 32 || !(h->same >> h->width);
   }
@@ -110,7 +105,7 @@ static bool plain(const nb_parquet_column *c, const uint8_t *p, size_t n, size_t
   if (c->type == NB_PARQUET_BYTE_ARRAY) {
     for (size_t i = 0; i < count; i++) {
       if (n < 4) return false;
-      uint32_t length = (uint32_t)little(p, 4);
+      uint32_t length = (uint32_t)nb_little_get(p, 4);
       p += 4, n -= 4;
       if (length > n) return false;
       v[i].bytes = p, v[i].n = length;
@@ -122,16 +117,16 @@ static bool plain(const nb_parquet_column *c, const uint8_t *p, size_t n, size_t
   for (size_t i = 0; i < count; i++, p += size) {
     float f;
     switch (c->type) {
-    case NB_PARQUET_INT32: v[i].i = (int32_t)little(p, 4); break;
-    case NB_PARQUET_INT64: v[i].i = (int64_t)little(p, 8); break;
+    case NB_PARQUET_INT32: v[i].i = (int32_t)nb_little_get(p, 4); break;
+    case NB_PARQUET_INT64: v[i].i = (int64_t)nb_little_get(p, 8); break;
     case NB_PARQUET_FLOAT: {
-      uint32_t u = (uint32_t)little(p, 4);
+      uint32_t u = (uint32_t)nb_little_get(p, 4);
       memcpy(&f, &u, 4);
       v[i].f = f;
       break;
     }
     case NB_PARQUET_DOUBLE: {
-      uint64_t u = little(p, 8);
+      uint64_t u = nb_little_get(p, 8);
       memcpy(&v[i].f, &u, 8);
       break;
     }
@@ -155,8 +150,8 @@ static bool from_dictionary(const nb_parquet_column *c, const uint8_t *p, size_t
 
 /* Truth values in runs: their length, then the runs. */
 static bool run_length(const uint8_t *p, size_t n, size_t count, nb_parquet_value *v) {
-  if (n < 4 || little(p, 4) > n - 4) return false;
-  hybrid h = {.p = p + 4, .end = p + 4 + little(p, 4), .width = 1};
+  if (n < 4 || nb_little_get(p, 4) > n - 4) return false;
+  hybrid h = {.p = p + 4, .end = p + 4 + nb_little_get(p, 4), .width = 1};
   for (size_t i = 0; i < count; i++) {
     uint32_t k;
     if (!next_hybrid(&h, &k)) return false;

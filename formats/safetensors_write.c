@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/safetensors.h"
 
+#include "base/little.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -50,7 +51,7 @@ nb_status nb_safetensors_begin(nb_outfile *out, const nb_st_spec *tensors, size_
     st = nb_fail(err, NB_ERR_MEMORY, "%s: out of memory for the header", out->path);
   if (st == NB_OK) {
     uint8_t size[8];
-    for (int i = 0; i < 8; i++) size[i] = (uint8_t)((uint64_t)header_bytes >> 8 * i);
+    nb_little_put(size, header_bytes, sizeof size);
     st = nb_outfile_reserve(out, (uint64_t)8 + header_bytes + total, err);
     if (st == NB_OK) st = nb_outfile_write(out, size, sizeof size, err);
     if (st == NB_OK) st = nb_outfile_write(out, header, header_bytes, err);
