@@ -214,8 +214,16 @@ static void write_starcoder2(const nb_config *c, nb_jsonout *out) { nb_jsonout_b
 
 /* ---- the table ---- */
 
-#define LLAMA_KEYS .ffn = "intermediate_size", .eps = "rms_norm_eps", .theta = "rope_theta", .activation = "hidden_act"
+#define SIZE_KEYS .ffn = "intermediate_size", .eps = "rms_norm_eps", .theta = "rope_theta"
+#define LLAMA_KEYS SIZE_KEYS, .activation = "hidden_act"
 #define SILU .default_activation = "silu", .gated = true
+#define GEMMA                                                                                                          \
+  .default_activation = "gelu_pytorch_tanh", .gated = true, .tied = true, .default_eps = 1e-6, .head_dim = 256,        \
+  .attention_bias = true
+/* Gemma 2 and 3: norms before and behind the branches, windows in all but every pattern-th layer. */
+#define GEMMA2                                                                                                         \
+  GEMMA, SIZE_KEYS, .activation = "hidden_activation", .window = 4096, .block = NB_BLOCK_SANDWICH,                     \
+                    .windows = NB_HF_WINDOW_EVERY, .read = read_gemma2, .write = write_gemma2
 
 static const nb_hf_family families[] = {
     {.architecture = "Phi3ForCausalLM",
@@ -263,56 +271,19 @@ static const nb_hf_family families[] = {
      .windows = NB_HF_WINDOW_ASKED},
     {.architecture = "GemmaForCausalLM",
      LLAMA_KEYS,
-     .default_activation = "gelu_pytorch_tanh",
-     .gated = true,
-     .tied = true,
+     GEMMA,
      .max_position = 8192,
-     .default_eps = 1e-6,
      .default_theta = 1e4,
-     .head_dim = 256,
-     .attention_bias = true,
      .gelu_is_tanh = true,
      .windows = NB_HF_WINDOW_NONE,
      .read = read_gemma},
-    {.architecture = "Gemma2ForCausalLM",
-     .window = 4096,
-     .ffn = "intermediate_size",
-     .eps = "rms_norm_eps",
-     .theta = "rope_theta",
-     .activation = "hidden_activation",
-     .default_activation = "gelu_pytorch_tanh",
-     .gated = true,
-     .tied = true,
-     .max_position = 8192,
-     .default_eps = 1e-6,
-     .default_theta = 1e4,
-     .head_dim = 256,
-     .block = NB_BLOCK_SANDWICH,
-     .attention_bias = true,
-     .windows = NB_HF_WINDOW_EVERY,
-     .pattern = 2,
-     .read = read_gemma2,
-     .write = write_gemma2},
+    {.architecture = "Gemma2ForCausalLM", GEMMA2, .max_position = 8192, .default_theta = 1e4, .pattern = 2},
     {.architecture = "Gemma3ForCausalLM",
-     .window = 4096,
-     .ffn = "intermediate_size",
-     .eps = "rms_norm_eps",
-     .theta = "rope_theta",
-     .activation = "hidden_activation",
-     .default_activation = "gelu_pytorch_tanh",
-     .gated = true,
-     .tied = true,
+     GEMMA2,
      .max_position = 131072,
-     .default_eps = 1e-6,
      .default_theta = 1e6,
-     .head_dim = 256,
-     .block = NB_BLOCK_SANDWICH,
      .qk_norm = true,
-     .attention_bias = true,
-     .windows = NB_HF_WINDOW_EVERY,
-     .pattern = 6,
-     .read = read_gemma2,
-     .write = write_gemma2},
+     .pattern = 6},
     {.architecture = "PhiForCausalLM",
      .default_partial = 0.5,
      .ffn = "intermediate_size",

@@ -24,6 +24,10 @@
   { NB_ATTN_NORM, LAYER "input_layernorm.weight", NB_ROWS_ALL }
 #define FFN_NORM                                                                                                       \
   { NB_FFN_NORM, LAYER "post_attention_layernorm.weight", NB_ROWS_ALL }
+#define ATTN_NORM_BIAS                                                                                                 \
+  { NB_ATTN_NORM_BIAS, LAYER "input_layernorm.bias", NB_ROWS_ALL }
+#define FFN_NORM_BIAS                                                                                                  \
+  { NB_FFN_NORM_BIAS, LAYER "post_attention_layernorm.bias", NB_ROWS_ALL }
 #define QK_NORM                                                                                                        \
   {NB_Q_NORM, LAYER "self_attn.q_norm.weight", NB_ROWS_ALL}, { NB_K_NORM, LAYER "self_attn.k_norm.weight", NB_ROWS_ALL }
 #define GATED_MLP                                                                                                      \
@@ -37,14 +41,16 @@
       {NB_FFN_NORM, LAYER "pre_feedforward_layernorm.weight", NB_ROWS_ALL}, {                                          \
     NB_POST_FFN_NORM, LAYER "post_feedforward_layernorm.weight", NB_ROWS_ALL                                           \
   }
-#define EXPERTS(block)                                                                                                 \
-  {NB_ROUTER, LAYER block ".gate.weight", NB_ROWS_ALL}, {NB_GATE, LAYER block ".experts.%E.w1.weight", NB_ROWS_ALL},   \
-      {NB_UP, LAYER block ".experts.%E.w3.weight", NB_ROWS_ALL},                                                       \
-      {NB_DOWN, LAYER block ".experts.%E.w2.weight", NB_ROWS_ALL},                                                     \
-      {NB_GATE, LAYER block ".experts.gate_up_proj", NB_ROWS_EXPERT_GATE_UP},                                          \
+/* Of all experts in one tensor, as transformers 5 writes them. */
+#define FUSED_EXPERTS(block)                                                                                           \
+  {NB_GATE, LAYER block ".experts.gate_up_proj", NB_ROWS_EXPERT_GATE_UP},                                              \
       {NB_UP, LAYER block ".experts.gate_up_proj", NB_ROWS_EXPERT_GATE_UP}, {                                          \
     NB_DOWN, LAYER block ".experts.down_proj", NB_ROWS_EXPERT                                                          \
   }
+#define EXPERTS(block)                                                                                                 \
+  {NB_ROUTER, LAYER block ".gate.weight", NB_ROWS_ALL}, {NB_GATE, LAYER block ".experts.%E.w1.weight", NB_ROWS_ALL},   \
+      {NB_UP, LAYER block ".experts.%E.w3.weight", NB_ROWS_ALL},                                                       \
+      {NB_DOWN, LAYER block ".experts.%E.w2.weight", NB_ROWS_ALL}, FUSED_EXPERTS(block)
 
 /* Llama and what has its names: Mistral, Qwen, Gemma. */
 static const nb_arch_name llama_names[] = {ENDS, ATTN_NORM, QKV, QK_NORM, O_PROJ, FFN_NORM, GATED_MLP};
@@ -68,7 +74,7 @@ static const nb_arch_name phi_names[] = {{NB_EMBED, "model.embed_tokens.weight",
                                          {NB_HEAD, "lm_head.weight", NB_ROWS_ALL},
                                          {NB_HEAD_BIAS, "lm_head.bias", NB_ROWS_ALL},
                                          ATTN_NORM,
-                                         {NB_ATTN_NORM_BIAS, LAYER "input_layernorm.bias", NB_ROWS_ALL},
+                                         ATTN_NORM_BIAS,
                                          QKV,
                                          {NB_Q_NORM, LAYER "self_attn.q_layernorm.weight", NB_ROWS_ALL},
                                          {NB_Q_NORM_BIAS, LAYER "self_attn.q_layernorm.bias", NB_ROWS_ALL},
@@ -88,33 +94,27 @@ static const nb_arch_name mixtral_names[] = {ENDS,
                                              FFN_NORM,
                                              EXPERTS("block_sparse_moe"),
                                              {NB_ROUTER, LAYER "mlp.gate.weight", NB_ROWS_ALL},
-                                             {NB_GATE, LAYER "mlp.experts.gate_up_proj", NB_ROWS_EXPERT_GATE_UP},
-                                             {NB_UP, LAYER "mlp.experts.gate_up_proj", NB_ROWS_EXPERT_GATE_UP},
-                                             {NB_DOWN, LAYER "mlp.experts.down_proj", NB_ROWS_EXPERT}};
+                                             FUSED_EXPERTS("mlp")};
 
-static const nb_arch_name phimoe_names[] = {{NB_EMBED, "model.embed_tokens.weight", NB_ROWS_ALL},
-                                            {NB_FINAL_NORM, "model.norm.weight", NB_ROWS_ALL},
+static const nb_arch_name phimoe_names[] = {ENDS,
                                             {NB_FINAL_NORM_BIAS, "model.norm.bias", NB_ROWS_ALL},
-                                            {NB_HEAD, "lm_head.weight", NB_ROWS_ALL},
                                             {NB_HEAD_BIAS, "lm_head.bias", NB_ROWS_ALL},
                                             ATTN_NORM,
-                                            {NB_ATTN_NORM_BIAS, LAYER "input_layernorm.bias", NB_ROWS_ALL},
+                                            ATTN_NORM_BIAS,
                                             QKV,
                                             O_PROJ,
                                             FFN_NORM,
-                                            {NB_FFN_NORM_BIAS, LAYER "post_attention_layernorm.bias", NB_ROWS_ALL},
+                                            FFN_NORM_BIAS,
                                             EXPERTS("block_sparse_moe"),
                                             {NB_ROUTER, LAYER "mlp.router.weight", NB_ROWS_ALL},
-                                            {NB_GATE, LAYER "mlp.experts.gate_up_proj", NB_ROWS_EXPERT_GATE_UP},
-                                            {NB_UP, LAYER "mlp.experts.gate_up_proj", NB_ROWS_EXPERT_GATE_UP},
-                                            {NB_DOWN, LAYER "mlp.experts.down_proj", NB_ROWS_EXPERT}};
+                                            FUSED_EXPERTS("mlp")};
 
 static const nb_arch_name phi3small_names[] = {{NB_EMBED, "model.embed_tokens.weight", NB_ROWS_ALL},
                                                {NB_FINAL_NORM, "model.final_layernorm.weight", NB_ROWS_ALL},
                                                {NB_FINAL_NORM_BIAS, "model.final_layernorm.bias", NB_ROWS_ALL},
                                                {NB_HEAD, "lm_head.weight", NB_ROWS_ALL},
                                                ATTN_NORM,
-                                               {NB_ATTN_NORM_BIAS, LAYER "input_layernorm.bias", NB_ROWS_ALL},
+                                               ATTN_NORM_BIAS,
                                                {NB_Q, LAYER "self_attn.query_key_value.weight", NB_ROWS_QKV_GROUPS},
                                                {NB_K, LAYER "self_attn.query_key_value.weight", NB_ROWS_QKV_GROUPS},
                                                {NB_V, LAYER "self_attn.query_key_value.weight", NB_ROWS_QKV_GROUPS},
@@ -124,7 +124,7 @@ static const nb_arch_name phi3small_names[] = {{NB_EMBED, "model.embed_tokens.we
                                                {NB_O, LAYER "self_attn.dense.weight", NB_ROWS_ALL},
                                                {NB_O_BIAS, LAYER "self_attn.dense.bias", NB_ROWS_ALL},
                                                FFN_NORM,
-                                               {NB_FFN_NORM_BIAS, LAYER "post_attention_layernorm.bias", NB_ROWS_ALL},
+                                               FFN_NORM_BIAS,
                                                {NB_GATE, LAYER "mlp.up_proj.weight", NB_ROWS_GATE_UP_ALTERNATE},
                                                {NB_UP, LAYER "mlp.up_proj.weight", NB_ROWS_GATE_UP_ALTERNATE},
                                                {NB_DOWN, LAYER "mlp.down_proj.weight", NB_ROWS_ALL},
@@ -135,11 +135,11 @@ static const nb_arch_name phi3small_names[] = {{NB_EMBED, "model.embed_tokens.we
 static const nb_arch_name starcoder2_names[] = {ENDS,
                                                 {NB_FINAL_NORM_BIAS, "model.norm.bias", NB_ROWS_ALL},
                                                 ATTN_NORM,
-                                                {NB_ATTN_NORM_BIAS, LAYER "input_layernorm.bias", NB_ROWS_ALL},
+                                                ATTN_NORM_BIAS,
                                                 QKV,
                                                 O_PROJ,
                                                 FFN_NORM,
-                                                {NB_FFN_NORM_BIAS, LAYER "post_attention_layernorm.bias", NB_ROWS_ALL},
+                                                FFN_NORM_BIAS,
                                                 {NB_UP, LAYER "mlp.c_fc.weight", NB_ROWS_ALL},
                                                 {NB_UP_BIAS, LAYER "mlp.c_fc.bias", NB_ROWS_ALL},
                                                 {NB_DOWN, LAYER "mlp.c_proj.weight", NB_ROWS_ALL},
