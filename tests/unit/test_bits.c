@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "random.h"
 #include "test.h"
 
 #include "quant/bits.h"
 
 static nb_err err;
-static uint64_t state = 1;
-static double uniform(void) {
-  return (double)((state = state * 6364136223846793005u + 1442695040888963407u) >> 11) * 0x1p-53;
-}
 
 /* The least loss by trying everything. */
 static double exhaustive(const nb_bits_option *o, size_t n, size_t m, uint64_t budget) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Factors, solutions, inverses and the statistics' sums against double precision; and the same bits for any number of
  * threads and every instruction set of this machine. */
+#include "random.h"
 #include "test.h"
 
 #include "base/cpu.h"
@@ -11,16 +12,6 @@
 #include <math.h>
 
 static nb_err err;
-
-static uint64_t state;
-static double uniform(void) {
-  return (double)((state = state * 6364136223846793005u + 1442695040888963407u) >> 11) * 0x1p-53;
-}
-static float gauss(void) {
-  double s = 0;
-  for (int i = 0; i < 12; i++) s += uniform();
-  return (float)(s - 6);
-}
 
 /* x (T, n): a few common factors, channels of very different sizes, and a first token that is so much larger. */
 static float *inputs(size_t T, size_t n, float first, unsigned seed) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "random.h"
 #include "test.h"
 
 #include "base/cpu.h"
@@ -13,16 +14,6 @@
 static nb_err err;
 
 /* ---- material ---- */
-
-static uint64_t state;
-static double uniform(void) {
-  return (double)((state = state * 6364136223846793005u + 1442695040888963407u) >> 11) * 0x1p-53;
-}
-static float gauss(void) {
-  double s = 0;
-  for (int i = 0; i < 12; i++) s += uniform();
-  return (float)(s - 6);
-}
 
 typedef struct layer {
   size_t N, K, T;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "random.h"
 #include "test.h"
 
 #include "base/f16.h"
@@ -6,15 +7,6 @@
 #include "quant/quant.h"
 
 static nb_err err;
-static uint64_t state = 1;
-static double uniform(void) {
-  return (double)((state = state * 6364136223846793005u + 1442695040888963407u) >> 11) * 0x1p-53;
-}
-static float gauss(void) {
-  double s = 0;
-  for (int i = 0; i < 12; i++) s += uniform();
-  return (float)(s - 6);
-}
 
 static nb_linear dense(const float *w, size_t N, size_t K) {
   nb_tensor t = {NB_F32, 2, {N, K, 1, 1}, w, N * K * 4};
