@@ -37,11 +37,7 @@ static nb_status encode_after_nothing(const nb_tokenizer *tok, const nb_text *co
 
 /* What the encoding of a text that begins with `context` adds. */
 static unsigned specials(const nb_tokenizer *tok, bool plain, const nb_text *context) {
-  int32_t bos = nb_tokenizer_bos(tok), prefix = bos < 0 ? nb_tokenizer_eos(tok) : bos;
-  size_t n = 0;
-  const char *text = prefix < 0 ? NULL : nb_tokenizer_token_text(tok, prefix, &n);
-  bool begun = text && n && context->n >= n && !memcmp(context->s, text, n);
-  return plain || begun ? 0 : NB_ENCODE_ADD_SPECIAL;
+  return plain || nb_tokenizer_begun(tok, context->s, context->n) ? 0 : NB_ENCODE_ADD_SPECIAL;
 }
 
 nb_status nb_tokens_context(const nb_tokenizer *tok, bool plain, const nb_text *context, nb_ids *tokens, nb_err *err) {

@@ -236,7 +236,6 @@ const void *nb_nbl_tokenizer(const nb_nbl *f, size_t *n_bytes) {
 }
 uint64_t nb_nbl_file_bytes(const nb_nbl *f) { return f->size; }
 uint64_t nb_nbl_data_offset(const nb_nbl *f) { return f->data_offset; }
-const nb_parts *nb_nbl_parts(const nb_nbl *f) { return &f->parts; }
 size_t nb_nbl_count(const nb_nbl *f) { return f->n; }
 const nb_nbl_tensor *nb_nbl_at(const nb_nbl *f, size_t i) { return &f->tensor[i]; }
 const void *nb_nbl_data(const nb_nbl *f, size_t i) { return f->data + f->tensor[i].offset; }

@@ -48,8 +48,7 @@ const nb_config *nb_nbl_config(const nb_nbl *f);
 const cJSON *nb_nbl_meta(const nb_nbl *f); /* the metadata object */
 const void *nb_nbl_tokenizer(const nb_nbl *f, size_t *n_bytes);
 uint64_t nb_nbl_file_bytes(const nb_nbl *f);
-uint64_t nb_nbl_data_offset(const nb_nbl *f);  /* of the first tensor */
-const nb_parts *nb_nbl_parts(const nb_nbl *f); /* the tensors that it holds, in order */
+uint64_t nb_nbl_data_offset(const nb_nbl *f); /* of the first tensor */
 size_t nb_nbl_count(const nb_nbl *f);
 const nb_nbl_tensor *nb_nbl_at(const nb_nbl *f, size_t i);
 const void *nb_nbl_data(const nb_nbl *f, size_t i); /* (size) bytes */

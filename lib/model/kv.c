@@ -82,7 +82,6 @@ void nb_kv_clear(nb_kv *kv) {
 
 size_t nb_kv_length(const nb_kv *kv) { return kv->length; }
 size_t nb_kv_capacity(const nb_kv *kv) { return kv->capacity; }
-size_t nb_kv_stretch(const nb_kv *kv) { return kv->stretch; }
 void nb_kv_restretch(nb_kv *kv, size_t stretch) { kv->stretch = stretch; }
 
 void nb_kv_truncate(nb_kv *kv, size_t length) {

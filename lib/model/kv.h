@@ -22,7 +22,6 @@ void nb_kv_free(nb_kv *kv);
 
 size_t nb_kv_length(const nb_kv *kv); /* tokens held */
 size_t nb_kv_capacity(const nb_kv *kv);
-size_t nb_kv_stretch(const nb_kv *kv);
 /* What follows is turned as in a sequence that calls for this stretch; keys that are held stay as they are (dynamic
  * scaling, as transformers generates with its cache). */
 void nb_kv_restretch(nb_kv *kv, size_t stretch);

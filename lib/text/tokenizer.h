@@ -26,8 +26,12 @@ void nb_ids_free(nb_ids *ids);
 enum {
   NB_ENCODE_ADD_SPECIAL = 1,   /* add what the file's template adds: BOS, perhaps EOS */
   NB_ENCODE_PLAIN_SPECIAL = 2, /* a special token's text inside the text is text like any other */
-  NB_ENCODE_ONE_BOS = 4        /* add nothing to a text that begins with bos_token's own text */
+  NB_ENCODE_ONE_BOS = 4        /* add nothing to a text that has begun: see nb_tokenizer_begun */
 };
+
+/* Whether text[0..n) begins with the text of bos_token, or of eos_token where there is none: lm-evaluation-harness adds
+ * no other before such a text. */
+bool nb_tokenizer_begun(const nb_tokenizer *t, const char *text, size_t n);
 
 /* Appends the ids of text[0..n_bytes) to out. Fails only when memory is out or a pattern of the
  * tokenizer needs too many steps on this text; out then holds some of the ids. */

@@ -109,10 +109,11 @@ static nb_status encode_raw(void *ctx, size_t at, size_t n, int32_t id, nb_err *
   return cut(j->t, &j->t->normal, j->flags, j->normal.s, j->normal.n, encode_normalized, j, err);
 }
 
-static bool begins_with_bos(const nb_tokenizer *t, const char *text, size_t n) {
+bool nb_tokenizer_begun(const nb_tokenizer *t, const char *text, size_t n) {
+  int32_t bos = nb_tokenizer_bos(t), first = bos < 0 ? nb_tokenizer_eos(t) : bos;
   size_t k = 0;
-  const char *bos = nb_tokenizer_token_text(t, nb_tokenizer_bos(t), &k);
-  return bos && k <= n && !memcmp(text, bos, k);
+  const char *own = first < 0 ? NULL : nb_tokenizer_token_text(t, first, &k);
+  return own && k && k <= n && !memcmp(text, own, k);
 }
 
 nb_status nb_tokenizer_encode(const nb_tokenizer *t, const char *text, size_t n_bytes, unsigned flags, nb_ids *out,
@@ -126,7 +127,7 @@ nb_status nb_tokenizer_encode(const nb_tokenizer *t, const char *text, size_t n_
     n_bytes = repaired.n;
   }
   j.s.most = nb_tokenizer_most(n_bytes);
-  if ((flags & NB_ENCODE_ONE_BOS) && begins_with_bos(t, j.text, n_bytes)) flags &= ~(unsigned)NB_ENCODE_ADD_SPECIAL;
+  if ((flags & NB_ENCODE_ONE_BOS) && nb_tokenizer_begun(t, j.text, n_bytes)) flags &= ~(unsigned)NB_ENCODE_ADD_SPECIAL;
   for (size_t i = 0; i < t->before.n && (flags & NB_ENCODE_ADD_SPECIAL); i++)
     NB_GOTO(nb_ids_push(out, t->before.id[i], err));
   NB_GOTO(cut(t, &t->raw, flags, j.text, n_bytes, encode_raw, &j, err));
