@@ -6,8 +6,8 @@
 #include "formats/mapfile.h"
 #include "base/mem.h"
 #include "formats/open.h"
-#include "eval/overlap.h"
 #include "tools/progress_cli.h"
+#include "tools/windows.h"
 
 #include <cJSON.h>
 #include <math.h>
@@ -47,29 +47,6 @@ static void warn_of_length(const nb_opened *m, const char *name, size_t ctx) {
   if (ctx > m->model.config.max_position)
     cli_warn("windows of %zu tokens are longer than the %zu that %s takes; --ctx %zu or less measures what it can do",
              ctx, m->model.config.max_position, name, m->model.config.max_position);
-}
-
-/* The token that the tokenizer's template puts first, or -1. */
-static nb_status leading_token(const nb_opened *m, int32_t *bos, nb_err *err) {
-  nb_ids ids = {0};
-  *bos = -1;
-  nb_status st = nb_tokenizer_encode(m->tokenizer, "", 0, NB_ENCODE_ADD_SPECIAL, &ids, err);
-  if (st == NB_OK && ids.n) *bos = ids.id[0];
-  nb_ids_free(&ids);
-  return st;
-}
-
-/* The windows that stand in a model's calibration text, with a warning when there are some. */
-static nb_status count_overlap(const nb_opened *m, const char *name, const nb_tokenizer *t, const nb_ids *ids,
-                               size_t windows, size_t ctx, size_t *count, nb_err *err) {
-  nb_sketch sketch;
-  NB_TRY(nb_overlap_sketch(m, name, &sketch, err));
-  nb_status st = nb_overlap_windows(&sketch, t, ids->id, windows, ctx, count, err);
-  nb_sketch_free(&sketch);
-  if (st == NB_OK && *count)
-    cli_warn("%s was calibrated on text of %zu of the %zu windows: it looks better here than it is", name, *count,
-             windows);
-  return st;
 }
 
 /* A standard error, where there is one. */
@@ -144,8 +121,7 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
   if (o->ref_kv) NB_TRY(nb_kv_type_parse(o->ref_kv, &fo.ref_kv, err));
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &fo.cand_kv, err));
   NB_GOTO(read_ids(o, ref, &ids, &specials, err));
-  if (o->bos[0] != 'n') NB_GOTO(leading_token(ref, &fo.bos, err));
-  if (o->bos[0] == 'y' && fo.bos < 0) fo.bos = nb_tokenizer_bos(ref->tokenizer);
+  NB_GOTO(cli_windows_begin(ref->tokenizer, o->bos, &fo.bos, err));
   size_t whole = nb_max(1, ids.n / fo.ctx);
   fo.max_chunks = fo.max_chunks ? nb_min(fo.max_chunks, whole) : whole;
   NB_GOTO(nb_new(&fo.window_kl, fo.max_chunks, sizeof *fo.window_kl, "the windows", err));
@@ -156,7 +132,7 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
   const nb_opened *model[] = {ref, cand};
   for (int i = 0; i < 2 && windows; i++) warn_of_length(model[i], names[i], fo.ctx);
   for (int i = 0; i < 2; i++)
-    NB_GOTO(count_overlap(model[i], names[i], ref->tokenizer, &ids, windows, fo.ctx, &overlap[i], err));
+    NB_GOTO(cli_windows_overlap(model[i], names[i], ref->tokenizer, ids.id, windows, fo.ctx, &overlap[i], err));
   nb_progress cb = cli_progress_begin(&p, common, "comparing", "windows");
   fo.progress = &cb;
   st = nb_fidelity_measure(s[0], &ref->model, s[1], &cand->model, ids.id, ids.n, &fo, &result, err);

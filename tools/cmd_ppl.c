@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble ppl: how well one model predicts a text. */
-#include "eval/overlap.h"
 #include "eval/perplexity.h"
 #include "formats/mapfile.h"
 #include "formats/open.h"
 #include "tools/commands.h"
 #include "tools/progress_cli.h"
+#include "tools/windows.h"
 
 #include <cJSON.h>
 #include <math.h>
@@ -89,24 +89,10 @@ static void report(const options *o, bool json, const char *name, const nb_perpl
   cli_print_json(j);
 }
 
-/* How many of the windows stand in the model's calibration text. */
-static nb_status count_overlap(const nb_opened *m, const char *name, const nb_ids *ids, size_t ctx, size_t *count,
-                               nb_err *err) {
-  nb_sketch sketch;
-  NB_TRY(nb_overlap_sketch(m, name, &sketch, err));
-  size_t windows = ids->n / ctx;
-  nb_status st = nb_overlap_windows(&sketch, m->tokenizer, ids->id, windows, ctx, count, err);
-  nb_sketch_free(&sketch);
-  if (st == NB_OK && *count)
-    cli_warn("%s was calibrated on text of %zu of the %zu windows: it looks better here than it is", name, *count,
-             windows);
-  return st;
-}
-
 static nb_status measure(options *o, const cli_common *common, const char *name, const nb_opened *m, nb_err *err) {
   char *text = NULL;
   size_t n = 0, overlap = 0;
-  nb_ids ids = {0}, lead = {0};
+  nb_ids ids = {0};
   nb_session *s = NULL;
   nb_status st;
   nb_perplexity result;
@@ -124,9 +110,8 @@ static nb_status measure(options *o, const cli_common *common, const char *name,
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &po.kv, err));
   NB_GOTO(nb_mapfile_read(o->text, MAX_TEXT, &text, &n, err));
   NB_GOTO(nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, &ids, err));
-  NB_GOTO(nb_tokenizer_encode(m->tokenizer, "", 0, NB_ENCODE_ADD_SPECIAL, &lead, err));
-  if (o->bos[0] != 'n') po.bos = lead.n ? lead.id[0] : o->bos[0] == 'a' ? -1 : nb_tokenizer_bos(m->tokenizer);
-  NB_GOTO(count_overlap(m, name, &ids, po.ctx, &overlap, err));
+  NB_GOTO(cli_windows_begin(m->tokenizer, o->bos, &po.bos, err));
+  NB_GOTO(cli_windows_overlap(m, name, m->tokenizer, ids.id, ids.n / po.ctx, po.ctx, &overlap, err));
   nb_session_opts so = {
       .threads = common->threads, .max_tokens = nb_min((size_t)o->batch, po.ctx), .cpu_features = common->features};
   NB_GOTO(nb_session_create(&m->model.config, &so, &s, err));
@@ -139,7 +124,7 @@ static nb_status measure(options *o, const cli_common *common, const char *name,
   report(o, common->json, name, &result, &z, po.bos, overlap);
 fail:
   nb_session_free(s);
-  nb_ids_free(&ids), nb_ids_free(&lead);
+  nb_ids_free(&ids);
   free(text);
   return st;
 }
@@ -147,7 +132,7 @@ fail:
 int cmd_ppl(int argc, char **argv) {
   options o = {.bos = "auto", .batch = 512};
   const cli_opt opts[] = {
-      CLI_STRING("text", 'f', "FILE", &o.text, "the text (required)"),
+      CLI_PATH("text", 'f', "FILE", NB_PATH_READ, &o.text, "the text (required)"),
       CLI_INT("ctx", 0, "N", 1, 1 << 20, &o.ctx, "tokens read at a time (2048, or all that the model takes)"),
       CLI_INT("stride", 0, "N", 1, 1 << 20, &o.stride,
               "tokens predicted by each window after the first (half of --ctx)"),
