@@ -4,7 +4,9 @@
  * public library does the same with its arguments:
  *
  *   - no output may be a file that the command reads, by any name and through any link: an argument, an option's file,
- *     any file in a folder that is read (a checkpoint's configuration, tokenizer, shards and index; a data set);
+ *     any file in a folder that is read (a checkpoint's configuration, tokenizer, shards and index; a data set), any
+ *     that is read along with a file because of its name (the other parts of a split GGUF file, the samples beside
+ *     lm-evaluation-harness's results, the answers beside questions);
  *   - no two outputs may be one file;
  *   - a file that is there already is replaced when it is of the kind that is written (or empty). Another one only
  *     with --force, which lifts this rule and no other. */
@@ -28,8 +30,9 @@ typedef enum nb_path_kind {
   NB_PATH_BUNDLE,
   NB_PATH_JOURNAL,
   NB_PATH_GGUF,
+  NB_PATH_PROBE,
   NB_PATH_PART,      /* what quantize keeps beside its output */
-  NB_PATH_CHECKPOINT /* a folder for `nibble export` */
+  NB_PATH_CHECKPOINT /* a folder for `nibble export`, where a path of an option that is read is its tokenizer */
 } nb_path_kind;
 
 typedef struct nb_path {

@@ -63,7 +63,8 @@ static nb_status prompt_ids(const options *o, const nb_tokenizer *t, nb_ids *ids
   nb_text text = {0}, chat = {0};
   NB_GOTO(read_prompt(o, &text, err));
   if (o->raw || !*nb_tokenizer_chat_template(t)) {
-    st = nb_tokenizer_encode(t, text.s ? text.s : "", text.n, NB_ENCODE_ADD_SPECIAL, ids, err);
+    unsigned special = nb_tokenizer_begun(t, text.s, text.n) ? 0 : NB_ENCODE_ADD_SPECIAL; /* no second begin token */
+    st = nb_tokenizer_encode(t, text.s ? text.s : "", text.n, special, ids, err);
   } else {
     nb_chat_message m[2] = {{"system", o->system ? o->system : ""}, {"user", text.s ? text.s : ""}};
     size_t first = o->system ? 0 : 1;
