@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/paths.h"
 
-#include "formats/nbl_layout.h"
 #include "formats/tokenizer_dir.h"
 
 #include <dirent.h>
@@ -11,63 +10,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEAD = 4096, PATH_BYTES = 4096, MAX_DEPTH = 8, PLACES = 2 + NB_TOKENIZER_FILES /* of an export, most of all */ };
-
-/* ---- what a file is ---- */
-
-/* How each kind begins, and what stands in its first HEAD bytes besides. */
-static const struct {
-  nb_path_kind file;
-  const char *what, *begin, *within;
-} kinds[] = {
-    {NB_PATH_NBL, "a .nbl file", NB_NBL_MAGIC, NULL},
-    {NB_PATH_STATS, "a file of nibble calibrate", "NBCALIB", NULL},
-    {NB_PATH_RESULT, "a result of nibble eval", "{", "\"format\": \"nibble-result\""},
-    {NB_PATH_RESULT, "a result of nibble eval", "{", "\"format\":\"nibble-result\""},
-    {NB_PATH_PAGE, "a page of nibble", "<!DOCTYPE html>", "<title>nibble"},
-    {NB_PATH_JUNIT, "a JUnit file of nibble", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"", NULL},
-    {NB_PATH_MARKDOWN, "a summary of nibble", "## nibble: ", NULL},
-    {NB_PATH_BUNDLE, "a bundle of nibble eval", "PK\3\4", "result.json"},
-    {NB_PATH_JOURNAL, "a journal of nibble eval", "nbjrnl", NULL},
-    {NB_PATH_GGUF, "a GGUF file", "GGUF", NULL},
-    {NB_PATH_PROBE, "questions of nibble probe", "{\"id\": \"", " tokens\", \"depth\": "},
-    {NB_PATH_PART, "finished matrices of nibble quantize", "NBLPART", NULL},
-    {NB_PATH_CHECKPOINT, "a checkpoint of nibble export", "", "\"nibble\":\""},
-};
-enum { KINDS = sizeof kinds / sizeof *kinds };
-
-static const char *kind_name(nb_path_kind file) {
-  size_t i = 0;
-  while (i + 1 < KINDS && kinds[i].file != file) i++;
-  return kinds[i].what;
-}
-
-static bool holds(const char *text, size_t n, const char *word) {
-  size_t m = strlen(word);
-  for (size_t i = 0; i + m <= n; i++)
-    if (!memcmp(text + i, word, m)) return true;
-  return false;
-}
+enum { PATH_BYTES = 4096, MAX_DEPTH = 8, PLACES = 2 + NB_TOKENIZER_FILES /* of an export, most of all */ };
 
 /* Whether the file at path is of that kind; an empty one is of every kind. */
-static bool is_of_kind(const char *path, nb_path_kind file) {
-  char head[HEAD];
+static bool is_of_kind(const char *path, nb_file_kind file) {
+  char head[NB_FILE_HEAD];
   int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   ssize_t got = fd < 0 ? -1 : read(fd, head, sizeof head);
   if (fd >= 0) close(fd);
-  for (size_t i = 0; i < KINDS && got > 0; i++) {
-    size_t m = strlen(kinds[i].begin);
-    if (kinds[i].file != file || (size_t)got < m || memcmp(head, kinds[i].begin, m)) continue;
-    if (!kinds[i].within || holds(head, (size_t)got, kinds[i].within)) return true;
-  }
-  return got == 0;
+  return got == 0 || (got > 0 && nb_filekind_is(file, head, (size_t)got));
 }
 
 /* ---- whether two paths are one file ---- */
 
 typedef struct place {
   const nb_path *of;
-  nb_path_kind kind;
+  nb_file_kind kind;
   char path[PATH_BYTES];
   struct stat file, dir; /* of the file, and of the folder that it is or would be in */
   bool exists, has_dir;
@@ -78,7 +36,7 @@ static const char *last_name(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-static void find_place(const nb_path *p, const char *suffix, nb_path_kind kind, place *out) {
+static void find_place(const nb_path *p, const char *suffix, nb_file_kind kind, place *out) {
   char dir[PATH_BYTES];
   out->of = p, out->kind = kind;
   size_t n = strlen(p->path);
@@ -102,7 +60,7 @@ static bool same_place(const place *a, const place *b) {
 
 /* What a message calls it: an option, or what it is to a caller without options. */
 static const char *path_text(const nb_path *p, char buf[64]) {
-  if (!p->option) return p->file > NB_PATH_READ ? "the output" : "an argument";
+  if (!p->option) return nb_path_written(p->file) ? "the output" : "an argument";
   snprintf(buf, 64, "--%s", p->option);
   return buf;
 }
@@ -114,7 +72,7 @@ static nb_status check_folder(const place *out, const nb_path *input, const char
 static nb_status check_entry(const place *out, const nb_path *input, const char *path, int depth, nb_err *err) {
   struct stat s;
   char a[64], b[64];
-  bool may_be_its_own = out->kind != NB_PATH_CHECKPOINT || input->option;
+  bool may_be_its_own = out->kind != NB_FILE_EXPORT || input->option;
   if (stat(path, &s)) return NB_OK;
   if (S_ISDIR(s.st_mode)) return depth < MAX_DEPTH ? check_folder(out, input, path, depth + 1, err) : NB_OK;
   if (!same_file(&s, &out->file) || (may_be_its_own && is_of_kind(path, out->kind))) return NB_OK;
@@ -190,7 +148,7 @@ static nb_status check_input(const place *out, const nb_path *input, nb_err *err
 static nb_status check_kind(const place *out, bool force, nb_err *err) {
   if (force || !out->exists || !S_ISREG(out->file.st_mode) || is_of_kind(out->path, out->kind)) return NB_OK;
   return nb_fail(err, NB_ERR_ARG, "%s is there already and not %s: give another name, or %s to replace it", out->path,
-                 kind_name(out->kind), out->of->option ? "--force" : "force");
+                 nb_filekind_name(out->kind), out->of->option ? "--force" : "force");
 }
 
 /* Whether something is there that an export may not replace: a checkpoint made elsewhere. */
@@ -210,10 +168,10 @@ static nb_status check_export(const place *out, size_t n, bool force, nb_err *er
 static size_t places_of(const nb_path *p, bool all, place out[PLACES]) {
   size_t n = 0;
   char suffix[64];
-  if (p->file != NB_PATH_CHECKPOINT) find_place(p, "", p->file, &out[n++]);
-  if (p->file == NB_PATH_NBL)
-    find_place(p, ".part", NB_PATH_PART, &out[n++]), find_place(p, ".untuned", NB_PATH_NBL, &out[n++]);
-  if (p->file != NB_PATH_CHECKPOINT) return n;
+  if (p->file != NB_FILE_EXPORT) find_place(p, "", p->file, &out[n++]);
+  if (p->file == NB_FILE_NBL)
+    find_place(p, ".part", NB_FILE_PART, &out[n++]), find_place(p, ".untuned", NB_FILE_NBL, &out[n++]);
+  if (p->file != NB_FILE_EXPORT) return n;
   find_place(p, "/model.safetensors", p->file, &out[n++]);
   find_place(p, "/config.json", p->file, &out[n++]);
   for (size_t i = 0; all && i < NB_TOKENIZER_FILES; i++) {
@@ -247,14 +205,14 @@ static bool copies_tokenizer(const nb_path *out, const nb_path *paths, size_t n)
 nb_status nb_path_check(const nb_path *paths, size_t n, bool force, nb_err *err) {
   for (size_t i = 0; i < n; i++) {
     place out[PLACES];
-    if (paths[i].file <= NB_PATH_READ) continue;
+    if (!nb_path_written(paths[i].file)) continue;
     size_t places = places_of(&paths[i], copies_tokenizer(&paths[i], paths, n), out);
     for (size_t k = 0; k < places; k++)
       for (size_t j = 0; j < n; j++)
         if (paths[j].file == NB_PATH_READ) NB_TRY(check_input(&out[k], &paths[j], err));
     for (size_t j = 0; j < i; j++)
-      if (paths[j].file > NB_PATH_READ) NB_TRY(check_pair(&paths[j], &paths[i], err));
-    if (paths[i].file == NB_PATH_CHECKPOINT) NB_TRY(check_export(out, places, force, err));
+      if (nb_path_written(paths[j].file)) NB_TRY(check_pair(&paths[j], &paths[i], err));
+    if (paths[i].file == NB_FILE_EXPORT) NB_TRY(check_export(out, places, force, err));
     else
       for (size_t k = 0; k < places; k++) NB_TRY(check_kind(&out[k], force, err));
   }

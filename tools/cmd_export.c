@@ -292,9 +292,9 @@ static void report_gguf(const nb_gguf_export *x, const char *path, const char *t
 int cmd_export(int argc, char **argv) {
   const char *dir = NULL, *gguf = NULL, *dtype = "f32", *type = "auto", *tokenizer = NULL;
   const cli_opt opts[] = {
-      CLI_PATH("hf", 'o', "DIR", NB_PATH_CHECKPOINT, &dir,
+      CLI_PATH("hf", 'o', "DIR", NB_FILE_EXPORT, &dir,
                "write a checkpoint into this directory (made when it is missing)"),
-      CLI_PATH("gguf", 'g', "FILE", NB_PATH_GGUF, &gguf, "write a GGUF file, which llama.cpp loads"),
+      CLI_PATH("gguf", 'g', "FILE", NB_FILE_GGUF, &gguf, "write a GGUF file, which llama.cpp loads"),
       CLI_CHOICE("dtype", 0, "f32|bf16|f16", &dtype,
                  "--hf: f32 (default) holds the coded values exactly, the others round them"),
       CLI_CHOICE("type", 0, "auto|f32|bf16|f16|q8_0|q4_0|q4_1|q4_k|iq4_nl", &type,

@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_opened_free(&m);
   for (size_t i = 0; i < NAMES; i++) {
     snprintf(path, sizeof path, "%s/%s", dir, names[i]);
-    if (nb_explain_file(path, "a thing", NB_ERR_FORMAT, &err) == NB_OK) abort();
+    if (nb_explain_model(path, NB_ERR_FORMAT, &err) == NB_OK) abort();
     unlink(path);
   }
   snprintf(path, sizeof path, "%s/sub", dir);
