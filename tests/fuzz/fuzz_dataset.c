@@ -21,8 +21,10 @@ static void check(const nb_task *t, const nb_dataset *d) {
   size_t n = d->n < 64 ? d->n : 64;
   for (size_t i = 0; i < n; i++) {
     const nb_item *it = items[i] = &d->item[i];
-    bool choices = it->n_choices >= 2 && it->n_choices <= NB_MAX_CHOICES && it->correct[it->answer];
-    if (!it->id || (!choices && t->score != NB_SCORE_GENERATE)) abort();
+    if (!it->id) abort();
+    if (t->score != NB_SCORE_GENERATE &&
+        (it->n_choices < 2 || it->n_choices > NB_MAX_CHOICES || !it->correct[it->answer]))
+      abort();
     for (size_t k = 0; k < i; k++)
       if (!strcmp(it->id, items[k]->id)) abort();
   }
