@@ -103,3 +103,10 @@ printf '{"weight_map": {"lm_head.weight": "model-1.safetensors", "visual.weight"
 nibble generate p -p the -n 8 2>err >have
 cmp want have
 grep -q 'note: p: the index names 1 tensors that no file has.*visual.weight' err
+
+# A model or a table is not a text, whose numbers would mean nothing.
+for command in "ppl $NBL --text" "kld $TOY $NBL --text" "probe $NBL -o x.jsonl --text" "generate $NBL -n 1 --file" \
+  "quantize $TOY -o x.nbl --calib" "calibrate $TOY -o x.stats --calib"; do
+  fails 1 '*m.gguf is a GGUF file, not a text' nibble $command m.gguf
+  fails 1 '*m.parquet is a Parquet file of a data set, not a text' nibble $command m.parquet
+done
