@@ -69,3 +69,11 @@ if [ -s j ]; then
   edit ck/tokenizer_config.json 's/<|end|>/<|enx|>/'
   fails 2 '*j: the journal of another run*' nibble eval ck --task ./t.json --data q.jsonl -q --journal j
 fi
+# A task whose rows have choices, too, that its prompts show.
+mkdir pro
+for i in 1 2 3; do
+  echo "{\"question\": \"q $i\", \"options\": [\"a\", \"b\"], \"answer\": \"B\", \"category\": \"law\", \"cot_content\": \"A: x\"}"
+done >pro/test.jsonl
+cp pro/test.jsonl pro/validation.jsonl
+nibble eval "$TOY" --task mmlu_pro_cot --data pro -q --limit 1 --shots 1 --overlong truncate --texts --out pro.json >/dev/null
+nibble compare pro.json pro.json --margin 99 >/dev/null || [ $? = 4 ]
