@@ -94,7 +94,8 @@ static nb_status quantize(const char *checkpoint, const char *path, const option
   NB_TRY(nb_path_check(paths, sizeof paths / sizeof *paths, o->force != 0, err));
   NB_GOTO(nb_open(checkpoint, 0, threads, &m, err));
   pass_notes(checkpoint, &m, &reporter);
-  NB_GOTO(nb_conversion_run(&m, &r, path, threads, cpu_features, &reporter, &c, err));
+  const nb_conversion_opts how = {path, threads, cpu_features, &reporter};
+  NB_GOTO(nb_conversion_run(&m, &r, &how, &c, err));
 fail:
   nb_conversion_free(&c);
   nb_opened_free(&m);

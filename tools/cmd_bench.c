@@ -272,7 +272,8 @@ static nb_status bench_together(const options *o, const cli_common *common, cons
     nb_bench_together b;
     char bytes[CLI_TEXT];
     size_t shared = context[i] < (size_t)o->shared ? context[i] : (size_t)o->shared;
-    NB_GOTO(nb_bench_together_run(s, &m.model, kv, (size_t)o->together, context[i], shared, (size_t)o->n, &b, err));
+    const nb_bench_together_opts how = {kv, (size_t)o->together, context[i], shared, (size_t)o->n};
+    NB_GOTO(nb_bench_together_run(s, &m.model, &how, &b, err));
     const number x[] = {{"texts", o->together},
                         {"context", (double)context[i]},
                         {"shared", (double)shared},

@@ -70,7 +70,8 @@ static nb_status read_bytes(const nb_task *t, const char *file, const char *rows
   const char *nul = memchr(rows, 0, n), *answers = nul ? nul + 1 : NULL;
   size_t n_answers = nul ? n - (size_t)(answers - rows) : 0;
   const char *subject = strstr(file, "law") ? "law" : NULL;
-  nb_status st = nb_dataset_add(t, file, subject, rows, nul ? (size_t)(nul - rows) : n, answers, n_answers, d, &err);
+  const nb_dataset_file f = {file, subject, rows, nul ? (size_t)(nul - rows) : n, answers, n_answers};
+  nb_status st = nb_dataset_add(t, &f, d, &err);
   return st == NB_OK ? nb_dataset_finish(d, file, &err) : st;
 }
 

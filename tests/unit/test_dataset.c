@@ -18,8 +18,9 @@ static nb_status add(const char *task, const char *file, const char *text, const
                      nb_dataset *d, nb_err *err) {
   *d = (nb_dataset){0};
   NB_TRY(nb_task_open(task, NULL, t, err));
-  NB_TRY(nb_dataset_add(t, file, strcmp(file, "bare.csv") ? NULL : "s", text, strlen(text), answers,
-                        answers ? strlen(answers) : 0, d, err));
+  const char *subject = strcmp(file, "bare.csv") ? NULL : "s";
+  const nb_dataset_file f = {file, subject, text, strlen(text), answers, answers ? strlen(answers) : 0};
+  NB_TRY(nb_dataset_add(t, &f, d, err));
   return nb_dataset_finish(d, file, err);
 }
 
@@ -277,13 +278,13 @@ TEST(choices_that_are_objects) {
   const char *flat =
       "{\"sent1\":\"q\",\"ending0\":\"a\",\"ending1\":\"b\",\"ending2\":\"c\",\"ending3\":\"d\",\"label\":2}";
   d = (nb_dataset){0};
-  CHECK_OK(nb_dataset_add(&t, "x.jsonl", NULL, flat, strlen(flat), NULL, 0, &d, &err));
+  CHECK_OK(nb_dataset_add(&t, &(nb_dataset_file){"x.jsonl", NULL, flat, strlen(flat), NULL, 0}, &d, &err));
   CHECK(d.n == 1 && d.item[0].answer == 2);
   nb_dataset_free(&d), nb_task_free(&t);
   CHECK_OK(nb_task_open("agieval", NULL, &t, &err));
   const char *row = "{\"passage\":null,\"question\":\"q\",\"options\":[\"(A)x\",\"(B)y\"],\"label\":\"B\"}";
   d = (nb_dataset){0};
-  CHECK_OK(nb_dataset_add(&t, "x.jsonl", "sat", row, strlen(row), NULL, 0, &d, &err));
+  CHECK_OK(nb_dataset_add(&t, &(nb_dataset_file){"x.jsonl", "sat", row, strlen(row), NULL, 0}, &d, &err));
   CHECK(d.n == 1 && d.item[0].answer == 1);
   CHECK_STR(d.item[0].choice[1], "(B)y");
   CHECK_STR(d.item[0].subject, "sat");
