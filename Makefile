@@ -222,8 +222,8 @@ $(B)/unit/%: tests/unit/%.c tests/test.h $(B)/libnibble.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
 
-# Compares with what the command does.
-$(B)/unit/test_api_quantize: | $(B)/nibble
+# Compare with what the command does.
+$(B)/unit/test_api $(B)/unit/test_api_quantize: | $(B)/nibble
 
 .PHONY: unit
 unit: $(UNIT) ## unit tests
@@ -307,6 +307,14 @@ lint: ## layers, file lengths, licence lines
 install-check: ## installs into a scratch folder and builds the example against it
 	@sh tests/install/run.sh "$(MAKE)"
 
+PYTHON ?= python3
+.PHONY: python-check wheel
+python-check: all ## the Python package in a fresh environment: pip install, mypy, pytest (needs a network)
+	@sh tests/packages/python.sh "$(MAKE)" "$(PYTHON)" $(B)
+
+wheel: ## build/dist/*.whl that runs on other machines without a compiler (auditwheel, patchelf)
+	@sh tools/packages/wheel.sh "$(PYTHON)"
+
 # ---- demo ----
 
 .PHONY: demo
@@ -333,6 +341,14 @@ $(B)/$(SHLIB): $(LIB_OBJ)
 
 # Programs find the library where it was installed, also where the system does not look; in /usr it does.
 RPATH := $(if $(filter /usr,$(PREFIX)),,-Wl$(comma)-rpath$(comma)$${libdir} )
+
+# What the Python package api/python/nibble carries, into DESTDIR.
+.PHONY: python-parts
+python-parts: $(B)/$(SHLIB) api/nibble.h
+	install -d "$(DESTDIR)"
+	install -m 755 $(B)/$(SHLIB) "$(DESTDIR)/libnibble.so"
+	-$(STRIP) -S -x "$(DESTDIR)/libnibble.so"
+	install -m 644 api/nibble.h "$(DESTDIR)/nibble.h"
 
 # Depends on PREFIX: made anew each time.
 .PHONY: $(B)/nibble.pc
