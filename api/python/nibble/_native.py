@@ -70,7 +70,7 @@ class Options:
 
     def __init__(self, type_name: str, **fields: Any) -> None:
         self.pointer = ffi.new(type_name + " *")
-        self._alive = []
+        self._alive: list[Any] = []
         known = dict(ffi.typeof(type_name).fields)
         if "size" in known:
             self.pointer.size = ffi.sizeof(type_name)

@@ -3,106 +3,130 @@
 
 The caller waits in Python, where Ctrl-C reaches it: a callback that C calls could not pass it on, and a call without
 callbacks would not notice. What the caller then does with the interrupt, and that calls on one model never meet, is
-settled here and nowhere else."""
+settled here and nowhere else. (concurrent.futures does not serve: a Ctrl-C while it starts its thread makes it start a
+second one.)"""
 
 from __future__ import annotations
 
+import queue
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Generic, Optional, TypeVar
 
-from ._errors import ClosedError
+from ._errors import ClosedError, StoppedError
 from ._native import ffi, text_of
 from ._types import Progress
 
 T = TypeVar("T")
 
 
-class Job:
-    """One call: whether it runs, and how it is asked to end."""
+class Job(Generic[T]):
+    """One call: what it does, how it is asked to end, what came of it. then: called when it is over, in the thread that
+    worked."""
 
-    def __init__(self, interrupt: Callable[[bool], None]) -> None:
-        self._interrupt = interrupt
+    def __init__(self, work: Callable[[], T], then: Optional[Callable[[], None]] = None) -> None:
+        self._work: Optional[Callable[[], T]] = work
+        self._then = then
         self._lock = threading.Lock()
-        self._running = False
+        self._done = threading.Event()
+        self._interrupt: Optional[Callable[[bool], None]] = None  # while it runs
+        self._value: Any = None
+        self._error: Optional[BaseException] = None
+        self.queued = False  # whether it will be run
         self.stopped = False
 
-    def run(self, work: Callable[[], T]) -> T:
+    @property
+    def done(self) -> bool:
+        return self._done.is_set()
+
+    def run(self, interrupt: Callable[[bool], None]) -> None:
         with self._lock:
-            self._running = True
-            if self.stopped:
-                self._interrupt(True)
+            self._interrupt = interrupt
         try:
-            return work()
-        finally:
-            # The next call must not find this one's interrupt.
-            with self._lock:
-                self._running = False
-                self._interrupt(False)
+            if self.stopped:
+                raise StoppedError("the call was stopped before it began")
+            assert self._work
+            self._value = self._work()
+        except BaseException as error:
+            self._error = error
+        with self._lock:
+            self._interrupt = None
+            interrupt(False)  # the next call must not find this one's
+        self._work = None
+        self._done.set()
+        if self._then:
+            self._then()
 
     def stop(self) -> None:
+        """Asks the call to end; it does so soon."""
         with self._lock:
             self.stopped = True
-            if self._running:
+            if self._interrupt:
                 self._interrupt(True)
+
+    def end(self) -> None:
+        """Stops the call and waits until it is over, through further Ctrl-Cs."""
+        self.stop()
+        while self.queued and not self.done:
+            try:
+                self._done.wait()
+            except BaseException:
+                continue
+
+    def result(self) -> T:
+        """Waits; returns what the call returned, or raises what it raised."""
+        self._done.wait()
+        if self._error:
+            raise self._error
+        value: T = self._value
+        return value
 
 
 class Worker:
-    """A thread that makes the calls, one after another. interrupt(on) asks the running one to end."""
+    """A thread that runs jobs, one after another. interrupt(on) asks the call that runs to end."""
 
     def __init__(self, interrupt: Callable[[bool], None] = lambda on: None) -> None:
         self._interrupt = interrupt
-        self._ident: Optional[int] = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nibble", initializer=self._begin)
-        self._jobs: set[Job] = set()
+        self._queue: "queue.SimpleQueue[Optional[Job[Any]]]" = queue.SimpleQueue()
+        self._jobs: set[Job[Any]] = set()
         self._lock = threading.Lock()
         self._closed = False
+        # A daemon, so that a program's end does not wait for it: Model closes it there.
+        self._thread = threading.Thread(target=self._serve, name="nibble", daemon=True)
+        self._thread.start()
 
-    def _begin(self) -> None:
-        self._ident = threading.get_ident()
+    def _serve(self) -> None:
+        while True:
+            job = self._queue.get()
+            if job is None:
+                return
+            job.run(self._interrupt)
+            with self._lock:
+                self._jobs.discard(job)
+            del job  # and what it holds, while the thread waits
 
     def _inside(self) -> bool:
-        return self._ident == threading.get_ident()
+        return threading.current_thread() is self._thread
 
-    def submit(self, work: Callable[[], T]) -> tuple[Job, "Future[T]"]:
+    def submit(self, job: Job[Any]) -> None:
         if self._inside():
             raise RuntimeError("a callback cannot call the model that called it: it would wait for itself")
-        job = Job(self._interrupt)
         with self._lock:
             if self._closed:
                 raise ClosedError("the model is closed")
-            future = self._thread.submit(job.run, work)
             self._jobs.add(job)
-        future.add_done_callback(lambda _: self._forget(job))
-        return job, future
-
-    def _forget(self, job: Job) -> None:
-        with self._lock:
-            self._jobs.discard(job)
+            self._queue.put(job)
+            # In this order: after a Ctrl-C in between the job is stopped, though nobody waits for it.
+            job.queued = True
 
     def call(self, work: Callable[[], T]) -> T:
         """Makes the call and waits. An exception here (Ctrl-C) ends the call first, then goes on."""
-        job, future = self.submit(work)
-        return self.wait(job, future)
-
-    def wait(self, job: Job, future: "Future[T]") -> T:
+        job = Job(work)
         try:
-            return future.result()
+            self.submit(job)
+            return job.result()
         except BaseException:
-            if not future.done():
-                self.end(job, future)
+            job.end()
             raise
-
-    @staticmethod
-    def end(job: Job, future: "Future[Any]") -> None:
-        """Ends a call and waits until it is over, through further Ctrl-Cs."""
-        job.stop()
-        future.cancel()
-        while not future.done():
-            try:
-                future.exception()
-            except BaseException:
-                continue
 
     def close(self, last: Optional[Callable[[], None]] = None) -> None:
         """Ends what runs and what waits (each with StoppedError), then runs `last`. Once."""
@@ -110,15 +134,13 @@ class Worker:
             if self._closed:
                 return
             self._closed = True
-            jobs = list(self._jobs)
-        for job in jobs:
-            job.stop()
-        if last:
-            try:
-                self._thread.submit(last)
-            except RuntimeError:  # the interpreter ends: it has joined the thread, so nothing runs any more
-                last()
-        self._thread.shutdown(wait=not self._inside())
+            for job in self._jobs:
+                job.stop()
+            if last:
+                self._queue.put(Job(last))
+            self._queue.put(None)
+        if not self._inside():
+            self._thread.join()
 
 
 class Callback:

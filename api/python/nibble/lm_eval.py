@@ -64,7 +64,7 @@ class NibbleLM(TemplateLM):  # type: ignore[misc]
     def tokenizer_name(self) -> str:
         return self.model.path.replace("/", "__")
 
-    def tok_encode(self, string: str, add_special_tokens: Optional[bool] = None, **_: Any) -> Tokens:
+    def tok_encode(self, string: str, add_special_tokens: Optional[bool] = None, **ignored: Any) -> Tokens:
         return [int(i) for i in self.model.tokenize(string, special=add_special_tokens is not False)]
 
     def apply_chat_template(
@@ -79,14 +79,14 @@ class NibbleLM(TemplateLM):  # type: ignore[misc]
     # ---- what the harness asks ----
 
     def _loglikelihood_tokens(
-        self, requests: List[Tuple[Any, Tokens, Tokens]], disable_tqdm: bool = False, **_: Any
+        self, requests: List[Tuple[Any, Tokens, Tokens]], disable_tqdm: bool = False, **ignored: Any
     ) -> List[Scored]:
         """Requests with the same context stand together: it is run once for all of them."""
         bar = tqdm(total=len(requests), disable=disable_tqdm, desc="nibble: log-likelihoods")
         scores: List[Scored] = []
-        for context, group in groupby((self._cut(c, e) + (key,) for key, c, e in requests), key=lambda r: r[0]):
+        for ids, group in groupby((self._cut(c, e) + (key,) for key, c, e in requests), key=lambda r: r[0]):
             several = list(group)
-            for (_, _, key), score in zip(several, self.model.score(context, [r[1] for r in several])):
+            for (_, _, key), score in zip(several, self.model.score(ids, [r[1] for r in several])):
                 scores.append((score.logprob, score.greedy))
                 if key is not None:
                     self.cache_hook.add_partial("loglikelihood", key, scores[-1])

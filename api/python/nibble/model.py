@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional,
 
 import numpy as np
 
-from ._errors import StoppedError
 from ._native import Options, c_string, check, ffi, lib, take_text, text_of
 from ._types import Generation, Info, Message, Progress, Score
-from ._worker import Callback, ProgressCallback, Worker
+from ._worker import Callback, Job, ProgressCallback, Worker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -298,11 +297,8 @@ class Stream(Iterator[str]):
 
         def work() -> Generation:
             s = ffi.new("nibble_stats *")
-            try:
-                given = _pointer("int32_t[]", ids)
-                check(lambda err: int(lib.nibble_generate(model._m, given, len(ids), o.pointer, s, err)))
-            finally:
-                pieces.put(None)
+            given = _pointer("int32_t[]", ids)
+            check(lambda err: int(lib.nibble_generate(model._m, given, len(ids), o.pointer, s, err)))
             callback.reraise()
             return Generation(
                 "".join(text), s.prompt_tokens, s.new_tokens, s.prompt_seconds, s.new_seconds, _ENDED[s.ended]
@@ -311,10 +307,13 @@ class Stream(Iterator[str]):
         self.generation: Optional[Generation] = None
         self._over = False
         self._pieces = pieces
-        self._worker = model._worker
         self._model = model  # stays open while its text is written
-        self._job, self._future = model._worker.submit(work)
-        self._future.add_done_callback(lambda _: pieces.put(None))  # of a call that was cancelled before it began
+        self._job = Job(work, then=lambda: pieces.put(None))
+        try:
+            model._worker.submit(self._job)
+        except BaseException:  # Ctrl-C
+            self._job.end()
+            raise
 
     def __next__(self) -> str:
         if self._over:
@@ -328,15 +327,13 @@ class Stream(Iterator[str]):
             return piece
         if not self._over:  # by another thread's close
             self._over = True
-            if self._future.cancelled():
-                raise StoppedError("the model was closed")
-            self.generation = self._worker.wait(self._job, self._future)
+            self.generation = self._job.result()
         raise StopIteration
 
     def close(self) -> None:
         """Ends the text."""
         self._over = True
-        self._worker.end(self._job, self._future)
+        self._job.end()
 
     def __del__(self) -> None:
         if hasattr(self, "_job"):
