@@ -28,6 +28,8 @@ class BuildPy(build_py):
 
 class BdistWheel(bdist_wheel):
     def finalize_options(self):
+        # There is a library inside: the package belongs where platforms' files go.
+        self.distribution.has_ext_modules = lambda: True
         super().finalize_options()
         self.root_is_pure = False
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, NamedTuple, Optional, TypedDict
 
-# Called with what is done ("quantizing"), how much of it, and out of how much (0: not known). False stops the call, with
-# StoppedError; an exception stops it and comes out of it. It runs in the thread that works, not in the caller's.
+# Called with what is done ("quantizing"), how much of it, and out of how much (0: not known). False stops the call,
+# with StoppedError; an exception stops it and comes out of it. It runs in the thread that works, not in the caller's.
 Progress = Callable[[str, int, int], Optional[bool]]
 
 
