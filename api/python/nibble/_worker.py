@@ -26,7 +26,7 @@ class Job(Generic[T]):
     def __init__(self, work: Callable[[], T], then: Optional[Callable[[], None]] = None) -> None:
         self._work: Optional[Callable[[], T]] = work
         self._then = then
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._done = threading.Event()
         self._interrupt: Optional[Callable[[bool], None]] = None  # while it runs
         self._value: Any = None
@@ -88,7 +88,8 @@ class Worker:
         self._interrupt = interrupt
         self._queue: "queue.SimpleQueue[Optional[Job[Any]]]" = queue.SimpleQueue()
         self._jobs: set[Job[Any]] = set()
-        self._lock = threading.Lock()
+        # Reentrant, as a job's: the garbage collector may close a forgotten model in any thread, in here too.
+        self._lock = threading.RLock()
         self._closed = False
         # A daemon, so that a program's end does not wait for it: Model closes it there.
         self._thread = threading.Thread(target=self._serve, name="nibble", daemon=True)
@@ -134,7 +135,7 @@ class Worker:
             if self._closed:
                 return
             self._closed = True
-            for job in self._jobs:
+            for job in list(self._jobs):
                 job.stop()
             if last:
                 self._queue.put(Job(last))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional,
 
 import numpy as np
 
+from ._errors import ArgumentError
 from ._native import Options, c_string, check, ffi, lib, take_text, text_of
 from ._types import Generation, Info, Message, Progress, Score
 from ._worker import Callback, Job, ProgressCallback, Worker
@@ -277,6 +278,8 @@ class Stream(Iterator[str]):
         seed: int,
         stop: Sequence[str],
     ) -> None:
+        if max_tokens is not None and max_tokens < 1:
+            raise ArgumentError(f"max_tokens {max_tokens}: at least one")
         ids = model._prompt(prompt)
         pieces: "queue.SimpleQueue[Optional[str]]" = queue.SimpleQueue()
         text: List[str] = []

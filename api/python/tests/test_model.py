@@ -112,6 +112,8 @@ def test_errors(tmp_path, model, nbl):
         nibble.Model("a\0b")
     with pytest.raises(ValueError):
         model.logits([1, 2], last=3)
+    with pytest.raises(nibble.ArgumentError, match="max_tokens"):
+        model.generate("x", max_tokens=0)
     with pytest.raises(TypeError, match="pickle"):
         pickle.dumps(model)
 
