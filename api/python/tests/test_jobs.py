@@ -2,11 +2,9 @@
 """Long jobs: quantizing, evaluating, comparing; their progress, and how they are stopped."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -85,7 +83,7 @@ def test_evaluate_as_the_command(model, nbl, questions, program, tmp_path):
 def test_journal(model, questions, tmp_path):
     journal = tmp_path / "journal"
     with pytest.raises(nibble.StoppedError):
-        model.evaluate(questions, limit=5, journal=journal, progress=lambda what, d, t: not (what == "evaluating" and d))
+        model.evaluate(questions, limit=5, journal=journal, progress=lambda what, d, _: not (what == "evaluating" and d))
     assert journal.exists()
     whole, gone_on = model.evaluate(questions, limit=5), model.evaluate(questions, limit=5, journal=journal)
     assert gone_on["measured"]["from_journal"] > 0 and gone_on["answers"] == whole["answers"]

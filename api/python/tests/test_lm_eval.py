@@ -3,6 +3,7 @@
 line, over questions that stand in a local file. Skips without lm_eval."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -60,7 +61,7 @@ def test_scores_of_nibble_eval(form, request, questions, program, tmp_path):
         [sys.executable, "-m", "nibble.lm_eval", "--model", "nibble", "--model_args", f"pretrained={model},threads=2",
          "--tasks", "nibble_demo", "--include_path", tmp_path / "tasks", "--limit", "40", "--log_samples",
          "--output_path", tmp_path / "out"],
-        check=True, stdout=subprocess.DEVNULL, env={**__import__("os").environ, "HF_HUB_OFFLINE": "1"},
+        check=True, stdout=subprocess.DEVNULL, env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
     (results,) = (tmp_path / "out").rglob("results_*.json")
     (samples,) = (tmp_path / "out").rglob("samples_*.jsonl")
