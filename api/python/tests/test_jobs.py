@@ -83,7 +83,7 @@ def test_evaluate_as_the_command(model, nbl, questions, program, tmp_path):
 def test_journal(model, questions, tmp_path):
     journal = tmp_path / "journal"
     with pytest.raises(nibble.StoppedError):
-        model.evaluate(questions, limit=5, journal=journal, progress=lambda what, d, _: not (what == "evaluating" and d))
+        model.evaluate(questions, limit=5, journal=journal, progress=lambda what, d, _: what != "evaluating" or not d)
     assert journal.exists()
     whole, gone_on = model.evaluate(questions, limit=5), model.evaluate(questions, limit=5, journal=journal)
     assert gone_on["measured"]["from_journal"] > 0 and gone_on["answers"] == whole["answers"]
@@ -112,7 +112,9 @@ work = {
     "stream": lambda: [list(m.stream([1], max_tokens=900, temperature=9.0, seed=i)) for i in range(10**6)],
     "score": lambda: m.score([1] * 500, [[2] * 500] * 10**4),
     "evaluate": lambda: [m.evaluate(sys.argv[2]) for _ in range(10**6)],
-    "quantize": lambda: [nibble.quantize(sys.argv[4], sys.argv[5], calib=sys.argv[4] + "/calibrate.txt") for _ in range(10**6)],
+    "quantize": lambda: [
+        nibble.quantize(sys.argv[4], sys.argv[5], calib=sys.argv[4] + "/calibrate.txt") for _ in range(10**6)
+    ],
 }[sys.argv[3]]
 print("ready", flush=True)
 try:
@@ -142,7 +144,7 @@ def test_ctrl_c(what, demo, nbl, questions, tmp_path):
 
 def test_no_crash_at_the_end_of_a_program(nbl):
     """A model that is open, and one that writes, when the interpreter ends."""
-    code = "import sys, nibble; m = nibble.Model(sys.argv[1]); s = m.stream([1], max_tokens=900, temperature=9.0); next(s)"
+    code = "import sys, nibble; m = nibble.Model(sys.argv[1]); s = m.stream([1], max_tokens=900); next(s)"
     p = subprocess.run([sys.executable, "-c", code, nbl], capture_output=True, text=True, timeout=60)
     assert p.returncode == 0 and p.stderr == ""
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""nibble inside lm-evaluation-harness gives the scores that `nibble eval` gives: the harness's own run, from its command
-line, over questions that stand in a local file. Skips without lm_eval."""
+"""nibble inside lm-evaluation-harness gives the scores that `nibble eval` gives: the harness's own run, from its
+command line, over questions that stand in a local file. Skips without lm_eval."""
 
 import json
 import os
