@@ -104,7 +104,7 @@ static nb_status evaluate(nibble_model *m, const asked *a, nb_text *out, nb_err 
   const nb_path paths[] = {{m->path, NULL, NB_PATH_READ},
                            {o.task, NULL, NB_PATH_READ},
                            {a->data, NULL, NB_PATH_READ},
-                           {a->journal, "journal", a->journal ? NB_PATH_JOURNAL : NB_PATH_NONE}};
+                           {a->journal, "journal", a->journal ? NB_FILE_JOURNAL : NB_PATH_NONE}};
   NB_TRY(nb_path_check(paths, sizeof paths / sizeof *paths, false, err));
   NB_TRY(nb_evaluation_prepare(&o, &e, err));
   nb_status st = run(m, a, &e, out, err);

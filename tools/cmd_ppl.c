@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble ppl: how well one model predicts a text. */
 #include "eval/perplexity.h"
-#include "formats/mapfile.h"
+#include "formats/explain.h"
 #include "formats/open.h"
 #include "tools/commands.h"
 #include "tools/progress_cli.h"
@@ -108,7 +108,7 @@ static nb_status measure(options *o, const cli_common *common, const char *name,
                            .bos_each = o->bos[0] == 'e',
                            .kv = m->kv};
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &po.kv, err));
-  NB_GOTO(nb_mapfile_read(o->text, MAX_TEXT, &text, &n, err));
+  NB_GOTO(nb_explain_read_text(o->text, MAX_TEXT, &text, &n, err));
   NB_GOTO(nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, &ids, err));
   NB_GOTO(cli_windows_begin(m->tokenizer, o->bos, &po.bos, err));
   NB_GOTO(cli_windows_overlap(m, name, m->tokenizer, ids.id, ids.n / po.ctx, po.ctx, &overlap, err));
