@@ -111,7 +111,8 @@ nibble_status nibble_tokenize(const nibble_model *m, const char *text, size_t n_
                               size_t *n, nibble_error *err) {
   nb_err e;
   nb_ids list = {0};
-  const unsigned flags = (special ? NB_ENCODE_ADD_SPECIAL : 0) | (special == 2 ? NB_ENCODE_ONE_BOS : 0);
+  const bool add = special == 2 ? !nb_tokenizer_begun(m->opened.tokenizer, text, n_bytes) : special != 0;
+  const unsigned flags = add ? NB_ENCODE_ADD_SPECIAL : 0;
   nb_status st = nb_tokenizer_encode(m->opened.tokenizer, text, n_bytes, flags, &list, &e);
   if (st != NB_OK) nb_ids_free(&list), list = (nb_ids){0};
   *ids = list.id, *n = list.n;
