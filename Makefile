@@ -14,6 +14,7 @@ ifeq ($(origin OPENMP),undefined)
 endif
 B := build/$(VARIANT)$(if $(filter 0,$(OPENMP)),-noomp)
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
 VERSION := 0.1.0
 SOVERSION := 0
@@ -222,8 +223,8 @@ $(B)/unit/%: tests/unit/%.c tests/test.h $(B)/libnibble.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
 
-# Compares with what the command does.
-$(B)/unit/test_api_quantize: | $(B)/nibble
+# Compare with what the command does.
+$(B)/unit/test_api $(B)/unit/test_api_quantize: | $(B)/nibble
 
 .PHONY: unit
 unit: $(UNIT) ## unit tests
@@ -309,6 +310,18 @@ lint: ## layers, file lengths, licence lines
 install-check: ## installs into a scratch folder and builds the example against it
 	@sh tests/install/run.sh "$(MAKE)"
 
+PYTHON ?= python3
+.PHONY: python-check wheel
+python-check: all ## the Python package in a fresh environment: pip install, mypy, pytest (needs a network)
+	@sh tests/packages/python.sh "$(MAKE)" "$(PYTHON)" $(B)
+
+.PHONY: package-check
+package-check: all ## Debian packages, the GitHub Action's steps, the Homebrew formula (each skips without its tools)
+	@sh tests/packages/run.sh "$(MAKE)" $(B)
+
+wheel: ## build/dist/*.whl that runs on other machines without a compiler (auditwheel, patchelf)
+	@sh tools/packages/wheel.sh "$(PYTHON)"
+
 # ---- demo ----
 
 .PHONY: demo
@@ -322,7 +335,7 @@ demo: ## convert a checkpoint, evaluate both forms, print one table (MODEL= DATA
 ifeq ($(OS),Darwin)
   SHLIB := libnibble.$(SOVERSION).dylib
   SHLIB_LINK := libnibble.dylib
-  SHLIB_FLAGS = -dynamiclib -install_name $(PREFIX)/lib/$(SHLIB)
+  SHLIB_FLAGS = -dynamiclib -install_name $(LIBDIR)/$(SHLIB)
 else
   SHLIB := libnibble.so.$(SOVERSION)
   SHLIB_LINK := libnibble.so
@@ -333,38 +346,63 @@ $(B)/$(SHLIB): $(LIB_OBJ)
 	$(call say,LD)
 	$(Q)$(CC) $(SHLIB_FLAGS) -o $@ $^ $(LDLIBS_ALL)
 
+.PHONY: shared
+shared: $(B)/$(SHLIB)
+
 # Programs find the library where it was installed, also where the system does not look; in /usr it does.
 RPATH := $(if $(filter /usr,$(PREFIX)),,-Wl$(comma)-rpath$(comma)$${libdir} )
+
+# What the Python package api/python/nibble carries, into DESTDIR.
+.PHONY: python-parts
+python-parts: $(B)/$(SHLIB) api/nibble.h
+	install -d "$(DESTDIR)"
+	install -m 755 $(B)/$(SHLIB) "$(DESTDIR)/libnibble.so"
+	-$(STRIP) -S -x "$(DESTDIR)/libnibble.so"
+	install -m 644 api/nibble.h "$(DESTDIR)/nibble.h"
 
 # Depends on PREFIX: made anew each time.
 .PHONY: $(B)/nibble.pc
 $(B)/nibble.pc: tools/nibble.pc.in
-	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@RPATH@|$(RPATH)|' \
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' -e 's|@VERSION@|$(VERSION)|' -e 's|@RPATH@|$(RPATH)|' \
 	  -e 's|@LIBS@|$(PKG_LIBS) -lm $(OMPLIBS)|' $< >$@
 
 $(B)/nibble.1: tools/nibble.1.in tools/mkman.sh $(B)/nibble
 	@sh tools/mkman.sh $(B)/nibble >$@.tmp && mv $@.tmp $@
 
+$(B)/nibble.bash $(B)/nibble.zsh $(B)/nibble.fish: $(B)/nibble.%: $(B)/nibble
+	@$(B)/nibble completion $* >$@.tmp && mv $@.tmp $@
+
+# Where the shells look for completions.
+BASH_DIR := share/bash-completion/completions
+ZSH_DIR := share/zsh/site-functions
+FISH_DIR := share/fish/vendor_completions.d
+
 .PHONY: install
-install: all $(B)/$(SHLIB) $(B)/nibble.pc $(B)/nibble.1 ## program, library, header, pkg-config file, man page under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
-	  $(DESTDIR)$(PREFIX)/share/man/man1
+install: all $(B)/$(SHLIB) $(B)/nibble.pc $(B)/nibble.1 $(B)/nibble.bash $(B)/nibble.zsh $(B)/nibble.fish ## program, library, header, pkg-config file, man page, completions under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include \
+	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/$(BASH_DIR) $(DESTDIR)$(PREFIX)/$(ZSH_DIR) \
+	  $(DESTDIR)$(PREFIX)/$(FISH_DIR)
+	install -m 644 $(B)/nibble.bash $(DESTDIR)$(PREFIX)/$(BASH_DIR)/nibble
+	install -m 644 $(B)/nibble.zsh $(DESTDIR)$(PREFIX)/$(ZSH_DIR)/_nibble
+	install -m 644 $(B)/nibble.fish $(DESTDIR)$(PREFIX)/$(FISH_DIR)/nibble.fish
 	install -m 755 $(B)/nibble $(DESTDIR)$(PREFIX)/bin/nibble
-	install -m 644 $(B)/libnibble.a $(DESTDIR)$(PREFIX)/lib/libnibble.a
-	install -m 755 $(B)/$(SHLIB) $(DESTDIR)$(PREFIX)/lib/$(SHLIB)
-	ln -sf $(SHLIB) $(DESTDIR)$(PREFIX)/lib/$(SHLIB_LINK)
-	-$(STRIP) $(DESTDIR)$(PREFIX)/bin/nibble && $(STRIP) -S $(DESTDIR)$(PREFIX)/lib/libnibble.a && \
-	  $(STRIP) -S -x $(DESTDIR)$(PREFIX)/lib/$(SHLIB)
+	install -m 644 $(B)/libnibble.a $(DESTDIR)$(LIBDIR)/libnibble.a
+	install -m 755 $(B)/$(SHLIB) $(DESTDIR)$(LIBDIR)/$(SHLIB)
+	ln -sf $(SHLIB) $(DESTDIR)$(LIBDIR)/$(SHLIB_LINK)
+	-$(STRIP) $(DESTDIR)$(PREFIX)/bin/nibble && $(STRIP) -S $(DESTDIR)$(LIBDIR)/libnibble.a && \
+	  $(STRIP) -S -x $(DESTDIR)$(LIBDIR)/$(SHLIB)
 	install -m 644 api/nibble.h $(DESTDIR)$(PREFIX)/include/nibble.h
-	install -m 644 $(B)/nibble.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/nibble.pc
+	install -m 644 $(B)/nibble.pc $(DESTDIR)$(LIBDIR)/pkgconfig/nibble.pc
 	install -m 644 $(B)/nibble.1 $(DESTDIR)$(PREFIX)/share/man/man1/nibble.1
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig 2>/dev/null || :
 
 .PHONY: uninstall
 uninstall: ## removes what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/nibble $(DESTDIR)$(PREFIX)/lib/libnibble.a $(DESTDIR)$(PREFIX)/lib/$(SHLIB) \
-	  $(DESTDIR)$(PREFIX)/lib/$(SHLIB_LINK) $(DESTDIR)$(PREFIX)/include/nibble.h \
-	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/nibble.pc $(DESTDIR)$(PREFIX)/share/man/man1/nibble.1
+	rm -f $(DESTDIR)$(PREFIX)/bin/nibble $(DESTDIR)$(LIBDIR)/libnibble.a $(DESTDIR)$(LIBDIR)/$(SHLIB) \
+	  $(DESTDIR)$(LIBDIR)/$(SHLIB_LINK) $(DESTDIR)$(PREFIX)/include/nibble.h \
+	  $(DESTDIR)$(LIBDIR)/pkgconfig/nibble.pc $(DESTDIR)$(PREFIX)/share/man/man1/nibble.1 \
+	  $(DESTDIR)$(PREFIX)/$(BASH_DIR)/nibble $(DESTDIR)$(PREFIX)/$(ZSH_DIR)/_nibble \
+	  $(DESTDIR)$(PREFIX)/$(FISH_DIR)/nibble.fish
 
 # ---- the rest ----
 
@@ -385,6 +423,10 @@ dist: ## nibble-VERSION.tar.gz of the last commit; the same bytes every time
 	git -c core.autocrlf=false archive --format=tar --prefix=nibble-$(VERSION)/ HEAD >build/dist/nibble-$(VERSION).tar
 	gzip -9 -n -f build/dist/nibble-$(VERSION).tar
 	@echo "build/dist/nibble-$(VERSION).tar.gz"
+
+.PHONY: formula
+formula: ## build/dist/nibble.rb, a Homebrew formula for the archive of `make dist` (URL=https://.../nibble-VERSION.tar.gz)
+	@sh tools/packages/formula.sh $(VERSION) "$(URL)"
 
 .PHONY: clean
 clean: ## remove build/

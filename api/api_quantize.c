@@ -10,24 +10,6 @@
 
 typedef nibble_quantize_options options;
 
-/* Options of this version out of those of any: what the caller's version had not is zero, what this one has not must
- * be. */
-static nb_status read_options(const options *given, options *out, nb_err *err) {
-  *out = (options){.size = sizeof *out};
-  if (!given) return NB_OK;
-  const size_t first = offsetof(options, ctx) + sizeof out->ctx; /* the first version's */
-  if (given->size < first)
-    return nb_fail(err, NB_ERR_ARG, "the options' size is %zu: set it to sizeof(nibble_quantize_options)", given->size);
-  const unsigned char *bytes = (const unsigned char *)given;
-  for (size_t i = sizeof *out; i < given->size; i++)
-    if (bytes[i])
-      return nb_fail(err, NB_ERR_ARG,
-                     "the options have a field that libnibble %s does not know: leave it zero, or use a newer library",
-                     NB_VERSION);
-  memcpy(out, given, given->size < sizeof *out ? given->size : sizeof *out);
-  return NB_OK;
-}
-
 /* A size that is not 0 as a number of the recipe; one that is too large stays so. */
 static int number(size_t n) { return n == 0 ? -1 : n > NB_RECIPE_MAX_TOKENS ? NB_RECIPE_MAX_TOKENS + 1 : (int)n; }
 
@@ -106,7 +88,8 @@ nibble_status nibble_quantize(const char *checkpoint, const char *out, const nib
                               nibble_error *err) {
   nb_err e;
   options o;
-  nb_status st = read_options(given, &o, &e);
+  nb_status st =
+      nb_api_options(given, offsetof(options, ctx) + sizeof o.ctx, "nibble_quantize_options", &o, sizeof o, &e);
   if (st == NB_OK && (!checkpoint || !out)) st = nb_fail(&e, NB_ERR_ARG, "name a checkpoint and an output");
   if (st == NB_OK) st = quantize(checkpoint, out, &o, &e);
   return nb_api_report(st, &e, err);

@@ -8,17 +8,11 @@
 #include "model/generate.h"
 #include "base/mem.h"
 #include "eval/memory.h"
-#include "formats/open.h"
 #include "base/parallel.h"
+#include "text/stop.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct nibble_model {
-  nb_opened opened;
-  nb_session *session;
-  nb_kv_type kv;
-};
 
 nibble_status nb_api_report(nb_status st, const nb_err *from, nibble_error *to) {
   if (st == NB_OK) return NIBBLE_OK;
@@ -45,11 +39,30 @@ nb_status nb_api_machine(const char *cpu, int *threads, unsigned *cpu_features, 
   return cpu ? nb_cpu_mask(cpu, cpu_features, err) : NB_OK;
 }
 
+nb_status nb_api_options(const void *given, size_t first, const char *type, void *out, size_t size, nb_err *err) {
+  memset(out, 0, size);
+  if (!given) return NB_OK;
+  size_t had;
+  memcpy(&had, given, sizeof had);
+  if (had < first) return nb_fail(err, NB_ERR_ARG, "the options' size is %zu: set it to sizeof(%s)", had, type);
+  const unsigned char *bytes = given;
+  for (size_t i = size; i < had; i++)
+    if (bytes[i])
+      return nb_fail(err, NB_ERR_ARG,
+                     "the options have a field that libnibble %s does not know: leave it zero, or use a newer library",
+                     NB_VERSION);
+  memcpy(out, given, had < size ? had : size);
+  return NB_OK;
+}
+
 const char *nibble_version(void) { return NB_VERSION; }
 
 static nb_status open_model(const char *path, const nibble_options *o, nibble_model *m, nb_err *err) {
-  nb_session_opts so = {.threads = o->threads, .max_tokens = o->batch};
+  nb_session_opts so = {.threads = o->threads, .max_tokens = o->batch, .interrupt = &m->interrupt};
   NB_TRY(nb_api_machine(o->cpu, &so.threads, &so.cpu_features, err));
+  NB_TRY(nb_new(&m->path, strlen(path) + 1, 1, "a path", err));
+  memcpy(m->path, path, strlen(path) + 1);
+  m->threads = so.threads;
   NB_TRY(nb_open(path, o->verify ? NB_OPEN_VERIFY : 0, so.threads, &m->opened, err));
   m->kv = m->opened.kv;
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &m->kv, err));
@@ -73,8 +86,11 @@ void nibble_close(nibble_model *m) {
   if (!m) return;
   nb_session_free(m->session);
   nb_opened_free(&m->opened);
+  nb_free(m->path);
   nb_free(m);
 }
+
+void nibble_interrupt(nibble_model *m, int on) { atomic_store_explicit(&m->interrupt, on != 0, memory_order_relaxed); }
 
 void nibble_free(void *memory) { free(memory); }
 
@@ -84,7 +100,7 @@ void nibble_describe(const nibble_model *m, nibble_info *out) {
   memcpy(out->architecture, c->architecture, sizeof out->architecture);
   out->layers = c->layers, out->width = c->hidden, out->vocabulary = c->vocab;
   out->max_position = c->max_position;
-  out->bos = nb_tokenizer_bos(m->opened.tokenizer);
+  out->bos = nb_tokenizer_bos(m->opened.tokenizer), out->eos = nb_tokenizer_eos(m->opened.tokenizer);
   out->has_chat_template = *nb_tokenizer_chat_template(m->opened.tokenizer) != 0;
   out->file_bytes = m->opened.file_bytes;
 }
@@ -95,19 +111,19 @@ nibble_status nibble_tokenize(const nibble_model *m, const char *text, size_t n_
                               size_t *n, nibble_error *err) {
   nb_err e;
   nb_ids list = {0};
-  nb_status st =
-      nb_tokenizer_encode(m->opened.tokenizer, text, n_bytes, special ? NB_ENCODE_ADD_SPECIAL : 0, &list, &e);
+  const bool add = special == 2 ? !nb_tokenizer_begun(m->opened.tokenizer, text, n_bytes) : special != 0;
+  const unsigned flags = add ? NB_ENCODE_ADD_SPECIAL : 0;
+  nb_status st = nb_tokenizer_encode(m->opened.tokenizer, text, n_bytes, flags, &list, &e);
   if (st != NB_OK) nb_ids_free(&list), list = (nb_ids){0};
   *ids = list.id, *n = list.n;
   return nb_api_report(st, &e, err);
 }
 
-/* Hands the text over, also an empty one as a string. */
-static nibble_status give_text(nb_status st, nb_text *t, char **text, size_t *n_bytes, nb_err *e, nibble_error *err) {
-  if (st == NB_OK) st = nb_text_append(t, "", 0, e);
+nibble_status nb_api_give_text(nb_status st, nb_text *t, char **text, size_t *n_bytes, nb_err *from, nibble_error *to) {
+  if (st == NB_OK) st = nb_text_append(t, "", 0, from);
   if (st != NB_OK) nb_text_free(t);
   *text = t->s, *n_bytes = t->n;
-  return nb_api_report(st, e, err);
+  return nb_api_report(st, from, to);
 }
 
 nibble_status nibble_detokenize(const nibble_model *m, const int32_t *ids, size_t n, char **text, size_t *n_bytes,
@@ -115,7 +131,7 @@ nibble_status nibble_detokenize(const nibble_model *m, const int32_t *ids, size_
   nb_err e;
   nb_text t = {0};
   nb_status st = nb_tokenizer_decode(m->opened.tokenizer, ids, n, true, &t, &e);
-  return give_text(st, &t, text, n_bytes, &e, err);
+  return nb_api_give_text(st, &t, text, n_bytes, &e, err);
 }
 
 nibble_status nibble_chat(const nibble_model *m, const nibble_message *messages, size_t n, char **text, size_t *n_bytes,
@@ -129,35 +145,37 @@ nibble_status nibble_chat(const nibble_model *m, const nibble_message *messages,
     st = nb_chat_render_tokenizer(m->opened.tokenizer, list, n, true, &t, &e);
   }
   nb_free(list);
-  return give_text(st, &t, text, n_bytes, &e, err);
+  return nb_api_give_text(st, &t, text, n_bytes, &e, err);
 }
 
 /* ---- generation ---- */
 
 typedef struct stream {
   const nibble_generation *g;
-  nb_decoder *decoder;
-  nb_text text;
+  nb_stop stop;
+  size_t sent; /* bytes of its text that were passed on */
+  bool over;   /* the caller wants no more */
   nb_status st;
   nb_err *err;
 } stream;
 
 static bool pass_on(stream *s) {
-  bool more = !s->g->text || s->text.n == 0 || s->g->text(s->g->ctx, s->text.s, s->text.n);
-  s->text.n = 0;
-  return more;
+  size_t n = s->stop.safe - s->sent;
+  if (n && s->g->text && !s->over) s->over = !s->g->text(s->g->ctx, s->stop.text.s + s->sent, n);
+  s->sent = s->stop.safe;
+  return !s->over;
 }
 
 static bool take_token(void *ctx, int32_t id) {
   stream *s = ctx;
-  s->st = nb_decoder_step(s->decoder, id, &s->text, s->err);
-  return s->st == NB_OK && pass_on(s);
+  s->st = nb_stop_token(&s->stop, id, s->err);
+  return s->st == NB_OK && pass_on(s) && !s->stop.ended;
 }
 
 nibble_status nibble_generate(nibble_model *m, const int32_t *prompt, size_t n, const nibble_generation *g,
                               nibble_stats *stats, nibble_error *err) {
   nb_err e;
-  nb_status st;
+  nb_status st = NB_OK;
   nb_generation_stats done = {0};
   stream s = {.g = g, .st = NB_OK, .err = &e};
   const nb_generation how = {.sampling = {g->temperature, g->top_p > 0 ? g->top_p : 1, g->seed},
@@ -165,75 +183,18 @@ nibble_status nibble_generate(nibble_model *m, const int32_t *prompt, size_t n, 
                              .kv_type = m->kv,
                              .token = take_token,
                              .ctx = &s};
-  NB_GOTO(nb_decoder_new(m->opened.tokenizer, true, &s.decoder, &e));
+  for (size_t i = 0; i < g->n_stop; i++)
+    if (!*g->stop[i]) NB_GOTO(nb_fail(&e, NB_ERR_ARG, "a stop string is empty"));
+  NB_GOTO(nb_stop_begin(m->opened.tokenizer, g->stop, g->n_stop, &s.stop, &e));
   NB_GOTO(nb_generate(m->session, &m->opened.model, prompt, n, &how, &done, &e));
   NB_GOTO(s.st);
-  NB_GOTO(nb_decoder_finish(s.decoder, &s.text, &e));
+  bool stopped = s.stop.ended;
+  NB_GOTO(nb_stop_finish(&s.stop, &e));
   pass_on(&s);
-  if (stats) *stats = (nibble_stats){done.prompt_tokens, done.new_tokens, done.prompt_s, done.new_s, done.ended};
+  if (stats)
+    *stats = (nibble_stats){done.prompt_tokens, done.new_tokens, done.prompt_s, done.new_s, stopped ? 2 : done.ended};
 fail:
-  nb_decoder_free(s.decoder);
-  nb_text_free(&s.text);
-  return nb_api_report(st, &e, err);
-}
-
-/* ---- scoring ---- */
-
-/* Adds up the log-probs of the tokens `from` and on, each after those before it. The cache holds nothing yet. */
-static nb_status score_ids(nibble_model *m, const nb_segment *all, size_t from, double *logprob, bool *all_greedy,
-                           nb_err *err) {
-  nb_status st;
-  const size_t batch = nb_session_max_tokens(m->session);
-  size_t *row = NULL;
-  double *part = NULL;
-  bool *best = NULL;
-  *logprob = 0, *all_greedy = true;
-  NB_GOTO(nb_new(&row, batch, sizeof *row, "the scores", err));
-  NB_GOTO(nb_new(&part, batch, sizeof *part, "the scores", err));
-  NB_GOTO(nb_new(&best, batch, sizeof *best, "the scores", err));
-  for (size_t i = 0; i < batch; i++) row[i] = i;
-  if (from > 1) NB_GOTO(nb_session_prefill(m->session, &m->opened.model, all->kv, all->tokens, from - 1, err));
-  /* The state after ids[t] predicts ids[t + 1]. */
-  for (size_t t = from - 1; t + 1 < all->n; t += batch) {
-    const size_t take = nb_min(batch, all->n - 1 - t);
-    const nb_segment seg = {all->kv, all->tokens + t, take};
-    const nb_targets targets = {row, seg.tokens + 1, take};
-    NB_GOTO(nb_session_forward(m->session, &m->opened.model, &seg, 1, err));
-    NB_GOTO(nb_session_score(m->session, &m->opened.model, &targets, part, best, err));
-    for (size_t i = 0; i < take; i++) *logprob += part[i], *all_greedy &= best[i];
-  }
-  st = NB_OK;
-fail:
-  nb_free(row), nb_free(part), nb_free(best);
-  return st;
-}
-
-nibble_status nibble_score(nibble_model *m, const int32_t *context, size_t n_context, const int32_t *continuation,
-                           size_t n, double *logprob, int *greedy, nibble_error *err) {
-  nb_err e;
-  nb_status st = NB_OK;
-  nb_kv *kv = NULL;
-  int32_t *ids = NULL;
-  bool all_greedy = false;
-  size_t total;
-  const nb_config *c = &m->opened.model.config;
-  if (n_context == 0) return nb_api_report(nb_fail(&e, NB_ERR_ARG, "the context needs one token at least"), &e, err);
-  if (!nb_add(n_context, n, &total) || total > c->max_position)
-    return nb_api_report(nb_fail(&e, NB_ERR_ARG, "%zu and %zu tokens are more than the model's %zu positions",
-                                 n_context, n, c->max_position),
-                         &e, err);
-  NB_GOTO(nb_new(&ids, total, sizeof *ids, "the tokens", &e));
-  memcpy(ids, context, n_context * sizeof *ids);
-  if (n) memcpy(ids + n_context, continuation, n * sizeof *ids);
-  for (size_t i = n_context; i < total; i++)
-    if (ids[i] < 0 || (size_t)ids[i] >= c->vocab)
-      NB_GOTO(nb_fail(&e, NB_ERR_ARG, "token id %d is not below %zu", (int)ids[i], c->vocab));
-  NB_GOTO(nb_kv_create(c, total, m->kv, nb_config_stretch(c, total), &kv, &e));
-  NB_GOTO(score_ids(m, &(nb_segment){kv, ids, total}, n_context, logprob, &all_greedy, &e));
-  if (greedy) *greedy = all_greedy;
-fail:
-  nb_kv_free(kv);
-  nb_free(ids);
+  nb_stop_free(&s.stop);
   return nb_api_report(st, &e, err);
 }
 

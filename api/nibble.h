@@ -5,9 +5,10 @@
  *   nibble_model *m;
  *   if (nibble_open("phi3.nbl", NULL, &m, &err)) { fprintf(stderr, "%s\n", err.text); return 1; }
  *
- * A model is used by one thread at a time (it starts its own for the arithmetic). For several threads open the file
- * several times: its weights are mapped and stay once in memory. Nothing here prints, exits or keeps global state.
- * The same input gives the same result for any number of threads and on every instruction set.
+ * A model is used by one thread at a time (it starts its own for the arithmetic), but for the functions that take it
+ * as const: any number of threads may call those at any time. For several threads open the file several times: its
+ * weights are mapped and stay once in memory. Nothing here prints, exits or keeps global state. The same input gives
+ * the same result for any number of threads and on every instruction set.
  *
  * Text is UTF-8 of a given length in bytes. Functions return NIBBLE_OK (0) or a reason, with a message in *err, which
  * may be NULL. Memory that a function hands out is released with nibble_free. */
@@ -47,7 +48,7 @@ NIBBLE_API const char *nibble_version(void);
 typedef struct nibble_options {
   int threads;     /* 0: all processors of this process */
   int verify;      /* 1: check every tensor's checksum first (reads the whole file) */
-  size_t batch;    /* tokens of a forward pass at most: workspace against speed. 0: 512 */
+  size_t batch;    /* tokens of a forward pass at most: workspace against speed. 0: 512, fewer for wide models */
   const char *kv;  /* the attention cache: "f32", "f16" or "q8". NULL: q16 for .nbl files, f32 for checkpoints */
   const char *cpu; /* use no instruction set above this: "ref", "avx2", ... NULL: the best */
 } nibble_options;
@@ -58,19 +59,24 @@ NIBBLE_API nibble_status nibble_open(const char *path, const nibble_options *opt
 NIBBLE_API void nibble_close(nibble_model *m); /* NULL is accepted */
 NIBBLE_API void nibble_free(void *memory);
 
+/* Asks what runs on the model to end: with on = 1 it returns NIBBLE_STOPPED before its next layer, and so does whatever
+ * is begun, until on = 0. The one function that another thread, or a signal handler, may call meanwhile. */
+NIBBLE_API void nibble_interrupt(nibble_model *m, int on);
+
 typedef struct nibble_info {
   char architecture[64]; /* "Phi3ForCausalLM" */
   size_t layers, width, vocabulary;
   size_t max_position; /* tokens of the longest sequence */
-  int32_t bos;         /* the begin token's id, -1: none */
+  int32_t bos, eos;    /* ids of the begin token and of the end token, -1: none */
   int has_chat_template;
   uint64_t file_bytes;
 } nibble_info;
 
 NIBBLE_API void nibble_describe(const nibble_model *m, nibble_info *out);
 
-/* Text to ids. special: 1 adds what the tokenizer puts around a text (the begin token); 0 adds nothing. The text of a
- * special token counts as that token. *ids is (*n), released with nibble_free. */
+/* Text to ids. special: 1 adds what the tokenizer puts around a text (the begin token); 0 adds nothing; 2 as 1, but
+ * nothing to a text that begins with the begin token itself, as a chat's may. The text of a special token counts as
+ * that token. *ids is (*n), released with nibble_free. */
 NIBBLE_API nibble_status nibble_tokenize(const nibble_model *m, const char *text, size_t n_bytes, int special,
                                          int32_t **ids, size_t *n, nibble_error *err);
 
@@ -96,23 +102,89 @@ typedef struct nibble_generation {
   /* Receives the text as it is made, whole characters only, not NUL-terminated; returns 0 to stop. */
   int (*text)(void *ctx, const char *piece, size_t n_bytes);
   void *ctx;
+  /* (n_stop) the text ends before the first of these, none of them empty; what may become one is held back. */
+  const char *const *stop;
+  size_t n_stop;
 } nibble_generation;
 
 typedef struct nibble_stats {
   size_t prompt_tokens, new_tokens;
   double prompt_seconds, new_seconds;
-  int ended; /* by the model's end token, not by a limit or the callback */
+  int ended; /* 1: by the model's end token; 2: by a stop string; 0: by a limit or the callback */
 } nibble_stats;
 
 /* Continues the prompt's ids. stats may be NULL. */
 NIBBLE_API nibble_status nibble_generate(nibble_model *m, const int32_t *prompt, size_t n, const nibble_generation *g,
                                          nibble_stats *stats, nibble_error *err);
 
-/* The natural-log probability of the continuation's ids after the context's (at least one: the begin token, say).
+/* The natural-log probability of the continuation's ids after the context's (at least one: the begin token, say). All
+ * but the last of them together must fit the model's positions.
  * *greedy (or NULL): whether each of them is the most likely token. */
 NIBBLE_API nibble_status nibble_score(nibble_model *m, const int32_t *context, size_t n_context,
                                       const int32_t *continuation, size_t n, double *logprob, int *greedy,
                                       nibble_error *err);
+
+/* The same for n continuations of one context, which is run once: continuation[i] has n_ids[i] ids, logprob (n) and
+ * greedy ((n) or NULL) get the answers. */
+NIBBLE_API nibble_status nibble_score_each(nibble_model *m, const int32_t *context, size_t n_context,
+                                           const int32_t *const *continuation, const size_t *n_ids, size_t n,
+                                           double *logprob, int *greedy, nibble_error *err);
+
+/* The logits after each of the last `last` of the n ids (1 <= last <= n): out is (last, vocabulary). */
+NIBBLE_API nibble_status nibble_logits(nibble_model *m, const int32_t *ids, size_t n, size_t last, float *out,
+                                       nibble_error *err);
+
+/* What nibble_evaluate asks. Set size and data; the rest may stay zero. Strings are borrowed for the call. `nibble eval
+ * --help` says more about each, under the same names. */
+typedef struct nibble_evaluate_options {
+  size_t size; /* sizeof(nibble_evaluate_options) */
+
+  const char *task;     /* a built-in task or a task file. NULL: "mmlu" */
+  const char *preset;   /* the task's variant. NULL: its default */
+  const char *data;     /* folder, .zip or file with the questions */
+  const char *split;    /* NULL: as the task says */
+  int shots;            /* examples before each question, 1 to 64; -1: none. 0: as the task says */
+  const char *subjects; /* names with commas between them. NULL: all */
+  size_t limit;         /* only the first so many questions of each subject. 0: all */
+  size_t sample;        /* so many questions in all, drawn in proportion. 0: all */
+  uint64_t seed;        /* of the drawing, at most 2^53. 0: 1 */
+  const char *chat;     /* "single" or "multiturn": through the model's chat template. NULL: not */
+  const char *system;   /* what stands before the task's header, or the system message. NULL: nothing */
+  const char *overlong; /* prompts that do not fit: "fail", "wrong" or "truncate". NULL: fail */
+  int no_bos;           /* 1: prompts begin with nothing */
+  int texts;            /* 1: the result has the questions' texts */
+  uint64_t kv_memory;   /* bytes for the texts that are written at a time. 0: a quarter of the machine's */
+  const char *journal;  /* a file that keeps answers; a run that was stopped goes on from it. NULL: none */
+
+  /* As in nibble_quantize_options. */
+  int (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
+  void *ctx;
+} nibble_evaluate_options;
+
+/* Measures accuracy on a set of questions. *result is the text of `nibble eval --out` (JSON, formats/RESULT.md),
+ * NUL-terminated as well and released with nibble_free. NIBBLE_ERROR_ARGUMENT: options out of range, an unknown task or
+ * subject, questions that do not fit the model. */
+NIBBLE_API nibble_status nibble_evaluate(nibble_model *m, const nibble_evaluate_options *options, char **result,
+                                         size_t *n_bytes, nibble_error *err);
+
+/* How nibble_compare judges. Set size; the rest may stay zero. */
+typedef struct nibble_compare_options {
+  size_t size; /* sizeof(nibble_compare_options) */
+
+  const char *gates; /* the limits, as nibble-gate.json has them: "{\"margin\": 1}". NULL: a margin of 1 point */
+  int common;        /* 1: compare the questions that both runs have */
+  int any_model;     /* 1: also models of different checkpoints */
+  size_t resamples;  /* of the bootstrap. 0: 10000 */
+  uint64_t seed;     /* of the bootstrap. 0: 1 */
+} nibble_compare_options;
+
+/* Judges a candidate's result (nibble_evaluate, or a file of `nibble eval --out`) against a baseline's, question by
+ * question. *report is what `nibble compare --json` prints, whose "verdict" is "pass", "fail" or "undecided";
+ * NUL-terminated as well and released with nibble_free. options may be NULL. NIBBLE_ERROR_ARGUMENT: runs that cannot be
+ * compared, with the reason. */
+NIBBLE_API nibble_status nibble_compare(const char *base, size_t n_base, const char *cand, size_t n_cand,
+                                        const nibble_compare_options *options, char **report, size_t *n_bytes,
+                                        nibble_error *err);
 
 /* How nibble_quantize works. Set size, and leave what you do not need zero: that is the default. A field that a later
  * version adds comes at the end; a program built before it gets that field's default. Strings are borrowed for the

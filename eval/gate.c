@@ -20,6 +20,8 @@ static nb_status in_range(const char *file, const char *key, double v, double lo
   return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is %g; want %g to %g", file, key, v, low, high);
 }
 
+double nb_gates_margin(const nb_gates *g) { return isnan(g->margin) ? 0.01 : g->margin / 100; }
+
 nb_status nb_gates_parse(const char *json, size_t n, const char *file, nb_gates *out, nb_err *err) {
   cJSON *root;
   nb_status st = NB_OK;

@@ -20,6 +20,9 @@ typedef struct nb_gates {
 /* margin 1, alpha 0.05, min_paired 90, nothing else asked. */
 nb_gates nb_gates_default(void);
 
+/* The margin as nb_compare takes it (0.01: one point); one point where none is asked for. */
+double nb_gates_margin(const nb_gates *g);
+
 /* Reads nibble-gate.json over what *out holds: an object with any of the names above; bytes may be a number. Unknown
  * keys are refused. */
 nb_status nb_gates_parse(const char *json, size_t n, const char *file, nb_gates *out, nb_err *err);

@@ -44,7 +44,7 @@ for file in $(sources) tests/*.h tests/*/*.[ch]; do
 done
 
 # Blanks at line ends, and one spelling.
-for file in $(git ls-files 2>/dev/null | grep -E '\.(c|h|sh|py|md|in|html|css|js)$|Makefile$'); do
+for file in $(git ls-files 2>/dev/null | grep -E '\.(c|h|sh|py|md|in|html|css|js|rb|yml|toml)$|Makefile$|Dockerfile$'); do
   hit=$(grep -n -m 1 -E '[ 	]+$' "$file") && bad "$file:${hit%%:*}: blanks at the end of the line"
   case $file in tests/lint.sh | tests/golden/chat_templates/*) continue ;; esac
   hit=$(grep -n -m 1 -i -E 'quantis(e|ing|ation|ier)' "$file") && bad "$file:${hit%%:*}: it is spelt quantize"
@@ -80,6 +80,36 @@ many=$(awk '
     if (gsub(/,/, ",", text) >= 7 && name ~ /[a-z]/ && name !~ /^nibble_/) print FILENAME ":" FNR ": " name
   }' $(sources) tests/*.[ch] tests/*/*.[ch])
 [ -z "$many" ] && p=$((p + 1)) || bad "functions of more than 7 parameters (give what belongs together a struct): $many"
+
+# What other programs read: each is asked whether it can, where it is here.
+try() { # NAME COMMAND...
+  name=$1
+  shift
+  why=$("$@" 2>&1) && p=$((p + 1)) || bad "$name: $why"
+}
+for file in $(git ls-files '*.sh' 2>/dev/null | grep -v -E '^tests/cli/.*/'); do
+  case $(head -n 1 "$file") in *bash*) try "$file" bash -n "$file" ;; *) try "$file" sh -n "$file" ;; esac
+done
+for file in debian/rules tools/packages/nibble.rb.in pyproject.toml action.yml; do
+  head -n 3 "$file" | grep -q 'SPDX-License-Identifier: MIT' || bad "$file does not begin with its SPDX line"
+done
+if python3 -c 'import ast' 2>/dev/null; then
+  try "Python" python3 -c 'import ast, sys; [ast.parse(open(f).read(), f, feature_version=(3, 9)) for f in sys.argv[1:]]' \
+    $(git ls-files 'api/python/*.py' 'tests/packages/*.py')
+  long=$(awk 'length($0) > 120 {print FILENAME ":" FNR; exit}' $(git ls-files 'api/python/*.py'))
+  [ -z "$long" ] || bad "$long is longer than 120 columns"
+fi
+if command -v ruby >/dev/null; then
+  for file in tools/packages/nibble.rb.in tests/packages/formula.rb; do try "$file" ruby -wc "$file"; done
+  try action.yml ruby -ryaml -e 'YAML.safe_load(File.read("action.yml")).fetch("runs").fetch("steps")'
+fi
+# The image: a base with a version, nothing kept of apt's lists, not root at the end.
+docker=tools/packages/Dockerfile
+grep -E '^FROM ' $docker | grep -q -v -E '^FROM [a-z]+:[a-z0-9.-]+( AS [a-z]+)?$' && bad "$docker: FROM wants a tag"
+grep -E '^FROM .*:latest' $docker && bad "$docker: FROM wants a version"
+[ "$(grep -c 'apt-get update' $docker)" = "$(grep -c 'rm -rf .*/var/lib/apt/lists' $docker)" ] || bad "$docker keeps apt's lists"
+[ "$(sed -n '/^FROM/h; /^FROM/!H; ${g;p;}' $docker | sed -n 's/^USER //p' | tail -n 1)" = nibble ] || bad "$docker ends as root"
+p=$((p + 1))
 
 twice=$(sources | sed "s|.*/||" | sort | uniq -d)
 [ -z "$twice" ] && p=$((p + 1)) || bad "file names used twice:" $twice

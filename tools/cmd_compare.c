@@ -4,8 +4,6 @@
 #include "tools/commands.h"
 #include "tools/judge.h"
 
-#include <math.h>
-
 enum { MAX_ALSO = 32 };
 
 typedef struct options {
@@ -73,7 +71,7 @@ static nb_status compare(const options *o, const cli_common *common, const char 
   NB_GOTO(load_both(common, base_path, cand_path, &base, &cand, err));
   bool theirs = nb_lmeval_named(base_path) || nb_lmeval_named(cand_path);
   nb_compare_opts co = {.alpha = g.alpha,
-                        .margin = isnan(g.margin) ? 0.01 : g.margin / 100,
+                        .margin = nb_gates_margin(&g),
                         .common = o->common || theirs,
                         .any_model = o->any_model,
                         .reps = (size_t)o->reps,

@@ -12,7 +12,6 @@
 #include "tools/report_text.h"
 #include "eval/stopping.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,7 +174,7 @@ static nb_status judge(runs *r, one_run *cand, nb_err *err) {
   const nb_gates *g = &r->gates;
   if (r->base) {
     nb_compare_opts co = {.alpha = g->alpha,
-                          .margin = isnan(g->margin) ? 0.01 : g->margin / 100,
+                          .margin = nb_gates_margin(g),
                           .common = r->o->against != NULL,
                           .any_model = true,
                           .sequential = r->o->sequential,

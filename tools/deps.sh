@@ -3,7 +3,8 @@
 # Installs what nibble needs to build and test: a C compiler, make, pkg-config and seven libraries.
 # usage: sh tools/deps.sh [--check] [--ci]
 #   --check   only say what is missing and how to get it; exit 1 if anything is
-#   --ci      also what .ci/run uses: clang, clang-format, a cross compiler, qemu, a browser, MPI, Slurm (missing ones are no failure)
+#   --ci      also what .ci/run uses: clang, clang-format, a cross compiler, qemu, a browser, MPI, Slurm,
+#             shells, packagers' tools (missing ones are no failure)
 # Does nothing when everything is there. Installs through apt-get; elsewhere it prints the command to run.
 set -u
 check=0 ci=0
@@ -46,6 +47,15 @@ if [ "$ci" = 1 ]; then
   have chromium || missing="$missing chromium"
   have mpirun || missing="$missing openmpi-bin"
   have slurmctld || [ -x /usr/sbin/slurmctld ] || missing="$missing slurm-wlm munge"
+  have fish || missing="$missing fish"
+  have zsh || missing="$missing zsh"
+  # What the tests of packages need.
+  have ruby || missing="$missing ruby"
+  have dh || missing="$missing debhelper dpkg-dev"
+  have lintian || missing="$missing lintian"
+  have debootstrap || [ -x /usr/sbin/debootstrap ] || missing="$missing debootstrap"
+  python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+  python3 -c 'import yaml' 2>/dev/null || /usr/bin/python3 -c 'import yaml' 2>/dev/null || missing="$missing python3-yaml"
   /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || missing="$missing python3-jsonschema"
 fi
 missing=${missing# }

@@ -3,6 +3,7 @@
 #include "formats/outfile.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
+#include "tools/completion.h"
 #include "tools/progress_cli.h"
 
 #include <cJSON.h>
@@ -14,10 +15,11 @@
 typedef struct command {
   const char *name;
   int (*run)(int argc, char **argv);
-  const char *summary;
+  const char *summary; /* NULL: not for people, and not listed */
 } command;
 
 static int cmd_help(int argc, char **argv);
+static int cmd_completion(int argc, char **argv);
 
 /* In the order of use. */
 static const command commands[] = {
@@ -37,12 +39,14 @@ static const command commands[] = {
     {"probe", cmd_probe, "make questions about numbers hidden in long texts"},
     {"bench", cmd_bench, "time prefill, decode and kernels"},
     {"help", cmd_help, "print this, or a command's help"},
+    {"completion", cmd_completion, NULL},
 };
 static const size_t n_commands = sizeof commands / sizeof *commands;
 
 static void print_commands(FILE *f) {
   fputs("usage: nibble COMMAND [options]\n\n", f);
-  for (size_t i = 0; i < n_commands; i++) fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
+  for (size_t i = 0; i < n_commands; i++)
+    if (commands[i].summary) fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
   fputs("\n`nibble COMMAND --help` lists a command's options; `man nibble` has everything.\n", f);
 }
 
@@ -64,6 +68,35 @@ static int cmd_help(int argc, char **argv) {
   char *of[] = {argc > 1 ? argv[1] : NULL, "--help", NULL};
   if (argc > 1 && strcmp(argv[1], "help") && argv[1][0] != '-') return run(2, of);
   print_commands(stdout);
+  return 0;
+}
+
+/* The script for a shell: every command that is listed prints its own part. */
+static int cmd_completion(int argc, char **argv) {
+  const cli_command cmd = {.name = "completion",
+                           .args = "bash|zsh|fish",
+                           .about = "Prints the script by which the shell completes nibble's commands and options.",
+                           .min_args = 1,
+                           .max_args = 1,
+                           .more = "  source <(nibble completion bash)\n"};
+  cli_common common;
+  cli_args args;
+  completion_summary listed[sizeof commands / sizeof *commands];
+  size_t n = 0;
+  if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  int shell = 0;
+  while (shell < COMPLETION_SHELLS && strcmp(completion_names[shell], args.items[0])) shell++;
+  if (shell == COMPLETION_SHELLS) return cli_usage(&cmd, "'%s' is none of bash, zsh and fish", args.items[0]);
+  for (size_t i = 0; i < n_commands; i++)
+    if (commands[i].summary) listed[n++] = (completion_summary){commands[i].name, commands[i].summary};
+  completion_begin((completion_shell)shell, listed, n);
+  for (size_t i = 0; i < n_commands; i++) {
+    char word[40];
+    snprintf(word, sizeof word, COMPLETION_WORD "%s", completion_names[shell]);
+    char *of[] = {(char *)commands[i].name, word, NULL};
+    if (commands[i].summary && commands[i].run != cmd_help) run(2, of);
+  }
+  completion_end((completion_shell)shell);
   return 0;
 }
 

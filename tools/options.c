@@ -2,6 +2,7 @@
 /* cli_parse: one loop over argv, one function that stores a value, one that prints the help. */
 #include "base/bytes.h"
 #include "tools/cli.h"
+#include "tools/completion.h"
 #include "formats/paths.h"
 
 #include "base/cpu.h"
@@ -210,6 +211,11 @@ bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, 
   memset(common, 0, sizeof *common);
   memset(args, 0, sizeof *args);
   collect(&set, c, common);
+  completion_shell shell;
+  if (completion_asked(argc, argv, &shell)) {
+    completion_command(shell, c->name, set.opts, set.n);
+    return false;
+  }
   bool only_args = false;
   for (int i = 1; i < argc && !args->exit_code && !set.help; i++) {
     if (!only_args && !strcmp(argv[i], "--")) only_args = true;

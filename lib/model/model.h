@@ -12,6 +12,8 @@
 #include "base/status.h"
 #include "model/weights.h"
 
+#include <stdatomic.h>
+
 /* A model borrows its weights' file. Zero-cost to share between sessions: it is never written. */
 typedef struct nb_model {
   nb_config config;
@@ -23,11 +25,13 @@ typedef struct nb_model {
 typedef struct nb_session nb_session;
 
 typedef struct nb_session_opts {
-  int threads;           /* 0: all processors */
-  size_t max_tokens;     /* tokens of the largest batch; 0: 512, or fewer where the model is wide */
-  unsigned cpu_features; /* from cpu.h */
-  bool fine;             /* matrices marked fine see inputs of some 15 bits: what the rounding to int8 leaves is
-                          * rounded and multiplied as well, at twice the time */
+  int threads;                 /* 0: all processors */
+  size_t max_tokens;           /* tokens of the largest batch; 0: 512, or fewer where the model is wide */
+  unsigned cpu_features;       /* from cpu.h */
+  bool fine;                   /* matrices marked fine see inputs of some 15 bits: what the rounding to int8 leaves is
+                                * rounded and multiplied as well, at twice the time */
+  const atomic_int *interrupt; /* NULL, or what another thread or a signal handler makes 1: then forward passes end
+                                * before their next layer */
 } nb_session_opts;
 
 /* Workspace for forward passes over models with this configuration. One thread may use it at a time. */
@@ -47,7 +51,8 @@ typedef struct nb_segment {
 
 /* Runs the segments' tokens (together at most max_tokens; a cache at most once) and appends them to their caches.
  * Afterwards nb_session_hidden holds the normed final states, (T, D), segment after segment.
- * NB_ERR_ARG: an id or a length out of range; NB_ERR_NUMERIC: a state is not finite (the message names the layer). */
+ * NB_ERR_ARG: an id or a length out of range; NB_ERR_NUMERIC: a state is not finite (the message names the layer);
+ * NB_ERR_INTERRUPTED: the session's interrupt says so, and the caches hold what they held before. */
 nb_status nb_session_forward(nb_session *s, const nb_model *m, const nb_segment *seg, size_t n_segs, nb_err *err);
 const float *nb_session_hidden(const nb_session *s);
 

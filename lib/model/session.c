@@ -100,7 +100,7 @@ nb_status nb_session_create(const nb_config *c, const nb_session_opts *o, nb_ses
   if (o->max_tokens > MAX_TOKENS)
     return nb_fail(err, NB_ERR_ARG, "a batch of %zu tokens is out of range (1 to %d)", o->max_tokens, MAX_TOKENS);
   NB_GOTO(nb_new(&s, 1, sizeof *s, "a session", err));
-  s->c = *c;
+  s->c = *c, s->interrupt = o->interrupt;
   s->k = nb_kernels_select(o->cpu_features);
   s->threads = o->threads ? o->threads : nb_parallel_cpus();
   s->q_dim = c->heads * c->head_dim;
@@ -227,7 +227,11 @@ void nb_session_end(nb_session *s) {
 nb_status nb_session_forward(nb_session *s, const nb_model *m, const nb_segment *seg, size_t n_segs, nb_err *err) {
   NB_TRY(nb_session_begin(s, seg, n_segs, err));
   nb_session_embed(s, nb_weights_embed(&m->weights), s->x);
-  for (size_t l = 0; l < s->c.layers; l++) NB_TRY(nb_session_layer(s, &m->weights.layer[l], l, s->x, NULL, err));
+  for (size_t l = 0; l < s->c.layers; l++) {
+    if (s->interrupt && atomic_load_explicit(s->interrupt, memory_order_relaxed))
+      return nb_fail(err, NB_ERR_INTERRUPTED, "interrupted");
+    NB_TRY(nb_session_layer(s, &m->weights.layer[l], l, s->x, NULL, err));
+  }
   nb_session_norm(s, &m->weights, s->x, s->xn);
   nb_session_end(s);
   return NB_OK;

@@ -22,6 +22,7 @@ struct nb_session {
   nb_config c;
   nb_kernels k;
   int threads;
+  const atomic_int *interrupt; /* as nb_session_opts has it */
   size_t max_tokens, bytes;
   size_t q_dim, kv_dim; /* heads * head_dim, kv_heads * head_dim */
   nb_angles angles[2];
