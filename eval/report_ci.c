@@ -200,6 +200,16 @@ static void count(const nb_judgement *j, size_t n, size_t total[3]) {
 static void put_suite(writer *w, const nb_judgement *j) {
   size_t total[3];
   count(j, 1, total);
+  if (j->not_run) {
+    print_ci(w, "  <testsuite name=\"");
+    put_xml(w, j->run->model.name);
+    print_ci(w, "\" tests=\"1\" skipped=\"1\">\n    <testcase classname=\"nibble.");
+    put_xml(w, j->run->protocol.task);
+    print_ci(w, "\" name=\"run\">\n      <skipped message=\"");
+    put_xml(w, j->not_run);
+    print_ci(w, "\"/>\n    </testcase>\n  </testsuite>\n");
+    return;
+  }
   print_ci(w, "  <testsuite name=\"");
   put_xml(w, j->run->model.name);
   print_ci(w, "\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\">\n", total[0], total[NB_VERDICT_FAIL],

@@ -14,6 +14,7 @@ typedef struct nb_protocol {
   const char *task, *preset, *split;
   size_t task_version;
   size_t shots;
+  const char *examples; /* the split that they came from; "": none, or the task's own */
   nb_score_by score;
   nb_metric metric;
   bool ties_wrong;

@@ -5,6 +5,7 @@
 #include "tools/table.h"
 
 #include <math.h>
+#include <string.h>
 
 static void score_line(cli_table *t, const char *name, const char *what, const nb_scores *s, const nb_result *r) {
   double mean[NB_MEANS];
@@ -141,4 +142,62 @@ void report_judgement(const nb_judgement *j, const nb_gates *g, FILE *f) {
   for (size_t i = 0; i < j->n; i++)
     fprintf(f, "%-9s  %s: %s\n", nb_verdict_name(j->gate[i].verdict), j->gate[i].name, j->gate[i].text);
   if (j->n) fprintf(f, "%s\n", nb_verdict_name(j->verdict));
+}
+
+/* ---- suites ---- */
+
+static void number_cell(cli_table *t, double x) {
+  if (isnan(x)) cli_table_cell(t, "%s", "");
+  else cli_table_cell(t, "%.1f", x);
+}
+
+static void suite_line(cli_table *t, const nb_suite_table *s, const nb_suite_line *l) {
+  nb_suite_cell c;
+  cli_table_cell(t, "%s", l->row->name);
+  if (l->result) {
+    nb_suite_line_cell(l, &c);
+    cli_table_cell(t, "%s", c.shots);
+    cli_table_cell(t, "%zu", c.questions);
+    cli_table_cell(t, "%.1f", c.score);
+    cli_table_cell(t, "%.1f - %.1f", c.low, c.high);
+  } else {
+    const char *const cells[] = {"", "not run", "", ""};
+    for (size_t i = 0; i < 4; i++) cli_table_cell(t, "%s", cells[i]);
+  }
+  for (size_t m = 0; m < nb_suite_n_published(s->suite); m++)
+    number_cell(t, nb_suite_published(s->suite, l->row, m, NULL));
+}
+
+void report_suite(const nb_suite_table *s, FILE *f) {
+  enum { MOST = 64 };
+  char columns[8 + MOST] = "lrrrr";
+  const char *const head[] = {"set", "shots", "questions", "score", "95 % interval"};
+  size_t n_models = nb_suite_n_published(s->suite);
+  double mean;
+  size_t run = nb_suite_table_mean(s, &mean);
+  cli_table t;
+  for (size_t m = 0; m < n_models; m++) strcat(columns, "r");
+  fprintf(f, "%s: %s, %zu of %zu rows run\n\n", s->suite->name, s->model->name, run, s->n);
+  cli_table_begin(&t, columns);
+  for (size_t i = 0; i < 5; i++) cli_table_cell(&t, "%s", head[i]);
+  for (size_t m = 0; m < n_models; m++) cli_table_cell(&t, "%s", nb_suite_published_model(s->suite, m));
+  cli_table_rule(&t);
+  for (size_t i = 0; i < s->n; i++) suite_line(&t, s, &s->line[i]);
+  cli_table_rule(&t);
+  cli_table_cell(&t, "mean of the rows run");
+  for (size_t i = 0; i < 2; i++) cli_table_cell(&t, "%s", "");
+  number_cell(&t, run ? mean : NAN);
+  cli_table_cell(&t, "%s", "");
+  for (size_t m = 0; m < n_models; m++) number_cell(&t, nb_suite_table_published_mean(s, m));
+  cli_table_end(&t, f);
+  if (n_models)
+    fputs("\nThe columns of other models are published numbers, measured with other prompts: no verdict.\n", f);
+  for (size_t i = 0; i < s->n; i++)
+    if (!s->line[i].result) fprintf(f, "not run: %s: %s\n", s->line[i].row->name, s->line[i].why);
+  for (size_t i = 0; i < s->n; i++) {
+    const nb_judgement *j = s->line[i].judged;
+    for (size_t k = 0; j && k < j->n; k++)
+      fprintf(f, "%s%-9s  %s, %s: %s\n", k ? "" : "\n", nb_verdict_name(j->gate[k].verdict), s->line[i].row->name,
+              j->gate[k].name, j->gate[k].text);
+  }
 }
