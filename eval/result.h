@@ -34,6 +34,11 @@ typedef struct nb_protocol {
   char data_hash[NB_HASH_TEXT]; /* XXH3-128 of the questions asked, whatever file they came from */
 } nb_protocol;
 
+/* What a reader calls what is counted: the metric, or the first mark of written answers. */
+static inline const char *nb_protocol_metric(const nb_protocol *p) {
+  return p->n_marks ? p->marks[0] : nb_metric_name(p->metric);
+}
+
 /* Whether a run in random order ended before all was asked; how many questions it left. */
 static inline size_t nb_protocol_unasked(const nb_protocol *p) {
   return p->stopped_at && p->stopped_at < p->questions ? p->questions - p->stopped_at : 0;

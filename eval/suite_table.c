@@ -133,7 +133,7 @@ static void write_line(nb_jsonout *j, const nb_suite_table *t, const nb_suite_li
   if (l->result) {
     nb_suite_line_cell(l, &c);
     nb_jsonout_string(j, "task", l->result->protocol.task);
-    nb_jsonout_string(j, "metric", nb_metric_name(l->result->protocol.metric));
+    nb_jsonout_string(j, "metric", nb_protocol_metric(&l->result->protocol));
     nb_jsonout_u64(j, "shots", l->result->protocol.shots);
     nb_jsonout_string(j, "examples", l->result->protocol.examples);
     nb_jsonout_u64(j, "questions", c.questions);

@@ -237,7 +237,9 @@ static nb_status answer_all(eval_runs *r, nb_evaluation *e, const eval_model *mo
   nb_stopping stopping = {.e = NULL};
   nb_status st = NB_OK;
   if (o->sequential)
-    NB_GOTO(nb_stopping_begin(e, r->base, r->gates.margin / 100, r->gates.alpha, o->seed, &stopping, err));
+    NB_GOTO(nb_stopping_begin(
+        e, r->base, &(nb_stopping_opts){.margin = r->gates.margin / 100, .alpha = r->gates.alpha, .seed = o->seed},
+        &stopping, err));
   for (size_t i = 0; i < r->n; i++) {
     nb_result *result = &r->run[i].result;
     const char *gate = NULL;

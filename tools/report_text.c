@@ -28,8 +28,7 @@ static void print_scores(const nb_result *r, const nb_summary *s, FILE *f) {
   for (size_t k = 1; k < (texts ? 3 : nb_max(1, p->n_marks)); k++) strcat(columns, "r");
   cli_table t;
   cli_table_begin(&t, columns);
-  const char *head[] = {"subject",       "category", "questions", p->n_marks ? p->marks[0] : nb_metric_name(p->metric),
-                        "95 % interval", "acc",      "acc_norm"};
+  const char *head[] = {"subject", "category", "questions", nb_protocol_metric(p), "95 % interval", "acc", "acc_norm"};
   for (size_t i = 0; i < (texts ? 7 : 5); i++) cli_table_cell(&t, "%s", head[i]);
   for (size_t k = 1; k < p->n_marks; k++) cli_table_cell(&t, "%s", p->marks[k]);
   cli_table_rule(&t);
@@ -118,7 +117,7 @@ static void print_comparison(const nb_comparison *c, const nb_gates *g, FILE *f)
   fprintf(
       f,
       "%-10s %.2f -> %.2f, change %+.2f points (%g %% interval %+.2f to %+.2f; whole subjects drawn %+.2f to %+.2f)\n",
-      nb_metric_name(p->metric), 100 * c->base_score, 100 * c->cand_score, 100 * c->diff, level, 100 * c->low,
+      nb_protocol_metric(p), 100 * c->base_score, 100 * c->cand_score, 100 * c->diff, level, 100 * c->low,
       100 * c->high, 100 * c->clustered.low, 100 * c->clustered.high);
   fprintf(f, "flips      %zu gained, %zu lost, exact McNemar p = %.3g; the same pick on %.2f %%\n", c->gained, c->lost,
           c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n);
