@@ -20,7 +20,7 @@ cat >mine.json <<'E2'
  {"name": "None", "task": "custom", "data": ["nowhere"]},
  {"name": "Code", "needs": "a sandbox"}]}
 E2
-ev() { nibble eval "$NBL" --suite ./mine.json --data sets -q "$@"; }
+ev() { nibble eval "$NBL" --suite ./mine.json --data sets -q --overlong truncate "$@"; }
 edit mine.json 's/"train", "dev"/"val", "dev"/'
 edit mine.json 's/"train", "test"/"val", "test"/'
 ev --out runs --html s.html --summary s.md --junit s.xml >text
@@ -34,6 +34,10 @@ grep -q '<title>nibble suite' s.html && grep -q '"published_models": \["phi-3-mi
 (cd runs && ls) | tr '\n' ' ' | grep -q '^mmlu.json suite.json two_things.json written.json $'
 [ "$(jsonq run <runs/suite.json)" = 3 ] && [ "$(jsonq not_run <runs/suite.json)" = 2 ]
 ev --json | cmp - runs/suite.json
+[ "$(jsonq rows.0.published.3 <runs/suite.json)" = 56.3 ]
+sed -e 's/"MMLU"/"BoolQ"/' mine.json >null.json # phi-2 has no published BoolQ
+nibble eval "$NBL" --suite ./null.json --data sets -q --overlong truncate --json >null
+[ "$(jsonq rows.0.published.3 <null)" = null ]
 # A question is none of its own examples.
 ev --texts --out texts >/dev/null
 # Each row's file is that of a run of its task: shards join, a baseline is compared with, limits hold.
@@ -46,7 +50,8 @@ for row in mmlu two_things written; do
 done
 ev --against runs --margin 40 --junit g.xml >text
 grep -q 'pass .*Written, margin' text && [ "$(grep -c '<testcase' g.xml)" = 5 ]
-ev --against runs --margin 40 --sequential --sample 10 >text || [ $? = 4 ]
+ev --against runs --margin 40 --sequential >text || [ $? = 4 ]
+grep -q "Two things, margin" text
 code=0
 ev --min-accuracy 100 >text || code=$?
 [ $code = 3 ]
