@@ -181,7 +181,7 @@ static nb_status run(gating *g, const char *model, nb_err *err) {
 }
 
 int cmd_gate(int argc, char **argv) {
-  gating g = {.o = {.bos = "auto", .overlong = "fail", .shots = -1, .batch = 512, .seed = 1, .judge = JUDGE_NOTHING}};
+  gating g = {.o = {.bos = "auto", .overlong = "fail", .shots = -1, .seed = 1, .judge = JUDGE_NOTHING}};
   judge_options *j = &g.o.judge;
   const cli_opt opts[] = {
       CLI_PATH("against", 0, "RUN", NB_PATH_READ, &g.o.against,
@@ -198,10 +198,11 @@ int cmd_gate(int argc, char **argv) {
       CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &j->margin, "the drop that would be accepted (1)"),
       CLI_DOUBLE("max-kld", 0, "NATS", 1e-9, 1e6, &j->max_kld, "the largest mean KL divergence of the answers (0.05)"),
       CLI_DOUBLE("alpha", 0, "P", 1e-6, 0.4, &j->alpha, "chance of a wrong pass, and of a wrong fail (0.05)"),
-      CLI_PATH("junit", 0, "FILE", NB_PATH_JUNIT, &j->junit, "write JUnit XML, a test a stage"),
+      CLI_PATH("junit", 0, "FILE", NB_FILE_JUNIT, &j->junit, "write JUnit XML, a test a stage"),
       CLI_U64("seed", 0, "N", &g.o.seed, "of the questions' order (1)"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &g.o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
-      CLI_INT("batch", 0, "N", 16, 8192, &g.o.batch, "tokens run at a time (512); results do not depend on it"),
+      CLI_INT("batch", 0, "N", 16, 8192, &g.o.batch,
+              "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
       CLI_END,
   };
   const cli_command cmd = {

@@ -100,8 +100,8 @@ static nb_status check_files(const running_row *r, nb_err *err) {
   size_t n = 0;
   if (r->data.n) paths[n++] = (nb_path){r->data.s, "data", NB_PATH_READ};
   if (r->against.n) paths[n++] = (nb_path){r->against.s, "against", NB_PATH_READ};
-  if (r->out.n) paths[n++] = (nb_path){r->out.s, "out", NB_PATH_RESULT};
-  if (r->journal.n) paths[n++] = (nb_path){r->journal.s, "journal", NB_PATH_JOURNAL};
+  if (r->out.n) paths[n++] = (nb_path){r->out.s, "out", NB_FILE_RESULT};
+  if (r->journal.n) paths[n++] = (nb_path){r->journal.s, "journal", NB_FILE_JOURNAL};
   return nb_path_check(paths, n, false, err);
 }
 
