@@ -150,16 +150,20 @@ need:
 
 say = $(if $(Q),@echo "  $(1)  $@")
 
-# The built-in task descriptions as C.
+# The built-in descriptions of tasks and suites, and what is published, as C: an array of bytes each, and lists of them.
 TASKS := $(sort $(wildcard data/tasks/*.json))
-$(B)/gen/task_builtin.c: $(TASKS) Makefile
+SUITES := $(sort $(wildcard data/suites/*.json))
+json_name = $$(basename $$f .json)
+json_bytes = echo "static const unsigned char $(1)_$$(basename $$f .json | tr - _)[] = {"; \
+  od -An -v -tx1 $$f | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"
+json_entry = "{\"$(json_name)\", $(1)_$$(basename $$f .json | tr - _), sizeof $(1)_$$(basename $$f .json | tr - _)}"
+json_list = for f in $(3); do $(call json_bytes,$(1)); done; echo "const nb_builtin nb_builtin_$(2)[] = {"; \
+  for f in $(3); do echo $(call json_entry,$(1)),; done; \
+  echo "};"; echo "const size_t nb_n_builtin_$(2) = sizeof nb_builtin_$(2) / sizeof *nb_builtin_$(2);"
+$(B)/gen/task_builtin.c: $(TASKS) $(SUITES) data/published.json Makefile
 	@mkdir -p $(@D)
-	@{ echo '#include "eval/task.h"'; \
-	  for f in $(TASKS); do n=$$(basename $$f .json); echo "static const unsigned char task_$$n[] = {"; \
-	    od -An -v -tx1 $$f | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; done; \
-	  echo "const nb_builtin nb_builtin_tasks[] = {"; \
-	  for f in $(TASKS); do n=$$(basename $$f .json); echo "{\"$$n\", task_$$n, sizeof task_$$n},"; done; \
-	  echo "};"; echo "const size_t nb_n_builtin_tasks = sizeof nb_builtin_tasks / sizeof *nb_builtin_tasks;"; } > $@
+	@{ echo '#include "eval/suite.h"'; $(call json_list,task,tasks,$(TASKS)); $(call json_list,suite,suites,$(SUITES)); \
+	  f=data/published.json; $(call json_bytes,data); echo "const nb_builtin nb_builtin_published = "$(call json_entry,data)";"; } > $@
 
 # The pages likewise, with what they share in place of the lines @page.css@ and @page.js@.
 PAGES := $(sort $(wildcard data/report/*.html))

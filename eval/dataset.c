@@ -260,6 +260,22 @@ fail:
   return st;
 }
 
+nb_status nb_dataset_has(const nb_task *t, const char *path, const char *split, bool *has, nb_err *err) {
+  nb_archive *a = NULL;
+  size_t begin = 0, length;
+  const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(t->splits, split);
+  *has = false;
+  NB_TRY(nb_archive_open(path, &a, err));
+  if (is_one_file(a, path)) *has = !strcmp(split, t->split);
+  else
+    for (const cJSON *p = patterns ? patterns->child : NULL; p && !*has; p = p->next)
+      for (size_t kind = 0; kind < nb_pattern_kinds(p->valuestring); kind++)
+        for (size_t i = 0; i < nb_archive_count(a) && !*has; i++)
+          *has = nb_pattern_match(p->valuestring, nb_archive_name(a, i), kind, &begin, &length);
+  nb_archive_close(a);
+  return NB_OK;
+}
+
 void nb_dataset_free(nb_dataset *d) {
   for (size_t i = 0; i < d->n_rows; i++) cJSON_Delete(d->row[i]);
   free(d->row), free(d->item);

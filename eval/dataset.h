@@ -43,6 +43,8 @@ typedef struct nb_dataset {
 
 /* Reads one split of a task's data. Errors: NB_ERR_FORMAT naming file and line; NB_ERR_ARG: no file matches. */
 nb_status nb_dataset_read(const nb_task *t, const char *path, const char *split, nb_dataset *out, nb_err *err);
+/* Whether the data have a file for the split: *has. */
+nb_status nb_dataset_has(const nb_task *t, const char *path, const char *split, bool *has, nb_err *err);
 void nb_dataset_free(nb_dataset *d);
 
 /* Brings the rows of all files into their order, gives ids to those that have none, and drops those that the task's

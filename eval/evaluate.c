@@ -26,24 +26,29 @@ static nb_status hash_whole(nb_evaluation *e, nb_err *err) {
   return st;
 }
 
+/* The split that examples come from, unless the task itself holds them. */
+static const char *from_split(const nb_evaluation *e) {
+  return e->prompter.pool == &e->prompter.given ? "" : e->prompter.pool->split;
+}
+
 nb_status nb_evaluation_prepare(const nb_evaluation_opts *opts, nb_evaluation *out, nb_err *err) {
   nb_evaluation *e = out;
   nb_status st;
   *e = (nb_evaluation){.o = *opts};
   const nb_selection *s = &opts->select;
-  NB_GOTO(nb_task_open(opts->task, opts->preset, &e->task, err));
+  NB_GOTO(nb_task_open_with(opts->task, opts->preset, opts->with, opts->with_name, &e->task, err));
   const nb_task *t = &e->task;
   const char *split = opts->split ? opts->split : t->split;
+  const char *from = opts->shots_from ? opts->shots_from : t->shots_from;
   size_t shots = opts->shots < 0 ? t->shots : (size_t)opts->shots;
   if (shots > NB_MAX_SHOTS) NB_GOTO(nb_fail(err, NB_ERR_ARG, "%zu examples; at most %d", shots, NB_MAX_SHOTS));
   bool given = t->examples || t->by_subject; /* the task itself may hold examples */
-  if (shots && !t->shots_from && !given)
+  if (shots && !from && !given)
     NB_GOTO(nb_fail(err, NB_ERR_ARG, "task %s has no split that examples come from; use --shots 0", t->name));
   NB_GOTO(nb_dataset_read(t, opts->data, split, &e->set, err));
-  bool same = shots && t->shots_from && !strcmp(split, t->shots_from);
-  if (shots && t->shots_from && !same) NB_GOTO(nb_dataset_read(t, opts->data, t->shots_from, &e->examples, err));
-  NB_GOTO(
-      nb_prompter_create(t, shots, t->shots_from ? same ? &e->set : &e->examples : NULL, &e->set, &e->prompter, err));
+  bool same = shots && from && !strcmp(split, from);
+  if (shots && from && !same) NB_GOTO(nb_dataset_read(t, opts->data, from, &e->examples, err));
+  NB_GOTO(nb_prompter_create(t, shots, from ? same ? &e->set : &e->examples : NULL, &e->set, &e->prompter, err));
   e->prompter.form = (nb_turns_form){.chat = opts->chat, .system = opts->system};
   bool sampled = t->score == NB_SCORE_GENERATE && t->temperature > 0;
   double version = 0;
@@ -54,6 +59,7 @@ nb_status nb_evaluation_prepare(const nb_evaluation_opts *opts, nb_evaluation *o
                               .split = e->set.split,
                               .task_version = (size_t)version,
                               .shots = shots,
+                              .examples = shots && e->prompter.pool ? from_split(e) : "",
                               .score = t->score,
                               .metric = t->metric,
                               .ties_wrong = t->ties_wrong,

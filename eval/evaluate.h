@@ -13,8 +13,11 @@
 typedef struct nb_evaluation_opts {
   const char *task, *preset; /* preset NULL: the task's own default */
   const char *data;
-  const char *split; /* NULL: the task's */
-  int shots;         /* -1: the task's */
+  const char *split;      /* NULL: the task's */
+  int shots;              /* -1: the task's */
+  const char *shots_from; /* the split that examples come from; NULL: the task's */
+  const cJSON *with;      /* keys that replace the task's (nb_task_open_with); NULL: none */
+  const char *with_name;  /* what runs call those in place of a preset */
   nb_selection select;
   bool plain;         /* no BOS by template */
   nb_chat chat;       /* whether prompts go through the models' chat templates */

@@ -146,7 +146,7 @@ void nb_gates_judge(const nb_gates *g, const nb_result *run, const nb_comparison
   if (!isnan(g->min_accuracy)) {
     double score = 100 * (c && !c->n_cand_only ? c->cand_score : nb_result_score(run));
     add(out, "min_accuracy", at_most(g->min_accuracy, score), "%s %.2f %%, at least %g asked for",
-        nb_metric_name(run->protocol.metric), score, g->min_accuracy);
+        nb_protocol_metric(&run->protocol), score, g->min_accuracy);
   }
   const nb_memory *m = &run->measured.memory.most;
   if (g->max_memory)

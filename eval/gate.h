@@ -37,6 +37,7 @@ typedef struct nb_gate_result {
 
 /* What is said about one run, against a baseline or alone. */
 typedef struct nb_judgement {
+  const char *not_run;          /* why the run is none; NULL: it is one */
   const nb_result *run;         /* the candidate */
   const nb_comparison *against; /* with the baseline; NULL: there is none */
   nb_gate_result gate[NB_MAX_GATES];

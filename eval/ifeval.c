@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Patterns as in lm-evaluation-harness 0.4.13, tasks/ifeval/instructions.py. Three checkers lean on models of other
- * libraries there (langdetect; NLTK's Punkt) and are close to them here, not equal: the language of a text, its number
- * of sentences, and words in capitals. */
+/* Patterns as in lm-evaluation-harness 0.4.13, tasks/ifeval/instructions.py. Some checkers lean on models of
+ * other libraries there and are close to them here, not equal: the language of a text (langdetect, which answers by
+ * chance) and its number of sentences (NLTK's Punkt). */
 #include "eval/ifeval.h"
 
 #include "eval/language.h"
@@ -89,6 +89,26 @@ static bool is_blank(const char *s, size_t n) {
   return true;
 }
 
+typedef struct range {
+  int32_t from, to;
+} range;
+
+/* Unicode's Other_Uppercase and Other_Lowercase, which Python's isupper and islower count too: numerals, circled and
+ * raised letters. */
+static const range other_upper[] = {
+    {0x2160, 0x216f}, {0x24b6, 0x24cf}, {0x1f130, 0x1f149}, {0x1f150, 0x1f169}, {0x1f170, 0x1f189}};
+static const range other_lower[] = {
+    {0xaa, 0xaa},     {0xba, 0xba},     {0x2b0, 0x2b8},     {0x2c0, 0x2c1},     {0x2e0, 0x2e4},     {0x345, 0x345},
+    {0x37a, 0x37a},   {0x1d2c, 0x1d6a}, {0x1d78, 0x1d78},   {0x1d9b, 0x1dbf},   {0x2071, 0x2071},   {0x207f, 0x207f},
+    {0x2090, 0x209c}, {0x2170, 0x217f}, {0x24d0, 0x24e9},   {0x2c7c, 0x2c7d},   {0xa69c, 0xa69d},   {0xa770, 0xa770},
+    {0xa7f8, 0xa7f9}, {0xab5c, 0xab5f}, {0x10780, 0x10780}, {0x10783, 0x10785}, {0x10787, 0x107b0}, {0x107b2, 0x107ba}};
+
+static bool within(const range *r, size_t n, int32_t c) {
+  for (size_t i = 0; i < n; i++)
+    if (c >= r[i].from && c <= r[i].to) return true;
+  return false;
+}
+
 /* Whether the cased letters are all upper (or all lower) case, and there is one. */
 static bool all_case(const char *s, size_t n, bool upper) {
   bool any = false;
@@ -96,7 +116,8 @@ static bool all_case(const char *s, size_t n, bool upper) {
   for (size_t i = 0; i < n; i += len) {
     int32_t c = nb_strings_char(s, n, i, &len);
     utf8proc_category_t k = c >= 0 ? utf8proc_category(c) : UTF8PROC_CATEGORY_CN;
-    bool is_upper = k == UTF8PROC_CATEGORY_LU, is_lower = k == UTF8PROC_CATEGORY_LL;
+    bool is_upper = k == UTF8PROC_CATEGORY_LU || within(other_upper, sizeof other_upper / sizeof *other_upper, c);
+    bool is_lower = k == UTF8PROC_CATEGORY_LL || within(other_lower, sizeof other_lower / sizeof *other_lower, c);
     if (k == UTF8PROC_CATEGORY_LT || (upper ? is_lower : is_upper)) return false;
     any = any || is_upper || is_lower;
   }
@@ -403,10 +424,58 @@ static nb_status end_checker(const check *c, bool *out) {
   return st;
 }
 
+/* Where the Penn Treebank's rules, as NLTK has them, put blanks between words, in their order; each rule works on what
+ * the one before left. (Which sentences Punkt finds does not matter here: it decides only about points and marks at
+ * their ends, which are no capitals and change no word's.) */
+static nb_status treebank_words(const check *c, nb_text *t) {
+  static const struct {
+    const char *pattern, *with;
+    bool any_case;
+  } rules[] = {
+      {"([\xc2\xab\xe2\x80\x9c\xe2\x80\x98\xe2\x80\x9e]|`+)", " ${1} ", false},
+      {"^\"", " `` ", false},
+      {"(``)", " ${1} ", false},
+      {"([ (\\[{<])(?:\"|'{2})", "${1} `` ", false},
+      {"(?<!\\w)(')(?!(?:re|ve|ll|m|t|s|d|n)\\b)(?=\\w)", "${1} ", true},
+      {"([:,])([^\\d])", " ${1} ${2}", false},
+      {"(\\.{2,}|[;@#$%&?!*\\]\\[(){}<>]|[\xe2\x80\x92-\xe2\x80\x95]|--)", " ${1} ", false},
+      {"([^'])' ", "${1} ' ", false},
+      {"([\xc2\xbb\xe2\x80\x9d\xe2\x80\x99])", " ${1} ", false},
+      {"(''|\")", " '' ", false},
+      {"\\s+", " ", false},
+      {"([^' ])('[sS]|'[mM]|'[dD]|') ", "${1} ${2} ", false},
+      {"([^' ])('ll|'LL|'re|'RE|'ve|'VE|n't|N'T) ", "${1} ${2} ", false},
+      {"\\b(can)(not)\\b", " ${1} ${2} ", true},
+      {"\\b(d)('ye)\\b", " ${1} ${2} ", true},
+      {"\\b(gim|lem)(me)\\b", " ${1} ${2} ", true},
+      {"\\b(gon|wan)(na)\\b", " ${1} ${2} ", true},
+      {"\\b(got)(ta)\\b", " ${1} ${2} ", true},
+      {"\\b(more)('n)\\b", " ${1} ${2} ", true},
+      {"\\b(wan)(na)(?=\\s)", " ${1} ${2} ", true},
+      {" ('t)(is|was)\\b", " ${1} ${2} ", true},
+  };
+  NB_TRY(nb_text_append_str(t, " ", c->err));
+  NB_TRY(nb_text_append(t, c->text, c->n, c->err));
+  NB_TRY(nb_text_append_str(t, " ", c->err));
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+    nb_regexp *p;
+    NB_TRY(nb_regexp_compile(rules[i].pattern, rules[i].any_case, c->id, &p, c->err));
+    nb_status st = nb_regexp_replace(p, rules[i].with, t, c->err);
+    nb_regexp_free(p);
+    NB_TRY(st);
+  }
+  return NB_OK;
+}
+
 static nb_status capital_word_frequency(const check *c, bool *out) {
-  size_t n;
-  NB_TRY(count(c, "(?:\\w|(?<=\\w)[-.&/](?=\\w))+", false, is_capitals, &n));
-  return relates(c, (double)n, "capital_frequency", "capital_relation", out);
+  nb_text words = {0};
+  size_t n = 0;
+  nb_status st = treebank_words(c, &words);
+  check split = *c;
+  split.text = words.s, split.n = words.n;
+  if (st == NB_OK) st = count(&split, "\\S+", false, is_capitals, &n);
+  nb_text_free(&words);
+  return st == NB_OK ? relates(c, (double)n, "capital_frequency", "capital_relation", out) : st;
 }
 
 static nb_status english_capital(const check *c, bool *out) { return english_case(c, true, out); }

@@ -9,10 +9,11 @@ static nb_status out_of_memory(const char *where, nb_err *err) {
   return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
 }
 
-/* The values of the first of the paths that finds any. */
+/* The values of the first of the paths that finds any; those of {"constant": [...]} in every row. */
 static nb_status find_first(const cJSON *paths, const cJSON *row, nb_pool *pool, nb_values *out, bool *found,
                             nb_err *err) {
   *found = false, *out = (nb_values){0};
+  if (cJSON_IsObject(paths)) return nb_rowpath_find(paths, "constant[]", pool, out, found, err);
   const cJSON *first = cJSON_IsArray(paths) ? paths->child : paths;
   for (const cJSON *p = first; p && !*found; p = p == paths ? NULL : p->next)
     NB_TRY(nb_rowpath_find(row, p->valuestring, pool, out, found, err));
@@ -60,14 +61,9 @@ static nb_status read_choices(const nb_task *t, const cJSON *row, nb_pool *pool,
                               nb_err *err) {
   nb_values v = {0};
   char names[160];
-  if (cJSON_IsObject(t->choices)) {
-    bool found;
-    NB_TRY(nb_rowpath_find(t->choices, "constant[]", pool, &v, &found, err));
-  } else {
-    bool found;
-    NB_TRY(find_first(t->choices, row, pool, &v, &found, err));
-    if (!found) return nb_fail(err, NB_ERR_FORMAT, "%s: no field %s", where, paths_text(t->choices, names));
-  }
+  bool found;
+  NB_TRY(find_first(t->choices, row, pool, &v, &found, err));
+  if (!found) return nb_fail(err, NB_ERR_FORMAT, "%s: no field %s", where, paths_text(t->choices, names));
   if (v.n < 2 || v.n > NB_MAX_CHOICES)
     return nb_fail(err, NB_ERR_FORMAT, "%s: %zu choices; want 2 to %d", where, v.n, NB_MAX_CHOICES);
   for (size_t i = 0; i < v.n; i++)
@@ -169,7 +165,9 @@ static nb_status read_answer(const nb_task *t, const cJSON *row, const char *giv
     if (v.n != 1 || !v.text[0]) return nb_fail(err, NB_ERR_FORMAT, "%s: the answer is not one text", where);
     given = v.text[0], node = v.node[0];
   }
-  if (t->labels) NB_TRY(find_first(t->labels, row, pool, &labels, &found, err));
+  bool numbered =
+      cJSON_IsObject(t->labels) && cJSON_IsNumber(node); /* the hub's form of a set whose authors have words */
+  if (t->labels && !numbered) NB_TRY(find_first(t->labels, row, pool, &labels, &found, err));
   NB_TRY(find_choice(given, node, &labels, t->answer_base, where, item, err));
   item->correct[item->answer] = true;
   return NB_OK;

@@ -38,6 +38,38 @@ static void put_hash(nb_jsonout *j, const char *key, const char *s, size_t n) {
   nb_jsonout_string(j, key, hex);
 }
 
+/* Of a text that is written: the prompt, and how it was to be written. */
+static void put_written_arguments(nb_jsonout *j, const nb_task *t, const nb_prompt *p) {
+  nb_jsonout_open(j, "arguments", '{');
+  nb_jsonout_open(j, "gen_args_0", '{');
+  nb_jsonout_string(j, "arg_0", p->context[0].s ? p->context[0].s : "");
+  nb_jsonout_open(j, "arg_1", '{');
+  nb_jsonout_open(j, "until", '[');
+  for (size_t i = 0; i < t->n_stop; i++) nb_jsonout_string(j, NULL, t->stop[i]);
+  nb_jsonout_close(j, ']');
+  nb_jsonout_bool(j, "do_sample", t->temperature > 0);
+  nb_jsonout_double(j, "temperature", t->temperature);
+  nb_jsonout_u64(j, "max_gen_toks", t->max_tokens);
+  for (size_t i = 0; i < 3; i++) nb_jsonout_close(j, '}');
+}
+
+/* The texts, what a rule found in them, and its mark: a sample for each rule ("filter"), as there. */
+static void put_mark(nb_jsonout *j, const nb_protocol *p, const nb_written *w, size_t mark) {
+  nb_jsonout_open(j, "resps", '[');
+  nb_jsonout_open(j, NULL, '[');
+  for (size_t i = 0; i < w->n; i++) nb_jsonout_string(j, NULL, w->text[i]);
+  nb_jsonout_close(j, ']');
+  nb_jsonout_close(j, ']');
+  nb_jsonout_open(j, "filtered_resps", '[');
+  nb_jsonout_string(j, NULL, w->found[mark]);
+  nb_jsonout_close(j, ']');
+  nb_jsonout_string(j, "filter", p->marks[mark]);
+  nb_jsonout_open(j, "metrics", '[');
+  nb_jsonout_string(j, NULL, "exact_match");
+  nb_jsonout_close(j, ']');
+  nb_jsonout_double(j, "exact_match", w->weight[mark] > 0 ? w->value[mark] / w->weight[mark] : 0);
+}
+
 /* "arguments" */
 static void put_arguments(nb_jsonout *j, const nb_prompt *p) {
   nb_jsonout_open(j, "arguments", '{');
@@ -81,14 +113,18 @@ static void put_metrics(nb_jsonout *j, const nb_protocol *p, const nb_row *row) 
   if (lengths) nb_jsonout_double(j, "acc_norm", g.acc_norm), nb_jsonout_double(j, "acc_bytes", g.acc_bytes);
 }
 
-static nb_status write_sample(const nb_evaluation *e, const nb_result *r, size_t i, nb_text *out, nb_err *err) {
+/* mark: of a written answer, which rule's sample it is. */
+static nb_status write_sample(const nb_evaluation *e, const nb_result *r, size_t i, size_t mark, nb_text *out,
+                              nb_err *err) {
   const nb_row *row = &r->row[i];
   nb_prompt p;
   nb_text doc = {0};
-  char target[24];
+  char number[24];
+  const nb_written *written = row->answer.written;
+  const char *target = written ? row->item.n_targets ? row->item.target[0] : "" : number;
   nb_status st;
   NB_TRY(nb_prompt_build(&e->prompter, &row->item, row->answer.shots, &p, err));
-  snprintf(target, sizeof target, "%zu", row->item.answer);
+  snprintf(number, sizeof number, "%zu", row->item.answer);
   /* The document stands in front, since it is JSON already. */
   NB_GOTO(dump(row->item.row, 0, &doc, err));
   nb_jsonout j = {.out = out, .err = err};
@@ -101,14 +137,19 @@ static nb_status write_sample(const nb_evaluation *e, const nb_result *r, size_t
   free(compact);
   if (st != NB_OK) goto fail;
   nb_jsonout_string(&j, "target", target);
-  put_arguments(&j, &p);
-  put_responses(&j, "resps", row, true);
-  put_responses(&j, "filtered_resps", row, false);
-  nb_jsonout_string(&j, "filter", "none");
+  if (written) {
+    put_written_arguments(&j, &e->task, &p);
+    put_mark(&j, &r->protocol, written, mark);
+  } else {
+    put_arguments(&j, &p);
+    put_responses(&j, "resps", row, true);
+    put_responses(&j, "filtered_resps", row, false);
+    nb_jsonout_string(&j, "filter", "none");
+  }
   put_hash(&j, "doc_hash", doc.s, doc.n);
   put_hash(&j, "prompt_hash", p.context[0].s, p.context[0].n);
   put_hash(&j, "target_hash", target, strlen(target));
-  put_metrics(&j, &r->protocol, row);
+  if (!written) put_metrics(&j, &r->protocol, row);
   nb_jsonout_close(&j, '}');
   NB_GOTO(j.st);
   st = nb_text_append_str(out, "\n", err);
@@ -119,7 +160,8 @@ fail:
 }
 
 nb_status nb_lmeval_write(const nb_evaluation *e, const nb_result *r, nb_text *out, nb_err *err) {
-  for (size_t i = 0; i < r->n; i++) NB_TRY(write_sample(e, r, i, out, err));
+  for (size_t i = 0; i < r->n; i++)
+    for (size_t k = 0; k < nb_max(1, r->protocol.n_marks); k++) NB_TRY(write_sample(e, r, i, k, out, err));
   return NB_OK;
 }
 

@@ -90,23 +90,24 @@ fail:
 /* ---- examples ---- */
 
 /* The examples that all prompts share: the first item of each of n subjects, evenly spread over the pool's subjects in
- * their order; where there are fewer subjects than n, simply the first n items. NB_SHOTS_FIRST: the first n rows. */
+ * their order; where there are fewer subjects than n, simply the first n items. NB_SHOTS_FIRST: the first n rows. From
+ * the evaluated split one more, for the questions that are among them. */
 static nb_status choose_shared(nb_prompter *p, nb_err *err) {
-  size_t n_subjects = 0;
+  size_t n_subjects = 0, want = p->shots + (p->set == p->pool);
   for (size_t i = 0; i < p->pool->n; i++)
     n_subjects += i == 0 || strcmp(p->pool->item[i].subject, p->pool->item[i - 1].subject) != 0;
-  NB_TRY(nb_new(&p->shared, p->shots, sizeof *p->shared, "examples", err));
+  NB_TRY(nb_new(&p->shared, want, sizeof *p->shared, "examples", err));
   size_t subject = 0, taken = 0;
   bool first = p->task->shots_select == NB_SHOTS_FIRST;
-  for (size_t i = 0; i < p->pool->n && taken < p->shots; i++) {
+  for (size_t i = 0; i < p->pool->n && taken < want; i++) {
     bool begins = i == 0 || strcmp(p->pool->item[i].subject, p->pool->item[i - 1].subject) != 0;
-    if (first && p->pool->item[i].at < p->shots) p->shared[p->pool->item[i].at] = &p->pool->item[i], taken++;
+    if (first && p->pool->item[i].at < want) p->shared[p->pool->item[i].at] = &p->pool->item[i], taken++;
     if (first) continue;
-    bool take = n_subjects < p->shots || (begins && subject == taken * n_subjects / p->shots);
+    bool take = n_subjects < want || (begins && subject == taken * n_subjects / want);
     if (take) p->shared[taken++] = &p->pool->item[i];
     subject += begins;
   }
-  if (taken < p->shots)
+  if (taken < want)
     return nb_fail(err, NB_ERR_ARG, "task %s: %zu examples wanted, split \"%s\" has %zu", p->task->name, p->shots,
                    p->pool->split, taken);
   return NB_OK;
@@ -209,7 +210,11 @@ static nb_status append_drawn(const nb_prompter *p, const nb_item *item, size_t 
 static nb_status append_examples(const nb_prompter *p, const nb_item *item, size_t shots, nb_turns *out, nb_err *err) {
   if (p->drawn) return append_drawn(p, item, shots, out, err);
   if (p->shared) {
-    for (size_t i = 0; i < shots; i++) NB_TRY(append_example(p->task, p->shared[i], out, err));
+    for (size_t i = 0, taken = 0; taken < shots; i++) {
+      if (p->set == p->pool && p->shared[i]->row == item->row) continue;
+      NB_TRY(append_example(p->task, p->shared[i], out, err));
+      taken++;
+    }
     return NB_OK;
   }
   size_t taken = 0;

@@ -114,7 +114,7 @@ static void put_subjects(writer *w, const nb_judgement *j, const nb_summary *sum
     print_ci(w,
              "\nSubjects with the lowest scores, of %zu:\n\n"
              "| subject | questions | %s | 95 %% interval |\n|---|--:|--:|--:|\n",
-             n, nb_metric_name(metric));
+             n, nb_protocol_metric(&j->run->protocol));
   for (size_t i = 0; i < n && i < SHOWN; i++) put_subject(w, &s[i], metric);
   free(s);
 }
@@ -132,7 +132,7 @@ static void put_facts(writer *w, const nb_judgement *j) {
   const nb_result *r = j->run, *b = c ? c->base : r;
   double score = c ? c->cand_score : nb_result_score(r);
   print_ci(w, c ? "\n| | baseline | candidate |\n|---|--:|--:|\n" : "\n| | |\n|---|--:|\n");
-  put_fact(w, nb_metric_name(r->protocol.metric), "%.2f %%", c, c ? 100 * c->base_score : 0, 100 * score);
+  put_fact(w, nb_protocol_metric(&r->protocol), "%.2f %%", c, c ? 100 * c->base_score : 0, 100 * score);
   put_fact(w, "file", "%.2f MB", c, (double)b->model.file_bytes / 1e6, (double)r->model.file_bytes / 1e6);
   put_fact(w, "bits a weight", "%.2f", c, b->model.bits, r->model.bits);
   if (!b->has_measured || !r->has_measured) return;
@@ -200,6 +200,16 @@ static void count(const nb_judgement *j, size_t n, size_t total[3]) {
 static void put_suite(writer *w, const nb_judgement *j) {
   size_t total[3];
   count(j, 1, total);
+  if (j->not_run) {
+    print_ci(w, "  <testsuite name=\"");
+    put_xml(w, j->run->model.name);
+    print_ci(w, "\" tests=\"1\" skipped=\"1\">\n    <testcase classname=\"nibble.");
+    put_xml(w, j->run->protocol.task);
+    print_ci(w, "\" name=\"run\">\n      <skipped message=\"");
+    put_xml(w, j->not_run);
+    print_ci(w, "\"/>\n    </testcase>\n  </testsuite>\n");
+    return;
+  }
   print_ci(w, "  <testsuite name=\"");
   put_xml(w, j->run->model.name);
   print_ci(w, "\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" time=\"%.3f\">\n", total[0], total[NB_VERDICT_FAIL],
@@ -256,13 +266,12 @@ static void put_annotations(writer *w, const nb_judgement *j) {
   print_ci(w, "::notice title=nibble %s::", j->n ? nb_verdict_name(j->verdict) : "run");
   put_command(w, r->model.name);
   if (c)
-    print_ci(w, ": %s %.2f %%25 to %.2f %%25 on %zu questions", nb_metric_name(r->protocol.metric), 100 * c->base_score,
+    print_ci(w, ": %s %.2f %%25 to %.2f %%25 on %zu questions", nb_protocol_metric(&r->protocol), 100 * c->base_score,
              100 * c->cand_score, c->n);
   if (c) put_unpaired(w, c);
   if (c) print_ci(w, ", %zu gained, %zu lost, KL %.5f\n", c->gained, c->lost, c->kl.mean);
   else
-    print_ci(w, ": %s %.2f %%25 on %zu questions\n", nb_metric_name(r->protocol.metric), 100 * nb_result_score(r),
-             r->n);
+    print_ci(w, ": %s %.2f %%25 on %zu questions\n", nb_protocol_metric(&r->protocol), 100 * nb_result_score(r), r->n);
 }
 
 nb_status nb_report_github(const nb_judgement *j, size_t n, nb_text *out, nb_err *err) {

@@ -14,6 +14,7 @@ typedef struct nb_protocol {
   const char *task, *preset, *split;
   size_t task_version;
   size_t shots;
+  const char *examples; /* the split that they came from; "": none, or the task's own */
   nb_score_by score;
   nb_metric metric;
   bool ties_wrong;
@@ -32,6 +33,11 @@ typedef struct nb_protocol {
                                  * verdict being certain or all being asked; 0: none */
   char data_hash[NB_HASH_TEXT]; /* XXH3-128 of the questions asked, whatever file they came from */
 } nb_protocol;
+
+/* What a reader calls what is counted: the metric, or the first mark of written answers. */
+static inline const char *nb_protocol_metric(const nb_protocol *p) {
+  return p->n_marks ? p->marks[0] : nb_metric_name(p->metric);
+}
 
 /* Whether a run in random order ended before all was asked; how many questions it left. */
 static inline size_t nb_protocol_unasked(const nb_protocol *p) {

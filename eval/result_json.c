@@ -25,20 +25,15 @@ typedef struct field {
 } field;
 
 #define AT(member) offsetof(nb_protocol, member)
-static const field protocol_fields[] = {{"task", TEXT, AT(task), 0},
-                                        {"task_version", COUNT, AT(task_version), 0},
-                                        {"preset", TEXT, AT(preset), 0},
-                                        {"split", TEXT, AT(split), 0},
-                                        {"shots", COUNT, AT(shots), 0},
-                                        {"subjects", TEXT, AT(subjects), 0},
-                                        {"limit", COUNT, AT(limit), 0},
-                                        {"sample", COUNT, AT(sample), 0},
-                                        {"seed", BIG, AT(seed), 0},
-                                        {"system", TEXT, AT(system), 0},
-                                        {"shard", COUNT, AT(shard), 0},
-                                        {"shards", COUNT, AT(shards), 0},
-                                        {"questions", COUNT, AT(questions), 0},
-                                        {"data_xxh3", HASH, AT(data_hash), 0}};
+static const field protocol_fields[] = {
+    {"task", TEXT, AT(task), 0},          {"task_version", COUNT, AT(task_version), 0},
+    {"preset", TEXT, AT(preset), 0},      {"split", TEXT, AT(split), 0},
+    {"shots", COUNT, AT(shots), 0},       {"examples", TEXT, AT(examples), 0},
+    {"subjects", TEXT, AT(subjects), 0},  {"limit", COUNT, AT(limit), 0},
+    {"sample", COUNT, AT(sample), 0},     {"seed", BIG, AT(seed), 0},
+    {"system", TEXT, AT(system), 0},      {"shard", COUNT, AT(shard), 0},
+    {"shards", COUNT, AT(shards), 0},     {"questions", COUNT, AT(questions), 0},
+    {"data_xxh3", HASH, AT(data_hash), 0}};
 #undef AT
 #define AT(member) offsetof(nb_model_facts, member)
 static const field model_fields[] = {{"name", TEXT, AT(name), 0},

@@ -42,3 +42,20 @@ nb_verdict nb_sequential_weigh(nb_sequential *s, double *diff, size_t n) {
   for (size_t i = 0; i < n; i++) nb_sequential_add(s, diff[i]);
   return s->verdict;
 }
+
+/* ---- a mean above a limit ---- */
+
+void nb_excess_begin(nb_excess *x, double limit) { *x = (nb_excess){.limit = limit}; }
+
+void nb_excess_add(nb_excess *x, double value) {
+  nb_assert(x->limit > 0 && value >= 0);
+  for (size_t k = 0; k < NB_BETS; k++) x->log[k] += log1p(share(k) * (value / x->limit - 1));
+}
+
+void nb_excess_weigh(nb_excess *x, double *value, size_t n) {
+  nb_excess_begin(x, x->limit);
+  nb_stats_sort_doubles(value, n);
+  for (size_t i = 0; i < n; i++) nb_excess_add(x, fmax(0, value[i])); /* rounding may leave a hair below 0 */
+}
+
+double nb_excess_evidence(const nb_excess *x) { return capital(x->log); }

@@ -32,4 +32,22 @@ nb_verdict nb_sequential_weigh(nb_sequential *s, double *diff, size_t n);
 double nb_sequential_pass(const nb_sequential *s);
 double nb_sequential_fail(const nb_sequential *s);
 
+/* ---- whether a mean of numbers that are not negative is above a limit ---- */
+
+/* The same for divergences, which have no bound: a capital that bets on the mean being above the limit. Where the mean
+ * is at most the limit it grows with an expectation of at most 1, whatever the distribution. */
+typedef struct nb_excess {
+  double limit;
+  double log[NB_BETS]; /* logarithms of the capitals */
+} nb_excess;
+
+/* limit > 0. */
+void nb_excess_begin(nb_excess *x, double limit);
+/* value >= 0. */
+void nb_excess_add(nb_excess *x, double value);
+/* Begins anew with these n numbers, which are sorted first. */
+void nb_excess_weigh(nb_excess *x, double *value, size_t n);
+/* The evidence that the mean is above the limit: 1 / alpha decides. */
+double nb_excess_evidence(const nb_excess *x);
+
 #endif

@@ -45,10 +45,10 @@ static nb_status check_keys(const cJSON *obj, const char *where, const char *con
 static nb_status paths(const cJSON *data, const char *where, const char *key, const cJSON **out, nb_err *err) {
   const cJSON *v = *out = nb_json_get(data, key);
   if (!v) return NB_OK;
-  if (cJSON_IsObject(v) && !strcmp(key, "choices")) { /* {"constant": ["no", "yes"]} */
+  if (cJSON_IsObject(v) && (!strcmp(key, "choices") || !strcmp(key, "labels"))) { /* {"constant": ["no", "yes"]} */
     static const char *const keys[] = {"constant", NULL};
     char sub[200];
-    snprintf(sub, sizeof sub, "%s: \"choices\"", where);
+    snprintf(sub, sizeof sub, "%s: \"%s\"", where, key);
     const cJSON *list;
     NB_TRY(check_keys(v, sub, keys, err));
     return nb_json_array(v, sub, "constant", &list, err);
@@ -263,14 +263,32 @@ static nb_status take_preset(nb_task *t, const char *where, const char *want, nb
 
 /* ---- the whole ---- */
 
-nb_status nb_task_parse(const char *json, size_t n, const char *file, const char *preset, nb_task *out, nb_err *err) {
+typedef struct variant {
+  const char *preset; /* NULL: the description's own */
+  const cJSON *with;  /* keys over all; NULL: none */
+  const char *name;   /* what runs call them */
+} variant;
+
+/* Keys that go over the description and its preset. */
+static nb_status take_with(nb_task *t, const char *where, const variant *v, nb_err *err) {
+  if (!v->with) return NB_OK;
+  NB_TRY(check_keys(v->with, where, task_keys, err));
+  if (!merge(t->json, v->with)) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+  if (!cJSON_AddStringToObject(t->json, "variant", v->name))
+    return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+  t->preset = nb_json_get(t->json, "variant")->valuestring;
+  return NB_OK;
+}
+
+static nb_status parse(const char *json, size_t n, const char *file, const variant *v, nb_task *out, nb_err *err) {
   nb_status st;
   *out = (nb_task){0};
   NB_TRY(nb_json_parse(json, n, file, &out->json, err));
   if (!cJSON_IsObject(out->json)) NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: not a JSON object", file));
   NB_GOTO(check_keys(out->json, file, task_keys, err));
   NB_GOTO(nb_json_string(out->json, file, "task", &out->name, err));
-  NB_GOTO(take_preset(out, file, preset, err));
+  NB_GOTO(take_preset(out, file, v->preset, err));
+  NB_GOTO(take_with(out, file, v, err));
   out->about = "";
   NB_GOTO(nb_json_optional_string(out->json, file, "about", &out->about, err));
   NB_GOTO(read_data(out, file, err));
@@ -286,15 +304,25 @@ fail:
   return st;
 }
 
+nb_status nb_task_parse(const char *json, size_t n, const char *file, const char *preset, nb_task *out, nb_err *err) {
+  return parse(json, n, file, &(variant){.preset = preset}, out, err);
+}
+
 enum { TASK_MAX_BYTES = 1 << 20 };
 
 nb_status nb_task_open(const char *name, const char *preset, nb_task *out, nb_err *err) {
+  return nb_task_open_with(name, preset, NULL, NULL, out, err);
+}
+
+nb_status nb_task_open_with(const char *name, const char *preset, const cJSON *with, const char *as, nb_task *out,
+                            nb_err *err) {
+  const variant v = {preset, with, as};
   *out = (nb_task){0};
   size_t n = strlen(name);
   if (strchr(name, '/') || (n > 5 && !strcmp(name + n - 5, ".json"))) {
     char *bytes;
     NB_TRY(nb_mapfile_read(name, TASK_MAX_BYTES, &bytes, &n, err));
-    nb_status st = nb_task_parse(bytes, n, name, preset, out, err);
+    nb_status st = parse(bytes, n, name, &v, out, err);
     free(bytes);
     return st;
   }
@@ -303,7 +331,7 @@ nb_status nb_task_open(const char *name, const char *preset, nb_task *out, nb_er
     const nb_builtin *b = &nb_builtin_tasks[i];
     char file[80];
     snprintf(file, sizeof file, "task %s", b->name);
-    if (!strcmp(b->name, name)) return nb_task_parse((const char *)b->json, b->n, file, preset, out, err);
+    if (!strcmp(b->name, name)) return parse((const char *)b->json, b->n, file, &v, out, err);
     snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", b->name);
   }
   return nb_fail(err, NB_ERR_ARG, "no task \"%s\"; there are %s, and any task file's path", name, list);

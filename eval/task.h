@@ -87,6 +87,10 @@ nb_status nb_task_parse(const char *json, size_t n, const char *file, const char
 
 /* A built-in task, or the file at that path when `name` holds a '/' or ends in ".json". */
 nb_status nb_task_open(const char *name, const char *preset, nb_task *out, nb_err *err);
+/* The same with the keys of `with` over it, as those of a preset are; name stands for the preset's in runs. with NULL:
+ * nb_task_open. */
+nb_status nb_task_open_with(const char *task, const char *preset, const cJSON *with, const char *name, nb_task *out,
+                            nb_err *err);
 void nb_task_free(nb_task *t);
 
 /* The value that `key` (header, prompt) has for a subject: its own, else the task's. */

@@ -87,6 +87,10 @@ void nb_jsonout_bool(nb_jsonout *j, const char *key, bool value) {
 /* With the fewest digits that are read back as the same number, and a point whatever the locale. */
 static void shortest(nb_jsonout *j, const char *key, double v, bool single) {
   char digits[32];
+  if (!isfinite(v)) {
+    nb_jsonout_null(j, key);
+    return;
+  }
   for (int n = 1; n <= 17; n++) {
     snprintf(digits, sizeof digits, "%.*g", n, v);
     double read = strtod(digits, NULL);

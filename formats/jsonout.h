@@ -25,7 +25,7 @@ void nb_jsonout_u64(nb_jsonout *j, const char *key, uint64_t value);
 void nb_jsonout_double(nb_jsonout *j, const char *key, double value);
 /* With as many digits after the point. */
 void nb_jsonout_fixed(nb_jsonout *j, const char *key, double value, int digits);
-/* With as few digits as are read back as the same double, or the same float. */
+/* With as few digits as are read back as the same double, or the same float; NaN and infinities likewise. */
 void nb_jsonout_f64(nb_jsonout *j, const char *key, double value);
 void nb_jsonout_f32(nb_jsonout *j, const char *key, float value);
 void nb_jsonout_null(nb_jsonout *j, const char *key);

@@ -33,6 +33,7 @@ static const command commands[] = {
     {"tokenize", cmd_tokenize, "turn text into token ids, or ids into text"},
     {"eval", cmd_eval, "measure accuracy on multiple-choice sets such as MMLU"},
     {"compare", cmd_compare, "judge a run against a baseline, question by question"},
+    {"gate", cmd_gate, "accept or refuse a candidate in minutes, from cheap to dear"},
     {"merge", cmd_merge, "join the shards of a run"},
     {"kld", cmd_kld, "measure perplexity and KL divergence against a reference"},
     {"ppl", cmd_ppl, "measure perplexity and bits a byte on a text"},

@@ -5,6 +5,7 @@
 #include "tools/table.h"
 
 #include <math.h>
+#include <string.h>
 
 static void score_line(cli_table *t, const char *name, const char *what, const nb_scores *s, const nb_result *r) {
   double mean[NB_MEANS];
@@ -27,8 +28,7 @@ static void print_scores(const nb_result *r, const nb_summary *s, FILE *f) {
   for (size_t k = 1; k < (texts ? 3 : nb_max(1, p->n_marks)); k++) strcat(columns, "r");
   cli_table t;
   cli_table_begin(&t, columns);
-  const char *head[] = {"subject",       "category", "questions", p->n_marks ? p->marks[0] : nb_metric_name(p->metric),
-                        "95 % interval", "acc",      "acc_norm"};
+  const char *head[] = {"subject", "category", "questions", nb_protocol_metric(p), "95 % interval", "acc", "acc_norm"};
   for (size_t i = 0; i < (texts ? 7 : 5); i++) cli_table_cell(&t, "%s", head[i]);
   for (size_t k = 1; k < p->n_marks; k++) cli_table_cell(&t, "%s", p->marks[k]);
   cli_table_rule(&t);
@@ -117,7 +117,7 @@ static void print_comparison(const nb_comparison *c, const nb_gates *g, FILE *f)
   fprintf(
       f,
       "%-10s %.2f -> %.2f, change %+.2f points (%g %% interval %+.2f to %+.2f; whole subjects drawn %+.2f to %+.2f)\n",
-      nb_metric_name(p->metric), 100 * c->base_score, 100 * c->cand_score, 100 * c->diff, level, 100 * c->low,
+      nb_protocol_metric(p), 100 * c->base_score, 100 * c->cand_score, 100 * c->diff, level, 100 * c->low,
       100 * c->high, 100 * c->clustered.low, 100 * c->clustered.high);
   fprintf(f, "flips      %zu gained, %zu lost, exact McNemar p = %.3g; the same pick on %.2f %%\n", c->gained, c->lost,
           c->mcnemar_p, 100 * (double)c->same_pick / (double)c->n);
@@ -141,4 +141,62 @@ void report_judgement(const nb_judgement *j, const nb_gates *g, FILE *f) {
   for (size_t i = 0; i < j->n; i++)
     fprintf(f, "%-9s  %s: %s\n", nb_verdict_name(j->gate[i].verdict), j->gate[i].name, j->gate[i].text);
   if (j->n) fprintf(f, "%s\n", nb_verdict_name(j->verdict));
+}
+
+/* ---- suites ---- */
+
+static void number_cell(cli_table *t, double x) {
+  if (isnan(x)) cli_table_cell(t, "%s", "");
+  else cli_table_cell(t, "%.1f", x);
+}
+
+static void suite_line(cli_table *t, const nb_suite_table *s, const nb_suite_line *l) {
+  nb_suite_cell c;
+  cli_table_cell(t, "%s", l->row->name);
+  if (l->result) {
+    nb_suite_line_cell(l, &c);
+    cli_table_cell(t, "%s", c.shots);
+    cli_table_cell(t, "%zu", c.questions);
+    cli_table_cell(t, "%.1f", c.score);
+    cli_table_cell(t, "%.1f - %.1f", c.low, c.high);
+  } else {
+    const char *const cells[] = {"", "not run", "", ""};
+    for (size_t i = 0; i < 4; i++) cli_table_cell(t, "%s", cells[i]);
+  }
+  for (size_t m = 0; m < nb_suite_n_published(s->suite); m++)
+    number_cell(t, nb_suite_published(s->suite, l->row, m, NULL));
+}
+
+void report_suite(const nb_suite_table *s, FILE *f) {
+  enum { MOST = 64 };
+  char columns[8 + MOST] = "lrrrr";
+  const char *const head[] = {"set", "shots", "questions", "score", "95 % interval"};
+  size_t n_models = nb_suite_n_published(s->suite);
+  double mean;
+  size_t run = nb_suite_table_mean(s, &mean);
+  cli_table t;
+  for (size_t m = 0; m < n_models; m++) strcat(columns, "r");
+  fprintf(f, "%s: %s, %zu of %zu rows run\n\n", s->suite->name, s->model->name, run, s->n);
+  cli_table_begin(&t, columns);
+  for (size_t i = 0; i < 5; i++) cli_table_cell(&t, "%s", head[i]);
+  for (size_t m = 0; m < n_models; m++) cli_table_cell(&t, "%s", nb_suite_published_model(s->suite, m));
+  cli_table_rule(&t);
+  for (size_t i = 0; i < s->n; i++) suite_line(&t, s, &s->line[i]);
+  cli_table_rule(&t);
+  cli_table_cell(&t, "mean of the rows run");
+  for (size_t i = 0; i < 2; i++) cli_table_cell(&t, "%s", "");
+  number_cell(&t, run ? mean : NAN);
+  cli_table_cell(&t, "%s", "");
+  for (size_t m = 0; m < n_models; m++) number_cell(&t, nb_suite_table_published_mean(s, m));
+  cli_table_end(&t, f);
+  if (n_models)
+    fputs("\nThe columns of other models are published numbers, measured with other prompts: no verdict.\n", f);
+  for (size_t i = 0; i < s->n; i++)
+    if (!s->line[i].result) fprintf(f, "not run: %s: %s\n", s->line[i].row->name, s->line[i].why);
+  for (size_t i = 0; i < s->n; i++) {
+    const nb_judgement *j = s->line[i].judged;
+    for (size_t k = 0; j && k < j->n; k++)
+      fprintf(f, "%s%-9s  %s, %s: %s\n", k ? "" : "\n", nb_verdict_name(j->gate[k].verdict), s->line[i].row->name,
+              j->gate[k].name, j->gate[k].text);
+  }
 }

@@ -134,6 +134,34 @@ def openbook_docs(path):
             for d in arc_docs(read_jsonl(path))]
 
 
+def anli_docs(path):
+    return [{"premise": d["context"], "hypothesis": d["hypothesis"], "label": "enc".index(d["label"])} for d in read_jsonl(path)]
+
+
+def siqa_docs(path):
+    labels = open(str(path).replace(".jsonl", "-labels.lst"))
+    return [{**row, "label": label.strip()} for row, label in zip(read_jsonl(path), labels)]
+
+
+def medqa_docs(path):
+    return [{"sent1": d["question"], "label": "ABCD".index(d["answer_idx"]),
+             **{f"ending{i}": d["options"][c] for i, c in enumerate("ABCD")}} for d in read_jsonl(path)]
+
+
+def sets_of_the_phi_report(out, data):
+    """What prompts.tsv has from ../shared/data/eval."""
+    for r in (1, 2, 3):
+        docs = anli_docs(data / f"anli/R{r}/test.jsonl")
+        task = LocalTask(TASKS / f"anli/anli_r{r}.yaml", {f"{s}_r{r}": docs for s in ("train", "dev", "test")})
+        line(out, "anli", "", 0, "eval/anli", f"R{r}", lm_eval_prompts(task, 0))
+    docs = siqa_docs(data / "socialiqa/dev.jsonl")
+    task = LocalTask(TASKS / "siqa/siqa.yaml", {"train": docs, "validation": docs})
+    line(out, "socialiqa", "", 0, "eval/socialiqa", "", lm_eval_prompts(task, 0))
+    docs = medqa_docs(data / "medqa/phrases_no_exclude_test.jsonl")
+    task = LocalTask(TASKS / "medqa/medqa.yaml", {s: docs for s in ("train", "validation", "test")})
+    line(out, "medqa", "", 0, "eval/medqa", "", lm_eval_prompts(task, 0))
+
+
 def few_shot_texts():
     """Whole texts of rows in the authors' own file forms (tests/golden/mcq; but for ARC and WinoGrande written for this),
     alone and after two examples: the first of the training split, in order (nibble draws none at random)."""
@@ -211,6 +239,7 @@ def main():
     for kind in ("mc1", "mc2"):
         task = LocalTask(TASKS / f"truthfulqa/truthfulqa_{kind}.yaml", {"validation": truthful_docs(rows, kind)})
         line(out, f"truthfulqa_{kind}", "", 0, "mcq/truthfulqa", "", lm_eval_prompts(task, 0))
+    sets_of_the_phi_report(out, data / "eval")
     out.close()
 
     small = HERE / "mmlu"

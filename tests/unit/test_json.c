@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/json.h"
+#include "formats/jsonout.h"
 #include "test.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -216,7 +218,24 @@ TEST(large_object_is_fast) {
   free(text);
 }
 
+/* What JSON has no number for is null, however it is written. */
+TEST(numbers_that_are_none_are_null) {
+  nb_text out = {0};
+  nb_jsonout j = {.out = &out, .err = &err};
+  const double none[] = {NAN, INFINITY, -INFINITY};
+  nb_jsonout_open(&j, NULL, '[');
+  for (size_t i = 0; i < 3; i++) {
+    nb_jsonout_double(&j, NULL, none[i]), nb_jsonout_fixed(&j, NULL, none[i], 2);
+    nb_jsonout_f64(&j, NULL, none[i]), nb_jsonout_f32(&j, NULL, (float)none[i]);
+  }
+  nb_jsonout_close(&j, ']');
+  CHECK(j.st == NB_OK);
+  CHECK_STR(out.s, "[null, null, null, null, null, null, null, null, null, null, null, null]");
+  nb_text_free(&out);
+}
+
 int main(void) {
+  RUN(numbers_that_are_none_are_null);
   RUN(accepts_what_rfc_8259_allows);
   RUN(names_line_and_column);
   RUN(refuses_bad_numbers);

@@ -92,7 +92,8 @@ static tally simulate(double gain_early, double lose_late, double margin, size_t
     static world w;
     nb_stopping s;
     make_world(&w, gain_early, lose_late, whole_change ? 7 : seed * 1000);
-    CHECK(nb_stopping_begin(&w.e, &w.baseline, margin, 0.05, seed, &s, &err) == NB_OK);
+    CHECK(nb_stopping_begin(&w.e, &w.baseline, &(nb_stopping_opts){.margin = margin, .alpha = 0.05, .seed = seed}, &s,
+                            &err) == NB_OK);
     size_t n = run(&w, &s, 1 + seed % 200);
     CHECK_MSG(n % 128 == 0 || n == N, "stopped within a chunk, at %zu", n);
     CHECK(s.looked == (n ? n : N));
@@ -149,7 +150,8 @@ TEST(only_pairs_count) {
   w.baseline.protocol.stopped_at = 100; /* the rest is a matter of chance */
   CHECK_OK(nb_compare_ahead(&w.baseline, w.e.item, &plan, &paired, &err));
   CHECK(paired == 1);
-  CHECK_OK(nb_stopping_begin(&w.e, &w.baseline, 0.5, 0.05, 5, &s, &err));
+  CHECK_OK(
+      nb_stopping_begin(&w.e, &w.baseline, &(nb_stopping_opts){.margin = 0.5, .alpha = 0.05, .seed = 5}, &s, &err));
   run(&w, &s, 256);
   CHECK(s.n_diff <= 100 && s.n_diff < s.looked);
   nb_stopping_free(&s);

@@ -3,6 +3,8 @@
  * (tests/golden/make_written_goldens.py); texts in files survive. */
 #include "test.h"
 
+#include "eval/ifeval.h"
+
 #include "eval/dataset.h"
 #include "eval/regexp.h"
 #include "eval/prompt.h"
@@ -269,7 +271,34 @@ TEST(bytes_of_a_journal) {
   nb_text_free(&packed), nb_pool_free(&pool);
 }
 
+/* Words in capitals are counted as NLTK's tokens are (tests/golden/make_capital_goldens.py). */
+TEST(capitals_equal_the_goldens) {
+  nb_err e;
+  char *bytes, text[200];
+  size_t n;
+  cJSON *all, *row;
+  CHECK_OK(nb_mapfile_read("tests/golden/capitals.json", 1 << 20, &bytes, &n, &e));
+  CHECK_OK(nb_json_parse(bytes, n, "capitals.json", &all, &e));
+  free(bytes);
+  CHECK(cJSON_GetArraySize(all) == 200);
+  for (const cJSON *g = all->child; g; g = g->next)
+    for (int more = 0; more < 2; more++) { /* fewer than the count: no; fewer than one more: yes */
+      double value[NB_IFEVAL_MARKS], weight[NB_IFEVAL_MARKS];
+      n = (size_t)snprintf(text, sizeof text,
+                           "{\"instruction_id_list\": [\"change_case:capital_word_frequency\"], \"kwargs\": "
+                           "[{\"capital_frequency\": %d, \"capital_relation\": \"less than\"}]}",
+                           nb_json_get(g, "capitals")->valueint + more);
+      CHECK_OK(nb_json_parse(text, n, "row", &row, &e));
+      CHECK_OK(nb_ifeval_mark(row, nb_json_get(g, "text")->valuestring, value, weight, &e));
+      CHECK_MSG(value[0] == more, "%s: not %d capitals", nb_json_get(g, "text")->valuestring,
+                nb_json_get(g, "capitals")->valueint);
+      cJSON_Delete(row);
+    }
+  cJSON_Delete(all);
+}
+
 int main(void) {
+  RUN(capitals_equal_the_goldens);
   RUN(marks_equal_the_harness);
   RUN(prompts_equal_the_harness);
   RUN(chats_of_choices_equal_the_harness);

@@ -15,6 +15,8 @@ ev --texts --out a.json --html r.html --junit r.xml --summary s.md --min-accurac
 grep -v '^"measured"' a.json >a
 grep -q '"marks": \["first", "last"\]' a.json
 [ "$(jsonq measured.new_tokens <a.json)" -gt 100 ]
+grep -q 'name="min_accuracy">' r.xml && grep -q '>first [0-9.]* %, at least 0 asked for' r.xml
+grep -q '^| first | ' s.md
 grep -q '"texts": \[' r.html && grep -q '<testcase' r.xml && grep -q '40 questions' s.md
 for how in --alone "--batch 16" "--kv-memory 1K" "-t 1 --batch 700"; do
   # shellcheck disable=SC2086
@@ -56,6 +58,22 @@ fails 2 '*system text*' nibble compare a.json sys.json
 nibble eval "$NBL" --task custom --data mc.jsonl -q --out mc.json >/dev/null
 fails 2 '*chat template*' nibble compare mc.json mcchat.json
 fails 2 '*not comparable*' nibble compare a.json mc.json
+# A sequential run of a written task: the same answers pass as soon as that is certain, and compare says the same.
+for i in $(seq 1 600); do echo "{\"s\": \"s$((i % 3))\", \"q\": \"a b $i\", \"a\": [\"e\"]}"; done >many.jsonl
+sed -e 's/"samples": 3, "temperature": 0.7/"samples": 1/' -e 's/"max_tokens": 24/"max_tokens": 4/' t.json >one.json
+sev() { nibble eval "$NBL" --task ./one.json --data many.jsonl -q "$@"; }
+sev --out base.json >/dev/null
+sev --against base.json --margin 5 --sequential --seed 3 --out seq.json >text
+grep -q '^margin: pass after \(256\|384\|512\) of 600 questions' text
+nibble compare base.json seq.json --common --margin 5 >text
+grep -q '^pass .*by the sequential test' text
+# Texts in the form of lm-evaluation-harness's samples, one a mark; as a baseline they are refused with the reason.
+ev --out-format lm-eval --out samples_t_x.jsonl >/dev/null
+[ "$(wc -l <samples_t_x.jsonl)" = 80 ] && [ "$(grep -c '"filter": "first", "metrics": \["exact_match"\]' samples_t_x.jsonl)" = 40 ]
+grep -q '"arg_1": {"until": \["zz", "\\n"\], "do_sample": true' samples_t_x.jsonl
+grep -q '"exact_match": [01]' samples_t_x.jsonl
+fails '[12]' '*samples_t_x.jsonl:1*written answers*' nibble compare -q samples_t_x.jsonl a.json
+fails '[12]' '*written answers*' nibble compare -q a.json samples_t_x.jsonl
 # A journal is of one model: of all that decides how its texts end and read, too.
 toy ck
 nibble eval ck --task ./t.json --data q.jsonl -q --alone -t 1 --journal j >/dev/null 2>&1 & pid=$!

@@ -11,7 +11,7 @@ while read -r c; do
   grep -q "^nibble $c: unknown option --no-such-option" err
   # A near miss names the option that was meant.
   code=0
-  nibble "$c" --quite 2>err >/dev/null || code=$?
+  nibble "$c" --qiet 2>err >/dev/null || code=$?
   [ "$code" = 2 ]
   grep -q 'did you mean --quiet?' err
 done <commands

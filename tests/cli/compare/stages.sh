@@ -1,0 +1,36 @@
+# nibble gate: refuses damage by its first questions, accepts the same build, and says what it took.
+. "$LIB"
+i=0
+while [ $i -lt 900 ]; do
+  i=$((i + 1))
+  printf '{"id": "q%s", "subject": "s%s", "question": "the %s of %s?", "choices": ["a", "b", "in", "the"], "answer": "%s"}\n' \
+    $i $((i % 3)) $i $((i * 7 % 31)) "$(echo ABCD | cut -c $((i % 4 + 1)))"
+done >q.jsonl
+cat >w.json <<'E2'
+{"task": "w", "data": {"splits": {"test": ["w.jsonl"]}, "question": "q", "targets": "a"}, "prompt": "{{q}} ",
+ "score": "generate", "generate": {"stop": ["\n"], "max_tokens": 4}, "extract": {"letter": [{"regex": "[a-z]"}]}}
+E2
+for i in $(seq 1 40); do echo "{\"q\": \"a b c $i\", \"a\": \"e\"}"; done >w.jsonl
+nibble eval "$NBL" --task custom --data q.jsonl -q --out base.json >/dev/null
+nibble eval "$NBL" --task ./w.json --data w.jsonl -q --out wbase.json >/dev/null
+g() { nibble gate "$@" --against base.json --data q.jsonl -q; }
+g "$NBL" --margin 2 --junit g.xml >text
+grep -q '^pass after ' text && grep -q '^divergence  *not refused: .*; 300 questions in ' text && grep -q '^accuracy  *pass: ' text
+[ "$(grep -c '<testcase' g.xml)" = 2 ]
+g "$NBL" --margin 2 --json >j && [ "$(jsonq verdict <j)" = pass ] && [ "$(jsonq stages.0.stage <j)" = divergence ]
+# Too few questions for half a point.
+code=0
+g "$NBL" --margin 0.5 >text || code=$?
+[ $code = 4 ] && grep -q '^undecided after ' text
+# A build whose scales are far off: the first 25 or 100 questions show it.
+damage_nbl "$NBL" bad.nbl 0 60 1
+code=0
+g bad.nbl --max-kld 1e-6 >text || code=$?
+[ $code = 3 ] && grep -q '^divergence  *fail: .*; \(25\|100\) questions in ' text
+grep -q '^accuracy' text && exit 1
+# A written task stands between; what does not belong together is refused.
+g "$NBL" --margin 2 --written wbase.json --written-data w.jsonl --written-task ./w.json >text
+grep -q '^written  *not refused: .*; 40 questions in ' text
+fails 2 '*--written-data*' g "$NBL" --written wbase.json
+fails '[12]' '*not of a written task*' g "$NBL" --written base.json --written-data q.jsonl
+fails '[12]' '*of a written task*' nibble gate "$NBL" --against wbase.json --data w.jsonl --task ./w.json -q

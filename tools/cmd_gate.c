@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* nibble gate: a verdict about a candidate in minutes, from cheap questions to dear ones (eval/stages.h). */
+#include "eval/stages.h"
+#include "tools/commands.h"
+#include "tools/evaluating.h"
+#include "tools/progress_cli.h"
+
+#include <cJSON.h>
+#include <math.h>
+#include <string.h>
+
+/* A baseline's run and the same questions for the candidate. */
+typedef struct asked {
+  nb_result base;
+  nb_evaluation e;
+} asked;
+
+typedef struct gating {
+  eval_options o;
+  const char *written, *written_data, *written_task; /* the second baseline, its questions and task file; NULL: none */
+  cli_common common;
+  asked choices, texts;
+  eval_model model;
+  nb_stages stages;
+} gating;
+
+/* Everything about the questions is as in the baseline's run, which decides nothing else. */
+static nb_status prepare(const gating *g, const char *base, const char *data, asked *out, nb_err *err) {
+  NB_TRY(nb_result_load(base, &out->base, err));
+  const nb_protocol *p = &out->base.protocol;
+  if (nb_protocol_stopped_early(p))
+    return nb_fail(err, NB_ERR_ARG, "%s stopped early: a baseline has answered all of its questions", base);
+  if (p->shards) return nb_fail(err, NB_ERR_ARG, "%s is one shard of a run; join them with nibble merge", base);
+  eval_options o = g->o;
+  const char *file = out == &g->choices ? o.task : g->written_task;
+  o.task = file ? file : p->task;
+  o.preset = *p->preset ? p->preset : NULL, o.split = p->split, o.shots = (int)p->shots, o.data = data;
+  o.shots_from = p->examples && *p->examples ? p->examples : NULL;
+  o.bos = p->plain ? "no" : "auto", o.system = p->system && *p->system ? p->system : NULL;
+  o.overlong = nb_overlong_words[p->overlong];
+  const nb_selection select = {.subjects = *p->subjects ? p->subjects : NULL,
+                               .limit = p->limit,
+                               .sample = p->sample,
+                               .seed = p->seed ? p->seed : 1};
+  nb_evaluation_opts eo = eval_prepared(&o, &select);
+  eo.chat = p->chat;
+  NB_TRY(nb_evaluation_prepare(&eo, &out->e, err));
+  return nb_compare_protocols(p, &out->e.protocol, err);
+}
+
+/* ---- answering ---- */
+
+static nb_status on_answer(void *ctx, size_t index, const nb_item *item, const nb_answer *a, nb_err *err) {
+  return nb_stopping_answered(ctx, index, item, a, err);
+}
+
+static size_t on_enough(void *ctx) { return nb_stopping_enough(ctx); }
+
+/* A stage's questions: those of the order that were not looked at yet, up to the pause. */
+static nb_status answer(void *ctx, nb_stopping *s, nb_err *err) {
+  gating *g = ctx;
+  const eval_options *o = &g->o;
+  nb_evaluation part = *s->e;
+  part.item += s->from;
+  part.n = (s->pause ? nb_min(s->pause, part.n) : part.n) - s->from;
+  nb_session_opts so = {
+      .threads = g->common.threads, .max_tokens = (size_t)o->batch, .cpu_features = g->common.features};
+  nb_session *session;
+  NB_TRY(nb_session_create(&g->model.model.model.config, &so, &session, err));
+  cli_progress p;
+  nb_progress cb = cli_progress_begin(&p, &g->common, nb_stage_names[g->stages.at], "questions");
+  nb_evaluation_run run = {.name = g->model.name,
+                           .model = &g->model.model,
+                           .session = session,
+                           .kv = g->model.kv,
+                           .kv_bytes = (size_t)o->kv_memory,
+                           .threads = g->common.threads,
+                           .progress = &cb,
+                           .answered = on_answer,
+                           .enough = on_enough,
+                           .ctx = s};
+  nb_result result;
+  nb_status st = nb_evaluation_answer(&part, &run, &result, err);
+  cli_progress_end(&p);
+  nb_session_free(session);
+  if (st == NB_OK) nb_result_free(&result);
+  return st;
+}
+
+/* ---- reporting ---- */
+
+static nb_verdict stage_verdict(const nb_stages *s, nb_stage_kind k) {
+  if (s->verdict == NB_VERDICT_FAIL && s->at == k) return NB_VERDICT_FAIL;
+  if (k == NB_STAGE_ACCURACY) return s->verdict;
+  return NB_VERDICT_PASS; /* it did not refuse */
+}
+
+static bool reached(const nb_stages *s, nb_stage_kind k) {
+  return s->stage[k].questions || (k == NB_STAGE_ACCURACY && s->at == k);
+}
+
+static double seconds(const nb_stages *s) {
+  double sum = 0;
+  for (nb_stage_kind k = 0; k < NB_STAGES; k++) sum += s->stage[k].seconds;
+  return sum;
+}
+
+static void print_text(const gating *g) {
+  const nb_stages *s = &g->stages;
+  char text[NB_GATE_TEXT], time[CLI_TEXT];
+  printf("baseline   %s\ncandidate  %s\n\n", g->choices.base.model.name, g->model.name);
+  for (nb_stage_kind k = 0; k < NB_STAGES; k++) {
+    if (!reached(s, k)) continue;
+    nb_stages_text(s, k, text, sizeof text);
+    nb_verdict v = stage_verdict(s, k);
+    printf("%-11s %s: %s; %zu questions in %s\n", nb_stage_names[k],
+           v == NB_VERDICT_PASS && k != NB_STAGE_ACCURACY ? "not refused" : nb_verdict_name(v), text,
+           s->stage[k].questions, cli_seconds_text(time, s->stage[k].seconds));
+  }
+  printf("\n%s after %s\n", nb_verdict_name(s->verdict), cli_seconds_text(time, seconds(s)));
+}
+
+static int print_json(const gating *g) {
+  const nb_stages *s = &g->stages;
+  char text[NB_GATE_TEXT];
+  cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "stages");
+  for (nb_stage_kind k = 0; k < NB_STAGES; k++) {
+    if (!reached(s, k)) continue;
+    nb_stages_text(s, k, text, sizeof text);
+    cJSON *e = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, e);
+    cJSON_AddStringToObject(e, "stage", nb_stage_names[k]);
+    cJSON_AddStringToObject(e, "verdict", nb_verdict_name(stage_verdict(s, k)));
+    cJSON_AddNumberToObject(e, "questions", (double)s->stage[k].questions);
+    cJSON_AddNumberToObject(e, "seconds", s->stage[k].seconds);
+    cJSON_AddStringToObject(e, "text", text);
+  }
+  cJSON_AddStringToObject(o, "baseline", g->choices.base.model.name);
+  cJSON_AddStringToObject(o, "candidate", g->model.name);
+  cJSON_AddStringToObject(o, "verdict", nb_verdict_name(s->verdict));
+  cJSON_AddNumberToObject(o, "seconds", seconds(s));
+  return cli_print_json(o);
+}
+
+/* For CI: a test a stage. */
+static nb_status save_junit(const gating *g, nb_err *err) {
+  const nb_stages *s = &g->stages;
+  nb_result run = {.protocol = g->choices.e.protocol, .model.name = g->model.name, .measured.seconds = seconds(s)};
+  nb_judgement j = {.run = &run, .verdict = s->verdict};
+  judge_options o = {.junit = g->o.judge.junit};
+  for (nb_stage_kind k = 0; k < NB_STAGES; k++) {
+    if (!reached(s, k)) continue;
+    nb_gate_result *r = &j.gate[j.n++];
+    r->name = nb_stage_names[k], r->verdict = stage_verdict(s, k);
+    nb_stages_text(s, k, r->text, sizeof r->text);
+  }
+  return judge_save(&o, &j, 1, err);
+}
+
+static nb_status run(gating *g, const char *model, nb_err *err) {
+  const eval_options *o = &g->o;
+  nb_gates limits;
+  NB_TRY(judge_gates(&o->judge, &limits, err));
+  NB_TRY(prepare(g, o->against, o->data, &g->choices, err));
+  if (g->choices.e.task.score == NB_SCORE_GENERATE)
+    return nb_fail(err, NB_ERR_ARG, "%s is of a written task: the first baseline must be of one with choices",
+                   o->against);
+  if (g->written) NB_TRY(prepare(g, g->written, g->written_data, &g->texts, err));
+  if (g->written && g->texts.e.task.score != NB_SCORE_GENERATE)
+    return nb_fail(err, NB_ERR_ARG, "%s (--written) is not of a written task", g->written);
+  NB_TRY(eval_load(o, &g->common, model, &g->model, err));
+  const nb_stage_limits sl = {.margin = limits.margin / 100,
+                              .alpha = limits.alpha,
+                              .max_kld = isnan(limits.max_kld) ? 0.05 : limits.max_kld,
+                              .seed = o->seed};
+  if (isnan(sl.margin) || sl.max_kld <= 0)
+    return nb_fail(err, NB_ERR_ARG, "a margin, and a --max-kld above 0, are wanted");
+  NB_TRY(nb_stages_begin(&g->choices.e, &g->choices.base, g->written ? &g->texts.e : NULL, &g->texts.base, &sl,
+                         &g->stages, err));
+  return nb_stages_run(&g->stages, answer, g, err);
+}
+
+int cmd_gate(int argc, char **argv) {
+  gating g = {.o = {.bos = "auto", .overlong = "fail", .shots = -1, .seed = 1, .judge = JUDGE_NOTHING}};
+  judge_options *j = &g.o.judge;
+  const cli_opt opts[] = {
+      CLI_PATH("against", 0, "RUN", NB_PATH_READ, &g.o.against,
+               "the accepted build's result file, of a task with choices (required)"),
+      CLI_PATH("data", 0, "PATH", NB_PATH_READ, &g.o.data, "the questions of that run (required)"),
+      CLI_PATH("task", 0, "FILE", NB_PATH_READ, &g.o.task, "the task's file, when it is not a built-in one"),
+      CLI_PATH("written", 0, "RUN", NB_PATH_READ, &g.written,
+               "a result file of a written task (gsm8k), for a second stage"),
+      CLI_PATH("written-data", 0, "PATH", NB_PATH_READ, &g.written_data, "the questions of that run"),
+      CLI_PATH("written-task", 0, "FILE", NB_PATH_READ, &g.written_task,
+               "its task's file, when it is not a built-in one"),
+      CLI_PATH("gate", 0, "FILE", NB_PATH_READ, &j->gate_file,
+               "limits in a file (nibble-gate.json); options go before it"),
+      CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &j->margin, "the drop that would be accepted (1)"),
+      CLI_DOUBLE("max-kld", 0, "NATS", 1e-9, 1e6, &j->max_kld, "the largest mean KL divergence of the answers (0.05)"),
+      CLI_DOUBLE("alpha", 0, "P", 1e-6, 0.4, &j->alpha, "chance of a wrong pass, and of a wrong fail (0.05)"),
+      CLI_PATH("junit", 0, "FILE", NB_FILE_JUNIT, &j->junit, "write JUnit XML, a test a stage"),
+      CLI_U64("seed", 0, "N", &g.o.seed, "of the questions' order (1)"),
+      CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &g.o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_INT("batch", 0, "N", 16, 8192, &g.o.batch,
+              "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
+      CLI_END,
+  };
+  const cli_command cmd = {
+      .name = "gate",
+      .args = "MODEL --against RUN --data PATH",
+      .opts = opts,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .about =
+          "Accepts or refuses a candidate in minutes, in stages from cheap to dear: the divergence of its answers\n"
+          "on 300 questions from those of the accepted build's run, 200 questions of a written task where there is\n"
+          "a run of one, then more questions until a drop of the margin is ruled out or shown. Each stage may\n"
+          "refuse, the last accepts; what the stages may err together is held (docs/gate.md).\n"
+          "Exit status: 0 pass, 3 fail, 4 undecided.",
+      .min_args = 1,
+      .max_args = 1};
+  cli_args args;
+  nb_err err;
+  if (!cli_parse(&cmd, argc, argv, &g.common, &args)) return args.exit_code;
+  if (!g.o.against || !g.o.data) return cli_usage(&cmd, "--against RUN and --data PATH are wanted");
+  if (!g.written != !g.written_data) return cli_usage(&cmd, "--written and --written-data go together");
+  g.model.name = args.items[0];
+  nb_status st = run(&g, args.items[0], &err);
+  if (st == NB_OK) st = save_junit(&g, &err);
+  int code = g.stages.verdict == NB_VERDICT_PASS ? 0 : g.stages.verdict == NB_VERDICT_FAIL ? 3 : JUDGE_UNDECIDED;
+  if (st != NB_OK) code = cli_fail(st, &err);
+  else if (g.common.json && print_json(&g)) code = 1;
+  else if (!g.common.json) print_text(&g);
+  nb_stages_free(&g.stages);
+  nb_opened_free(&g.model.model);
+  nb_evaluation_free(&g.choices.e), nb_evaluation_free(&g.texts.e);
+  nb_result_free(&g.choices.base), nb_result_free(&g.texts.base);
+  return code;
+}
