@@ -15,13 +15,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static const char *const names[] = {"config.json",         "model.safetensors.index.json",
-                                    "model.safetensors",   "1.safetensors",
-                                    "sub/2.safetensors",   "generation_config.json",
-                                    "tokenizer.json",      "adapter_config.json",
-                                    "model.gguf",          "pytorch_model.bin",
-                                    "snapshots/abc",       "tokenizer_config.json",
-                                    "cl100k_base.tiktoken"};
+static const char *const names[] = {"config.json",          "model.safetensors.index.json",
+                                    "model.safetensors",    "1.safetensors",
+                                    "sub/2.safetensors",    "generation_config.json",
+                                    "tokenizer.json",       "adapter_config.json",
+                                    "model.gguf",           "pytorch_model.bin",
+                                    "snapshots/abc",        "tokenizer_config.json",
+                                    "cl100k_base.tiktoken", "quantize_config.json"};
 enum { NAMES = sizeof names / sizeof *names, MOST = 1 << 16 };
 
 /* The largest "data_offsets" end, found without parsing; at most MOST. */
