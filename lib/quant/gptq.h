@@ -15,6 +15,7 @@
 #ifndef NB_GPTQ_H
 #define NB_GPTQ_H
 
+#include "quant/blocks.h"
 #include "quant/hess.h"
 #include "quant/quant.h"
 
@@ -37,6 +38,11 @@ nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int 
  * added to. `what` names the matrix in messages. */
 nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o,
                         int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err);
+
+/* The same for a block type: rows receives all N of them (nb_blocks_row_bytes each). Steps and offsets move only to what
+ * the type can store. */
+nb_status nb_gptq_solve_blocks(const nb_hess *h, const float *w, size_t N, const nb_blocks *b, const nb_gptq_opts *o,
+                               int threads, const char *what, uint8_t *rows, nb_gptq_report *report, nb_err *err);
 
 /* Fits a table to a matrix: Lloyd-Max on the weights in units of their groups' steps, weighted by what an error costs.
  * Starts from g's table and replaces it. */
