@@ -52,8 +52,8 @@ static nb_status choose_types(const nb_opened *m, const nb_gguf_calibrate_opts *
   NB_TRY(nb_new(&c->rows, parts->n_matrices, sizeof(void *), "the types", err));
   for (size_t i = 0; i < parts->n_matrices; i++) {
     const nb_ggml_type *asked = i == parts->head && parts->head != parts->embed ? o->head
-                                : i == parts->embed                              ? o->embed
-                                                                                 : o->type;
+                                : i == parts->embed                             ? o->embed
+                                                                                : o->type;
     c->type[i] = nb_gguf_type_for(asked, nb_parts_matrix(parts, i)->K);
     fine[i] = (nb_qfmt){c->type[i]->id == NB_GGML_Q8_0 ? 8 : 4, 0, 32};
   }

@@ -8,13 +8,13 @@
 #include "quant/calib.h"
 
 typedef struct nb_gguf_calibrated {
-  nb_model model;                   /* the checkpoint's, with the vectors that folding has changed; borrows it */
-  nb_layer *layers;                 /* (layers) that model shows */
-  float *vectors;                   /* theirs */
-  const nb_ggml_type **type;        /* (n_matrices) by number */
-  uint8_t **rows;                   /* (n_matrices) the blocks, row by row */
-  double plain, loss;               /* means over the layers' matrices, as nb_quantized has them */
-  size_t tokens;                    /* calibrated on */
+  nb_model model;            /* the checkpoint's, with the vectors that folding has changed; borrows it */
+  nb_layer *layers;          /* (layers) that model shows */
+  float *vectors;            /* theirs */
+  const nb_ggml_type **type; /* (n_matrices) by number */
+  uint8_t **rows;            /* (n_matrices) the blocks, row by row */
+  double plain, loss;        /* means over the layers' matrices, as nb_quantized has them */
+  size_t tokens;             /* calibrated on */
 } nb_gguf_calibrated;
 
 typedef struct nb_gguf_calibrate_opts {

@@ -99,7 +99,8 @@ static void round_rows(void *ctx, size_t begin, size_t end, int thread) {
       c->src->row(c->src->ctx, it->index, source_row(it, c->first + r), x);
     }
     c->error[r] = c->size[r] = 0;
-    const uint8_t *blocks = c->src->blocks ? c->src->blocks(c->src->ctx, it->index, source_row(it, c->first + r)) : NULL;
+    const uint8_t *blocks =
+        c->src->blocks ? c->src->blocks(c->src->ctx, it->index, source_row(it, c->first + r)) : NULL;
     if (blocks) {
       memcpy(c->bytes + r * row_bytes, blocks, row_bytes);
       continue;

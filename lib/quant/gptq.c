@@ -20,7 +20,7 @@ typedef struct solving {
   const nb_grid *g;
   const nb_gptq_opts *o;
   const float *w; /* (N, K) */
-  nb_qout *out; /* of blocks only its sizes */
+  nb_qout *out;   /* of blocks only its sizes */
   size_t row0;
   size_t N;
   const nb_blocks *blocks; /* NULL: out is written */
@@ -328,7 +328,12 @@ static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
   solving *j = ctx;
   const nb_qmat *m = &j->out->m;
   for (size_t i = begin; i < end; i++) {
-    task t = {.j = j, .row0 = i * ROWS, .R = nb_min(ROWS, j->N - i * ROWS), .K = m->K, .G = m->n_groups, .group = m->fmt.group};
+    task t = {.j = j,
+              .row0 = i * ROWS,
+              .R = nb_min(ROWS, j->N - i * ROWS),
+              .K = m->K,
+              .G = m->n_groups,
+              .group = m->fmt.group};
     size_t KR = (m->n_blocks * NB_BLOCK) * ROWS, GR = t.G * ROWS;
     float *p = j->scratch + (size_t)thread * j->piece;
     t.w = p, t.q = t.w + KR, t.r = t.q + KR, t.x = t.r + KR, t.e = t.x + KR + GR;

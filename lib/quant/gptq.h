@@ -39,8 +39,8 @@ nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int 
 nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o,
                         int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err);
 
-/* The same for a block type: rows receives all N of them (nb_blocks_row_bytes each). Steps and offsets move only to what
- * the type can store. */
+/* The same for a block type: rows receives all N of them (nb_blocks_row_bytes each). Steps and offsets move only to
+ * what the type can store. */
 nb_status nb_gptq_solve_blocks(const nb_hess *h, const float *w, size_t N, const nb_blocks *b, const nb_gptq_opts *o,
                                int threads, const char *what, uint8_t *rows, nb_gptq_report *report, nb_err *err);
 

@@ -8,9 +8,9 @@
 
 #include "quant/quant.h"
 
-/* The step (negative where only that gives codes in range) of which w (n) are multiples by g's codes, g uniform: a number
- * of the type that the weights are stored in, as the scales of such matrices are, and each product rounded to the type
- * is the weight. 0: there is none. Weights that are all 0 have no step. */
+/* The step (negative where only that gives codes in range) of which w (n) are multiples by g's codes, g uniform: a
+ * number of the type that the weights are stored in, as the scales of such matrices are, and each product rounded to
+ * the type is the weight. 0: there is none. Weights that are all 0 have no step. */
 float nb_lattice_step(const nb_grid *g, nb_dtype type, const float *w, size_t n);
 
 /* Scales of a row for its groups' steps s (n_groups; 0: a group without weights), as nb_quant_round_scales writes them:

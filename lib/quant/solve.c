@@ -18,7 +18,7 @@ static void report_loss(const nb_gptq_report *rep, nb_quantized *q) {
 }
 
 nb_status nb_solve_matrix(nb_solve *s, const nb_hess *h, const nb_linear *m, nb_qfmt fmt, const char *what,
-                              nb_coded *coded, nb_quantized *q, nb_err *err) {
+                          nb_coded *coded, nb_quantized *q, nb_err *err) {
   nb_status st;
   nb_grid g;
   nb_qout out;
@@ -46,10 +46,10 @@ fail:
   return st;
 }
 
-/* Rounds a dense matrix to blocks: by the statistics h, or weight by weight where these are of too few tokens (`few`) or
- * the solver does not know the type. */
+/* Rounds a dense matrix to blocks: by the statistics h, or weight by weight where these are of too few tokens (`few`)
+ * or the solver does not know the type. */
 nb_status nb_solve_blocks(nb_solve *s, const nb_hess *h, const nb_linear *m, const nb_ggml_type *type, bool few,
-                              const char *what, nb_coded *coded, nb_quantized *q, nb_err *err) {
+                          const char *what, nb_coded *coded, nb_quantized *q, nb_err *err) {
   nb_status st;
   nb_blocks b;
   nb_gptq_report rep = {0, 0, 0, 0};
@@ -76,4 +76,3 @@ fail:
   nb_free(w);
   return st;
 }
-

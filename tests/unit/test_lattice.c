@@ -56,8 +56,8 @@ TEST(values_that_a_format_holds) {
   }
 }
 
-/* The largest error of a matrix of a golden, rounded to a format, as a part of its largest weight; with `store` its rows
- * are stored in its type before. */
+/* The largest error of a matrix of a golden, rounded to a format, as a part of its largest weight; with `store` its
+ * rows are stored in its type before. */
 static double golden(const char *kind, const char *name, const char *format, bool store) {
   static float q[64 * 64], w[64 * 64];
   char path[256];
@@ -90,7 +90,8 @@ TEST(matrices_of_other_tools) {
     /* int8 by channel with scales in bfloat16: the format holds code and scale, and so their product before rounding */
     CHECK(golden("ct_int8", names[i], "u8g256", true) == 0);
     /* half floats have more bits than a format's steps: every code is kept, the steps move by less than 1 / 254 */
-    double four = golden("gptq4_sym", names[i], "u4g32", false), eight = golden("ct8_channel", names[i], "u8g256", false);
+    double four = golden("gptq4_sym", names[i], "u4g32", false),
+           eight = golden("ct8_channel", names[i], "u8g256", false);
     CHECK_MSG(four < 0.004 && eight < 0.004 && four > 0, "%g %g", four, eight);
     /* zero points are not held, nor is another group */
     CHECK(golden("ct4_zeros", names[i], "u4g32", false) > 0.01);
