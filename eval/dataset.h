@@ -21,7 +21,7 @@ typedef struct nb_item {
   const char *subject;  /* "" when the set has no subjects */
   const char *question; /* "" when the task names no question field */
   const char **choice;  /* (n_choices) */
-  bool *correct;        /* (n_choices); at least one is true */
+  bool *correct;        /* (n_choices); at least one is true; NULL where answers are written */
   size_t n_choices;     /* 2 to NB_MAX_CHOICES; may be 0 where answers are written */
   size_t answer;        /* the first correct one */
   const char **target;  /* (n_targets) right answers of a question whose answer is written; else none */

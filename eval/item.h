@@ -8,7 +8,7 @@
 
 /* Reads a row. where: "FILE:LINE", before messages. subject: from the file's name, or NULL. answer: from an answers
  * file, or NULL. The item points into row and pool; its id is NULL when the row has none, and
- * n_choices is 0, and nothing but the subject read, when the task's "where" does not want it (nb_dataset_finish). */
+ * left_out is true, and nothing but the subject read, when the task's "where" does not want it (nb_dataset_finish). */
 nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, const char *subject, const char *answer,
                        nb_pool *pool, nb_item *item, nb_err *err);
 

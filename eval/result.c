@@ -61,7 +61,7 @@ nb_status nb_result_items_hash(const nb_item *const *items, size_t n, char out[N
     hash_string(h, it->id), hash_string(h, it->subject), hash_string(h, it->question);
     for (size_t c = 0; c < it->n_choices; c++) {
       hash_string(h, it->choice[c]);
-      hash_string(h, it->correct[c] ? "right" : "wrong");
+      if (it->correct) hash_string(h, it->correct[c] ? "right" : "wrong"); /* written answers have targets instead */
     }
     for (size_t k = 0; k < it->n_targets; k++) hash_string(h, it->target[k]);
     hash_string(h, "");

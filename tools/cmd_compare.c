@@ -99,11 +99,10 @@ static bool is_directory(const char *path) {
 
 static nb_status compare_all(const options *o, const cli_common *common, const char *base, const char *dir, int *code,
                              nb_err *err) {
-  const compare_folder_opts fo = {
-      &o->judge,
-      /* other tools' files of a model are other checkpoints by their bytes */
-      {.common = o->common, .any_model = true, .reps = (size_t)o->reps, .seed = o->seed},
-      common->json};
+  const compare_folder_opts fo = {&o->judge,
+                                  /* other tools' files of a model are other checkpoints by their bytes */
+                                  {.common = o->common, .any_model = true, .reps = (size_t)o->reps, .seed = o->seed},
+                                  common->json};
   return compare_folder(&fo, base, dir, code, err);
 }
 

@@ -368,8 +368,7 @@ fail:
 }
 
 int cmd_eval(int argc, char **argv) {
-  options o = {
-      .task = "mmlu", .bos = "auto", .overlong = "fail", .shots = -1, .batch = 512, .seed = 1, .judge = JUDGE_NOTHING};
+  options o = {.task = "mmlu", .bos = "auto", .overlong = "fail", .shots = -1, .seed = 1, .judge = JUDGE_NOTHING};
   const cli_opt opts[] = {
       CLI_PATH("task", 0, "NAME|FILE", NB_PATH_READ, &o.task, "a built-in task or a task file (mmlu)"),
       CLI_STRING("preset", 0, "NAME", &o.preset, "the task's variant; mmlu: hendrycks, lm-eval, phi, cloze"),
@@ -383,19 +382,19 @@ int cmd_eval(int argc, char **argv) {
       CLI_U64("seed", 0, "N", &o.seed, "of the drawing, and of the order of --sequential (1)"),
       CLI_STRING("shard", 0, "I/N|auto", &o.shard,
                  "only the I-th of N parts, for `nibble merge`; auto: from Slurm, MPI or CI"),
-      CLI_PATHS("out", 'o', "FILE", NB_PATH_RESULT, &o.out,
+      CLI_PATHS("out", 'o', "FILE", NB_FILE_RESULT, &o.out,
                 "write the result file, for `nibble compare` (once for each model)"),
       CLI_CHOICE("out-format", 0, "nibble|lm-eval", &o.out_format,
                  "of --out: a result file, or samples as lm-evaluation-harness logs them (JSON lines)"),
       CLI_FLAG("texts", 0, &o.texts, "put the questions' texts into results"),
-      CLI_PATH("journal", 0, "FILE", NB_PATH_JOURNAL, &o.journal,
+      CLI_PATH("journal", 0, "FILE", NB_FILE_JOURNAL, &o.journal,
                "keep answers here; a run that was killed goes on from it"),
       CLI_PATH("against", 0, "RUN", NB_PATH_READ, &o.against,
                "compare with this result file, on the questions that both have"),
       CLI_FLAG("sequential", 0, &o.sequential,
                "with --against: questions in random order, until the verdict is certain"),
       JUDGE_OPTIONS(o.judge),
-      CLI_PATHS("bundle", 0, "FILE", NB_PATH_BUNDLE, &o.bundle,
+      CLI_PATHS("bundle", 0, "FILE", NB_FILE_BUNDLE, &o.bundle,
                 "write a .zip of result, report and predictions (once for each model)"),
       CLI_WORD("chat", 0, "single|multiturn", &o.chat,
                "put prompts through the model's chat template, examples in the user's turn (single) or as turns"),
@@ -408,7 +407,8 @@ int cmd_eval(int argc, char **argv) {
                  "prompts longer than the model takes: end before the first question (fail), count as wrong, or lose "
                  "their beginning"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
-      CLI_INT("batch", 0, "N", 16, 8192, &o.batch, "tokens run at a time (512); results do not depend on it"),
+      CLI_INT("batch", 0, "N", 16, 8192, &o.batch,
+              "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
       CLI_FLAG("alone", 0, &o.alone, "share no prompt beginnings and batch nothing (the same results, slowly)"),
       CLI_END,
   };

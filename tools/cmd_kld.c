@@ -3,7 +3,7 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "eval/fidelity.h"
-#include "formats/mapfile.h"
+#include "formats/explain.h"
 #include "base/mem.h"
 #include "formats/open.h"
 #include "tools/progress_cli.h"
@@ -27,7 +27,7 @@ static nb_status read_ids(const options *o, const nb_opened *m, nb_ids *ids, siz
   size_t n;
   nb_ids parsed = {0};
   nb_status st;
-  NB_TRY(nb_mapfile_read(o->text, MAX_TEXT, &text, &n, err));
+  NB_TRY(nb_explain_read_text(o->text, MAX_TEXT, &text, &n, err));
   NB_GOTO(nb_tokenizer_encode(m->tokenizer, text, n, 0, &parsed, err));
   *specials = 0;
   for (size_t i = 0; i < parsed.n; i++) *specials += nb_tokenizer_is_special(m->tokenizer, parsed.id[i]);

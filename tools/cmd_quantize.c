@@ -115,7 +115,7 @@ int cmd_quantize(int argc, char **argv) {
   cli_list set = {.n = 0};
   nb_recipe r = nb_recipe_default;
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", NB_PATH_NBL, &out, "the file to write (required)"),
+      CLI_PATH("out", 'o', "FILE", NB_FILE_NBL, &out, "the file to write (required)"),
       CLI_INT("bits", 'b', "N", NB_RECIPE_MIN_BITS, NB_RECIPE_MAX_BITS, &r.bits,
               "bits a weight of the layers' matrices (4)"),
       CLI_INT("group", 'g', "N", NB_RECIPE_MIN_GROUP, NB_RECIPE_MAX_GROUP, &r.group,

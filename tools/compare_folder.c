@@ -82,7 +82,7 @@ static void print_row(const nb_result *r, const nb_judgement *j, double score, c
 }
 
 static void print_table(const folder *f) {
-  static const char *const head[] = {"model", "MB",     "bits",   "tokens/s", "score",  "change",
+  static const char *const head[] = {"model",    "MB",     "bits", "tokens/s",   "score",  "change",
                                      "interval", "gained", "lost", "divergence", "verdict"};
   cli_table t;
   cli_table_begin(&t, "lrrrrrrrrrl");

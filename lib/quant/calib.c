@@ -71,9 +71,9 @@ static nb_status plain_matrix(const nb_weights *w, const nb_qfmt *formats, size_
   char what[64];
   nb_coded coded;
   nb_part_describe(nb_parts_matrix(&w->parts, matrix), what);
-  nb_status st =
-      o->blocks ? nb_coded_blocks(&w->w[matrix], o->blocks[matrix], NULL, o->threads, what, &coded, err)
-                : nb_coded_plain(&w->w[matrix], formats[matrix], NULL, effort, false, o->threads, what, &coded, err);
+  const nb_quant_opts how = {.effort = effort, .threads = o->threads, .what = what};
+  nb_status st = o->blocks ? nb_coded_blocks(&w->w[matrix], o->blocks[matrix], &how, &coded, err)
+                           : nb_coded_plain(&w->w[matrix], formats[matrix], &how, false, &coded, err);
   const nb_quantized q = {.matrix = matrix, .data = coded.data, .n_bytes = coded.n_bytes, .plain = -1, .loss = -1};
   if (st == NB_OK) st = o->put(o->ctx, &q, err);
   nb_coded_free(&coded);
@@ -82,7 +82,7 @@ static nb_status plain_matrix(const nb_weights *w, const nb_qfmt *formats, size_
 
 nb_status nb_calib_fast(const nb_weights *w, const nb_qfmt *formats, int effort, const nb_calib_opts *o, nb_err *err) {
   const nb_parts *parts = &w->parts;
-  nb_solve solve = {o, 0, weight_count(parts)};
+  nb_solve solve = {.o = o, .total = weight_count(parts)};
   for (size_t i = 0; i < parts->n_matrices; i++) {
     size_t m = i == 0 ? parts->embed : i <= parts->embed ? i - 1 : i; /* the embedding first, the head last */
     NB_TRY(plain_matrix(w, formats, m, effort, o, err));
@@ -228,15 +228,16 @@ static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_
   bool few = h && too_few(r, p->site);
   char what[64];
   nb_part_describe(p, what);
+  r->solve.what = what;
   *q = (nb_quantized){.matrix = m, .layer = r->base, .plain = -1, .loss = -1, .few = few && fmt.bits};
   if (r->o->blocks) {
-    NB_TRY(nb_solve_blocks(&r->solve, h, &full->w[i], r->o->blocks[m], few, what, c, q, err));
+    NB_TRY(nb_solve_blocks(&r->solve, h, &full->w[i], r->o->blocks[m], c, q, err));
   } else if (fmt.bits == 0) {
     NB_TRY(nb_coded_dense(&full->w[i], what, c, err));
     NB_TRY(nb_solve_advance(&r->solve, weights_of(p), err));
   } else if (few) {
-    const float *diag = r->count[p->site] ? h->diag : NULL;
-    NB_TRY(nb_coded_plain(&full->w[i], fmt, diag, 1, false, r->o->threads, what, c, err));
+    const nb_quant_opts how = {r->count[p->site] ? h->diag : NULL, 1, r->o->threads, what};
+    NB_TRY(nb_coded_plain(&full->w[i], fmt, &how, false, c, err));
     NB_TRY(nb_solve_advance(&r->solve, weights_of(p), err));
   } else {
     NB_TRY(nb_coded_room(&full->w[i], fmt, what, c, err));
@@ -245,7 +246,7 @@ static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_
       memcpy(c->own, earlier, c->n_bytes);
       NB_TRY(nb_solve_advance(&r->solve, weights_of(p), err));
     } else {
-      NB_TRY(nb_solve_matrix(&r->solve, h, &full->w[i], fmt, what, c, q, err));
+      NB_TRY(nb_solve_matrix(&r->solve, h, &full->w[i], fmt, c, q, err));
     }
   }
   r->now[i] = c->w;
@@ -285,15 +286,15 @@ static nb_status solve_site(run *r, size_t site, const nb_layer *full, bool resu
   nb_status st = NB_OK;
   char what[96];
   if (!resumed) {
-    float *H = r->H[site], *C = r->C[site];
-    nb_assert(H && r->wanted[site]);
+    nb_hess_sums sums = {r->H[site], r->C[site], nb_parts_site_inputs(r->c, site), 0};
+    const nb_hess_opts how = {r->o->damp, r->o->alpha, r->o->threads, what};
+    const nb_kernels *k = nb_session_kernels(r->s);
+    nb_assert(sums.H && r->wanted[site]);
     r->H[site] = r->C[site] = NULL;
-    size_t outputs = C && by_outputs(r, site) ? r->c->hidden : 0, K = nb_parts_site_inputs(r->c, site);
+    if (sums.C && by_outputs(r, site)) sums.outputs = r->c->hidden;
     describe_site(r, full->number, site, what);
-    if (too_few(r, site)) NB_TRY(nb_hess_unfactored(nb_session_kernels(r->s), H, K, what, &h, err));
-    else
-      NB_TRY(nb_hess_prepare(nb_session_kernels(r->s), H, C, outputs, K, r->o->damp, r->o->alpha, r->o->threads, what,
-                             &h, err));
+    if (too_few(r, site)) NB_TRY(nb_hess_unfactored(k, sums.H, sums.K, what, &h, err));
+    else NB_TRY(nb_hess_prepare(k, &sums, &how, &h, err));
   }
   for (size_t i = 0; i < r->parts->per_layer && st == NB_OK; i++)
     if (nb_parts_matrix(r->parts, i)->site == site) st = solve_one(r, resumed ? NULL : &h, full, i, err);
@@ -382,8 +383,7 @@ static nb_status fold_scales(run *r, nb_fold *fold, nb_err *err) {
     for (size_t i = site; i < end && st == NB_OK; i++) {
       float *H = r->H[i];
       r->H[i] = NULL;
-      if (H && r->count[i])
-        st = nb_fold_scale(nb_session_kernels(r->s), r->c, r->parts, fold, i, H, fmt, o->threads, err);
+      if (H && r->count[i]) st = nb_fold_scale(fold, nb_session_kernels(r->s), i, H, fmt, o->threads, err);
       else nb_free(H);
     }
   }
@@ -403,7 +403,7 @@ static nb_status fold_and_solve_layer(run *r, size_t layer, nb_err *err) {
   nb_fold fold = {0};
   nb_status st;
   NB_GOTO(nb_fold_create(r->c, r->parts, full, &fold, err));
-  if (o->rotate) NB_GOTO(nb_fold_rotate(r->c, &fold, err));
+  if (o->rotate) NB_GOTO(nb_fold_rotate(&fold, err));
   if (o->fold) NB_GOTO(fold_scales(r, &fold, err));
   r->base = &fold.layer;
   st = solve_layer(r, &fold.layer, err);
@@ -420,8 +420,9 @@ static nb_status solve_embedding(run *r, nb_err *err) {
   size_t m = r->parts->embed, D = r->c->hidden;
   nb_coded now;
   nb_status st;
-  if (r->o->blocks) NB_GOTO(nb_coded_blocks(full, r->o->blocks[m], NULL, r->o->threads, "the embedding", &now, err));
-  else NB_GOTO(nb_coded_plain(full, r->formats[m], NULL, 1, true, r->o->threads, "the embedding", &now, err));
+  const nb_quant_opts how = {NULL, 1, r->o->threads, "the embedding"};
+  if (r->o->blocks) NB_GOTO(nb_coded_blocks(full, r->o->blocks[m], &how, &now, err));
+  else NB_GOTO(nb_coded_plain(full, r->formats[m], &how, true, &now, err));
   const nb_quantized q = {.matrix = m, .data = now.data, .n_bytes = now.n_bytes, .plain = now.error, .loss = now.error};
   NB_GOTO(r->o->put(r->o->ctx, &q, err));
   for (size_t i = 0; i < r->o->n_seqs; i++) {
@@ -455,8 +456,8 @@ static nb_status head_statistics(run *r, nb_hess *h, nb_err *err) {
     nb_hess_add(nb_session_kernels(r->s), H, &r->in, r->o->threads);
     if (d) add_cross(r, C, d, r->T, D);
   }
-  return nb_hess_prepare(nb_session_kernels(r->s), H, C, 0, D, r->o->damp, r->o->alpha, r->o->threads, "the head", h,
-                         err);
+  const nb_hess_opts how = {r->o->damp, r->o->alpha, r->o->threads, "the head"};
+  return nb_hess_prepare(nb_session_kernels(r->s), &(nb_hess_sums){H, C, D, 0}, &how, h, err);
 }
 
 static nb_status solve_head(run *r, nb_err *err) {
@@ -471,12 +472,13 @@ static nb_status solve_head(run *r, nb_err *err) {
   nb_hess h = {0};
   nb_coded coded = {.own = NULL};
   nb_status st;
+  r->solve.what = "the head";
   NB_GOTO(head_statistics(r, &h, err));
   if (r->o->blocks) {
-    NB_GOTO(nb_solve_blocks(&r->solve, &h, full, r->o->blocks[m], false, "the head", &coded, &q, err));
+    NB_GOTO(nb_solve_blocks(&r->solve, &h, full, r->o->blocks[m], &coded, &q, err));
   } else {
     NB_GOTO(nb_coded_room(full, fmt, "the head", &coded, err));
-    NB_GOTO(nb_solve_matrix(&r->solve, &h, full, fmt, "the head", &coded, &q, err));
+    NB_GOTO(nb_solve_matrix(&r->solve, &h, full, fmt, &coded, &q, err));
   }
   q.data = coded.data, q.n_bytes = coded.n_bytes;
   NB_GOTO(r->o->put(r->o->ctx, &q, err));
@@ -494,7 +496,7 @@ static nb_status run_create(run *r, nb_err *err) {
   nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features, .fine = true};
   size_t stretch = nb_config_stretch(r->c, o->seq_len);
   r->T = o->seq_len;
-  r->solve = (nb_solve){o, 0, weight_count(r->parts)};
+  r->solve = (nb_solve){.o = o, .total = weight_count(r->parts)};
   r->n_sites = nb_parts_sites(r->c);
   NB_TRY(nb_session_create(r->c, &so, &r->s, err));
   NB_TRY(nb_new(&r->H, r->n_sites, sizeof *r->H, "statistics", err));

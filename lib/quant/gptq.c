@@ -383,7 +383,7 @@ nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int 
   return NB_OK;
 }
 
-static nb_status solve(solving *j, int threads, const char *what, nb_gptq_report *report, nb_err *err) {
+static nb_status solve(solving *j, nb_gptq_report *report, nb_err *err) {
   nb_status st;
   const nb_hess *h = j->h;
   const nb_qmat *m = &j->out->m;
@@ -391,14 +391,14 @@ static nb_status solve(solving *j, int threads, const char *what, nb_gptq_report
   nb_assert(K == m->K && (!j->o->gptq || (h->U && h->order)));
   for (size_t i = 0; i < j->N * K; i++)
     if (!(fabsf(j->w[i]) < 1e30f))
-      return nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30", what,
-                     j->row0 + i / K, i % K);
+      return nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30",
+                     j->o->what, j->row0 + i / K, i % K);
   size_t KR = m->n_blocks * NB_BLOCK * ROWS, GR = m->n_groups * ROWS;
   size_t floats = 5 * KR + 3 * GR + 2 * NB_K_PAD * ROWS + ROWS;
   j->piece = nb_round_up(floats + (2 * GR + 2 * KR) / sizeof(float) + 1, NB_ALIGN) + NB_GEMM_SCRATCH / sizeof(float);
-  NB_GOTO(nb_new(&j->scratch, (size_t)threads * j->piece, sizeof(float), "solving", err));
+  NB_GOTO(nb_new(&j->scratch, (size_t)j->o->threads * j->piece, sizeof(float), "solving", err));
   NB_GOTO(nb_new(&j->report, tasks, sizeof *j->report, "solving", err));
-  nb_parallel_for(threads, tasks, 1, solve_range, j);
+  nb_parallel_for(j->o->threads, tasks, 1, solve_range, j);
   for (size_t i = 0; i < tasks; i++) {
     report->plain += j->report[i].plain;
     report->solved += j->report[i].solved;
@@ -411,22 +411,24 @@ fail:
   return st;
 }
 
-nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o,
-                        int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err) {
-  nb_assert(row0 % NB_TILE == 0 && row0 + N <= out->m.N);
+nb_status nb_gptq_solve(const nb_hess *h, const nb_gptq_rows *rows, const nb_grid *g, const nb_gptq_opts *o,
+                        nb_qout *out, nb_gptq_report *report, nb_err *err) {
+  nb_assert(rows->row0 % NB_TILE == 0 && rows->row0 + rows->N <= out->m.N);
   nb_assert(g->fmt.bits == out->m.fmt.bits && g->fmt.table == out->m.fmt.table && g->fmt.group == out->m.fmt.group);
-  solving j = {.h = h, .g = g, .o = o, .w = w, .N = N, .out = out, .row0 = row0};
-  return solve(&j, threads, what, report, err);
+  solving j = {.h = h, .g = g, .o = o, .w = rows->w, .N = rows->N, .out = out, .row0 = rows->row0};
+  return solve(&j, report, err);
 }
 
-nb_status nb_gptq_solve_blocks(const nb_hess *h, const float *w, size_t N, const nb_blocks *b, const nb_gptq_opts *o,
-                               int threads, const char *what, uint8_t *rows, nb_gptq_report *report, nb_err *err) {
+nb_status nb_gptq_solve_blocks(const nb_hess *h, const nb_gptq_rows *rows, const nb_blocks *b, const nb_gptq_opts *o,
+                               uint8_t *out, nb_gptq_report *report, nb_err *err) {
   nb_qout sizes = {.table = NULL};
   nb_qmat_layout l;
-  NB_TRY(nb_qmat_plan(N, h->K, b->grid.fmt, &sizes.m, &l, err));
-  solving j = {.h = h, .g = &b->grid, .o = o, .w = w, .N = N, .out = &sizes, .blocks = b, .rows = rows};
+  NB_TRY(nb_qmat_plan(rows->N, h->K, b->grid.fmt, &sizes.m, &l, err));
+  solving j = {
+      .h = h, .g = &b->grid, .o = o, .w = rows->w, .N = rows->N, .out = &sizes, .row0 = rows->row0, .blocks = b};
   j.row_bytes = nb_blocks_row_bytes(b, h->K);
-  return solve(&j, threads, what, report, err);
+  j.rows = out + rows->row0 * j.row_bytes;
+  return solve(&j, report, err);
 }
 
 /* ---- tables ---- */

@@ -127,7 +127,6 @@ nb_status nb_tokenizer_encode(const nb_tokenizer *t, const char *text, size_t n_
     n_bytes = repaired.n;
   }
   j.s.most = nb_tokenizer_most(n_bytes);
-  if ((flags & NB_ENCODE_ONE_BOS) && nb_tokenizer_begun(t, j.text, n_bytes)) flags &= ~(unsigned)NB_ENCODE_ADD_SPECIAL;
   for (size_t i = 0; i < t->before.n && (flags & NB_ENCODE_ADD_SPECIAL); i++)
     NB_GOTO(nb_ids_push(out, t->before.id[i], err));
   NB_GOTO(cut(t, &t->raw, flags, j.text, n_bytes, encode_raw, &j, err));

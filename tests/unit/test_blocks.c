@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The solver in GGUF's block types: what it reports is what its bytes lose, and that is less than rounding each weight by
- * itself loses, errors weighted by the inputs. */
+/* The solver in GGUF's block types: what it reports is what its bytes lose, and that is less than rounding each weight
+ * by itself loses, errors weighted by the inputs. */
 #include "random.h"
 #include "test.h"
 
@@ -57,18 +57,20 @@ TEST(less_is_lost_than_by_rounding) {
   } want[] = {{"q4_0", 0.5}, {"q4_1", 0.5}, {"q4_k", 0.5}, {"iq4_nl", 0.5}, {"q8_0", 0.6}};
   nb_kernels k = nb_kernels_select(nb_cpu_detect());
   nb_hess h;
-  CHECK_OK(nb_hess_prepare(&k, statistics(&k, x), NULL, 0, K, 1e-6, 0, 2, "test", &h, &err));
+  CHECK_OK(nb_hess_prepare(&k, &(nb_hess_sums){statistics(&k, x), NULL, K, 0}, &(nb_hess_opts){1e-6, 0, 2, "test"}, &h,
+                           &err));
   for (size_t i = 0; i < N * K; i++) w[i] = gauss() * 0.05f + 0.01f;
   for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
     const nb_ggml_type *type = nb_ggml_find_name(want[i].type);
-    const nb_gptq_opts o = {true, 2};
+    const nb_gptq_opts o = {true, 2, 2, "test"}, one = {true, 2, 1, "test"};
+    const nb_gptq_rows rows = {w, 0, N};
     nb_gptq_report r = {0, 0, 0, 0}, again = r;
     nb_blocks b;
     CHECK(nb_blocks_make(type, &b));
     size_t row = nb_blocks_row_bytes(&b, K);
     for (size_t n = 0; n < N; n++) nb_ggml_write(type, w + n * K, h.diag, K, plain + n * row);
-    CHECK_OK(nb_gptq_solve_blocks(&h, w, N, &b, &o, 2, "test", solved[0], &r, &err));
-    CHECK_OK(nb_gptq_solve_blocks(&h, w, N, &b, &o, 1, "test", solved[1], &again, &err));
+    CHECK_OK(nb_gptq_solve_blocks(&h, &rows, &b, &o, solved[0], &r, &err));
+    CHECK_OK(nb_gptq_solve_blocks(&h, &rows, &b, &one, solved[1], &again, &err));
     CHECK_MSG(!memcmp(solved[0], solved[1], N * row), "%s: other bytes by other threads", want[i].type);
     double before = output_error(w, type, plain, x), after = output_error(w, type, solved[0], x);
     CHECK_MSG(after < want[i].most * before, "%s: %g of %g", want[i].type, after, before);

@@ -248,6 +248,19 @@ TEST(where) {
   nb_dataset_free(&d);
   CHECK(nb_dataset_read(&t, HUB("mmlu"), "test", &d, &err) == NB_ERR_FORMAT && strstr(err.msg, "error_type"));
   nb_task_free(&t);
+  /* Of written answers, too. */
+  static const char written[] =
+      "{\"task\":\"t\",\"version\":1,\"data\":{\"splits\":{\"test\":[\"t.jsonl\"]},\"question\":\"q\",\"targets\":"
+      "\"a\","
+      "\"where\":{\"level\":[\"1\",\"2\"]}},\"prompt\":\"{{question}}\",\"score\":\"generate\","
+      "\"extract\":{\"x\":[{\"regex\":\".\"}]}}";
+  static const char rows[] = "{\"q\":\"x\",\"a\":\"y\",\"level\":\"3\"}\n{\"q\":\"z\",\"a\":\"y\",\"level\":\"2\"}\n";
+  d = (nb_dataset){0};
+  CHECK_OK(nb_task_parse(written, strlen(written), "t.json", NULL, &t, &err));
+  CHECK_OK(nb_dataset_add(&t, "t.jsonl", NULL, rows, strlen(rows), NULL, 0, &d, &err));
+  CHECK_OK(nb_dataset_finish(&d, "t.jsonl", &err));
+  CHECK(d.n == 1 && !strcmp(d.item[0].question, "z"));
+  nb_dataset_free(&d), nb_task_free(&t);
 }
 
 /* Choices that are an object: a table has all names that any row has, with nulls. */

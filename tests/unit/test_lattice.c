@@ -22,7 +22,8 @@ static void rounded(const nb_linear *w, const char *format, float *out) {
   nb_grid_make(f, NULL, &g);
   void *data = nb_alloc(l.total, 1);
   CHECK(data);
-  CHECK_OK(nb_quant_plain(&g, w, NULL, 0, 2, "test", data, l.total, NULL, &err));
+  const nb_quant_opts how = {NULL, 0, 2, "test"};
+  CHECK_OK(nb_quant_plain(&g, w, &how, data, l.total, NULL, &err));
   CHECK_OK(nb_qmat_view(w->N, w->K, f, data, l.total, &m, &err));
   for (size_t n = 0; n < w->N; n++) nb_qmat_dequant_row(&m, n, out + n * w->K);
   nb_free(data);
