@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "convert/gguf_calibrate.h"
 #include "formats/gguf_arch.h"
 #include "formats/gguf_config.h"
 #include "formats/gguf_tokenizer.h"
@@ -53,12 +54,14 @@ static nb_status plan_item(nb_gguf_export *x, const nb_gguf_arch *arch, size_t i
     return nb_fail(err, NB_ERR_UNSUPPORTED, "tensor \"%s\" has no name in GGUF files of the architecture \"%s\"",
                    out->hf, arch->name);
   bool vector = !out->N;
+  const nb_ggml_type *type = !strcmp(out->name, "token_embd.weight") ? x->embed
+                             : !strcmp(out->name, "output.weight")   ? x->head
+                                                                     : NULL;
+  if (!type) type = x->type;
   if (vector) out->N = 1;
-  out->type = vector ? nb_ggml_find(NB_GGML_F32) : x->type ? x->type : natural_type(w);
-  if (out->K % out->type->block) {
-    out->type = nb_ggml_find(out->K % 32 ? NB_GGML_F16 : NB_GGML_Q8_0);
-    x->n_fallback++;
-  }
+  type = vector ? nb_ggml_find(NB_GGML_F32) : type ? type : natural_type(w);
+  out->type = nb_gguf_type_for(type, out->K);
+  x->n_fallback += out->type != type;
   if (arch->interleaved && nb_gguf_arch_rotated(out->name, &key)) out->pairs = x->config->head_dim / 2;
   out->plus_one = arch->norm_plus_one && nb_gguf_arch_norm(out->name);
   return NB_OK;
@@ -95,10 +98,16 @@ static void round_rows(void *ctx, size_t begin, size_t end, int thread) {
     } else {
       c->src->row(c->src->ctx, it->index, source_row(it, c->first + r), x);
     }
+    c->error[r] = c->size[r] = 0;
+    const uint8_t *blocks =
+        c->src->blocks ? c->src->blocks(c->src->ctx, it->index, source_row(it, c->first + r)) : NULL;
+    if (blocks) {
+      memcpy(c->bytes + r * row_bytes, blocks, row_bytes);
+      continue;
+    }
     for (size_t k = 0; it->plus_one && k < K; k++) x[k] += 1;
     nb_ggml_write(it->type, x, NULL, K, c->bytes + r * row_bytes);
     nb_ggml_read(it->type, c->bytes + r * row_bytes, K, y);
-    c->error[r] = c->size[r] = 0;
     for (size_t k = 0; k < K; k++) {
       double e = (double)x[k] - (double)y[k];
       c->error[r] += e * e, c->size[r] += (double)x[k] * (double)x[k];

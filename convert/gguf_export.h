@@ -17,6 +17,9 @@ typedef struct nb_gguf_source {
   void (*describe)(void *ctx, size_t i, const char **name, size_t *N, size_t *K, const nb_linear **w);
   /* Row n of tensor i (vectors have one): out (K). Called by several threads. */
   void (*row)(void *ctx, size_t i, size_t n, float *out);
+  /* The blocks of row n of a matrix, where it has been rounded to the type that it gets; NULL, also for the function:
+   * row tells. */
+  const uint8_t *(*blocks)(void *ctx, size_t i, size_t n);
   void *ctx;
 } nb_gguf_source;
 
@@ -26,6 +29,7 @@ typedef struct nb_gguf_export {
   const nb_gguf_source *tensors;
   const nb_ggml_type
       *type; /* of the matrices whose rows are whole blocks of it; NULL: what each holds now, as nearly */
+  const nb_ggml_type *embed, *head; /* of the embedding and of a head of its own; NULL: as type */
   int threads;
   const nb_progress *progress; /* bytes written */
   uint64_t bytes;              /* result: of the file */

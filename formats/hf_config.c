@@ -53,17 +53,6 @@ static nb_status read_biases(const cJSON *j, const char *file, const nb_hf_famil
   return NB_OK;
 }
 
-static nb_status refuse_quantized(const cJSON *j, const char *file, nb_err *err) {
-  const cJSON *quant = nb_json_get(j, "quantization_config");
-  const char *method = "unknown";
-  if (!quant) return NB_OK;
-  NB_TRY(nb_json_optional_string(quant, file, "quant_method", &method, err));
-  return nb_fail(err, NB_ERR_UNSUPPORTED,
-                 "%s: the checkpoint is quantized already (quantization_config, method %.40s); give the original "
-                 "one, in bfloat16, float16 or float32",
-                 file, method);
-}
-
 static nb_status read_dtype(const cJSON *j, const char *file, nb_config *c, nb_err *err) {
   const char *name = nb_hf_dtype_names[NB_F32];
   NB_TRY(nb_json_optional_string(j, file, "torch_dtype", &name, err));
@@ -329,7 +318,6 @@ static nb_status read_config(const cJSON *j, const char *file, nb_config *c, nb_
   NB_TRY(read_architecture(j, file, c, err));
   const nb_hf_family *f = nb_hf_family_find(c->architecture);
   const char *act = f->default_activation;
-  NB_TRY(refuse_quantized(j, file, err));
   NB_TRY(read_dtype(j, file, c, err));
   NB_TRY(read_dimensions(j, file, f, c, err));
   set_block(f, c);

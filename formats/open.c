@@ -8,6 +8,7 @@
 #include "formats/hf_config.h"
 #include "base/mem.h"
 #include "formats/nbl.h"
+#include "formats/packed.h"
 #include "formats/safetensors.h"
 #include "formats/tokenizer_dir.h"
 #include "formats/unused.h"
@@ -115,9 +116,10 @@ static nb_status bind_checkpoint(const char *path, nb_opened *o, nb_err *err) {
   return nb_unused_check(&f->checkpoint, known, o, model, &o->notes, err);
 }
 
-static nb_status open_checkpoint(const char *path, unsigned flags, nb_opened *o, nb_err *err) {
+static nb_status open_checkpoint(const char *path, unsigned flags, int threads, nb_opened *o, nb_err *err) {
   NB_TRY(nb_hf_config_read(path, &o->model.config, err));
   NB_TRY(nb_safetensors_open(path, &o->files->checkpoint, err));
+  NB_TRY(nb_packed_open(path, threads, &o->files->checkpoint, &o->notes, err));
   if (!(flags & NB_OPEN_NO_TOKENIZER)) NB_TRY(nb_tokenizer_read_dir(path, &o->tokenizer, err));
   return bind_checkpoint(path, o, err);
 }
@@ -160,7 +162,7 @@ static nb_status clear_unused_rows(const char *path, nb_opened *o, nb_err *err) 
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err) {
   memset(out, 0, sizeof *out);
   NB_TRY(nb_new(&out->files, 1, sizeof *out->files, "a model", err));
-  nb_status st = is_directory(path) ? open_checkpoint(path, flags, out, err)
+  nb_status st = is_directory(path) ? open_checkpoint(path, flags, threads, out, err)
                  : nb_gguf_is(path) ? open_gguf(path, flags, threads, out, err)
                                     : open_nbl(path, flags, threads, out, err);
   st = nb_explain_model(path, st, err);

@@ -4,14 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum reason { NEEDED, ROTARY, MASK, POSITIONS, VALUE_HEAD, EMPTY, REASONS } reason;
+typedef enum reason { NEEDED, ROTARY, MASK, POSITIONS, VALUE_HEAD, EMPTY, ZERO_BIAS, REASONS } reason;
 
 static const char *const why[REASONS] = {"",
                                          "tables of the rotary embedding, which are computed",
                                          "attention masks, which are computed",
                                          "positions, which are counted",
                                          "value heads of a training, which generate no text",
-                                         "tensors without elements"};
+                                         "tensors without elements",
+                                         "biases that are all 0"};
 
 /* How their names end; only buffers of two dimensions and more are called bias without being one (GPT-2's masks). */
 static const struct {
@@ -35,6 +36,16 @@ static const struct {
     {"position_ids", POSITIONS, 1},
 };
 
+/* AutoGPTQ gives a bias to every matrix, of models that have none too. */
+static bool is_zero_bias(const nb_st_tensor *t) {
+  size_t n = strlen(t->name);
+  if (!t->readable || t->view.n_dims != 1 || n < 5 || strcmp(t->name + n - 5, ".bias")) return false;
+  const uint8_t *b = t->data;
+  for (size_t i = 0; i < t->n_bytes; i++)
+    if (b[i]) return false;
+  return true;
+}
+
 static reason reason_of(const nb_st_tensor *t) {
   size_t n = strlen(t->name);
   if (t->n_bytes == 0) return EMPTY;
@@ -44,7 +55,7 @@ static reason reason_of(const nb_st_tensor *t) {
     if (n >= m && !strcmp(t->name + n - m, endings[i].ending) && t->view.n_dims >= endings[i].min_dims)
       return endings[i].reason;
   }
-  return NEEDED;
+  return is_zero_bias(t) ? ZERO_BIAS : NEEDED;
 }
 
 nb_status nb_unused_check(const nb_safetensors *c, nb_unused_known *known, const void *ctx, const char *model,

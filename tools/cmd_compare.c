@@ -2,7 +2,10 @@
 /* nibble compare: a candidate's run against a baseline's. */
 #include "eval/lmeval.h"
 #include "tools/commands.h"
+#include "tools/compare_folder.h"
 #include "tools/judge.h"
+
+#include <sys/stat.h>
 
 enum { MAX_ALSO = 32 };
 
@@ -88,6 +91,20 @@ fail:
   return st;
 }
 
+static bool is_directory(const char *path) {
+  struct stat s;
+  return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+static nb_status compare_all(const options *o, const cli_common *common, const char *base, const char *dir, int *code,
+                             nb_err *err) {
+  const compare_folder_opts fo = {&o->judge,
+                                  /* other tools' files of a model are other checkpoints by their bytes */
+                                  {.common = o->common, .any_model = true, .reps = (size_t)o->reps, .seed = o->seed},
+                                  common->json};
+  return compare_folder(&fo, base, dir, code, err);
+}
+
 int cmd_compare(int argc, char **argv) {
   options o = {.judge = JUDGE_NOTHING, .reps = 10000, .seed = 1};
   const cli_opt opts[] = {
@@ -101,7 +118,7 @@ int cmd_compare(int argc, char **argv) {
   };
   const cli_command cmd = {
       .name = "compare",
-      .args = "BASE CAND",
+      .args = "BASE CAND|FOLDER",
       .opts = opts,
       .common = CLI_JSON,
       .about =
@@ -109,6 +126,8 @@ int cmd_compare(int argc, char **argv) {
           "Either may be a run of lm-evaluation-harness (samples_*.jsonl, or the results_*.json that they lie "
           "beside):\n"
           "its documents pair with the questions that have the same prompt, byte for byte.\n"
+          "With a folder, every result file in it is judged against the same baseline: one table, and one chart with\n"
+          "--html.\n"
           "Exit status: 0 pass, 3 fail, 4 undecided (too few questions to tell), 1 or 2 when they cannot be compared.",
       .min_args = 2,
       .max_args = 2};
@@ -118,6 +137,8 @@ int cmd_compare(int argc, char **argv) {
   int code = 0;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   if (o.also.n > MAX_ALSO) return cli_usage(&cmd, "--also: at most %d runs", MAX_ALSO);
-  nb_status st = compare(&o, &common, args.items[0], args.items[1], &code, &err);
+  bool folder = is_directory(args.items[1]);
+  if (folder && o.also.n) return cli_usage(&cmd, "--also is of no use with a folder: put the runs into it");
+  nb_status st = (folder ? compare_all : compare)(&o, &common, args.items[0], args.items[1], &code, &err);
   return st == NB_OK ? code : cli_fail(st, &err);
 }

@@ -3,7 +3,9 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "base/f16.h"
+#include "convert/gguf_calibrate.h"
 #include "convert/gguf_export.h"
+#include "convert/recipe.h"
 #include "formats/hf_config.h"
 #include "formats/mapfile.h"
 #include "base/mem.h"
@@ -22,6 +24,8 @@
 
 enum { MAX_TOKENIZER = 1 << 28 };
 
+#define TYPES "auto|f32|bf16|f16|q8_0|q4_0|q4_1|q4_k|iq4_nl"
+
 /* One tensor of the checkpoint, by the parts that are in it: the rows of up to three matrices, of the experts' one
  * after another, or elements of vectors. */
 typedef struct tensor {
@@ -33,6 +37,7 @@ typedef struct tensor {
 
 typedef struct plan {
   const nb_model *m;
+  const nb_gguf_calibrated *calibrated; /* NULL: not */
   const nb_arch *arch;
   tensor *tensors;
   nb_st_spec *specs;
@@ -233,6 +238,16 @@ static void read_row(void *ctx, size_t i, size_t n, float *out) {
   }
 }
 
+static const uint8_t *read_blocks(void *ctx, size_t i, size_t n) {
+  const plan *p = ctx;
+  size_t own_row = 0;
+  if (!p->calibrated || !p->tensors[i].first->matrix) return NULL;
+  const nb_part *x = part_of_row(p, &p->tensors[i], n, &own_row);
+  size_t matrix = (size_t)(matrix_of(p->m, x) - p->m->weights.w);
+  const nb_ggml_type *type = p->calibrated->type[matrix];
+  return p->calibrated->rows[matrix] + own_row * (x->K / type->block * type->bytes);
+}
+
 /* Every row of the plan's tensors is a row of some part. */
 static nb_status check_plan(const plan *p, nb_err *err) {
   for (size_t i = 0; i < p->n; i++)
@@ -244,27 +259,63 @@ static nb_status check_plan(const plan *p, nb_err *err) {
   return NB_OK;
 }
 
-static nb_status export_gguf(const nb_opened *m, const char *path, const char *type, const char *tokenizer,
-                             const cli_common *common, nb_gguf_export *x, nb_err *err) {
+/* What is asked for of a GGUF file. */
+typedef struct gguf_request {
+  const char *path, *type, *embed, *head, *tokenizer, *calib; /* embed, head: NULL as type */
+  int tokens, seq;
+} gguf_request;
+
+static nb_status calibrate(const nb_opened *m, const gguf_request *q, const cli_common *common, nb_gguf_calibrated *out,
+                           nb_err *err) {
+  cli_reporting state;
+  nb_reporter reporter = cli_reporter(&state, common);
+  const nb_ggml_type *type = nb_ggml_find_name(q->type);
+  const nb_ggml_type *embed = q->embed ? nb_ggml_find_name(q->embed) : NULL;
+  const nb_ggml_type *head = q->head ? nb_ggml_find_name(q->head) : NULL;
+  if (!type)
+    return nb_fail(err, NB_ERR_ARG, "--calib rounds to a type: give it with --type (q8_0, q4_0, q4_1, q4_k, iq4_nl)");
+  const nb_gguf_calibrate_opts o = {.type = type,
+                                    .embed = embed ? embed : type,
+                                    .head = head ? head : type,
+                                    .text = q->calib,
+                                    .tokens = (size_t)q->tokens,
+                                    .seq = (size_t)q->seq,
+                                    .threads = common->threads,
+                                    .cpu_features = common->features,
+                                    .reporter = &reporter};
+  NB_TRY(nb_gguf_calibrate(m, &o, out, err));
+  cli_note(common, "calibrated on %zu tokens: the matrices' outputs are off by %.3g of their squares, by %.3g without",
+           out->tokens, out->loss, out->plain);
+  return NB_OK;
+}
+
+static nb_status export_gguf(const nb_opened *m, const gguf_request *q, const cli_common *common, nb_gguf_export *x,
+                             nb_err *err) {
   plan p = {0};
   nb_tokenizer *own = NULL;
+  nb_gguf_calibrated calibrated = {.tokens = 0};
   nb_status st;
-  if (tokenizer) NB_GOTO(nb_open_tokenizer(tokenizer, &own, err));
-  NB_GOTO(make_plan(&m->model, NB_F32, &p, err));
+  if (q->tokenizer) NB_GOTO(nb_open_tokenizer(q->tokenizer, &own, err));
+  if (q->calib) NB_GOTO(calibrate(m, q, common, &calibrated, err));
+  NB_GOTO(make_plan(q->calib ? &calibrated.model : &m->model, NB_F32, &p, err));
   NB_GOTO(check_plan(&p, err));
-  nb_gguf_source source = {.n = p.n, .describe = describe, .row = read_row, .ctx = &p};
+  p.calibrated = q->calib ? &calibrated : NULL;
+  nb_gguf_source source = {.n = p.n, .describe = describe, .row = read_row, .blocks = read_blocks, .ctx = &p};
   cli_progress bar;
   nb_progress cb = cli_progress_begin(&bar, common, "exporting", NULL);
   *x = (nb_gguf_export){.config = &m->model.config,
                         .tokenizer = own ? own : m->tokenizer,
                         .tensors = &source,
-                        .type = nb_ggml_find_name(type), /* NULL of "auto" */
+                        .type = nb_ggml_find_name(q->type), /* NULL of "auto" */
+                        .embed = q->embed ? nb_ggml_find_name(q->embed) : NULL,
+                        .head = q->head ? nb_ggml_find_name(q->head) : NULL,
                         .threads = common->threads,
                         .progress = &cb};
-  st = nb_gguf_export_run(x, path, err);
+  st = nb_gguf_export_run(x, q->path, err);
   cli_progress_end(&bar);
 fail:
   nb_tokenizer_free(own);
+  nb_gguf_calibrated_free(&calibrated);
   nb_free(p.tensors);
   nb_free(p.specs);
   return st;
@@ -290,16 +341,23 @@ static void report_gguf(const nb_gguf_export *x, const char *path, const char *t
 }
 
 int cmd_export(int argc, char **argv) {
-  const char *dir = NULL, *gguf = NULL, *dtype = "f32", *type = "auto", *tokenizer = NULL;
+  const char *dir = NULL, *dtype = "f32";
+  gguf_request q = {.type = "auto", .tokens = 16384, .seq = 512};
   const cli_opt opts[] = {
       CLI_PATH("hf", 'o', "DIR", NB_FILE_EXPORT, &dir,
                "write a checkpoint into this directory (made when it is missing)"),
-      CLI_PATH("gguf", 'g', "FILE", NB_FILE_GGUF, &gguf, "write a GGUF file, which llama.cpp loads"),
+      CLI_PATH("gguf", 'g', "FILE", NB_FILE_GGUF, &q.path, "write a GGUF file, which llama.cpp loads"),
       CLI_CHOICE("dtype", 0, "f32|bf16|f16", &dtype,
                  "--hf: f32 (default) holds the coded values exactly, the others round them"),
-      CLI_CHOICE("type", 0, "auto|f32|bf16|f16|q8_0|q4_0|q4_1|q4_k|iq4_nl", &type,
+      CLI_CHOICE("type", 0, TYPES, &q.type,
                  "--gguf: the type of the matrices; auto (default) takes what comes nearest to each"),
-      CLI_PATH("tokenizer", 0, "DIR", NB_PATH_READ, &tokenizer, "take the tokenizer (--hf: its files) from there"),
+      CLI_CHOICE("embed", 0, TYPES, &q.embed, "--gguf: another type for the embedding"),
+      CLI_CHOICE("head", 0, TYPES, &q.head, "--gguf: another type for the head, where it is not the embedding"),
+      CLI_PATH("calib", 'c', "TEXT", NB_PATH_READ, &q.calib,
+               "--gguf: round by calibration, as nibble quantize does (a text or chats)"),
+      CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &q.tokens, "--calib: tokens to use (16384)"),
+      CLI_INT("seq", 0, "N", NB_RECIPE_MIN_SEQ, NB_RECIPE_MAX_SEQ, &q.seq, "--calib: tokens of a sequence (512)"),
+      CLI_PATH("tokenizer", 0, "DIR", NB_PATH_READ, &q.tokenizer, "take the tokenizer (--hf: its files) from there"),
       CLI_END,
   };
   const cli_command cmd = {.name = "export",
@@ -314,19 +372,20 @@ int cmd_export(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!dir == !gguf) return cli_usage(&cmd, "give either --hf DIR or --gguf FILE");
+  if (!dir == !q.path) return cli_usage(&cmd, "give either --hf DIR or --gguf FILE");
   nb_err err;
   nb_opened m = {0};
   nb_gguf_export x = {0};
-  bool without = dir || tokenizer;
+  const char *tokenizer = q.tokenizer;
+  bool without = dir || (tokenizer && !q.calib);
   nb_status st = cli_open(args.items[0], without ? NB_OPEN_NO_TOKENIZER : 0, &common, &m, &err);
   nb_dtype to = dtype[0] == 'b' ? NB_BF16 : strcmp(dtype, "f16") == 0 ? NB_F16 : NB_F32;
   if (st == NB_OK && dir) st = export(&m, dir, tokenizer, to, &common, &err);
-  else if (st == NB_OK) st = export_gguf(&m, gguf, type, tokenizer, &common, &x, &err);
+  else if (st == NB_OK) st = export_gguf(&m, &q, &common, &x, &err);
   nb_opened_free(&m);
   if (st != NB_OK) return cli_fail(st, &err);
-  if (gguf) {
-    report_gguf(&x, gguf, type, &common);
+  if (q.path) {
+    report_gguf(&x, q.path, q.type, &common);
     return 0;
   }
   if (common.json) {

@@ -8,7 +8,6 @@
 #include "tools/progress_cli.h"
 #include "tools/report_text.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

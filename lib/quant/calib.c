@@ -6,12 +6,12 @@
 #include "base/parallel.h"
 #include "quant/fold.h"
 #include "quant/proxy8.h"
+#include "quant/solve.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
-  CHUNK = 4096,       /* rows of floats at a time */
   WIDE = 4096,        /* more inputs than these: see by_outputs */
   FOLD_TOKENS = 4096, /* by which scales are chosen */
   FEW_TOKENS = 512,   /* an expert that saw fewer is rounded by their weights: solving would learn them by heart */
@@ -47,7 +47,7 @@ typedef struct run {
   nb_coded *coded;      /* (per_layer) the layer's quantized matrices */
   nb_quantized *out;    /* (per_layer) what is to be put of them */
   size_t next;          /* the first that has not been put */
-  uint64_t done, total; /* weights */
+  nb_solve solve;
 } run;
 
 static size_t widest_site(const nb_config *c) {
@@ -64,11 +64,6 @@ static uint64_t weight_count(const nb_parts *parts) {
   return n;
 }
 
-static nb_status advance(const nb_calib_opts *o, uint64_t *done, uint64_t n, uint64_t total, nb_err *err) {
-  *done += n;
-  return nb_progress_step(o->progress, *done, total, err);
-}
-
 /* ---- matrices without statistics ---- */
 
 static nb_status plain_matrix(const nb_weights *w, const nb_qfmt *formats, size_t matrix, int effort,
@@ -77,7 +72,8 @@ static nb_status plain_matrix(const nb_weights *w, const nb_qfmt *formats, size_
   nb_coded coded;
   nb_part_describe(nb_parts_matrix(&w->parts, matrix), what);
   const nb_quant_opts how = {.effort = effort, .threads = o->threads, .what = what};
-  nb_status st = nb_coded_plain(&w->w[matrix], formats[matrix], &how, false, &coded, err);
+  nb_status st = o->blocks ? nb_coded_blocks(&w->w[matrix], o->blocks[matrix], &how, &coded, err)
+                           : nb_coded_plain(&w->w[matrix], formats[matrix], &how, false, &coded, err);
   const nb_quantized q = {.matrix = matrix, .data = coded.data, .n_bytes = coded.n_bytes, .plain = -1, .loss = -1};
   if (st == NB_OK) st = o->put(o->ctx, &q, err);
   nb_coded_free(&coded);
@@ -86,11 +82,11 @@ static nb_status plain_matrix(const nb_weights *w, const nb_qfmt *formats, size_
 
 nb_status nb_calib_fast(const nb_weights *w, const nb_qfmt *formats, int effort, const nb_calib_opts *o, nb_err *err) {
   const nb_parts *parts = &w->parts;
-  uint64_t done = 0, total = weight_count(parts);
+  nb_solve solve = {.o = o, .total = weight_count(parts)};
   for (size_t i = 0; i < parts->n_matrices; i++) {
     size_t m = i == 0 ? parts->embed : i <= parts->embed ? i - 1 : i; /* the embedding first, the head last */
     NB_TRY(plain_matrix(w, formats, m, effort, o, err));
-    NB_TRY(advance(o, &done, weights_of(nb_parts_matrix(parts, m)), total, err));
+    NB_TRY(nb_solve_advance(&solve, weights_of(nb_parts_matrix(parts, m)), err));
   }
   return NB_OK;
 }
@@ -204,45 +200,12 @@ static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, bool
     NB_TRY(run_sequence(r, now, i, 0, r->x, &tap, err));
     if (r->cross && r->wanted[NB_SITE_DOWN] && by_outputs(r, NB_SITE_DOWN))
       add_outputs(r, nb_layer_matrix(r->c, full, NB_DOWN, 0));
-    NB_TRY(nb_progress_step(r->o->progress, r->done, r->total, err));
+    NB_TRY(nb_progress_step(r->o->progress, r->solve.done, r->solve.total, err));
   }
   return NB_OK;
 }
 
 /* ---- solving ---- */
-
-/* Rounds a dense matrix by the statistics into coded, which nb_coded_room made. */
-static nb_status solve_matrix(run *r, const nb_hess *h, const nb_linear *m, const char *what, nb_coded *coded,
-                              nb_quantized *q, nb_err *err) {
-  const nb_qfmt fmt = coded->w.qmat.fmt;
-  nb_status st;
-  nb_grid g;
-  nb_qout out;
-  nb_gptq_report rep = {0, 0, 0, 0};
-  const nb_gptq_opts go = {r->o->gptq, r->o->sweeps, r->o->threads, what};
-  float *w;
-  size_t rows = nb_min(m->N, CHUNK);
-  nb_grid_make(fmt, NULL, &g);
-  NB_TRY(nb_new(&w, rows * m->K, sizeof *w, "a matrix", err));
-  for (size_t row0 = 0; row0 < m->N; row0 += rows) {
-    nb_assert(row0 % NB_TILE == 0);
-    size_t n = nb_min(rows, m->N - row0);
-    for (size_t i = 0; i < n; i++) nb_linear_row(m, row0 + i, w + i * m->K);
-    NB_GOTO(nb_gptq_target(h, w, row0, n, r->o->threads, err));
-    if (row0 == 0) {
-      if (r->o->fit_tables && fmt.table) NB_GOTO(nb_gptq_fit_table(&g, w, n, m->K, h->diag, err));
-      NB_GOTO(nb_qout_init(&g, m->N, m->K, coded->own, coded->n_bytes, &out, err));
-    }
-    NB_GOTO(nb_gptq_solve(h, &(nb_gptq_rows){w, row0, n}, &g, &go, &out, &rep, err));
-    NB_GOTO(advance(r->o, &r->done, (uint64_t)n * m->K, r->total, err));
-  }
-  q->plain = rep.zero > 0 ? rep.plain / rep.zero : 0;
-  q->loss = rep.zero > 0 ? rep.solved / rep.zero : 0;
-  q->fell_back = rep.fell_back;
-fail:
-  nb_free(w);
-  return st;
-}
 
 /* Puts what is ready of the layer, in order. */
 static nb_status put_ready(run *r, nb_err *err) {
@@ -265,22 +228,25 @@ static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_
   bool few = h && too_few(r, p->site);
   char what[64];
   nb_part_describe(p, what);
+  r->solve.what = what;
   *q = (nb_quantized){.matrix = m, .layer = r->base, .plain = -1, .loss = -1, .few = few && fmt.bits};
-  if (fmt.bits == 0) {
+  if (r->o->blocks) {
+    NB_TRY(nb_solve_blocks(&r->solve, h, &full->w[i], r->o->blocks[m], c, q, err));
+  } else if (fmt.bits == 0) {
     NB_TRY(nb_coded_dense(&full->w[i], what, c, err));
-    NB_TRY(advance(r->o, &r->done, weights_of(p), r->total, err));
+    NB_TRY(nb_solve_advance(&r->solve, weights_of(p), err));
   } else if (few) {
     const nb_quant_opts how = {r->count[p->site] ? h->diag : NULL, 1, r->o->threads, what};
     NB_TRY(nb_coded_plain(&full->w[i], fmt, &how, false, c, err));
-    NB_TRY(advance(r->o, &r->done, weights_of(p), r->total, err));
+    NB_TRY(nb_solve_advance(&r->solve, weights_of(p), err));
   } else {
     NB_TRY(nb_coded_room(&full->w[i], fmt, what, c, err));
     const void *earlier = r->o->resume ? r->o->resume(r->o->ctx, m, c->n_bytes) : NULL;
     if (earlier) {
       memcpy(c->own, earlier, c->n_bytes);
-      NB_TRY(advance(r->o, &r->done, weights_of(p), r->total, err));
+      NB_TRY(nb_solve_advance(&r->solve, weights_of(p), err));
     } else {
-      NB_TRY(solve_matrix(r, h, &full->w[i], what, c, q, err));
+      NB_TRY(nb_solve_matrix(&r->solve, h, &full->w[i], fmt, c, q, err));
     }
   }
   r->now[i] = c->w;
@@ -380,7 +346,7 @@ static nb_status solve_with(run *r, const nb_layer *full, nb_proxy8 *eight, nb_e
   for (size_t i = 0; i < r->o->n_seqs; i++) {
     NB_TRY(run_sequence(r, &now, i, 0, r->xq + i * r->T * D, NULL, err));
     if (r->xf && !moved) NB_TRY(run_sequence(r, &eight->layer, i, 1, r->xf + i * r->T * D, NULL, err));
-    NB_TRY(nb_progress_step(r->o->progress, r->done, r->total, err));
+    NB_TRY(nb_progress_step(r->o->progress, r->solve.done, r->solve.total, err));
   }
   return NB_OK;
 }
@@ -455,7 +421,8 @@ static nb_status solve_embedding(run *r, nb_err *err) {
   nb_coded now;
   nb_status st;
   const nb_quant_opts how = {NULL, 1, r->o->threads, "the embedding"};
-  NB_GOTO(nb_coded_plain(full, r->formats[m], &how, true, &now, err));
+  if (r->o->blocks) NB_GOTO(nb_coded_blocks(full, r->o->blocks[m], &how, &now, err));
+  else NB_GOTO(nb_coded_plain(full, r->formats[m], &how, true, &now, err));
   const nb_quantized q = {.matrix = m, .data = now.data, .n_bytes = now.n_bytes, .plain = now.error, .loss = now.error};
   NB_GOTO(r->o->put(r->o->ctx, &q, err));
   for (size_t i = 0; i < r->o->n_seqs; i++) {
@@ -464,7 +431,7 @@ static nb_status solve_embedding(run *r, nb_err *err) {
     nb_session_embed(r->s, &now.w, r->xq + i * r->T * D);
     if (r->xf) nb_session_embed(r->s, full, r->xf + i * r->T * D);
   }
-  NB_GOTO(advance(r->o, &r->done, (uint64_t)full->N * full->K, r->total, err));
+  NB_GOTO(nb_solve_advance(&r->solve, (uint64_t)full->N * full->K, err));
 fail:
   nb_coded_free(&now);
   return st;
@@ -499,15 +466,20 @@ static nb_status solve_head(run *r, nb_err *err) {
   nb_qfmt fmt = r->formats[m];
   if (fmt.bits == 0 || !r->o->calibrate_head) {
     NB_TRY(plain_matrix(r->w, r->formats, m, 1, r->o, err));
-    return advance(r->o, &r->done, (uint64_t)full->N * full->K, r->total, err);
+    return nb_solve_advance(&r->solve, (uint64_t)full->N * full->K, err);
   }
   nb_quantized q = {.matrix = m};
   nb_hess h = {0};
-  nb_coded coded;
+  nb_coded coded = {.own = NULL};
   nb_status st;
-  NB_GOTO(nb_coded_room(full, fmt, "the head", &coded, err));
+  r->solve.what = "the head";
   NB_GOTO(head_statistics(r, &h, err));
-  NB_GOTO(solve_matrix(r, &h, full, "the head", &coded, &q, err));
+  if (r->o->blocks) {
+    NB_GOTO(nb_solve_blocks(&r->solve, &h, full, r->o->blocks[m], &coded, &q, err));
+  } else {
+    NB_GOTO(nb_coded_room(full, fmt, "the head", &coded, err));
+    NB_GOTO(nb_solve_matrix(&r->solve, &h, full, fmt, &coded, &q, err));
+  }
   q.data = coded.data, q.n_bytes = coded.n_bytes;
   NB_GOTO(r->o->put(r->o->ctx, &q, err));
 fail:
@@ -524,7 +496,7 @@ static nb_status run_create(run *r, nb_err *err) {
   nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features, .fine = true};
   size_t stretch = nb_config_stretch(r->c, o->seq_len);
   r->T = o->seq_len;
-  r->total = weight_count(r->parts);
+  r->solve = (nb_solve){.o = o, .total = weight_count(r->parts)};
   r->n_sites = nb_parts_sites(r->c);
   NB_TRY(nb_session_create(r->c, &so, &r->s, err));
   NB_TRY(nb_new(&r->H, r->n_sites, sizeof *r->H, "statistics", err));

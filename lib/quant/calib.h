@@ -38,6 +38,9 @@ typedef struct nb_calib_opts {
   int threads;
   unsigned cpu_features;
   const nb_progress *progress; /* in weights; may be NULL */
+  /* (n_matrices) Blocks of GGUF files instead: data is then these, and formats only say how fine they are (for folds).
+   * Types that the solver does not know are rounded weight by weight. No `resume`. NULL: .nbl formats. */
+  const nb_ggml_type *const *blocks;
   /* Takes each matrix: the embedding, every layer's in their order, the head. */
   nb_status (*put)(void *ctx, const nb_quantized *q, nb_err *err);
   /* The bytes of a layer's matrix from an earlier run that was cut short (they are put again), or NULL; may be NULL. */

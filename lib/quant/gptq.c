@@ -20,9 +20,12 @@ typedef struct solving {
   const nb_grid *g;
   const nb_gptq_opts *o;
   const float *w; /* (N, K) */
-  nb_qout *out;
+  nb_qout *out;   /* of blocks only its sizes */
   size_t row0;
   size_t N;
+  const nb_blocks *blocks; /* NULL: out is written */
+  uint8_t *rows;           /* of blocks: the matrix, row by row */
+  size_t row_bytes;
   float *scratch; /* a piece a thread */
   size_t piece;
   nb_gptq_report *report; /* by task */
@@ -31,9 +34,10 @@ typedef struct solving {
 /* The state of one task: R rows of the matrix. */
 typedef struct task {
   const solving *j;
-  size_t R, K, G, group;
+  size_t row0, R, K, G, group;
   float *w, *q, *r, *x, *e; /* (K, R): target, its rounding, H (w - q), working copies */
-  float *step;              /* (G, R) row scale times group scale */
+  float *step;              /* (G, R) row scale times group scale, or that of blocks */
+  float *offset;            /* (G, R) added to all values of a group: 0 but in blocks */
   float *rowf;              /* (R) */
   int8_t *scale;            /* (G, R) */
   uint8_t *code, *plain;    /* (K, R) */
@@ -55,9 +59,10 @@ static float reciprocal(float x) { return x != 0 ? 1 / x : 0; }
 /* Rounds column i (in visiting order), whose working values are x; e becomes its error over U[i][i]. */
 static void round_column(task *t, size_t i) {
   size_t R = t->R, k = t->j->h->order[i];
-  const float *step = t->step + k / t->group * R, d = 1 / t->j->h->U[i * t->K + i];
+  const float *step = t->step + k / t->group * R, *offset = t->offset + k / t->group * R;
+  const float d = 1 / t->j->h->U[i * t->K + i];
   for (size_t r = 0; r < R; r++) {
-    float x = t->x[i * R + r];
+    float x = t->x[i * R + r] - offset[r];
     unsigned c = nb_grid_nearest(t->j->g, x * reciprocal(step[r]));
     t->code[k * R + r] = (uint8_t)c;
     t->e[i * R + r] = (x - step[r] * t->j->g->value[c]) * d;
@@ -98,12 +103,22 @@ static void residual(task *t, const uint8_t *code, const float *step, double *lo
   size_t R = t->R, K = t->K;
   for (size_t k = 0; k < K; k++)
     for (size_t r = 0; r < R; r++) {
-      t->q[k * R + r] = step[k / t->group * R + r] * t->j->g->value[code[k * R + r]];
+      size_t g = k / t->group * R + r;
+      t->q[k * R + r] = step[g] * t->j->g->value[code[k * R + r]] + t->offset[g];
       t->x[k * R + r] = t->q[k * R + r] - t->w[k * R + r];
     }
   memset(t->r, 0, K * R * sizeof *t->r);
   subtract_product(t, t->j->h->H, K, t->x, t->r, K, K);
   losses(t, loss);
+}
+
+/* The row of blocks that row r of the task is. */
+static uint8_t *block_row(const task *t, size_t r) { return t->j->rows + (t->row0 + r) * t->j->row_bytes; }
+
+/* The step nearest to x that group i of row r can have. */
+static float possible_step(const task *t, size_t i, size_t r, float x) {
+  if (t->j->blocks) return nb_blocks_step(t->j->blocks, block_row(t, r), i, x);
+  return fminf(127, fmaxf(-127, rintf(x / t->rowf[r]))) * t->rowf[r];
 }
 
 /* Moves each row's scale of group i to the best grid point. x: working residual of the group, e: the change of q. */
@@ -119,15 +134,35 @@ static void descend_scale(task *t, size_t i, size_t k0, size_t n) {
     for (size_t k = 0; k < n; k++) num += v[k * R + r] * t->x[k * R + r], den -= v[k * R + r] * hv[k * R + r];
     float old = t->step[i * R + r], rowf = t->rowf[r], delta = 0;
     if (den > 0 && rowf > 0) {
-      float s = fminf(127, fmaxf(-127, rintf((old + num / den) / rowf)));
-      float change = s * rowf - old;
-      if (change * (2 * num - change * den) > 0) delta = change, t->scale[i * R + r] = (int8_t)s;
+      float s = possible_step(t, i, r, old + num / den), change = s - old;
+      if (change * (2 * num - change * den) > 0) delta = change, t->step[i * R + r] = s;
+      if (delta != 0 && !t->j->blocks) t->scale[i * R + r] = (int8_t)rintf(s / rowf);
     }
-    t->step[i * R + r] = delta != 0 ? t->scale[i * R + r] * rowf : old;
     for (size_t k = 0; k < n; k++) {
       t->e[k * R + r] = delta * v[k * R + r];
       t->x[k * R + r] += delta * hv[k * R + r]; /* hv is -H v */
     }
+  }
+}
+
+/* Moves each row's offset of group i likewise. */
+static void descend_offset(task *t, size_t i, size_t k0, size_t n) {
+  size_t R = t->R;
+  const float *H = t->j->h->H + k0 * t->K + k0;
+  float *sums = t->e + t->K * R, den = 0; /* sums: of each row of H (n) */
+  for (size_t k = 0; k < n; k++) {
+    sums[k] = 0;
+    for (size_t m = 0; m < n; m++) sums[k] += H[k * t->K + m];
+    den += sums[k];
+  }
+  for (size_t r = 0; r < R; r++) {
+    float num = 0, old = t->offset[i * R + r];
+    for (size_t k = 0; k < n; k++) num += t->x[k * R + r];
+    float next = den > 0 ? nb_blocks_offset(t->j->blocks, block_row(t, r), i, old + num / den) : old;
+    float delta = next - old;
+    if (!(delta * (2 * num - delta * den) > 0)) continue;
+    t->offset[i * R + r] = next;
+    for (size_t k = 0; k < n; k++) t->e[k * R + r] += delta, t->x[k * R + r] -= delta * sums[k];
   }
 }
 
@@ -143,9 +178,9 @@ static void descend_codes(task *t, size_t i, size_t k0, size_t n) {
       const float *h = H + (k0 + k) * K + k0;
       float inv = reciprocal(h[k]);
       for (size_t r = 0; r < R; r++) {
-        float step = t->step[i * R + r], q = t->q[(k0 + k) * R + r] + t->e[k * R + r];
-        unsigned c = nb_grid_nearest(t->j->g, (q + t->x[k * R + r] * inv) * reciprocal(step));
-        float change = step * t->j->g->value[c] - q;
+        float step = t->step[i * R + r], offset = t->offset[i * R + r], q = t->q[(k0 + k) * R + r] + t->e[k * R + r];
+        unsigned c = nb_grid_nearest(t->j->g, (q + t->x[k * R + r] * inv - offset) * reciprocal(step));
+        float change = step * t->j->g->value[c] + offset - q;
         bool gain = change * (2 * t->x[k * R + r] - change * h[k]) > 0;
         if (gain) t->code[(k0 + k) * R + r] = (uint8_t)c;
         d[(k - a) * R + r] = gain ? change : 0;
@@ -164,6 +199,7 @@ static void sweep(task *t) {
     size_t k0 = i * t->group, n = nb_min(t->group, K - k0);
     memcpy(t->x, t->r + k0 * R, n * R * sizeof *t->x);
     descend_scale(t, i, k0, n);
+    if (t->j->blocks && t->j->blocks->offset) descend_offset(t, i, k0, n);
     descend_codes(t, i, k0, n);
     for (size_t k = 0; k < n * R; k++) t->q[k0 * R + k] += t->e[k];
     subtract_product(t, t->j->h->H + k0 * K, K, t->e, t->r, K, n);
@@ -177,8 +213,19 @@ static void steps_of(task *t) {
     for (size_t r = 0; r < t->R; r++) t->step[i * t->R + r] = t->rowf[r] * t->scale[i * t->R + r];
 }
 
-/* Scales by search, weighted by the importance of the inputs, and plain codes. */
-static void start(task *t, const float *w, uint16_t *row_scale) {
+/* Steps and offsets of blocks by search, likewise. */
+static void start_blocks(task *t, const float *w) {
+  size_t R = t->R, K = t->K, groups = K / t->group;
+  float *step = t->x, *offset = step + groups;
+  for (size_t r = 0; r < R; r++) {
+    nb_blocks_round(t->j->blocks, w + r * K, t->j->h->diag, K, block_row(t, r), step, offset);
+    for (size_t i = 0; i < groups; i++) t->step[i * R + r] = step[i], t->offset[i * R + r] = offset[i];
+    t->rowf[r] = 1;
+  }
+}
+
+/* Scales by search, weighted by the importance of the inputs. */
+static void start_rows(task *t, const float *w, uint16_t *row_scale) {
   size_t R = t->R, K = t->K, G = t->G;
   float *s = t->x;
   int8_t *q = (int8_t *)(s + G);
@@ -190,14 +237,25 @@ static void start(task *t, const float *w, uint16_t *row_scale) {
     nb_quant_round_scales(s, G, t->j->o->sweeps ? 120 : 127, q, &row_scale[r]);
     t->rowf[r] = nb_bf16_f32(row_scale[r]);
     for (size_t i = 0; i < G; i++) t->scale[i * R + r] = q[i];
-    for (size_t k = 0; k < K; k++) t->w[k * R + r] = w[r * K + k];
   }
   steps_of(t);
-  for (size_t k = 0; k < K; k++)
-    for (size_t r = 0; r < R; r++)
-      t->plain[k * R + r] =
-          (uint8_t)nb_grid_nearest(t->j->g, t->w[k * R + r] * reciprocal(t->step[k / t->group * R + r]));
   memcpy(t->plain_scale, t->scale, G * R);
+}
+
+/* Scales, and plain codes. */
+static void start(task *t, const float *w, uint16_t *row_scale) {
+  size_t R = t->R, K = t->K;
+  memset(t->step, 0, t->G * R * sizeof *t->step);
+  memset(t->offset, 0, t->G * R * sizeof *t->offset);
+  if (t->j->blocks) start_blocks(t, w);
+  else start_rows(t, w, row_scale);
+  for (size_t k = 0; k < K; k++)
+    for (size_t r = 0; r < R; r++) {
+      size_t g = k / t->group * R + r;
+      t->w[k * R + r] = w[r * K + k];
+      t->plain[k * R + r] =
+          (uint8_t)nb_grid_nearest(t->j->g, (t->w[k * R + r] - t->offset[g]) * reciprocal(t->step[g]));
+    }
 }
 
 static void store(task *t, size_t row0, const uint16_t *row_scale) {
@@ -216,6 +274,16 @@ static void store(task *t, size_t row0, const uint16_t *row_scale) {
     }
     nb_qout_tile(out, (t->j->row0 + row0 + r0) / NB_TILE, code, scale, rows);
   }
+}
+
+/* Row r as solved; the plain one is there already. */
+static void store_blocks(task *t, size_t r) {
+  size_t R = t->R, groups = t->K / t->group;
+  float *step = t->x, *offset = step + groups;
+  uint8_t *code = (uint8_t *)(offset + groups);
+  for (size_t i = 0; i < groups; i++) step[i] = t->step[i * R + r], offset[i] = t->offset[i * R + r];
+  for (size_t k = 0; k < t->K; k++) code[k] = t->code[k * R + r];
+  nb_blocks_store(t->j->blocks, code, step, offset, t->K, block_row(t, r));
 }
 
 /* The loss of all weights being 0, by the diagonal of H. */
@@ -248,21 +316,28 @@ static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
       for (size_t i = 0; i < t->G; i++) t->scale[i * R + r] = t->plain_scale[i * R + r];
       solved[r] = plain[r];
       report->fell_back++;
+    } else if (t->j->blocks) {
+      store_blocks(t, r);
     }
     report->plain += plain[r], report->solved += solved[r];
   }
-  store(t, row0, row_scale);
+  if (!t->j->blocks) store(t, row0, row_scale);
 }
 
 static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
   solving *j = ctx;
   const nb_qmat *m = &j->out->m;
   for (size_t i = begin; i < end; i++) {
-    task t = {.j = j, .R = nb_min(ROWS, j->N - i * ROWS), .K = m->K, .G = m->n_groups, .group = m->fmt.group};
+    task t = {.j = j,
+              .row0 = i * ROWS,
+              .R = nb_min(ROWS, j->N - i * ROWS),
+              .K = m->K,
+              .G = m->n_groups,
+              .group = m->fmt.group};
     size_t KR = (m->n_blocks * NB_BLOCK) * ROWS, GR = t.G * ROWS;
     float *p = j->scratch + (size_t)thread * j->piece;
     t.w = p, t.q = t.w + KR, t.r = t.q + KR, t.x = t.r + KR, t.e = t.x + KR + GR;
-    t.step = t.e + KR + 2 * NB_K_PAD * ROWS, t.rowf = t.step + GR;
+    t.step = t.e + KR + 2 * NB_K_PAD * ROWS, t.offset = t.step + GR, t.rowf = t.offset + GR;
     t.scale = (int8_t *)(t.rowf + ROWS), t.plain_scale = t.scale + GR;
     t.code = (uint8_t *)(t.plain_scale + GR), t.plain = t.code + KR;
     t.scratch = p + j->piece - NB_GEMM_SCRATCH / sizeof(float);
@@ -308,35 +383,52 @@ nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int 
   return NB_OK;
 }
 
-nb_status nb_gptq_solve(const nb_hess *h, const nb_gptq_rows *rows, const nb_grid *g, const nb_gptq_opts *o,
-                        nb_qout *out, nb_gptq_report *report, nb_err *err) {
+static nb_status solve(solving *j, nb_gptq_report *report, nb_err *err) {
   nb_status st;
-  const float *w = rows->w;
-  size_t K = h->K, N = rows->N, row0 = rows->row0, tasks = (N + ROWS - 1) / ROWS;
-  nb_assert(K == out->m.K && row0 % NB_TILE == 0 && row0 + N <= out->m.N);
-  nb_assert(g->fmt.bits == out->m.fmt.bits && g->fmt.table == out->m.fmt.table && g->fmt.group == out->m.fmt.group);
-  nb_assert(!o->gptq || (h->U && h->order));
-  for (size_t i = 0; i < N * K; i++)
-    if (!(fabsf(w[i]) < 1e30f))
+  const nb_hess *h = j->h;
+  const nb_qmat *m = &j->out->m;
+  size_t K = h->K, tasks = (j->N + ROWS - 1) / ROWS;
+  nb_assert(K == m->K && (!j->o->gptq || (h->U && h->order)));
+  for (size_t i = 0; i < j->N * K; i++)
+    if (!(fabsf(j->w[i]) < 1e30f))
       return nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30",
-                     o->what, row0 + i / K, i % K);
-  solving j = {.h = h, .g = g, .o = o, .w = w, .N = N, .out = out, .row0 = row0};
-  size_t KR = out->m.n_blocks * NB_BLOCK * ROWS, GR = out->m.n_groups * ROWS;
-  size_t floats = 5 * KR + 2 * GR + 2 * NB_K_PAD * ROWS + ROWS;
-  j.piece = nb_round_up(floats + (2 * GR + 2 * KR) / sizeof(float) + 1, NB_ALIGN) + NB_GEMM_SCRATCH / sizeof(float);
-  NB_GOTO(nb_new(&j.scratch, (size_t)o->threads * j.piece, sizeof(float), "solving", err));
-  NB_GOTO(nb_new(&j.report, tasks, sizeof *j.report, "solving", err));
-  nb_parallel_for(o->threads, tasks, 1, solve_range, &j);
+                     j->o->what, j->row0 + i / K, i % K);
+  size_t KR = m->n_blocks * NB_BLOCK * ROWS, GR = m->n_groups * ROWS;
+  size_t floats = 5 * KR + 3 * GR + 2 * NB_K_PAD * ROWS + ROWS;
+  j->piece = nb_round_up(floats + (2 * GR + 2 * KR) / sizeof(float) + 1, NB_ALIGN) + NB_GEMM_SCRATCH / sizeof(float);
+  NB_GOTO(nb_new(&j->scratch, (size_t)j->o->threads * j->piece, sizeof(float), "solving", err));
+  NB_GOTO(nb_new(&j->report, tasks, sizeof *j->report, "solving", err));
+  nb_parallel_for(j->o->threads, tasks, 1, solve_range, j);
   for (size_t i = 0; i < tasks; i++) {
-    report->plain += j.report[i].plain;
-    report->solved += j.report[i].solved;
-    report->zero += j.report[i].zero;
-    report->fell_back += j.report[i].fell_back;
+    report->plain += j->report[i].plain;
+    report->solved += j->report[i].solved;
+    report->zero += j->report[i].zero;
+    report->fell_back += j->report[i].fell_back;
   }
 fail:
-  nb_free(j.scratch);
-  nb_free(j.report);
+  nb_free(j->scratch);
+  nb_free(j->report);
   return st;
+}
+
+nb_status nb_gptq_solve(const nb_hess *h, const nb_gptq_rows *rows, const nb_grid *g, const nb_gptq_opts *o,
+                        nb_qout *out, nb_gptq_report *report, nb_err *err) {
+  nb_assert(rows->row0 % NB_TILE == 0 && rows->row0 + rows->N <= out->m.N);
+  nb_assert(g->fmt.bits == out->m.fmt.bits && g->fmt.table == out->m.fmt.table && g->fmt.group == out->m.fmt.group);
+  solving j = {.h = h, .g = g, .o = o, .w = rows->w, .N = rows->N, .out = out, .row0 = rows->row0};
+  return solve(&j, report, err);
+}
+
+nb_status nb_gptq_solve_blocks(const nb_hess *h, const nb_gptq_rows *rows, const nb_blocks *b, const nb_gptq_opts *o,
+                               uint8_t *out, nb_gptq_report *report, nb_err *err) {
+  nb_qout sizes = {.table = NULL};
+  nb_qmat_layout l;
+  NB_TRY(nb_qmat_plan(rows->N, h->K, b->grid.fmt, &sizes.m, &l, err));
+  solving j = {
+      .h = h, .g = &b->grid, .o = o, .w = rows->w, .N = rows->N, .out = &sizes, .row0 = rows->row0, .blocks = b};
+  j.row_bytes = nb_blocks_row_bytes(b, h->K);
+  j.rows = out + rows->row0 * j.row_bytes;
+  return solve(&j, report, err);
 }
 
 /* ---- tables ---- */

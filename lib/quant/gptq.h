@@ -15,6 +15,7 @@
 #ifndef NB_GPTQ_H
 #define NB_GPTQ_H
 
+#include "quant/blocks.h"
 #include "quant/hess.h"
 #include "quant/quant.h"
 
@@ -44,6 +45,11 @@ nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int 
 /* Rounds rows of the target to the same rows of out; row0 is a multiple of 16. *report is added to. */
 nb_status nb_gptq_solve(const nb_hess *h, const nb_gptq_rows *rows, const nb_grid *g, const nb_gptq_opts *o,
                         nb_qout *out, nb_gptq_report *report, nb_err *err);
+
+/* The same for a block type: out is the whole matrix, nb_blocks_row_bytes a row. Steps and offsets move only to what
+ * the type can store. */
+nb_status nb_gptq_solve_blocks(const nb_hess *h, const nb_gptq_rows *rows, const nb_blocks *b, const nb_gptq_opts *o,
+                               uint8_t *out, nb_gptq_report *report, nb_err *err);
 
 /* Fits a table to a matrix: Lloyd-Max on the weights in units of their groups' steps, weighted by what an error costs.
  * Starts from g's table and replaces it. */

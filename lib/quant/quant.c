@@ -6,6 +6,7 @@
 #include "base/f16.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "quant/lattice.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -123,6 +124,24 @@ typedef struct plain_run {
   size_t *bad;         /* by tile: 1 + the index of a weight that is not finite, or 0 */
 } plain_run;
 
+/* The scales of a row that is rounded already (lattice.h); false: it is not. */
+static bool keep_scales(const plain_run *j, const float *w, float *s, int8_t *scale, uint16_t *row_scale) {
+  const nb_qmat *m = &j->out.m;
+  size_t group = m->fmt.group;
+  bool any = false;
+  if (m->fmt.table || j->w->coded) return false;
+  for (size_t i = 0; i < m->n_groups; i++) {
+    size_t k = i * group, n = k < m->K ? nb_min(group, m->K - k) : 0;
+    bool zero = true;
+    for (size_t x = 0; x < n && zero; x++) zero = w[k + x] == 0;
+    s[i] = zero ? 0 : nb_lattice_step(j->g, j->w->dense.dtype, w + k, n);
+    if (s[i] == 0 && !zero) return false;
+    any |= !zero;
+  }
+  if (any) nb_lattice_scales(s, m->n_groups, scale, row_scale);
+  return any;
+}
+
 /* One row (w zero-padded to 16 inputs): its scales, codes and loss. Returns 1 + the first input whose weight is not
  * finite or too large, or 0. */
 static size_t quantize_row(const plain_run *j, const float *w, float *s, int8_t *scale, uint16_t *row_scale,
@@ -131,11 +150,13 @@ static size_t quantize_row(const plain_run *j, const float *w, float *s, int8_t 
   size_t group = m->fmt.group, K = m->K;
   for (size_t k = 0; k < K; k++)
     if (!(fabsf(w[k]) < 1e30f)) return k + 1;
-  for (size_t i = 0; i < m->n_groups; i++) {
-    size_t k = i * group, n = k < K ? nb_min(group, K - k) : 0;
-    s[i] = nb_quant_fit_group(j->g, w + k, j->h ? j->h + k : NULL, n, j->effort);
+  if (!keep_scales(j, w, s, scale, row_scale)) {
+    for (size_t i = 0; i < m->n_groups; i++) {
+      size_t k = i * group, n = k < K ? nb_min(group, K - k) : 0;
+      s[i] = nb_quant_fit_group(j->g, w + k, j->h ? j->h + k : NULL, n, j->effort);
+    }
+    nb_quant_round_scales(s, m->n_groups, 127, scale, row_scale);
   }
-  nb_quant_round_scales(s, m->n_groups, 127, scale, row_scale);
   float r = nb_bf16_f32(*row_scale);
   for (size_t i = 0; i < m->n_groups; i++) {
     float step = r * scale[i], inv = step != 0 ? 1 / step : 0;

@@ -31,7 +31,8 @@ static const char *const names[] = {"config.json",
                                     "cl100k_base.tiktoken",
                                     "m-00001-of-00002.gguf",
                                     "m-00002-of-00002.gguf",
-                                    "sub/config.json"};
+                                    "sub/config.json",
+                                    "quantize_config.json"};
 enum { NAMES = sizeof names / sizeof *names, MOST = 1 << 16 };
 
 /* The largest "data_offsets" end, found without parsing; at most MOST. */

@@ -296,6 +296,17 @@ def folders():
                                                                                    "special": True}}}})
 
 
+def packed():
+    """What other tools have packed: tests/golden/packed."""
+    for kind in ("gptq4_act", "gptq3", "awq4", "ct4_zeros", "ct_int8_zeros", "mlx4"):
+        files = {name: read(GOLDEN, "packed", kind, name) for name in ("config.json", "model.safetensors")}
+        folder("packed_" + kind, files)
+    config = json.loads(read(GOLDEN, "packed", "gptq2", "config.json"))
+    quant = config.pop("quantization_config")
+    folder("packed_old", {"config.json": config, "quantize_config.json": quant,
+                          "model.safetensors": read(GOLDEN, "packed", "gptq2", "model.safetensors")})
+
+
 if __name__ == "__main__":
     gguf_types()
     gguf_models()
@@ -306,3 +317,4 @@ if __name__ == "__main__":
     refused_configurations()
     templates()
     folders()
+    packed()

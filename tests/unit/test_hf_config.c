@@ -286,10 +286,6 @@ TEST(refuses_what_is_not_supported) {
           "config.json: the data type \"float8_e4m3fn\" is not supported; supported: float32, float16, bfloat16");
   refused("{" ARCH DIMS ",\"attention_bias\":true}", U,
           "config.json: \"attention_bias\" is true; Phi3ForCausalLM has no such biases");
-  refused("{" ARCH DIMS ",\"quantization_config\":{\"quant_method\":\"gptq\"}}", U,
-          "config.json: the checkpoint is quantized already (quantization_config, method gptq); give the "
-          "original "
-          "one, in bfloat16, float16 or float32");
   refused(
       "{" ARCH DIMS ",\"rope_scaling\":{\"type\":\"mrope\",\"factor\":2}}", U,
       "config.json: the rotary embedding type \"mrope\" is not supported; supported: default, longrope (su), linear, "
