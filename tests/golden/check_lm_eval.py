@@ -10,7 +10,6 @@ import json, subprocess, sys, tempfile
 from pathlib import Path
 
 import lm_eval
-from lm_eval.models.huggingface import HFLM
 
 import make_prompt_goldens as m
 
@@ -85,6 +84,7 @@ def right(a, task, metric):
 def main():
     nibble, model = sys.argv[1:3]
     n = int(sys.argv[3]) if len(sys.argv) > 3 else 100
+    from lm_eval.models.huggingface import HFLM
     lm = HFLM(pretrained=model, dtype="float32", device="cpu", batch_size=8)
     print(f"{'task':<18} {'questions':>9} {'metric':<9} {'lm-eval':>8} {'nibble':>8} {'differ':>7} {'log-prob':>9}")
     for name, preset, shots, data, task in sets(sys.argv[4] if len(sys.argv) > 4 else None):

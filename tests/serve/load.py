@@ -5,6 +5,7 @@ that hang up, send garbage, or read slowly. Ends with 1 when an answer is wrong 
 text however full the batch is), a status is unexpected, or memory grows after the first fifth of the time.
 
 usage: load.py NIBBLE MODEL [MINUTES [CLIENTS]]        (10 minutes, 64 clients; no package beside Python's own)
+The model runs on one thread: it should be a tiny one, and the machine may be busy.
 """
 import http.client, json, random, re, signal, socket, subprocess, sys, threading, time
 
@@ -12,7 +13,7 @@ nibble, model = sys.argv[1:3]
 minutes = float(sys.argv[3]) if len(sys.argv) > 3 else 10
 clients = int(sys.argv[4]) if len(sys.argv) > 4 else 64
 
-server = subprocess.Popen([nibble, "serve", model, "--port", "0", "-q", "--idle", "5", "--timeout", "120"], stdout=subprocess.PIPE, text=True)
+server = subprocess.Popen([nibble, "serve", model, "--port", "0", "-q", "-t", "1", "--idle", "5", "--timeout", "120"], stdout=subprocess.PIPE, text=True)
 host, port = re.match(r"http://(.*):(\d+)/", server.stdout.readline()).groups()
 port = int(port)
 lock, known, errors, counts, latencies = threading.Lock(), {}, [], {}, []
