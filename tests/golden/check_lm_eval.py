@@ -22,7 +22,8 @@ def sets(shared):
     arc = lambda path: m.arc_docs(m.read_jsonl(path))
     obqa = [m.openbook_docs(SMALL / f"openbookqa/Main/{s}.jsonl") for s in ("train", "test")]
     csqa = [arc(SMALL / f"commonsenseqa/{s}_rand_split.jsonl") for s in ("train", "dev")]
-    pro = [m.read_jsonl(SMALL / f"mmlu_pro/{s}.jsonl") for s in ("validation", "test")]
+    # nibble asks subject after subject.
+    pro = [sorted(m.read_jsonl(SMALL / f"mmlu_pro/{s}.jsonl"), key=lambda x: x["category"]) for s in ("validation", "test")]
     yield "openbookqa", "", 2, SMALL / "openbookqa", local("openbookqa/openbookqa.yaml", *obqa)
     yield "commonsenseqa", "", 2, SMALL / "commonsenseqa", local("commonsense_qa/default.yaml", *csqa)
     yield "mmlu_pro", "lm-eval", 2, SMALL / "mmlu_pro", m.LocalTask(

@@ -155,6 +155,15 @@ def metrics():
     return {m[1]: float(m[2]) for m in re.finditer(r"^nibble_(\w+) (\S+)$", text, re.M)}
 
 
+def starved():
+    """Seconds that the server's threads were ready and had no processor (Linux): what an error may come from."""
+    import glob
+    try:
+        return max(int(open(f).read().split()[1]) for f in glob.glob(f"/proc/{server.pid}/task/*/schedstat")) / 1e9
+    except (OSError, ValueError):
+        return 0
+
+
 def quantile(x, q):
     return sorted(x)[min(len(x) - 1, int(q * len(x)))] if x else 0
 
@@ -168,7 +177,7 @@ while time.time() < end:
     time.sleep(min(5, 6 * minutes))
     try:
         memory.append(metrics()["memory_own_bytes"])
-        print(f"{time.time() - began:5.0f} s: {memory[-1] / 1e6:.1f} MB of its own, {sum(counts.values())} requests, {len(errors)} errors", flush=True)
+        print(f"{time.time() - began:5.0f} s: {memory[-1] / 1e6:.1f} MB of its own, {sum(counts.values())} requests, {len(errors)} errors; a thread waited {starved():.0f} s for a processor", flush=True)
     except Exception as e:
         fail(f"metrics: {e}")
 for t in threads:
