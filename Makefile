@@ -268,7 +268,7 @@ $(B)/replay/serve_request $(B)/fuzz_serve_request: $(SERVE_PARSER)
 $(B)/replay/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/libnibble.a
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(filter %.c %.o %.a,$^) -o $@ $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(filter %.c %.o,$^) $(filter %.a,$^) -o $@ $(LDLIBS_ALL)
 
 .PHONY: replay
 replay: $(FUZZ:%=$(B)/replay/%) ## fuzz targets over the committed corpus and its mutations

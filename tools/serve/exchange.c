@@ -15,6 +15,7 @@
 
 enum {
   ALL_BODIES = 64 << 20, /* bytes of the bodies that all clients send at a time */
+  THROWN_AWAY = 1 << 20, /* bytes of a body that is too long */
   STREAM_BLOCK = 1 << 12,
   ALIVE = 10 /* seconds after which a silent stream sends a comment */
 };
@@ -48,7 +49,7 @@ enum MHD_Result serve_exchange_take(serve_exchange *x, const char *data, size_t 
     drop_body(x);
   }
   x->sent += n; /* of what is thrown away */
-  return x->sent <= most ? MHD_YES : MHD_NO;
+  return x->sent <= most + THROWN_AWAY ? MHD_YES : MHD_NO;
 }
 
 /* ---- waiting ---- */
