@@ -26,7 +26,7 @@ post /v1/chat/completions '{"messages": [{"role": "user", "content": "the ant"}]
 raw=$(nibble generate "$NBL" -q --raw -p 'the ant' -n 8)
 post /v1/completions '{"prompt": "the ant", "max_tokens": 8, "temperature": 0, "echo": true, "logprobs": 2}' >a
 [ "$(jsonq choices.0.text <a)" = "the ant$raw" ]
-ids=$(nibble tokenize "$NBL" -p 'the ant' --json | jsonq ids | tr -d ' \n')
+ids=$(nibble tokenize "$NBL" -s -p "the ant" --json | jsonq ids | tr -d ' \n')
 n=$(echo "$ids" | tr ',' '\n' | wc -l)
 post /v1/completions "{\"prompt\": $ids, \"max_tokens\": 8, \"temperature\": 0, \"logprobs\": 0}" >b
 [ "$(jsonq choices.0.text <b)" = "$raw" ]

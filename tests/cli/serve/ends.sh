@@ -6,15 +6,22 @@ case $(nibble serve "$NBL" --port 0 --api-key-file nofile 2>&1 || :) in *without
 toy long
 sed -e 's/"max_position_embeddings": [0-9]*/"max_position_embeddings": 60000/' -e 's/"eos_token_id": [0-9]*/"eos_token_id": []/' "$TOY/config.json" >long/config.json
 MODEL=long
-ask() { post /v1/completions "{\"prompt\": \"the ant\", \"temperature\": 0, \"max_tokens\": $1, \"stream\": $2}" -o "$3" -w '%{http_code}'; }
+ask() { post /v1/completions "{\"prompt\": \"the ant\", \"temperature\": 0, \"max_tokens\": $1, \"stream\": $2}" -N -o "$3" -w '%{http_code}'; }
+# Waits until the stream has begun and the other text runs, or is over.
+under_way() {
+  i=0
+  until [ -s stream ] && { [ -s whole ] || get "$url/metrics" | grep -q '^nibble_texts_running 2'; }; do
+    sleep 0.1
+    i=$((i + 1))
+    [ $i -lt 300 ]
+  done
+}
 serves --drain 60
 ask 1500 true stream >code1 &
 one=$!
 ask 1500 false whole >code2 &
 two=$!
-i=0
-until get "$url/metrics" | grep -q '^nibble_texts_running 2' || [ $i -gt 50 ]; do sleep 0.1; i=$((i + 1)); done
-[ -s stream ]
+under_way
 ended TERM
 wait $one && wait $two
 [ "$(cat code1)" = 200 ] && tail -n 2 stream | grep -q DONE
@@ -27,8 +34,7 @@ ask 50000 true stream >code1 &
 one=$!
 ask 50000 false whole >code2 &
 two=$!
-i=0
-until get "$url/metrics" | grep -q '^nibble_texts_running 2' || [ $i -gt 50 ]; do sleep 0.1; i=$((i + 1)); done
+under_way
 ended TERM
 wait $one || : && wait $two || :
 tail -n 2 stream | grep -q DONE && exit 1

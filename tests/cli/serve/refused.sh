@@ -62,7 +62,7 @@ post /v1/completions '{"prompt": "the", "max_tokens": 2, "frequency_penalty": 0,
 awk 'BEGIN { printf "{\"prompt\": \""; for (i = 0; i < 3000; i++) printf "x"; print "\"}" }' >long
 status 413 request_too_large post /v1/completions @long
 status 413 request_too_large post /v1/completions @long -H 'Transfer-Encoding: chunked'
-ended INT
+ended TERM
 # Keys.
 serves --api-key-file keys
 get "$url/health" | grep -q ok
