@@ -368,8 +368,7 @@ fail:
 }
 
 int cmd_eval(int argc, char **argv) {
-  options o = {
-      .task = "mmlu", .bos = "auto", .overlong = "fail", .shots = -1, .batch = 512, .seed = 1, .judge = JUDGE_NOTHING};
+  options o = {.task = "mmlu", .bos = "auto", .overlong = "fail", .shots = -1, .seed = 1, .judge = JUDGE_NOTHING};
   const cli_opt opts[] = {
       CLI_PATH("task", 0, "NAME|FILE", NB_PATH_READ, &o.task, "a built-in task or a task file (mmlu)"),
       CLI_STRING("preset", 0, "NAME", &o.preset, "the task's variant; mmlu: hendrycks, lm-eval, phi, cloze"),
@@ -408,7 +407,8 @@ int cmd_eval(int argc, char **argv) {
                  "prompts longer than the model takes: end before the first question (fail), count as wrong, or lose "
                  "their beginning"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
-      CLI_INT("batch", 0, "N", 16, 8192, &o.batch, "tokens run at a time (512); results do not depend on it"),
+      CLI_INT("batch", 0, "N", 16, 8192, &o.batch,
+              "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
       CLI_FLAG("alone", 0, &o.alone, "share no prompt beginnings and batch nothing (the same results, slowly)"),
       CLI_END,
   };

@@ -112,8 +112,9 @@ static nb_status measure(options *o, const cli_common *common, const char *name,
   NB_GOTO(nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, &ids, err));
   NB_GOTO(cli_windows_begin(m->tokenizer, o->bos, &po.bos, err));
   NB_GOTO(cli_windows_overlap(m, name, m->tokenizer, ids.id, ids.n / po.ctx, po.ctx, &overlap, err));
-  nb_session_opts so = {
-      .threads = common->threads, .max_tokens = nb_min((size_t)o->batch, po.ctx), .cpu_features = common->features};
+  nb_session_opts so = {.threads = common->threads,
+                        .max_tokens = o->batch ? nb_min((size_t)o->batch, po.ctx) : 0,
+                        .cpu_features = common->features};
   NB_GOTO(nb_session_create(&m->model.config, &so, &s, err));
   nb_progress cb = cli_progress_begin(&p, common, "reading", "windows");
   po.progress = &cb;
@@ -130,7 +131,7 @@ fail:
 }
 
 int cmd_ppl(int argc, char **argv) {
-  options o = {.bos = "auto", .batch = 512};
+  options o = {.bos = "auto"};
   const cli_opt opts[] = {
       CLI_PATH("text", 'f', "FILE", NB_PATH_READ, &o.text, "the text (required)"),
       CLI_INT("ctx", 0, "N", 1, 1 << 20, &o.ctx, "tokens read at a time (2048, or all that the model takes)"),
@@ -140,7 +141,8 @@ int cmd_ppl(int argc, char **argv) {
       CLI_CHOICE("bos", 0, "auto|yes|each|no", &o.bos,
                  "a begin token before the text (auto: as the tokenizer says; each: in every window)"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
-      CLI_INT("batch", 0, "N", 16, 8192, &o.batch, "tokens run at a time (512); results do not depend on it"),
+      CLI_INT("batch", 0, "N", 16, 8192, &o.batch,
+              "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
       CLI_END,
   };
   const cli_command cmd = {

@@ -24,7 +24,7 @@ typedef struct nb_session nb_session;
 
 typedef struct nb_session_opts {
   int threads;           /* 0: all processors */
-  size_t max_tokens;     /* tokens of the largest batch; 0: 512 */
+  size_t max_tokens;     /* tokens of the largest batch; 0: 512, or fewer where the model is wide */
   unsigned cpu_features; /* from cpu.h */
   bool fine;             /* matrices marked fine see inputs of some 15 bits: what the rounding to int8 leaves is
                           * rounded and multiplied as well, at twice the time */

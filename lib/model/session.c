@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { DEFAULT_TOKENS = 512, MAX_TOKENS = 1 << 16 };
+enum { DEFAULT_TOKENS = 512, MAX_TOKENS = 1 << 16, DEFAULT_BYTES = 110 << 20 };
 
 /* ---- workspace ---- */
 
@@ -50,6 +50,14 @@ static nb_status take_angles(nb_session *s, nb_err *err) {
 /* Widest inputs of any linear, padded. */
 static size_t widest(const nb_session *s) {
   return nb_round_up(nb_max(nb_max(s->c.hidden, s->c.ffn), s->q_dim), NB_K_PAD);
+}
+
+/* Tokens of a batch by default: so many that a weight that was read serves often, but of a wide model fewer, so that
+ * their states stay a small part of a phone's memory. */
+static size_t default_tokens(const nb_session *s) {
+  size_t floats = 3 * s->c.hidden + nb_max(2 * (s->q_dim + s->kv_dim), 2 * s->c.ffn);
+  size_t fit = DEFAULT_BYTES / (floats * sizeof(float) + widest(s)) / 64 * 64;
+  return nb_max(64, nb_min(DEFAULT_TOKENS, fit));
 }
 
 static nb_status take_states(nb_session *s, bool fine, nb_err *err) {
@@ -95,9 +103,9 @@ nb_status nb_session_create(const nb_config *c, const nb_session_opts *o, nb_ses
   s->c = *c;
   s->k = nb_kernels_select(o->cpu_features);
   s->threads = o->threads ? o->threads : nb_parallel_cpus();
-  s->max_tokens = o->max_tokens ? o->max_tokens : DEFAULT_TOKENS;
   s->q_dim = c->heads * c->head_dim;
   s->kv_dim = c->kv_heads * c->head_dim;
+  s->max_tokens = o->max_tokens ? o->max_tokens : default_tokens(s);
   NB_GOTO(take_angles(s, err));
   NB_GOTO(take_states(s, o->fine, err));
   s->scratch_bytes =
