@@ -47,7 +47,7 @@ static nb_status serve(const options *o, const cli_common *common, const nb_open
                    .connections = (size_t)o->connections,
                    .timeout = o->timeout,
                    .idle = o->idle,
-                   .engine = {.session = {.threads = common->threads, .cpu_features = common->features},
+                   .worker = {.session = {.threads = common->threads, .cpu_features = common->features},
                               .batch = {.kv = kv,
                                         .kv_bytes = o->kv_memory ? (size_t)o->kv_memory : nb_memory_of_machine() / 4,
                                         .most = (size_t)o->parallel,

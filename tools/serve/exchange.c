@@ -68,9 +68,9 @@ static void watch_idle(const serve_exchange *x, bool watch) {
 
 typedef enum waited { WAIT_CHANGED, WAIT_LATE, WAIT_GONE } waited;
 
-/* Waits with the engine's lock for a change of the job. */
+/* Waits with the worker's lock for a change of the job. */
 static waited wait_for_change(serve_exchange *x) {
-  serve_engine_wait(x->s->engine, x->job, 0.5);
+  serve_worker_wait(x->s->worker, x->job, 0.5);
   if (nb_clock() - x->began > x->s->o.timeout) return WAIT_LATE;
   return client_gone(x) ? WAIT_GONE : WAIT_CHANGED;
 }
@@ -84,17 +84,17 @@ static const char late[] = "the answer took longer than --timeout allows";
 /* ---- whole answers ---- */
 
 static enum MHD_Result answer_whole(serve_exchange *x) {
-  serve_engine *e = x->s->engine;
+  serve_worker *e = x->s->worker;
   serve_job *j = x->job;
   waited w = WAIT_CHANGED;
   nb_text out = {0};
   nb_err err;
   watch_idle(x, false);
-  serve_engine_lock(e);
+  serve_worker_lock(e);
   while (j->n_over < j->n_choices && j->st == NB_OK && w == WAIT_CHANGED) w = wait_for_change(x);
   nb_status st = j->st;
   if (st != NB_OK) err = j->err;
-  serve_engine_unlock(e);
+  serve_worker_unlock(e);
   watch_idle(x, true);
   if (w == WAIT_GONE) return MHD_NO;
   if (w == WAIT_LATE) return serve_send_error(x, 503, "timeout", late);
@@ -113,7 +113,7 @@ static nb_status end_with_error(serve_exchange *x, const char *message, nb_err *
   return nb_text_append_str(&x->out, "\n\n", err);
 }
 
-/* Fills x->out with what comes next. The engine's lock is held. */
+/* Fills x->out with what comes next. The worker's lock is held. */
 static nb_status next_events(serve_exchange *x, nb_err *err) {
   serve_job *j = x->job;
   for (;;) {
@@ -135,9 +135,9 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max) {
     if (x->done) return MHD_CONTENT_READER_END_OF_STREAM;
     nb_text_clear(&x->out), x->sent = 0;
     watch_idle(x, false);
-    serve_engine_lock(x->s->engine);
+    serve_worker_lock(x->s->worker);
     nb_status st = next_events(x, &err);
-    serve_engine_unlock(x->s->engine);
+    serve_worker_unlock(x->s->worker);
     watch_idle(x, true);
     x->spoke = nb_clock();
     if (st != NB_OK) return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -214,19 +214,19 @@ enum MHD_Result serve_exchange_answer(serve_exchange *x, serve_kind kind) {
   pthread_mutex_unlock(&s->reading);
   drop_body(x);
   if (st != NB_OK) return serve_send_error(x, !strcmp(code, "model_not_found") ? 404 : code_of(st), code, err.msg);
-  if (!serve_engine_submit(s->engine, x->job))
+  if (!serve_worker_submit(s->worker, x->job))
     return serve_send_error(x, 503, "overloaded", "too many texts wait already (--queue): try again");
   return stream ? answer_stream(x) : answer_whole(x);
 }
 
 void serve_exchange_end(serve_exchange *x) {
   if (x->job && x->job->submitted) {
-    serve_engine_lock(x->s->engine);
+    serve_worker_lock(x->s->worker);
     double first = x->job->first;
-    serve_engine_unlock(x->s->engine);
+    serve_worker_unlock(x->s->worker);
     serve_metrics_job(&x->s->metrics, nb_clock() - x->began, first > 0 ? first - x->began : -1);
   }
-  serve_job_free(x->s->engine, x->job);
+  serve_job_free(x->s->worker, x->job);
   drop_body(x);
   nb_text_free(&x->out);
   nb_free(x->told);

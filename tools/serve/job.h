@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* From a request to what the engine runs: templates, token ids, limits. */
+/* From a request to what the worker runs: templates, token ids, limits. */
 #ifndef NB_SERVE_JOB_H
 #define NB_SERVE_JOB_H
 
-#include "tools/serve/engine.h"
+#include "tools/serve/worker.h"
 #include "tools/serve/request.h"
 
 /* Makes the job of a request for a model, in `context` positions; seed: where the request names none. The job does not

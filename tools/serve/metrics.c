@@ -27,7 +27,7 @@ typedef struct line {
   double value;
 } line;
 
-nb_status serve_metrics_write(serve_metrics *m, const serve_engine_state *e, const char *const *route, size_t n_routes,
+nb_status serve_metrics_write(serve_metrics *m, const serve_worker_state *e, const char *const *route, size_t n_routes,
                               size_t connections, nb_text *out, nb_err *err) {
   char buf[512];
   nb_memory mem = {0};

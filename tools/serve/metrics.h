@@ -4,7 +4,7 @@
 #ifndef NB_SERVE_METRICS_H
 #define NB_SERVE_METRICS_H
 
-#include "tools/serve/engine.h"
+#include "tools/serve/worker.h"
 
 enum { SERVE_MAX_ROUTES = 16, SERVE_MAX_CODES = 20 };
 
@@ -24,7 +24,7 @@ void serve_metrics_answer(serve_metrics *m, size_t route, int code);
 /* A job is over: seconds from its arrival to its end, and to its first token (negative: there was none). */
 void serve_metrics_job(serve_metrics *m, double seconds, double first);
 /* Appends the page. route: (n_routes) their names. */
-nb_status serve_metrics_write(serve_metrics *m, const serve_engine_state *e, const char *const *route, size_t n_routes,
+nb_status serve_metrics_write(serve_metrics *m, const serve_worker_state *e, const char *const *route, size_t n_routes,
                               size_t connections, nb_text *out, nb_err *err);
 
 #endif

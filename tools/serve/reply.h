@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers in OpenAI's form: whole ones, pieces of a stream, errors. A reply reads its job under the engine's lock. */
+/* Answers in OpenAI's form: whole ones, pieces of a stream, errors. A reply reads its job under the worker's lock. */
 #ifndef NB_SERVE_REPLY_H
 #define NB_SERVE_REPLY_H
 
-#include "tools/serve/engine.h"
+#include "tools/serve/worker.h"
 #include "tools/serve/request.h"
 
 typedef struct serve_reply {

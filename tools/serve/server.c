@@ -123,7 +123,7 @@ static enum MHD_Result get_metrics(serve_exchange *x) {
   serve_server *s = x->s;
   const char *names[SERVE_MAX_ROUTES];
   nb_text t = {0};
-  serve_engine_state e = serve_engine_now(s->engine);
+  serve_worker_state e = serve_worker_now(s->worker);
   pthread_mutex_lock(&s->lock);
   size_t connections = s->n_connections, n = 0;
   pthread_mutex_unlock(&s->lock);
@@ -336,7 +336,7 @@ nb_status serve_server_start(const nb_opened *m, const serve_opts *o, serve_serv
   NB_GOTO(make_page(s, err));
   *port = o->port;
   NB_GOTO(serve_listen(o->host, port, &fd, &s->local, err));
-  NB_GOTO(serve_engine_start(m, &o->engine, &s->engine, err));
+  NB_GOTO(serve_worker_start(m, &o->worker, &s->worker, err));
   s->daemon = MHD_start_daemon(
       MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, NULL, NULL,
       on_request, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->connections,
@@ -365,9 +365,9 @@ bool serve_server_drain(serve_server *s) {
 
 void serve_server_stop(serve_server *s) {
   if (!s) return;
-  serve_engine_stop(s->engine);
+  serve_worker_stop(s->worker);
   if (s->daemon) MHD_stop_daemon(s->daemon);
-  serve_engine_free(s->engine);
+  serve_worker_free(s->worker);
   nb_text_free(&s->page);
   free(s->keys);
   pthread_mutex_destroy(&s->lock);

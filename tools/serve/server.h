@@ -3,7 +3,7 @@
 #ifndef NB_SERVE_SERVER_H
 #define NB_SERVE_SERVER_H
 
-#include "tools/serve/engine.h"
+#include "tools/serve/worker.h"
 
 typedef struct serve_opts {
   const char *host; /* an address or a name */
@@ -15,7 +15,7 @@ typedef struct serve_opts {
   size_t connections;
   double timeout; /* seconds of a request, from its arrival to the last token */
   double idle;    /* seconds for a head, a body, and between requests */
-  serve_engine_opts engine;
+  serve_worker_opts worker;
 } serve_opts;
 
 typedef struct serve_server serve_server;

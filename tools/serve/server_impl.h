@@ -26,7 +26,7 @@ struct serve_server {
   char *keys;   /* a line each; NULL: none is wanted */
   nb_text page; /* of / */
   time_t started;
-  serve_engine *engine;
+  serve_worker *worker;
   struct MHD_Daemon *daemon;
   serve_metrics metrics;
   pthread_mutex_t reading; /* one request is parsed at a time: JSON may take 30 times its bytes */

@@ -2,8 +2,8 @@
 /* The thread that runs the model for all clients: it owns the batch (model/batch.h), takes jobs from a queue between
  * its steps, and hands tokens to the threads that wait for them. One lock guards the queue and all jobs; it is never
  * held during a step. */
-#ifndef NB_SERVE_ENGINE_H
-#define NB_SERVE_ENGINE_H
+#ifndef NB_SERVE_WORKER_H
+#define NB_SERVE_WORKER_H
 
 #include "formats/open.h"
 #include "model/batch.h"
@@ -11,13 +11,13 @@
 
 #include <pthread.h>
 
-typedef struct serve_engine serve_engine;
+typedef struct serve_worker serve_worker;
 
-typedef struct serve_engine_opts {
+typedef struct serve_worker_opts {
   nb_session_opts session;
   nb_batch_opts batch;
   size_t queue; /* texts that may wait, besides those that run */
-} serve_engine_opts;
+} serve_worker_opts;
 
 /* A token whose log-prob was told. */
 typedef struct serve_scored {
@@ -33,7 +33,7 @@ typedef struct serve_choice {
   size_t n_prompt;
   nb_text echo; /* the prompt's text, where it belongs to the answer */
   nb_sampling sampling;
-  /* under the engine's lock */
+  /* under the worker's lock */
   uint64_t ticket;
   nb_stop stop; /* the text so far */
   bool began;
@@ -53,8 +53,8 @@ typedef struct serve_job {
   bool logprobs, score_prompt;
   serve_choice *choice;         /* (n_choices) */
   size_t n_choices, per_prompt; /* the texts of one prompt stand together */
-  /* under the engine's lock */
-  serve_engine *engine;
+  /* under the worker's lock */
+  serve_worker *worker;
   pthread_cond_t changed;
   size_t n_over;
   bool submitted, cancelled;
@@ -64,36 +64,36 @@ typedef struct serve_job {
   struct serve_job *next;
 } serve_job;
 
-/* What an engine did and holds, for /metrics. */
-typedef struct serve_engine_state {
+/* What a worker did and holds, for /metrics. */
+typedef struct serve_worker_state {
   nb_batch_stats batch;
   size_t running, waiting, kv_bytes;
-} serve_engine_state;
+} serve_worker_state;
 
 /* Starts the thread. The model must outlive it. */
-nb_status serve_engine_start(const nb_opened *m, const serve_engine_opts *o, serve_engine **out, nb_err *err);
+nb_status serve_worker_start(const nb_opened *m, const serve_worker_opts *o, serve_worker **out, nb_err *err);
 /* Ends all jobs with a failure (their waiters wake up) and the thread. The jobs are still to be freed, and then the
- * engine with serve_engine_free. NULL is accepted. */
-void serve_engine_stop(serve_engine *e);
-void serve_engine_free(serve_engine *e);
+ * worker with serve_worker_free. NULL is accepted. */
+void serve_worker_stop(serve_worker *e);
+void serve_worker_free(serve_worker *e);
 
 /* An empty job of n choices; serve_job_free cancels what still runs, waits for that, and releases (e may be NULL when
  * it was never submitted). */
 nb_status serve_job_new(size_t n_choices, serve_job **out, nb_err *err);
-void serve_job_free(serve_engine *e, serve_job *j);
+void serve_job_free(serve_worker *e, serve_job *j);
 
-/* Puts the job into the queue. False: the queue is full, or the engine ends. */
-bool serve_engine_submit(serve_engine *e, serve_job *j);
+/* Puts the job into the queue. False: the queue is full, or the worker ends. */
+bool serve_worker_submit(serve_worker *e, serve_job *j);
 /* Asks for the job's end. */
-void serve_engine_cancel(serve_engine *e, serve_job *j);
+void serve_worker_cancel(serve_worker *e, serve_job *j);
 /* No job is taken any more; those that are there go on. */
-void serve_engine_close(serve_engine *e);
+void serve_worker_close(serve_worker *e);
 
-void serve_engine_lock(serve_engine *e);
-void serve_engine_unlock(serve_engine *e);
+void serve_worker_lock(serve_worker *e);
+void serve_worker_unlock(serve_worker *e);
 /* Waits, with the lock held, until something of the job changes or so many seconds are over. */
-void serve_engine_wait(serve_engine *e, serve_job *j, double seconds);
+void serve_worker_wait(serve_worker *e, serve_job *j, double seconds);
 
-serve_engine_state serve_engine_now(serve_engine *e);
+serve_worker_state serve_worker_now(serve_worker *e);
 
 #endif

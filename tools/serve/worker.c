@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/engine.h"
+#include "tools/serve/worker.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct serve_engine {
+struct serve_worker {
   const nb_opened *m;
-  serve_engine_opts o;
+  serve_worker_opts o;
   nb_session *session;
   nb_batch *batch;
   pthread_t thread;
@@ -20,7 +20,7 @@ struct serve_engine {
   serve_job *jobs;                     /* in the batch */
   size_t n_texts;                      /* of all jobs that are not over */
   bool cancelled, closed, stopping;
-  serve_engine_state state;
+  serve_worker_state state;
 };
 
 /* ---- jobs ---- */
@@ -50,7 +50,7 @@ nb_status serve_job_new(size_t n_choices, serve_job **out, nb_err *err) {
   return NB_OK;
 }
 
-void serve_job_free(serve_engine *e, serve_job *j) {
+void serve_job_free(serve_worker *e, serve_job *j) {
   if (!j) return;
   if (j->submitted) {
     pthread_mutex_lock(&e->lock);
@@ -89,7 +89,7 @@ static bool on_token(void *ctx, int32_t id) {
   serve_choice *c = ctx;
   serve_job *j = c->job;
   nb_err err;
-  pthread_mutex_lock(&j->engine->lock);
+  pthread_mutex_lock(&j->worker->lock);
   if (j->first == 0) j->first = nb_clock();
   c->n_new++;
   if (c->n_scored) c->scored[c->n_scored - 1].end = false;
@@ -98,7 +98,7 @@ static bool on_token(void *ctx, int32_t id) {
   fail_job(j, st, &err);
   bool more = st == NB_OK && !c->stop.ended;
   pthread_cond_signal(&j->changed);
-  pthread_mutex_unlock(&j->engine->lock);
+  pthread_mutex_unlock(&j->worker->lock);
   return more;
 }
 
@@ -121,9 +121,9 @@ static void on_scored(void *ctx, nb_batch_logprob of, const nb_batch_logprob *to
   serve_choice *c = ctx;
   serve_job *j = c->job;
   nb_err err;
-  pthread_mutex_lock(&j->engine->lock);
+  pthread_mutex_lock(&j->worker->lock);
   fail_job(j, keep_score(c, of, top, &err), &err);
-  pthread_mutex_unlock(&j->engine->lock);
+  pthread_mutex_unlock(&j->worker->lock);
 }
 
 /* The lock is held. */
@@ -134,20 +134,20 @@ static void end_choice(serve_choice *c, nb_batch_end why) {
   if (c->began) fail_job(j, nb_stop_finish(&c->stop, &err), &err);
   c->over = true, c->why = why;
   c->n_ready = c->n_scored;
-  j->n_over++, j->engine->n_texts--;
+  j->n_over++, j->worker->n_texts--;
   pthread_cond_signal(&j->changed);
 }
 
 static void on_end(void *ctx, nb_batch_end why) {
   serve_choice *c = ctx;
-  pthread_mutex_lock(&c->job->engine->lock);
+  pthread_mutex_lock(&c->job->worker->lock);
   end_choice(c, why);
-  pthread_mutex_unlock(&c->job->engine->lock);
+  pthread_mutex_unlock(&c->job->worker->lock);
 }
 
 /* ---- the thread; the lock is held except during a step ---- */
 
-static nb_status begin_choice(serve_engine *e, serve_choice *c, nb_err *err) {
+static nb_status begin_choice(serve_worker *e, serve_choice *c, nb_err *err) {
   const serve_job *j = c->job;
   NB_TRY(nb_stop_begin(e->m->tokenizer, (const char *const *)j->stops, j->n_stops, &c->stop, err));
   c->began = true;
@@ -164,7 +164,7 @@ static nb_status begin_choice(serve_engine *e, serve_choice *c, nb_err *err) {
   return nb_batch_submit(e->batch, &r, &c->ticket, err);
 }
 
-static void take_incoming(serve_engine *e) {
+static void take_incoming(serve_worker *e) {
   for (serve_job *j; (j = e->incoming) != NULL;) {
     e->incoming = j->next;
     j->next = e->jobs, e->jobs = j;
@@ -180,14 +180,14 @@ static void take_incoming(serve_engine *e) {
   e->incoming_end = &e->incoming;
 }
 
-static void take_cancelled(serve_engine *e) {
+static void take_cancelled(serve_worker *e) {
   e->cancelled = false;
   for (serve_job *j = e->jobs; j; j = j->next)
     for (size_t i = 0; (j->cancelled || j->st != NB_OK) && i < j->n_choices; i++)
       if (!j->choice[i].over) nb_batch_cancel(e->batch, j->choice[i].ticket);
 }
 
-static void end_all(serve_engine *e, nb_status st, const nb_err *err) {
+static void end_all(serve_worker *e, nb_status st, const nb_err *err) {
   for (serve_job *j = e->jobs; j; j = j->next) {
     if (j->n_over < j->n_choices) fail_job(j, st, err);
     for (size_t i = 0; i < j->n_choices; i++) end_choice(&j->choice[i], NB_BATCH_CANCELLED);
@@ -195,7 +195,7 @@ static void end_all(serve_engine *e, nb_status st, const nb_err *err) {
 }
 
 /* After a failure the batch is of no use: its jobs end, and a new one is begun. */
-static bool replace_batch(serve_engine *e, nb_status st, const nb_err *err) {
+static bool replace_batch(serve_worker *e, nb_status st, const nb_err *err) {
   nb_err none;
   nb_batch_free(e->batch);
   e->batch = NULL;
@@ -205,14 +205,14 @@ static bool replace_batch(serve_engine *e, nb_status st, const nb_err *err) {
   return false;
 }
 
-static void note_state(serve_engine *e) {
+static void note_state(serve_worker *e) {
   size_t waiting = nb_batch_waiting(e->batch);
-  e->state = (serve_engine_state){*nb_batch_stats_of(e->batch), nb_batch_unfinished(e->batch) - waiting, waiting,
+  e->state = (serve_worker_state){*nb_batch_stats_of(e->batch), nb_batch_unfinished(e->batch) - waiting, waiting,
                                   nb_batch_kv_bytes(e->batch)};
 }
 
 static void *run(void *ctx) {
-  serve_engine *e = ctx;
+  serve_worker *e = ctx;
   bool busy = false, works = true;
   nb_err err;
   pthread_mutex_lock(&e->lock);
@@ -240,8 +240,8 @@ static void *run(void *ctx) {
 
 /* ---- the other threads ---- */
 
-nb_status serve_engine_start(const nb_opened *m, const serve_engine_opts *o, serve_engine **out, nb_err *err) {
-  serve_engine *e;
+nb_status serve_worker_start(const nb_opened *m, const serve_worker_opts *o, serve_worker **out, nb_err *err) {
+  serve_worker *e;
   nb_status st;
   NB_TRY(nb_new(&e, 1, sizeof *e, "the server", err));
   e->m = m, e->o = *o, e->incoming_end = &e->incoming;
@@ -258,7 +258,7 @@ fail:
   return st;
 }
 
-void serve_engine_stop(serve_engine *e) {
+void serve_worker_stop(serve_worker *e) {
   if (!e) return;
   pthread_mutex_lock(&e->lock);
   e->stopping = e->closed = true;
@@ -267,7 +267,7 @@ void serve_engine_stop(serve_engine *e) {
   pthread_join(e->thread, NULL);
 }
 
-void serve_engine_free(serve_engine *e) {
+void serve_worker_free(serve_worker *e) {
   if (!e) return;
   nb_batch_free(e->batch);
   nb_session_free(e->session);
@@ -276,12 +276,12 @@ void serve_engine_free(serve_engine *e) {
   nb_free(e);
 }
 
-bool serve_engine_submit(serve_engine *e, serve_job *j) {
+bool serve_worker_submit(serve_worker *e, serve_job *j) {
   pthread_mutex_lock(&e->lock);
   size_t room = e->o.batch.most + e->o.queue;
   bool fits = !e->closed && j->n_choices <= room && e->n_texts <= room - j->n_choices;
   if (fits) {
-    j->engine = e, j->submitted = true, j->next = NULL;
+    j->worker = e, j->submitted = true, j->next = NULL;
     *e->incoming_end = j, e->incoming_end = &j->next;
     e->n_texts += j->n_choices;
     pthread_cond_signal(&e->wake);
@@ -290,23 +290,23 @@ bool serve_engine_submit(serve_engine *e, serve_job *j) {
   return fits;
 }
 
-void serve_engine_cancel(serve_engine *e, serve_job *j) {
+void serve_worker_cancel(serve_worker *e, serve_job *j) {
   pthread_mutex_lock(&e->lock);
   j->cancelled = e->cancelled = true;
   pthread_cond_signal(&e->wake);
   pthread_mutex_unlock(&e->lock);
 }
 
-void serve_engine_close(serve_engine *e) {
+void serve_worker_close(serve_worker *e) {
   pthread_mutex_lock(&e->lock);
   e->closed = true;
   pthread_mutex_unlock(&e->lock);
 }
 
-void serve_engine_lock(serve_engine *e) { pthread_mutex_lock(&e->lock); }
-void serve_engine_unlock(serve_engine *e) { pthread_mutex_unlock(&e->lock); }
+void serve_worker_lock(serve_worker *e) { pthread_mutex_lock(&e->lock); }
+void serve_worker_unlock(serve_worker *e) { pthread_mutex_unlock(&e->lock); }
 
-void serve_engine_wait(serve_engine *e, serve_job *j, double seconds) {
+void serve_worker_wait(serve_worker *e, serve_job *j, double seconds) {
   struct timespec t;
 #ifdef __APPLE__
   clock_gettime(CLOCK_REALTIME, &t);
@@ -319,9 +319,9 @@ void serve_engine_wait(serve_engine *e, serve_job *j, double seconds) {
   pthread_cond_timedwait(&j->changed, &e->lock, &t);
 }
 
-serve_engine_state serve_engine_now(serve_engine *e) {
+serve_worker_state serve_worker_now(serve_worker *e) {
   pthread_mutex_lock(&e->lock);
-  serve_engine_state s = e->state;
+  serve_worker_state s = e->state;
   pthread_mutex_unlock(&e->lock);
   return s;
 }
