@@ -15,12 +15,13 @@
 
 enum {
   ALL_BODIES = 64 << 20, /* bytes of the bodies that all clients send at a time */
-  THROWN_AWAY = 1 << 20, /* bytes of a body that is too long */
   STREAM_BLOCK = 1 << 12,
   ALIVE = 10 /* seconds after which a silent stream sends a comment */
 };
 
 /* ---- bodies ---- */
+
+const char serve_too_large[] = "the request is longer than --body allows";
 
 static bool take_room(serve_server *s, size_t n) {
   pthread_mutex_lock(&s->lock);
@@ -41,7 +42,7 @@ static void drop_body(serve_exchange *x) {
  * client can be told. */
 enum MHD_Result serve_exchange_take(serve_exchange *x, const char *data, size_t n) {
   size_t most = x->s->o.body;
-  if (!x->too_large && !x->too_much) {
+  if (!x->too_large && !x->too_much && !x->refusal.code) {
     if (n > most - x->body.n) x->too_large = true;
     else if (!take_room(x->s, n)) x->too_much = true;
     else if (nb_text_append(&x->body, data, n, NULL) == NB_OK) return MHD_YES;
@@ -49,7 +50,7 @@ enum MHD_Result serve_exchange_take(serve_exchange *x, const char *data, size_t 
     drop_body(x);
   }
   x->sent += n; /* of what is thrown away */
-  return x->sent <= most + THROWN_AWAY ? MHD_YES : MHD_NO;
+  return x->sent <= most + SERVE_THROWN_AWAY ? MHD_YES : MHD_NO;
 }
 
 /* ---- waiting ---- */

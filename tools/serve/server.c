@@ -165,11 +165,8 @@ static enum MHD_Result post_embeddings(serve_exchange *x) {
   return serve_send_error(x, 400, "unsupported_endpoint",
                           "embeddings are not supported: nibble runs models that write text");
 }
-static enum MHD_Result no_path(serve_exchange *x) {
-  return serve_send_error(x, 404, "unknown_path",
-                          "there is no such path; there are /, /health, /metrics, /v1/models, /v1/chat/completions and "
-                          "/v1/completions");
-}
+/* Never called: check_head refuses. */
+static enum MHD_Result no_path(serve_exchange *x) { return (void)x, MHD_NO; }
 
 const serve_route serve_routes[] = {
     {"/", false, true, get_page},
@@ -213,31 +210,27 @@ static bool has_key(const serve_exchange *x) {
   return found;
 }
 
-/* What is wrong with a request before its body is looked at; 0: nothing was sent. */
-static int refuse_head(serve_exchange *x, const char *method, enum MHD_Result *sent) {
+/* Notes what is wrong with a request before its body is looked at. It is said once the body has come: an answer to half
+ * a request may be lost when the connection is closed on the other half. */
+static void check_head(serve_exchange *x, const char *method) {
   serve_server *s = x->s;
   const char *host = MHD_lookup_connection_value(x->c, MHD_HEADER_KIND, "Host");
   const char *type = MHD_lookup_connection_value(x->c, MHD_HEADER_KIND, "Content-Type");
-  const char *length = MHD_lookup_connection_value(x->c, MHD_HEADER_KIND, "Content-Length");
-  bool get = !strcmp(method, "GET") || !strcmp(method, "HEAD");
+  bool get = !strcmp(method, "GET") || !strcmp(method, "HEAD"), post = x->route->post;
+  serve_refusal *r = &x->refusal;
   if (s->local && host && !serve_host_is_local(host))
-    return *sent = serve_send_error(x, 403, "wrong_host", "this server answers to localhost only"), 403;
-  if (!x->route->open && !has_key(x))
-    return *sent = serve_send_error(x, 401, "invalid_api_key",
-                                    "this server wants an API key: send \"Authorization: Bearer KEY\""),
-           401;
-  if (x->route->answer == no_path) return *sent = no_path(x), 404;
-  if (x->route->post ? strcmp(method, "POST") != 0 : !get)
-    return *sent = serve_send_error(x, 405, "wrong_method",
-                                    x->route->post ? "this path takes POST" : "this path takes GET"),
-           405;
-  if (!x->route->post) return 0;
-  if (!type || strncasecmp(type, "application/json", 16))
-    return *sent = serve_send_error(x, 415, "wrong_content_type", "send \"Content-Type: application/json\""), 415;
-  if (length && strtoull(length, NULL, 10) > s->o.body)
-    return *sent = serve_send_error(x, 413, "request_too_large", "the request is longer than --body allows"), 413;
-  if (s->draining) return *sent = serve_send_error(x, 503, "draining", "the server ends"), 503;
-  return 0;
+    *r = (serve_refusal){403, "wrong_host", "this server answers to localhost only"};
+  else if (!x->route->open && !has_key(x))
+    *r = (serve_refusal){401, "invalid_api_key", "this server wants an API key: send \"Authorization: Bearer KEY\""};
+  else if (x->route->answer == no_path)
+    *r = (serve_refusal){404, "unknown_path",
+                         "there is no such path; there are /, /health, /metrics, /v1/models, /v1/chat/completions and "
+                         "/v1/completions"};
+  else if (post ? strcmp(method, "POST") != 0 : !get)
+    *r = (serve_refusal){405, "wrong_method", post ? "this path takes POST" : "this path takes GET"};
+  else if (post && (!type || strncasecmp(type, "application/json", 16)))
+    *r = (serve_refusal){415, "wrong_content_type", "send \"Content-Type: application/json\""};
+  else if (post && s->draining) *r = (serve_refusal){503, "draining", "the server ends"};
 }
 
 /* ---- requests ---- */
@@ -260,20 +253,22 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
                                   const char *version, const char *data, size_t *n, void **context) {
   serve_server *s = cls;
   serve_exchange *x = *context;
-  enum MHD_Result sent = MHD_NO;
   (void)version;
   if (!x) {
     *context = x = begin(s, c, url);
     if (!x) return MHD_NO;
-    if (refuse_head(x, method, &sent)) return sent;
-    return x->route->post ? MHD_YES : x->route->answer(x);
+    check_head(x, method);
+    const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Length");
+    if (!length || strtoull(length, NULL, 10) <= s->o.body + SERVE_THROWN_AWAY) return MHD_YES;
+    return serve_send_error(x, 413, "request_too_large", serve_too_large);
   }
   if (*n) {
     enum MHD_Result more = serve_exchange_take(x, data, *n);
     *n = 0;
     return more;
   }
-  return x->route->answer(x);
+  return x->refusal.code ? serve_send_error(x, x->refusal.code, x->refusal.name, x->refusal.message)
+                         : x->route->answer(x);
 }
 
 static void on_completed(void *cls, struct MHD_Connection *c, void **context, enum MHD_RequestTerminationCode why) {

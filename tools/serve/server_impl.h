@@ -39,6 +39,15 @@ struct serve_server {
   volatile bool draining;
 };
 
+/* What is wrong with a request; code 0: nothing. */
+typedef struct serve_refusal {
+  int code;
+  const char *name, *message;
+} serve_refusal;
+
+enum { SERVE_THROWN_AWAY = 1 << 20 /* bytes of a body that are read for nothing, beyond what is allowed */ };
+extern const char serve_too_large[];
+
 /* A request and its answer. Its connection's thread alone uses it. */
 typedef struct serve_exchange {
   serve_server *s;
@@ -47,6 +56,7 @@ typedef struct serve_exchange {
   const struct serve_route *route;
   const char *rest; /* of the path, behind the route's */
   double began;     /* nb_clock */
+  serve_refusal refusal;
   nb_text body;
   bool too_large, too_much;
   serve_reply reply;
