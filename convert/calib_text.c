@@ -4,7 +4,7 @@
 #include "text/chat_template.h"
 #include "model/generate.h"
 #include "formats/jsonl.h"
-#include "formats/mapfile.h"
+#include "formats/explain.h"
 #include "eval/sketch.h"
 
 #include <stdio.h>
@@ -138,7 +138,7 @@ static nb_status read_source(const char *source, const nb_opened *m, size_t toke
   char *text = NULL, hex[33];
   size_t n;
   nb_status st;
-  NB_TRY(nb_mapfile_read(source, MAX_TEXT, &text, &n, err));
+  NB_TRY(nb_explain_read_text(source, MAX_TEXT, &text, &n, err));
   const char *slash = strrchr(source, '/');
   hash_hex(text, n, hex);
   cJSON_AddStringToObject(out->origin, "name", slash ? slash + 1 : source);

@@ -124,7 +124,7 @@ int cmd_calibrate(int argc, char **argv) {
   options o = {.n = {-1, -1, -1, -1}};
   nb_calib_numbers_default(&o.n);
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", NB_PATH_STATS, &o.out, "the file to write (required)"),
+      CLI_PATH("out", 'o', "FILE", NB_FILE_STATS, &o.out, "the file to write (required)"),
       CLI_PATH("calib", 'c', "FILE", NB_PATH_READ, &o.calib,
                "the text, chats (.jsonl), or self for text that the model writes (required)"),
       CLI_U64("seed", 0, "N", &o.seed, "seed of the text that the model writes (0)"),

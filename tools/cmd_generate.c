@@ -2,7 +2,7 @@
 /* nibble generate: answers a prompt, or continues a text. */
 #include "tools/cli.h"
 #include "tools/commands.h"
-#include "formats/mapfile.h"
+#include "formats/explain.h"
 #include "tools/progress_cli.h"
 #include "tools/talk.h"
 
@@ -24,7 +24,7 @@ static nb_status read_prompt(const options *o, nb_text *text, nb_err *err) {
   if (o->prompt) return nb_text_append_str(text, o->prompt, err);
   char *bytes = NULL;
   size_t n;
-  NB_TRY(nb_mapfile_read(o->file, MAX_PROMPT, &bytes, &n, err));
+  NB_TRY(nb_explain_read_text(o->file, MAX_PROMPT, &bytes, &n, err));
   nb_status st = nb_text_append(text, bytes, n, err);
   free(bytes);
   if (st == NB_OK && text->n && memchr(text->s, 0, text->n))

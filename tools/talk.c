@@ -130,7 +130,8 @@ nb_status talk_ids(const nb_tokenizer *t, bool raw, const char *system, const nb
   nb_text text = {0};
   bool chat = talk_has_template(t, raw); /* a template writes its own begin token */
   nb_status st = chat ? render(t, system, m, n, &text, err) : join(m, n, &text, err);
-  if (st == NB_OK) st = nb_tokenizer_encode(t, text.s, text.n, chat ? 0 : NB_ENCODE_ADD_SPECIAL, ids, err);
+  bool begun = st == NB_OK && (chat || nb_tokenizer_begun(t, text.s, text.n)); /* no second begin token */
+  if (st == NB_OK) st = nb_tokenizer_encode(t, text.s, text.n, begun ? 0 : NB_ENCODE_ADD_SPECIAL, ids, err);
   nb_text_free(&text);
   return st;
 }

@@ -289,22 +289,22 @@ void nb_session_logits(nb_session *s, const nb_model *m, const size_t *rows, siz
   }
 }
 
-nb_status nb_session_score(nb_session *s, const nb_model *m, const size_t *rows, const int32_t *target, size_t n,
-                           double *logprob, bool *greedy, nb_err *err) {
+nb_status nb_session_score(nb_session *s, const nb_model *m, const nb_targets *t, double *logprob, bool *greedy,
+                           nb_err *err) {
   size_t V = s->c.vocab;
-  for (size_t i = 0; i < n; i += NB_SCORE_ROWS) {
-    size_t count = nb_min(NB_SCORE_ROWS, n - i);
-    nb_session_logits(s, m, rows + i, count, s->logits);
+  for (size_t i = 0; i < t->n; i += NB_SCORE_ROWS) {
+    size_t count = nb_min(NB_SCORE_ROWS, t->n - i);
+    nb_session_logits(s, m, t->row + i, count, s->logits);
     for (size_t r = 0; r < count; r++) {
       const float *l = s->logits + r * V;
-      size_t t = (size_t)target[i + r];
-      nb_assert(t < V);
-      logprob[i + r] = (double)l[t] - s->k.logsumexp(l, V);
+      size_t id = (size_t)t->id[i + r];
+      nb_assert(id < V);
+      logprob[i + r] = (double)l[id] - s->k.logsumexp(l, V);
       if (!isfinite(logprob[i + r]))
         return nb_fail(err, NB_ERR_NUMERIC, "the head's logits are not finite (NaN or infinity)");
       if (!greedy) continue;
       bool best = true;
-      for (size_t v = 0; v < V && best; v++) best = v < t ? l[v] < l[t] : l[v] <= l[t];
+      for (size_t v = 0; v < V && best; v++) best = v < id ? l[v] < l[id] : l[v] <= l[id];
       greedy[i + r] = best;
     }
   }
