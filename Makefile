@@ -88,6 +88,17 @@ ifneq ($(PKGS),)
     PKG_CFLAGS += -DNB_HAVE_ZSTD $(shell $(PKG_CONFIG) --cflags libzstd)
     PKG_LIBS += $(shell $(PKG_CONFIG) --libs libzstd)
   endif
+  # What only the program uses: `nibble serve` and the line editor of `nibble chat`.
+  LIBMICROHTTPD ?= $(shell $(PKG_CONFIG) --exists libmicrohttpd && echo 1)
+  ifeq ($(LIBMICROHTTPD),1)
+    TOOL_CFLAGS += -DNB_HAVE_MICROHTTPD $(shell $(PKG_CONFIG) --cflags libmicrohttpd)
+    TOOL_LIBS += $(shell $(PKG_CONFIG) --libs libmicrohttpd)
+  endif
+  LIBEDIT ?= $(shell $(PKG_CONFIG) --exists libedit && echo 1)
+  ifeq ($(LIBEDIT),1)
+    TOOL_CFLAGS += -DNB_HAVE_LIBEDIT $(shell $(PKG_CONFIG) --cflags libedit)
+    TOOL_LIBS += $(shell $(PKG_CONFIG) --libs libedit)
+  endif
 else
   HAVE_PKGS := 1
 endif
@@ -108,7 +119,7 @@ ASSERT := $(if $(filter asan tsan coverage,$(VARIANT)),-DNB_ASSERT)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wno-unknown-pragmas -Werror=vla
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_DARWIN_C_SOURCE -DNB_VERSION='"$(VERSION)"' \
   $(OPT) $(ASSERT) -g -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(OMPFLAGS) $(SAN) $(WARN) \
-  -I. -Ilib $(PKG_CFLAGS) $(CFLAGS)
+  -I. -Ilib $(PKG_CFLAGS) $(TOOL_CFLAGS) $(CFLAGS)
 LDLIBS_ALL = $(PKG_LIBS) -lm $(OMPLIBS) $(SAN) $(LDFLAGS)
 
 # One object file an instruction set, and only that object gets its flags.
@@ -132,7 +143,7 @@ ifeq ($(VARIANT),aarch64)
   LIB_SRC := $(addprefix lib/base/,cpu.c mem.c status.c parallel.c quota.c qmat.c) $(KERNELS)
 endif
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(B)/gen/task_builtin.o $(B)/gen/pages.o)
-TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
+TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c tools/*/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -196,7 +207,7 @@ $(B)/libnibble.a: $(LIB_OBJ)
 
 $(B)/nibble: $(TOOL_OBJ) $(B)/libnibble.a
 	$(call say,LD)
-	$(Q)$(CC) -o $@ $^ $(LDLIBS_ALL)
+	$(Q)$(CC) -o $@ $^ $(TOOL_LIBS) -pthread $(LDLIBS_ALL)
 
 $(B)/lib/kernels/%.o: lib/kernels/%.c $(FLAGS) | $(NEED)
 	@mkdir -p $(@D)
@@ -257,10 +268,12 @@ check-kernels: $(B)/check_kernels ## every kernel against the plain C one (ARGS=
 	@$(RUN_ENV) $(RUN) $(B)/check_kernels $(ARGS)
 
 # Replay needs no fuzzer: the same targets over the corpus and over fixed mutations of it.
+SERVE_PARSER := $(patsubst %,$(B)/tools/%.o,serve/request messages)
+$(B)/replay/serve_request $(B)/fuzz_serve_request: $(SERVE_PARSER)
 $(B)/replay/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/libnibble.a
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(filter %.c %.a,$^) -o $@ $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(filter %.c %.o,$^) $(filter %.a,$^) -o $@ $(LDLIBS_ALL)
 
 .PHONY: replay
 replay: $(FUZZ:%=$(B)/replay/%) ## fuzz targets over the committed corpus and its mutations
@@ -271,7 +284,7 @@ FAULT_CALLS := malloc calloc realloc strdup strndup open_memstream write pwrite 
   mmap open fopen read pread fread
 $(B)/nibble-fault: tests/fault/fault.c $(TOOL_OBJ) $(B)/libnibble.a
 	$(call say,LD)
-	$(Q)$(CC) $(CFLAGS_ALL) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $(filter %.c %.o %.a,$^) $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $(filter %.c %.o %.a,$^) $(TOOL_LIBS) -pthread $(LDLIBS_ALL)
 
 FAULTS ?= 20
 .PHONY: fault
@@ -412,7 +425,7 @@ uninstall: ## removes what install put there
 
 # Tables that scripts wrote stay as they wrote them.
 FORMATTED = $(filter-out lib/base/unicode_recent.h lib/base/unicode_case.h tests/hostile_strings.h,\
-  $(wildcard lib/*/*.[ch] formats/*.[ch] eval/*.[ch] convert/*.[ch] api/*.[ch] tools/*.[ch] tests/*.[ch] tests/*/*.[ch]))
+  $(wildcard lib/*/*.[ch] formats/*.[ch] eval/*.[ch] convert/*.[ch] api/*.[ch] tools/*.[ch] tools/*/*.[ch] tests/*.[ch] tests/*/*.[ch]))
 .PHONY: format
 format: ## clang-format over every C file
 	@clang-format -i $(FORMATTED)

@@ -19,6 +19,7 @@ typedef enum nb_file_kind {
   NB_FILE_BUNDLE,
   NB_FILE_JOURNAL,
   NB_FILE_GGUF,
+  NB_FILE_CHAT, /* a conversation of `nibble chat` */
   NB_FILE_PROBE,
   NB_FILE_PART,   /* what quantize keeps beside its output */
   NB_FILE_EXPORT, /* the weights of a checkpoint that `nibble export` made */

@@ -13,8 +13,8 @@ static void emit(nb_jsonout *j, const char *s, size_t n) {
 }
 
 /* Bytes that are no UTF-8 (a path may have some) become U+FFFD, as no JSON may hold them. */
-static void quoted(nb_jsonout *j, const char *s) {
-  const char *end = s + strlen(s);
+static void quoted(nb_jsonout *j, const char *s, size_t bytes) {
+  const char *end = s + bytes;
   emit(j, "\"", 1);
   for (const char *p = s; p < end;) {
     size_t n = nb_utf8_valid_prefix(p, (size_t)(end - p)), k = 0;
@@ -42,7 +42,7 @@ static void begin(nb_jsonout *j, const char *key) {
   else if (j->comma) emit(j, " ", 1);
   j->comma = true;
   if (!key) return;
-  quoted(j, key);
+  quoted(j, key, strlen(key));
   emit(j, ": ", 2);
 }
 
@@ -58,7 +58,13 @@ void nb_jsonout_close(nb_jsonout *j, char bracket) {
   j->comma = true;
 }
 
-void nb_jsonout_string(nb_jsonout *j, const char *key, const char *value) { begin(j, key), quoted(j, value); }
+void nb_jsonout_string(nb_jsonout *j, const char *key, const char *value) {
+  nb_jsonout_text(j, key, value, strlen(value));
+}
+
+void nb_jsonout_text(nb_jsonout *j, const char *key, const char *value, size_t n) {
+  begin(j, key), quoted(j, value, n);
+}
 
 static void number(nb_jsonout *j, const char *key, const char *format, int digits, double value) {
   char buf[400];

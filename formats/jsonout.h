@@ -20,6 +20,8 @@ void nb_jsonout_open(nb_jsonout *j, const char *key, char bracket); /* '{' or '[
 void nb_jsonout_close(nb_jsonout *j, char bracket);                 /* '}' or ']' */
 /* What is not UTF-8 in value (or key) becomes U+FFFD. */
 void nb_jsonout_string(nb_jsonout *j, const char *key, const char *value);
+/* The same for n bytes, which may hold zeros. */
+void nb_jsonout_text(nb_jsonout *j, const char *key, const char *value, size_t n);
 void nb_jsonout_u64(nb_jsonout *j, const char *key, uint64_t value);
 /* With 17 digits, so that it is read back as the same number; NaN and infinities become null. */
 void nb_jsonout_double(nb_jsonout *j, const char *key, double value);

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 p=0 f=0
 bad() { echo "lint: $*"; f=$((f + 1)); }
 
-WINGS="lib/base lib/kernels lib/model lib/quant lib/text formats eval convert api tools"
+WINGS="lib/base lib/kernels lib/model lib/quant lib/text formats eval convert api tools tools/serve"
 sources() { for w in $WINGS; do ls "$w"/*.[ch] 2>/dev/null; done; }
 
 # wing FOLDER PREFIX...: its files include only headers whose path begins with one of the prefixes.
@@ -28,6 +28,7 @@ wing eval base kernels model text formats eval
 wing convert base kernels model quant text formats eval convert
 wing api base kernels model quant text formats eval convert api
 wing tools base kernels model quant text formats eval convert api tools
+wing tools/serve base kernels model quant text formats eval convert api tools
 for file in $(ls tools/*.[ch] formats/*.[ch] convert/*.c | grep -v -E 'cli\.c|cmd_bench'); do
   ! grep -q '"kernels/kernels.h"' "$file" || bad "$file includes kernels.h, which is for lib and eval"
 done

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs what nibble needs to build and test: a C compiler, make, pkg-config and seven libraries.
+# Installs what nibble needs to build and test: a C compiler, make, pkg-config and nine libraries.
 # usage: sh tools/deps.sh [--check] [--ci]
 #   --check   only say what is missing and how to get it; exit 1 if anything is
 #   --ci      also what .ci/run uses: clang, clang-format, a cross compiler, qemu, a browser, MPI, Slurm,
@@ -18,7 +18,7 @@ done
 
 # pkg-config name : Debian package
 LIBS="libcjson:libcjson-dev zlib:zlib1g-dev libzip:libzip-dev libpcre2-8:libpcre2-dev libutf8proc:libutf8proc-dev
-libxxhash:libxxhash-dev libzstd:libzstd-dev"
+libxxhash:libxxhash-dev libzstd:libzstd-dev libmicrohttpd:libmicrohttpd-dev libedit:libedit-dev"
 
 missing=""
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -63,10 +63,10 @@ missing=${missing# }
 
 elsewhere() {
   echo "  Debian, Ubuntu:  apt-get install $missing"
-  echo "  Fedora:          dnf install gcc make pkgconf cjson-devel zlib-devel libzip-devel pcre2-devel utf8proc-devel xxhash-devel libzstd-devel"
-  echo "  Arch:            pacman -S base-devel cjson zlib libzip pcre2 utf8proc xxhash zstd"
-  echo "  Alpine:          apk add build-base pkgconf cjson-dev zlib-dev libzip-dev pcre2-dev utf8proc-dev xxhash-dev zstd-dev"
-  echo "  macOS:           brew install pkgconf cjson zlib libzip pcre2 utf8proc xxhash zstd libomp"
+  echo "  Fedora:          dnf install gcc make pkgconf cjson-devel zlib-devel libzip-devel pcre2-devel utf8proc-devel xxhash-devel libzstd-devel libmicrohttpd-devel libedit-devel"
+  echo "  Arch:            pacman -S base-devel cjson zlib libzip pcre2 utf8proc xxhash zstd libmicrohttpd libedit"
+  echo "  Alpine:          apk add build-base pkgconf cjson-dev zlib-dev libzip-dev pcre2-dev utf8proc-dev xxhash-dev zstd-dev libmicrohttpd-dev libedit-dev"
+  echo "  macOS:           brew install pkgconf cjson zlib libzip pcre2 utf8proc xxhash zstd libmicrohttpd libomp"
 }
 
 if [ "$check" = 1 ] || ! have apt-get; then

@@ -30,6 +30,8 @@ static const command commands[] = {
     {"diff", cmd_diff, "compare two checkpoints or files tensor by tensor"},
     {"export", cmd_export, "write a file back as a Hugging Face checkpoint"},
     {"generate", cmd_generate, "answer a prompt"},
+    {"chat", cmd_chat, "talk to a model, turn by turn"},
+    {"serve", cmd_serve, "answer over HTTP, in the form of OpenAI's interface"},
     {"tokenize", cmd_tokenize, "turn text into token ids, or ids into text"},
     {"eval", cmd_eval, "measure accuracy on multiple-choice sets such as MMLU"},
     {"compare", cmd_compare, "judge a run against a baseline, question by question"},

@@ -15,10 +15,16 @@
 /* The process's only state (and when it was asked): a signal handler has no other way to say that it ran. */
 static volatile sig_atomic_t stop_asked;
 static volatile double first_asked;
+/* Ctrl-C ends an answer of `nibble chat` and not the program. */
+static volatile sig_atomic_t interrupts_taken, interrupt_came;
 
 /* The first asks for a clean end, a later one ends at once. timeout(1) signals a program and then its whole group: what
  * follows within half a second is the same request. */
 static void on_signal(int sig) {
+  if (sig == SIGINT && interrupts_taken) {
+    interrupt_came = 1;
+    return;
+  }
   if (!stop_asked) {
     first_asked = nb_clock();
     stop_asked = 1;
@@ -70,6 +76,10 @@ void cli_signals_install(void) {
 }
 
 bool cli_interrupted(void) { return stop_asked != 0; }
+
+void cli_interrupt_take(void) { interrupts_taken = 1; }
+bool cli_interrupt_came(void) { return interrupt_came || stop_asked; }
+void cli_interrupt_forget(void) { interrupt_came = 0; }
 
 /* A number of bytes, or of items: 7, 123.4k, 1.25M. */
 static char *amount(char buf[CLI_TEXT], const cli_progress *p, double v) {

@@ -45,4 +45,10 @@ void cli_signals_install(void);
 /* Whether one came: loops without a progress reporter (generation) test this. */
 bool cli_interrupted(void);
 
+/* From now on SIGINT is for a part of the program and does not end it: cli_interrupt_came says whether one (or what
+ * ends the program) came since cli_interrupt_forget. */
+void cli_interrupt_take(void);
+bool cli_interrupt_came(void);
+void cli_interrupt_forget(void);
+
 #endif

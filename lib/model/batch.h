@@ -5,10 +5,11 @@
  * sequences at hand and fills the rest of the batch with prompts (continuous batching: Yu et al. 2022, "Orca"). A
  * sequence leaves in the step that ends it and a waiting one takes its place as soon as its cache fits the memory that
  * was given. When caches outgrow that memory, the sequence that came last gives its own back and is run again later.
- * What several prompts have in common at their beginning is run once and shared.
+ * What several prompts have in common at their beginning is run once and shared; caches of texts that are over may be
+ * kept, and a prompt that begins as one of them (the next turn of a conversation) goes on from there.
  *
- * A sequence's tokens depend on its prompt, its sampling and the model alone: not on what else is in the batch, when it
- * was submitted, whether it shared a beginning or gave way.
+ * A sequence's tokens and log-probs depend on its prompt, its sampling and the model alone: not on what else is in the
+ * batch, when it was submitted, whether it shared a beginning or gave way.
  *
  * One thread calls all of this. Requests may be submitted and cancelled between steps and from callbacks, so a server
  * feeds its queue in as it fills:
@@ -25,7 +26,16 @@ typedef struct nb_batch_opts {
   size_t kv_bytes;  /* memory for caches; 0: no bound. One sequence runs even when it needs more */
   size_t most;      /* sequences that run at a time; 0: 256. At most the session's max_tokens */
   bool share_never; /* run every prompt whole: for tests and measurements */
+  size_t keep;      /* caches of texts that are over which are kept, the last used ones, as kv_bytes allows */
 } nb_batch_opts;
+
+enum { NB_BATCH_TOP = 20 }; /* likeliest tokens that a request may ask for */
+
+/* A token and its natural-log probability where it stands (of the model's distribution, whatever the sampling). */
+typedef struct nb_batch_logprob {
+  int32_t id;
+  double logprob;
+} nb_batch_logprob;
 
 /* Why a sequence ended. */
 typedef enum nb_batch_end {
@@ -38,9 +48,15 @@ typedef enum nb_batch_end {
 typedef struct nb_batch_request {
   const int32_t *prompt; /* (n_prompt > 0) copied */
   size_t n_prompt;
-  size_t max_new; /* tokens at most, > 0 */
+  size_t max_new; /* tokens at most, > 0; with score_prompt also 0 */
   nb_sampling sampling;
   bool ignore_eos;
+  size_t top;        /* likeliest tokens that `scored` is told of, at most NB_BATCH_TOP and the vocabulary */
+  bool score_prompt; /* tell the log-probs of the prompt's tokens, too: it is then run whole */
+  /* The log-prob of the prompt's tokens from the second on (score_prompt), in their order, and of each new one, an
+   * end token too, before `token` is called with it; top: (r.top) falling, the lowest id first of equal ones. May be
+   * NULL. */
+  void (*scored)(void *ctx, nb_batch_logprob of, const nb_batch_logprob *top);
   bool (*token)(void *ctx, int32_t id);       /* each new token; false ends the text. May be NULL */
   void (*ended)(void *ctx, nb_batch_end why); /* the last call about this request. May be NULL */
   void *ctx;
@@ -65,7 +81,7 @@ nb_status nb_batch_create(nb_session *s, const nb_model *m, const nb_batch_opts 
 void nb_batch_free(nb_batch *b);
 
 /* Puts a request at the end of the queue; *ticket (may be NULL) names it for nb_batch_cancel. NB_ERR_ARG: prompt and
- * max_new do not fit the model's positions, or an id is out of range. */
+ * max_new do not fit the model's positions, an id or `top` is out of range. */
 nb_status nb_batch_submit(nb_batch *b, const nb_batch_request *r, uint64_t *ticket, nb_err *err);
 
 /* The request ends at the next step's beginning; one that is over already, or never was, is no error. */
@@ -78,6 +94,7 @@ nb_status nb_batch_step(nb_batch *b, bool *busy, nb_err *err);
 /* Requests that are not over: those that run and those that wait. */
 size_t nb_batch_unfinished(const nb_batch *b);
 size_t nb_batch_waiting(const nb_batch *b);
+size_t nb_batch_kv_bytes(const nb_batch *b); /* that caches hold now, the kept ones included */
 const nb_batch_stats *nb_batch_stats_of(const nb_batch *b);
 
 #endif

@@ -69,6 +69,27 @@ nb_status nb_kv_fork(const nb_kv *parent, size_t length, size_t capacity, nb_kv 
   return NB_OK;
 }
 
+nb_status nb_kv_copy(const nb_kv *from, size_t length, size_t capacity, nb_kv **out, nb_err *err) {
+  *out = NULL;
+  if (length > from->length || capacity < length || capacity == 0 || capacity > NB_MAX_POSITION)
+    return nb_fail(err, NB_ERR_ARG, "a copy of %zu of %zu tokens with room for %zu is out of range", length,
+                   from->length, capacity);
+  nb_kv shape = *from;
+  shape.parent = NULL;
+  shape.capacity = capacity;
+  shape.length = length;
+  shape.fork_length = shape.n_shared = 0;
+  NB_TRY(create(&shape, out, err));
+  size_t blocks = (length + NB_KV_BLOCK - 1) / NB_KV_BLOCK, shared = nb_min(blocks, from->n_shared);
+  for (size_t l = 0; l < from->layers; l++)
+    for (size_t h = 0; h < from->kv_heads; h++) {
+      uint8_t *to = nb_kv_own(*out, l, h);
+      if (shared) memcpy(to, nb_kv_own(from->parent, l, h), shared * from->block_bytes);
+      memcpy(to + shared * from->block_bytes, nb_kv_own(from, l, h), (blocks - shared) * from->block_bytes);
+    }
+  return NB_OK;
+}
+
 void nb_kv_free(nb_kv *kv) {
   if (!kv) return;
   nb_free(kv->data);

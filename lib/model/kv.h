@@ -18,6 +18,8 @@ nb_status nb_kv_create(const nb_config *c, size_t capacity, nb_kv_type type, siz
 /* A new sequence that goes on from the first `length` tokens of `parent`, for at most `capacity` tokens in all. The
  * parent is shared, read only, and must stay unchanged and outlive the fork; forks of forks are refused. */
 nb_status nb_kv_fork(const nb_kv *parent, size_t length, size_t capacity, nb_kv **out, nb_err *err);
+/* A cache of its own that begins with the first `length` tokens of `from` (a fork or not), for at most `capacity`. */
+nb_status nb_kv_copy(const nb_kv *from, size_t length, size_t capacity, nb_kv **out, nb_err *err);
 void nb_kv_free(nb_kv *kv);
 
 size_t nb_kv_length(const nb_kv *kv); /* tokens held */

@@ -10,7 +10,6 @@ import json, subprocess, sys, tempfile
 from pathlib import Path
 
 import lm_eval
-from lm_eval.models.huggingface import HFLM
 
 import make_prompt_goldens as m
 
@@ -23,7 +22,8 @@ def sets(shared):
     arc = lambda path: m.arc_docs(m.read_jsonl(path))
     obqa = [m.openbook_docs(SMALL / f"openbookqa/Main/{s}.jsonl") for s in ("train", "test")]
     csqa = [arc(SMALL / f"commonsenseqa/{s}_rand_split.jsonl") for s in ("train", "dev")]
-    pro = [m.read_jsonl(SMALL / f"mmlu_pro/{s}.jsonl") for s in ("validation", "test")]
+    # nibble asks subject after subject.
+    pro = [sorted(m.read_jsonl(SMALL / f"mmlu_pro/{s}.jsonl"), key=lambda x: x["category"]) for s in ("validation", "test")]
     yield "openbookqa", "", 2, SMALL / "openbookqa", local("openbookqa/openbookqa.yaml", *obqa)
     yield "commonsenseqa", "", 2, SMALL / "commonsenseqa", local("commonsense_qa/default.yaml", *csqa)
     yield "mmlu_pro", "lm-eval", 2, SMALL / "mmlu_pro", m.LocalTask(
@@ -85,6 +85,7 @@ def right(a, task, metric):
 def main():
     nibble, model = sys.argv[1:3]
     n = int(sys.argv[3]) if len(sys.argv) > 3 else 100
+    from lm_eval.models.huggingface import HFLM
     lm = HFLM(pretrained=model, dtype="float32", device="cpu", batch_size=8)
     print(f"{'task':<18} {'questions':>9} {'metric':<9} {'lm-eval':>8} {'nibble':>8} {'differ':>7} {'log-prob':>9}")
     for name, preset, shots, data, task in sets(sys.argv[4] if len(sys.argv) > 4 else None):

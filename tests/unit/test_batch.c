@@ -248,11 +248,121 @@ TEST(texts_end_and_are_cancelled) {
   close_fixture(&f);
 }
 
+/* Turns of conversations, each beginning with the last turn's prompt and answer (or a part of it): the texts are those
+ * of a batch that keeps nothing, and fewer tokens are run. */
+TEST(kept_caches_change_no_text) {
+  static text want[MOST_TEXTS], got[MOST_TEXTS];
+  const char *const variants[] = {"mha_window", "longrope_su", "llama_dynamic"};
+  for (size_t v = 0; v < 3; v++) {
+    fixture f;
+    CHECK_MSG(open_fixture(variants[v], &f), "%s", err.msg);
+    nb_session *s = session(&f, 40);
+    const nb_config *c = &f.model.config;
+    size_t block = c->layers * c->kv_heads * nb_kv_block_bytes(NB_KV_Q16, c->head_dim), turns = 12;
+    for (size_t keep = 1; keep <= 3; keep += 2) {
+      nb_batch *b;
+      nb_batch_opts o = {.kv = NB_KV_Q16, .most = 2, .keep = keep, .kv_bytes = keep == 3 ? 9 * block : 0};
+      CHECK_OK(nb_batch_create(s, &f.model, &o, &b, &err));
+      make_texts(want, turns, 3, 10);
+      for (size_t i = 0; i < turns; i++) {
+        if (i >= 2 && i % 5) { /* goes on from the last but one */
+          const text *last = &want[i - 2];
+          size_t n = last->n_prompt, take_n = i % 3 ? last->n : last->n / 2;
+          memcpy(want[i].prompt, last->prompt, n * 4);
+          memcpy(want[i].prompt + n, last->id, take_n * 4);
+          want[i].prompt[n + take_n] = (int32_t)(i + 3);
+          want[i].n_prompt = n + take_n + 1;
+        }
+        run_alone(&f, s, &want[i], 1, 20);
+        got[i] = want[i], got[i].n = 0, got[i].over = 0;
+        nb_batch_request r = request(&got[i], 20);
+        CHECK_OK(nb_batch_submit(b, &r, NULL, &err));
+        if (i % 2) run_all(b);
+      }
+      check_same(want, got, turns, variants[v]);
+      size_t shared = nb_batch_stats_of(b)->shared_tokens;
+      CHECK_MSG(v == 2 ? shared == 0 : shared > 60, "%s keeps %zu: %zu tokens shared", variants[v], keep, shared);
+      CHECK(keep < 3 || nb_batch_kv_bytes(b) <= 9 * block);
+      nb_batch_free(b);
+    }
+    nb_session_free(s);
+    close_fixture(&f);
+  }
+}
+
+typedef struct scores {
+  text t;
+  size_t n;
+  nb_batch_logprob of[PROMPT + MOST_NEW], top[PROMPT + MOST_NEW][5];
+} scores;
+
+static bool take_scored(void *ctx, int32_t id) { return take(&((scores *)ctx)->t, id); }
+static void over_scored(void *ctx, nb_batch_end why) { over(&((scores *)ctx)->t, why); }
+static void see(void *ctx, nb_batch_logprob of, const nb_batch_logprob *top) {
+  scores *x = ctx;
+  x->of[x->n] = of;
+  memcpy(x->top[x->n++], top, sizeof x->top[0]);
+}
+
+/* The log-probs of prompts and of new tokens are those of nb_session_score, also beside others and with little memory.
+ */
+TEST(log_probs) {
+  fixture f;
+  CHECK_MSG(open_fixture("gqa_f16", &f), "%s", err.msg);
+  enum { N = 6, NEW = 30 };
+  static scores x[N];
+  static text t[N];
+  nb_session *s = session(&f, 50), *plain = session(&f, 512);
+  const nb_config *c = &f.model.config;
+  size_t block = c->layers * c->kv_heads * nb_kv_block_bytes(NB_KV_Q16, c->head_dim);
+  nb_batch *b;
+  nb_batch_opts o = {.kv = NB_KV_Q16, .kv_bytes = 7 * block, .keep = 2};
+  CHECK_OK(nb_batch_create(s, &f.model, &o, &b, &err));
+  make_texts(t, N, 40, 120);
+  for (size_t i = 0; i < N; i++) {
+    x[i] = (scores){.t = t[i]};
+    nb_batch_request r = request(&x[i].t, i == 5 ? 0 : NEW);
+    r.ctx = &x[i], r.token = take_scored, r.ended = over_scored, r.scored = see;
+    r.top = 5, r.score_prompt = i % 3 != 1;
+    CHECK_OK(nb_batch_submit(b, &r, NULL, &err));
+  }
+  run_all(b);
+  CHECK(nb_batch_stats_of(b)->gave_way > 0);
+  for (size_t i = 0; i < N; i++) {
+    int32_t ids[PROMPT + MOST_NEW];
+    size_t n = x[i].t.n_prompt + x[i].t.n, from = i % 3 != 1 ? 1 : x[i].t.n_prompt, rows[PROMPT + MOST_NEW];
+    double lp[PROMPT + MOST_NEW];
+    bool greedy[PROMPT + MOST_NEW];
+    nb_kv *kv;
+    memcpy(ids, x[i].t.prompt, x[i].t.n_prompt * 4), memcpy(ids + x[i].t.n_prompt, x[i].t.id, x[i].t.n * 4);
+    CHECK(x[i].t.over == 1 && x[i].t.n == (i == 5 ? 0u : NEW) && x[i].n == n - from);
+    CHECK_OK(nb_kv_create(c, n, NB_KV_Q16, nb_config_stretch(c, n), &kv, &err));
+    CHECK_OK(nb_session_prefill(plain, &f.model, kv, ids, n, &err));
+    for (size_t k = 0; k + 1 < n; k++) rows[k] = k;
+    CHECK_OK(nb_session_score(plain, &f.model, rows, ids + 1, n - 1, lp, greedy, &err));
+    for (size_t k = 0; k < x[i].n; k++) {
+      const nb_batch_logprob *top = x[i].top[k];
+      CHECK_MSG(x[i].of[k].id == ids[from + k] && x[i].of[k].logprob == lp[from + k - 1], "text %zu, token %zu", i, k);
+      CHECK((top[0].id == x[i].of[k].id) == greedy[from + k - 1]);
+      for (size_t j = 1; j < 5; j++) CHECK(top[j].logprob <= top[j - 1].logprob && top[j].id != top[j - 1].id);
+    }
+    nb_kv_free(kv);
+  }
+  nb_batch_request bad = request(&x[0].t, 1);
+  bad.top = NB_BATCH_TOP + 1;
+  CHECK(nb_batch_submit(b, &bad, NULL, &err) == NB_ERR_ARG);
+  nb_batch_free(b);
+  nb_session_free(s), nb_session_free(plain);
+  close_fixture(&f);
+}
+
 int main(void) {
   RUN(the_same_text_whatever_the_batch);
   RUN(little_memory_changes_no_text);
   RUN(longrope_switches_in_a_batch);
   RUN(dynamic_scaling_in_a_batch);
   RUN(texts_end_and_are_cancelled);
+  RUN(kept_caches_change_no_text);
+  RUN(log_probs);
   return test_end();
 }

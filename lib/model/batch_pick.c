@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* From the states of a batch to tokens and log-probs. */
+#include "model/batch_impl.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool all_finite(const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (!isfinite(x[i])) return false;
+  return true;
+}
+
+static bool is_end(const nb_config *c, int32_t id) {
+  for (size_t i = 0; i < c->n_eos; i++)
+    if (c->eos_ids[i] == id) return true;
+  return false;
+}
+
+/* A row of hidden that a sequence needs the logits of. */
+typedef struct pick_row {
+  nb_batch_sequence *q;
+  size_t row;
+  bool sample; /* for its next token; otherwise for the log-prob of the prompt's token `id` */
+  int32_t id;
+  double logprob;
+  nb_batch_logprob top[NB_BATCH_TOP];
+} pick_row;
+
+typedef struct pick_job {
+  nb_batch *b;
+  pick_row row[NB_BATCH_ROWS];
+  size_t n;
+  bool not_finite;
+} pick_job;
+
+/* The k largest of V numbers, falling; of equal ones the lowest id first. */
+static void find_top(const float *l, size_t V, size_t k, nb_batch_logprob *top) {
+  size_t n = 0;
+  for (size_t v = 0; v < V && k; v++) {
+    if (n == k && l[v] <= top[n - 1].logprob) continue;
+    size_t i = n < k ? n++ : n - 1;
+    for (; i && top[i - 1].logprob < l[v]; i--) top[i] = top[i - 1];
+    top[i] = (nb_batch_logprob){(int32_t)v, l[v]};
+  }
+}
+
+static void pick_rows(void *ctx, size_t begin, size_t end, int thread) {
+  pick_job *j = ctx;
+  nb_batch *b = j->b;
+  size_t V = b->m->config.vocab;
+  for (size_t i = begin; i < end; i++) {
+    pick_row *x = &j->row[i];
+    const nb_batch_request *r = &x->q->r;
+    const float *l = b->logits + i * V;
+    float *copy = b->sampled + (size_t)thread * V;
+    if (!all_finite(l, V)) {
+      __atomic_store_n(&j->not_finite, true, __ATOMIC_RELAXED);
+      continue;
+    }
+    if (x->sample) {
+      memcpy(copy, l, V * sizeof *copy);
+      x->id = nb_sampling_pick(copy, V, &r->sampling, &x->q->rng, b->order + (size_t)thread * V);
+    }
+    if (!r->scored) continue;
+    double sum = nb_session_kernels(b->s)->logsumexp(l, V);
+    x->logprob = (double)l[x->id] - sum;
+    find_top(l, V, r->top, x->top);
+    for (size_t k = 0; k < r->top; k++) x->top[k].logprob -= sum;
+  }
+}
+
+/* Takes a new token into its text, or ends the text. */
+static void take_token(nb_batch *b, nb_batch_sequence *q, int32_t id) {
+  b->stats.new_tokens++;
+  if (!q->r.ignore_eos && is_end(&b->m->config, id)) {
+    q->over = true, q->why = NB_BATCH_EOS;
+    return;
+  }
+  nb_assert(q->n < q->r.n_prompt + q->r.max_new);
+  q->ids[q->n++] = id;
+  if (q->r.token && !q->r.token(q->r.ctx, id)) q->over = true, q->why = NB_BATCH_STOPPED;
+  else if (q->n == q->r.n_prompt + q->r.max_new) q->over = true, q->why = NB_BATCH_LENGTH;
+}
+
+/* Works the rows off that were gathered. */
+static nb_status work(pick_job *j, nb_err *err) {
+  nb_batch *b = j->b;
+  size_t row[NB_BATCH_ROWS], n = j->n;
+  if (!n) return NB_OK;
+  for (size_t i = 0; i < n; i++) row[i] = j->row[i].row;
+  nb_session_logits(b->s, b->m, row, n, b->logits);
+  nb_parallel_for(nb_session_threads(b->s), n, 1, pick_rows, j);
+  if (j->not_finite) return nb_fail(err, NB_ERR_NUMERIC, "the head's logits are not finite (NaN or infinity)");
+  for (size_t i = 0; i < n; i++) {
+    const pick_row *x = &j->row[i];
+    if (x->q->r.scored) x->q->r.scored(x->q->r.ctx, (nb_batch_logprob){x->id, x->logprob}, x->top);
+    if (x->sample) take_token(b, x->q, x->id);
+  }
+  j->n = 0;
+  return NB_OK;
+}
+
+static nb_status add_row(pick_job *j, nb_batch_sequence *q, size_t row, bool sample, int32_t id, nb_err *err) {
+  nb_assert(j->n < NB_BATCH_ROWS);
+  j->row[j->n++] = (pick_row){.q = q, .row = row, .sample = sample, .id = id};
+  return j->n == NB_BATCH_ROWS ? work(j, err) : NB_OK;
+}
+
+nb_status nb_batch_pick(nb_batch *b, nb_err *err) {
+  pick_job j = {.b = b};
+  size_t base = 0;
+  for (size_t i = 0; i < b->n_segs; base += b->seg[i++].n) {
+    nb_batch_sequence *q = b->owner[i].q;
+    if (!q) continue;
+    size_t have = nb_kv_length(q->kv), first = have - b->seg[i].n;
+    q->ran = nb_max(q->ran, have);
+    /* The state after token p tells of token p + 1. What was told before a sequence gave way is not told again. */
+    for (; q->r.score_prompt && q->scored < q->r.n_prompt && q->scored <= have; q->scored++)
+      if (q->scored > first) NB_TRY(add_row(&j, q, base + q->scored - 1 - first, false, q->ids[q->scored], err));
+    if (have < q->n) continue;
+    nb_assert(have == q->n);
+    if (!q->r.max_new) q->over = true, q->why = NB_BATCH_LENGTH;
+    else NB_TRY(add_row(&j, q, base + b->seg[i].n - 1, true, 0, err));
+  }
+  return work(&j, err);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/line.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef NB_HAVE_LIBEDIT
+#include <histedit.h>
+#endif
+
+enum { MAX_LINE = 1 << 24, REMEMBERED = 1000 };
+
+struct line_reader {
+  const char *prompt;
+  bool terminal, goes_on;
+  char *buf; /* of getline */
+  size_t cap;
+#ifdef NB_HAVE_LIBEDIT
+  EditLine *edit;
+  History *history;
+#endif
+};
+
+bool line_is_terminal(const line_reader *r) { return r->terminal; }
+
+#ifdef NB_HAVE_LIBEDIT
+static char *show_prompt(EditLine *e) {
+  line_reader *r;
+  el_get(e, EL_CLIENTDATA, &r);
+  return (char *)(r->goes_on ? "... " : r->prompt);
+}
+
+static void open_editor(line_reader *r) {
+  HistEvent ev;
+  setlocale(LC_CTYPE, "");
+  r->edit = el_init("nibble", stdin, stdout, stderr);
+  r->history = history_init();
+  if (!r->edit || !r->history) return;
+  el_set(r->edit, EL_CLIENTDATA, r);
+  el_set(r->edit, EL_PROMPT, show_prompt);
+  el_set(r->edit, EL_EDITOR, "emacs");
+  history(r->history, &ev, H_SETSIZE, REMEMBERED);
+  history(r->history, &ev, H_SETUNIQUE, 1);
+  el_set(r->edit, EL_HIST, history, r->history);
+  el_set(r->edit, EL_SIGNAL, 0);
+  el_source(r->edit, NULL);
+}
+#endif
+
+nb_status line_open(const char *prompt, line_reader **out, nb_err *err) {
+  line_reader *r;
+  NB_TRY(nb_new(&r, 1, sizeof *r, "the line editor", err));
+  r->prompt = prompt;
+  r->terminal = isatty(STDIN_FILENO) != 0;
+#ifdef NB_HAVE_LIBEDIT
+  if (r->terminal && isatty(STDOUT_FILENO)) open_editor(r);
+#endif
+  *out = r;
+  return NB_OK;
+}
+
+void line_close(line_reader *r) {
+  if (!r) return;
+#ifdef NB_HAVE_LIBEDIT
+  if (r->edit) el_end(r->edit);
+  if (r->history) history_end(r->history);
+#endif
+  free(r->buf);
+  nb_free(r);
+}
+
+/* A line as it was typed; n < 0: there is none, and errno says why when it was not the end. */
+static const char *get(line_reader *r, ssize_t *n) {
+  errno = 0;
+#ifdef NB_HAVE_LIBEDIT
+  if (r->edit) {
+    int count = 0;
+    const char *s = el_gets(r->edit, &count);
+    *n = s ? count : -1;
+    return s;
+  }
+#endif
+  if (r->terminal) fputs(r->goes_on ? "... " : r->prompt, stderr), fflush(stderr);
+  *n = getline(&r->buf, &r->cap, stdin);
+  return r->buf;
+}
+
+line_end line_read(line_reader *r, nb_text *out, nb_err *err) {
+  nb_text_clear(out);
+  r->goes_on = false;
+  for (;;) {
+    ssize_t got;
+    const char *s = get(r, &got);
+    if (got <= 0) {
+      int why = errno;
+      clearerr(stdin);
+      if (why == EINTR) return LINE_INTERRUPTED;
+      if (!why) return LINE_END;
+      return nb_fail(err, NB_ERR_IO, "standard input: cannot read: %s", strerror(why)), LINE_FAILED;
+    }
+    size_t n = (size_t)got;
+    if (s[n - 1] == '\n') n--;
+    if (n && s[n - 1] == '\r') n--;
+    if (memchr(s, 0, n)) return nb_fail(err, NB_ERR_ARG, "standard input: a line holds a zero byte"), LINE_FAILED;
+    if (n > MAX_LINE || out->n > MAX_LINE)
+      return nb_fail(err, NB_ERR_ARG, "standard input: a line of more than %d bytes", MAX_LINE), LINE_FAILED;
+    r->goes_on = r->terminal && n && s[n - 1] == '\\';
+    if (nb_text_append(out, s, n - r->goes_on, err) != NB_OK) return LINE_FAILED;
+    if (!r->goes_on) break;
+    if (nb_text_append_str(out, "\n", err) != NB_OK) return LINE_FAILED;
+  }
+#ifdef NB_HAVE_LIBEDIT
+  HistEvent ev;
+  if (r->history && out->n) history(r->history, &ev, H_ENTER, out->s);
+#endif
+  return LINE_GOT;
+}
