@@ -130,7 +130,7 @@ LIB_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/model lib/quant lib/text for
 ifeq ($(VARIANT),aarch64)
   LIB_SRC := $(addprefix lib/base/,cpu.c mem.c status.c parallel.c quota.c qmat.c) $(KERNELS)
 endif
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(B)/gen/task_builtin.o $(B)/gen/pages.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(addprefix $(B)/gen/,task_builtin.o pages.o calibration.o))
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -159,6 +159,18 @@ $(B)/gen/task_builtin.c: $(TASKS) Makefile
 	  echo "const nb_builtin nb_builtin_tasks[] = {"; \
 	  for f in $(TASKS); do n=$$(basename $$f .json); echo "{\"$$n\", task_$$n, sizeof task_$$n},"; done; \
 	  echo "};"; echo "const size_t nb_n_builtin_tasks = sizeof nb_builtin_tasks / sizeof *nb_builtin_tasks;"; } > $@
+
+# The calibration texts likewise.
+CALIBRATION := $(sort $(wildcard data/calibration/*.txt data/calibration/*.jsonl))
+$(B)/gen/calibration.c: $(CALIBRATION) Makefile
+	@mkdir -p $(@D)
+	@{ echo '#include "convert/calib_source.h"'; \
+	  for f in $(CALIBRATION); do n=$$(basename $$f | tr . _); echo "static const unsigned char text_$$n[] = {"; \
+	    od -An -v -tu1 $$f | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo "};"; done; \
+	  echo "const nb_calib_bundled nb_calib_bundle[] = {"; \
+	  for f in $(CALIBRATION); do n=$$(basename $$f | tr . _); \
+	    echo "{\"$$(basename $$f)\", text_$$n, sizeof text_$$n},"; done; echo "};"; \
+	  echo "const size_t nb_n_calib_bundle = sizeof nb_calib_bundle / sizeof *nb_calib_bundle;"; } > $@
 
 # The pages likewise, with what they share in place of the lines @page.css@ and @page.js@.
 PAGES := $(sort $(wildcard data/report/*.html))

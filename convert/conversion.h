@@ -15,7 +15,7 @@ typedef struct nb_conversion {
   double seconds; /* from the first matrix to the finished file */
 } nb_conversion;
 
-/* Quantizes m, a checkpoint with its tokenizer, into the file `path`, by a recipe that nb_recipe_settle passed (its
+/* Quantizes m, a checkpoint with its tokenizer, into the file `path`, by a recipe that nb_recipe_check passed (its
  * numbers are filled in). The paths were checked by nb_path_check. A calibrated run holds PATH.part, with which the
  * next one goes on when this one is stopped or killed; a second run with this output is refused meanwhile. What takes
  * long goes through the reporter (may be NULL), which also stops it: NB_ERR_INTERRUPTED. nb_conversion_free releases

@@ -17,6 +17,8 @@ const nb_recipe nb_recipe_default = {.codes = "table",
 
 bool nb_recipe_has_budget(const nb_recipe *r) { return r->budget || r->preset || r->linear_bpw > 0; }
 
+bool nb_recipe_reads_text(const nb_recipe *r) { return !r->stats && (!r->fast || nb_recipe_has_budget(r)); }
+
 /* ---- what may be asked for ---- */
 
 /* The file's bytes: 1.8 GiB, and 1.8 GB. */
@@ -30,7 +32,7 @@ static const char *preset_budget(const char *name) {
 
 static bool within(int x, int least, int most) { return x >= least && x <= most; }
 
-nb_status nb_recipe_settle(nb_recipe *r, nb_err *err) {
+nb_status nb_recipe_check(const nb_recipe *r, nb_err *err) {
   const nb_calib_numbers *n = &r->n;
   if (!within(r->bits, NB_RECIPE_MIN_BITS, NB_RECIPE_MAX_BITS)) return nb_fail(err, NB_ERR_ARG, "--bits is 3 to 8");
   if (!within(r->group, NB_RECIPE_MIN_GROUP, NB_RECIPE_MAX_GROUP) || (r->group & (r->group - 1)))
@@ -45,12 +47,14 @@ nb_status nb_recipe_settle(nb_recipe *r, nb_err *err) {
     return nb_fail(err, NB_ERR_ARG, "--preset is one of " NB_RECIPE_PRESETS ", not '%s'", r->preset);
   if (!!r->budget + !!r->preset + (r->linear_bpw > 0) > 1)
     return nb_fail(err, NB_ERR_ARG, "--budget, --preset and --linear-bpw exclude each other: give one of them");
-  if (r->fast && (r->calib || r->stats) && !nb_recipe_has_budget(r))
+  if (r->fast && (r->n_calib || r->stats) && !nb_recipe_has_budget(r))
     return nb_fail(err, NB_ERR_ARG, "--fast makes no use of %s: leave one of them out",
-                   r->calib ? "--calib" : "--stats");
-  if (!r->calib && !r->stats) r->fast = true;
+                   r->n_calib ? "--calib" : "--stats");
   if (r->fast && (r->rotate || r->tune))
-    return nb_fail(err, NB_ERR_ARG, "--rotate and --tune need calibration: --calib FILE");
+    return nb_fail(err, NB_ERR_ARG, "--rotate and --tune need calibration: leave --fast out");
+  for (size_t i = 0; i < r->n_calib && r->n_calib > 1; i++)
+    if (!strcmp(r->calib[i], "self"))
+      return nb_fail(err, NB_ERR_ARG, "--calib self stands alone: leave the other texts out");
   return NB_OK;
 }
 
