@@ -251,9 +251,11 @@ $(HELPERS): $(B)/%: tests/%.c $(B)/libnibble.a
 cli: all $(HELPERS) ## command-line tests (CASE=area/case runs one)
 	@$(RUN_ENV) sh tests/cli/run.sh $(B)/nibble "$(CASE)"
 
+DOMAINS ?= ../shared/data/domains
 .PHONY: bench-quality
-bench-quality: all ## fidelity against bytes (MODEL=, CALIB=, MEASURE=; PART=targets, ablation or texts)
-	sh tests/bench_quality.sh $(B)/nibble $(MODEL) $(CALIB) $(MEASURE) build/quality $(PART)
+bench-quality: all ## fidelity (PART=domains: MODEL=; PART=targets, ablation or texts: MODEL=, CALIB=, MEASURE=)
+	$(if $(filter domains,$(PART)),sh tests/bench_domains.sh $(B)/nibble "$(MODEL)" $(DOMAINS) build/quality/domains,\
+	  sh tests/bench_quality.sh $(B)/nibble $(MODEL) $(CALIB) $(MEASURE) build/quality $(PART))
 
 $(B)/check_kernels: $(wildcard tests/kernels/*.c) $(B)/libnibble.a
 	$(call say,CC)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The quality tables: fidelity of quantized files against bytes, and what each method contributes.
+# Fidelity by kind of text is in bench_domains.sh.
 # usage: bench_quality.sh NIBBLE MODEL_DIR CALIBRATION_TEXT MEASURE_TEXT OUT_DIR [targets|ablation|texts]...
 # targets: each row is made by one quantize command and measured by `nibble kld` on 40 windows of 512 tokens.
 # ablation: one method at a time against the defaults, with the same formats, measured on the end of the calibration
