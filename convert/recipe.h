@@ -63,4 +63,9 @@ nb_status nb_recipe_budget(const nb_recipe *r, const nb_parts *parts, nb_allocat
 /* The provenance's "recipe" (FORMAT.md). The caller deletes it. */
 cJSON *nb_recipe_print(const nb_recipe *r);
 
+/* The recipe that was printed, but for the texts, their numbers and the seed, which are not in it. Strings belong to
+ * `json`, which `name` stands for in messages; *set is what out->set points to, released with nb_free. NB_ERR_FORMAT
+ * names what is missing or of another kind. */
+nb_status nb_recipe_read(const cJSON *json, const char *name, nb_recipe *out, const char ***set, nb_err *err);
+
 #endif

@@ -17,6 +17,7 @@ int cmd_merge(int argc, char **argv);
 int cmd_ppl(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 int cmd_quantize(int argc, char **argv);
+int cmd_reproduce(int argc, char **argv);
 int cmd_tokenize(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 

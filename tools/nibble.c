@@ -24,6 +24,7 @@ static const command commands[] = {
     {"quantize", cmd_quantize, "convert a checkpoint to one 4-bit file"},
     {"calibrate", cmd_calibrate, "measure once what quantizing to several budgets needs"},
     {"verify", cmd_verify, "check a file's structure and checksums"},
+    {"reproduce", cmd_reproduce, "make a file again from its provenance, and compare"},
     {"inspect", cmd_inspect, "show architecture, tensors, types and bytes"},
     {"diff", cmd_diff, "compare two checkpoints or files tensor by tensor"},
     {"export", cmd_export, "write a file back as a Hugging Face checkpoint"},
