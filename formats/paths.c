@@ -29,6 +29,7 @@ static const struct {
     {NB_PATH_BUNDLE, "a bundle of nibble eval", "PK\3\4", "result.json"},
     {NB_PATH_JOURNAL, "a journal of nibble eval", "nbjrnl", NULL},
     {NB_PATH_GGUF, "a GGUF file", "GGUF", NULL},
+    {NB_PATH_NBLZ, "a packed .nbl file", "NBLZ", NULL},
     {NB_PATH_PART, "finished matrices of nibble quantize", "NBLPART", NULL},
     {NB_PATH_CHECKPOINT, "a checkpoint of nibble export", "", "\"nibble\":\""},
 };

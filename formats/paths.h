@@ -28,6 +28,7 @@ typedef enum nb_path_kind {
   NB_PATH_BUNDLE,
   NB_PATH_JOURNAL,
   NB_PATH_GGUF,
+  NB_PATH_NBLZ,
   NB_PATH_PART,      /* what quantize keeps beside its output */
   NB_PATH_CHECKPOINT /* a folder for `nibble export` */
 } nb_path_kind;

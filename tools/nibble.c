@@ -27,6 +27,8 @@ static const command commands[] = {
     {"reproduce", cmd_reproduce, "make a file again from its provenance, and compare"},
     {"inspect", cmd_inspect, "show architecture, tensors, types and bytes"},
     {"diff", cmd_diff, "compare two checkpoints or files tensor by tensor"},
+    {"pack", cmd_pack, "pack a file for a download"},
+    {"unpack", cmd_unpack, "expand a packed file to the identical .nbl file"},
     {"export", cmd_export, "write a file back as a Hugging Face checkpoint"},
     {"generate", cmd_generate, "answer a prompt"},
     {"tokenize", cmd_tokenize, "turn text into token ids, or ids into text"},
