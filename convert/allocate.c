@@ -98,17 +98,19 @@ nb_status nb_allocate_formats(nb_quantize_job *j, const nb_allocate_opts *o, dou
   const nb_parts *parts = &j->model->model.weights.parts;
   items t = {0};
   nb_status st;
-  uint64_t free_bytes = 0, least = 0;
+  nb_bits_option total = {0, 0};
+  uint64_t least = 0;
   NB_GOTO(begin(j, o, &t, &least, err));
   uint64_t budget = o->linear_bpw > 0 ? linear_budget(parts, &t, o->linear_bpw) : o->budget - j->file_bytes + least;
   if (!o->measured) NB_GOTO(nb_allocate_measure(j, o, err));
   for (size_t i = 0; i < parts->n_matrices; i++) j->choice->predicted[i] = -1;
   for (size_t k = 0; k < t.n; k++) NB_GOTO(fill_options(j, &t, k, err));
-  NB_GOTO(nb_bits_pick(t.option, t.n, NB_BITS_FORMATS, budget, t.pick, &free_bytes, predicted, err));
+  NB_GOTO(nb_bits_pick(t.option, t.n, NB_BITS_FORMATS, budget, t.pick, &total, err));
   for (size_t k = 0; k < t.n; k++) {
     j->formats[t.index[k]] = nb_bits_formats[t.pick[k]];
     j->choice->predicted[t.index[k]] = t.option[k * NB_BITS_FORMATS + t.pick[k]].loss;
   }
+  *predicted = total.loss;
   st = nb_quantize_size(j, err);
 fail:
   items_free(&t);

@@ -15,14 +15,9 @@ const nb_qfmt nb_bits_formats[NB_BITS_FORMATS] = {{3, 1, 256}, {3, 1, 128}, {3, 
 
 /* ---- choosing ---- */
 
-typedef struct sum {
-  uint64_t bytes;
-  double loss;
-} sum;
-
 /* Each item's best option at a price a byte; ties go to fewer bytes. */
-static sum at_price(const nb_bits_option *o, size_t n, size_t m, double price, uint8_t *pick) {
-  sum s = {0, 0};
+static nb_bits_option at_price(const nb_bits_option *o, size_t n, size_t m, double price, uint8_t *pick) {
+  nb_bits_option s = {0, 0};
   for (size_t i = 0; i < n; i++) {
     const nb_bits_option *of = o + i * m;
     size_t best = m;
@@ -38,8 +33,8 @@ static sum at_price(const nb_bits_option *o, size_t n, size_t m, double price, u
 }
 
 /* The fewest bytes possible. */
-static sum smallest(const nb_bits_option *o, size_t n, size_t m, uint8_t *pick) {
-  sum s = {0, 0};
+static nb_bits_option smallest(const nb_bits_option *o, size_t n, size_t m, uint8_t *pick) {
+  nb_bits_option s = {0, 0};
   for (size_t i = 0; i < n; i++) {
     const nb_bits_option *of = o + i * m;
     size_t best = m;
@@ -54,7 +49,7 @@ static sum smallest(const nb_bits_option *o, size_t n, size_t m, uint8_t *pick) 
 }
 
 /* Spends what is left on the upgrade that gains most a byte, again and again. */
-static void spend(const nb_bits_option *o, size_t n, size_t m, uint64_t budget, uint8_t *pick, sum *s) {
+static void spend(const nb_bits_option *o, size_t n, size_t m, uint64_t budget, uint8_t *pick, nb_bits_option *s) {
   nb_assert(s->bytes <= budget);
   for (;;) {
     size_t item = n, to = 0;
@@ -84,10 +79,10 @@ static void spend(const nb_bits_option *o, size_t n, size_t m, uint64_t budget, 
 }
 
 nb_status nb_bits_pick(const nb_bits_option *option, size_t n, size_t m, uint64_t budget, uint8_t *pick,
-                       uint64_t *bytes, double *loss, nb_err *err) {
-  sum s = smallest(option, n, m, pick);
+                       nb_bits_option *total, nb_err *err) {
+  nb_bits_option s = smallest(option, n, m, pick);
   nb_assert(n > 0 && m > 0 && m <= UINT8_MAX + 1); /* pick's elements are bytes */
-  *bytes = s.bytes, *loss = s.loss;
+  *total = s;
   if (s.bytes > budget)
     return nb_fail(err, NB_ERR_ARG, "at least %llu bytes are needed for the weights, but there are %llu",
                    (unsigned long long)s.bytes, (unsigned long long)budget);
@@ -101,7 +96,7 @@ nb_status nb_bits_pick(const nb_bits_option *option, size_t n, size_t m, uint64_
   s = at_price(option, n, m, high, pick);
   if (s.bytes > budget) s = smallest(option, n, m, pick);
   spend(option, n, m, budget, pick, &s);
-  *bytes = s.bytes, *loss = s.loss;
+  *total = s;
   return NB_OK;
 }
 
@@ -117,9 +112,10 @@ nb_status nb_bits_errors(const nb_linear *m, int threads, double *error, nb_err 
   for (size_t i = 0; i < N; i++) nb_linear_row(m, i * m->N / N, w + i * m->K);
   nb_tensor t = {NB_F32, 2, {N, m->K, 1, 1}, w, N * m->K * sizeof *w};
   nb_linear sample = nb_linear_dense(&t);
+  const nb_quant_opts quick = {.threads = threads, .what = "a sample of rows"};
   for (size_t f = 0; f < NB_BITS_FORMATS && st == NB_OK; f++) {
     nb_coded coded;
-    st = nb_coded_plain(&sample, nb_bits_formats[f], NULL, 0, true, threads, "a sample of rows", &coded, err);
+    st = nb_coded_plain(&sample, nb_bits_formats[f], &quick, true, &coded, err);
     error[f] = coded.error;
     nb_coded_free(&coded);
   }

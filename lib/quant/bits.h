@@ -12,7 +12,7 @@
 
 /* ---- choosing ---- */
 
-/* One way to store one item. */
+/* One way to store one item; or, of a choice, the sums over all of them. */
 typedef struct nb_bits_option {
   uint64_t bytes;
   double loss; /* infinite: not allowed */
@@ -20,9 +20,9 @@ typedef struct nb_bits_option {
 
 /* Picks one of the m options of each of n items, option[i * m + j], so that the bytes are at most `budget` and the sum
  * of losses is small: a Lagrangian relaxation (Everett 1963), whose remainder is spent on single upgrades, the most
- * worthwhile first. NB_ERR_ARG: even the smallest is larger than the budget; *bytes is then that size. */
+ * worthwhile first. NB_ERR_ARG: even the smallest is larger than the budget; *total is then its. */
 nb_status nb_bits_pick(const nb_bits_option *option, size_t n, size_t m, uint64_t budget, uint8_t *pick,
-                       uint64_t *bytes, double *loss, nb_err *err);
+                       nb_bits_option *total, nb_err *err);
 
 /* ---- formats ---- */
 

@@ -76,7 +76,8 @@ static nb_status plain_matrix(const nb_weights *w, const nb_qfmt *formats, size_
   char what[64];
   nb_coded coded;
   nb_part_describe(nb_parts_matrix(&w->parts, matrix), what);
-  nb_status st = nb_coded_plain(&w->w[matrix], formats[matrix], NULL, effort, false, o->threads, what, &coded, err);
+  const nb_quant_opts how = {.effort = effort, .threads = o->threads, .what = what};
+  nb_status st = nb_coded_plain(&w->w[matrix], formats[matrix], &how, false, &coded, err);
   const nb_quantized q = {.matrix = matrix, .data = coded.data, .n_bytes = coded.n_bytes, .plain = -1, .loss = -1};
   if (st == NB_OK) st = o->put(o->ctx, &q, err);
   nb_coded_free(&coded);
@@ -217,7 +218,7 @@ static nb_status solve_matrix(run *r, const nb_hess *h, const nb_linear *m, nb_q
   nb_grid g;
   nb_qout out;
   nb_gptq_report rep = {0, 0, 0, 0};
-  const nb_gptq_opts go = {r->o->gptq, r->o->sweeps};
+  const nb_gptq_opts go = {r->o->gptq, r->o->sweeps, r->o->threads, what};
   float *w;
   size_t rows = nb_min(m->N, CHUNK);
   nb_grid_make(fmt, NULL, &g);
@@ -231,7 +232,7 @@ static nb_status solve_matrix(run *r, const nb_hess *h, const nb_linear *m, nb_q
       if (r->o->fit_tables && fmt.table) NB_GOTO(nb_gptq_fit_table(&g, w, n, m->K, h->diag, err));
       NB_GOTO(nb_qout_init(&g, m->N, m->K, coded->own, coded->n_bytes, &out, err));
     }
-    NB_GOTO(nb_gptq_solve(h, w, n, &g, &go, r->o->threads, what, &out, row0, &rep, err));
+    NB_GOTO(nb_gptq_solve(h, &(nb_gptq_rows){w, row0, n}, &g, &go, &out, &rep, err));
     NB_GOTO(advance(r->o, &r->done, (uint64_t)n * m->K, r->total, err));
   }
   q->plain = rep.zero > 0 ? rep.plain / rep.zero : 0;
@@ -268,8 +269,8 @@ static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_
     NB_TRY(nb_coded_dense(&full->w[i], what, c, err));
     NB_TRY(advance(r->o, &r->done, weights_of(p), r->total, err));
   } else if (few) {
-    const float *diag = r->count[p->site] ? h->diag : NULL;
-    NB_TRY(nb_coded_plain(&full->w[i], fmt, diag, 1, false, r->o->threads, what, c, err));
+    const nb_quant_opts how = {r->count[p->site] ? h->diag : NULL, 1, r->o->threads, what};
+    NB_TRY(nb_coded_plain(&full->w[i], fmt, &how, false, c, err));
     NB_TRY(advance(r->o, &r->done, weights_of(p), r->total, err));
   } else {
     NB_TRY(nb_coded_room(&full->w[i], fmt, what, c, err));
@@ -318,15 +319,15 @@ static nb_status solve_site(run *r, size_t site, const nb_layer *full, bool resu
   nb_status st = NB_OK;
   char what[96];
   if (!resumed) {
-    float *H = r->H[site], *C = r->C[site];
-    nb_assert(H && r->wanted[site]);
+    nb_hess_sums sums = {r->H[site], r->C[site], nb_parts_site_inputs(r->c, site), 0};
+    const nb_hess_opts how = {r->o->damp, r->o->alpha, r->o->threads, what};
+    const nb_kernels *k = nb_session_kernels(r->s);
+    nb_assert(sums.H && r->wanted[site]);
     r->H[site] = r->C[site] = NULL;
-    size_t outputs = C && by_outputs(r, site) ? r->c->hidden : 0, K = nb_parts_site_inputs(r->c, site);
+    if (sums.C && by_outputs(r, site)) sums.outputs = r->c->hidden;
     describe_site(r, full->number, site, what);
-    if (too_few(r, site)) NB_TRY(nb_hess_unfactored(nb_session_kernels(r->s), H, K, what, &h, err));
-    else
-      NB_TRY(nb_hess_prepare(nb_session_kernels(r->s), H, C, outputs, K, r->o->damp, r->o->alpha, r->o->threads, what,
-                             &h, err));
+    if (too_few(r, site)) NB_TRY(nb_hess_unfactored(k, sums.H, sums.K, what, &h, err));
+    else NB_TRY(nb_hess_prepare(k, &sums, &how, &h, err));
   }
   for (size_t i = 0; i < r->parts->per_layer && st == NB_OK; i++)
     if (nb_parts_matrix(r->parts, i)->site == site) st = solve_one(r, resumed ? NULL : &h, full, i, err);
@@ -415,8 +416,7 @@ static nb_status fold_scales(run *r, nb_fold *fold, nb_err *err) {
     for (size_t i = site; i < end && st == NB_OK; i++) {
       float *H = r->H[i];
       r->H[i] = NULL;
-      if (H && r->count[i])
-        st = nb_fold_scale(nb_session_kernels(r->s), r->c, r->parts, fold, i, H, fmt, o->threads, err);
+      if (H && r->count[i]) st = nb_fold_scale(fold, nb_session_kernels(r->s), i, H, fmt, o->threads, err);
       else nb_free(H);
     }
   }
@@ -436,7 +436,7 @@ static nb_status fold_and_solve_layer(run *r, size_t layer, nb_err *err) {
   nb_fold fold = {0};
   nb_status st;
   NB_GOTO(nb_fold_create(r->c, r->parts, full, &fold, err));
-  if (o->rotate) NB_GOTO(nb_fold_rotate(r->c, &fold, err));
+  if (o->rotate) NB_GOTO(nb_fold_rotate(&fold, err));
   if (o->fold) NB_GOTO(fold_scales(r, &fold, err));
   r->base = &fold.layer;
   st = solve_layer(r, &fold.layer, err);
@@ -453,7 +453,8 @@ static nb_status solve_embedding(run *r, nb_err *err) {
   size_t m = r->parts->embed, D = r->c->hidden;
   nb_coded now;
   nb_status st;
-  NB_GOTO(nb_coded_plain(full, r->formats[m], NULL, 1, true, r->o->threads, "the embedding", &now, err));
+  const nb_quant_opts how = {NULL, 1, r->o->threads, "the embedding"};
+  NB_GOTO(nb_coded_plain(full, r->formats[m], &how, true, &now, err));
   const nb_quantized q = {.matrix = m, .data = now.data, .n_bytes = now.n_bytes, .plain = now.error, .loss = now.error};
   NB_GOTO(r->o->put(r->o->ctx, &q, err));
   for (size_t i = 0; i < r->o->n_seqs; i++) {
@@ -487,8 +488,8 @@ static nb_status head_statistics(run *r, nb_hess *h, nb_err *err) {
     nb_hess_add(nb_session_kernels(r->s), H, &r->in, r->o->threads);
     if (d) add_cross(r, C, d, r->T, D);
   }
-  return nb_hess_prepare(nb_session_kernels(r->s), H, C, 0, D, r->o->damp, r->o->alpha, r->o->threads, "the head", h,
-                         err);
+  const nb_hess_opts how = {r->o->damp, r->o->alpha, r->o->threads, "the head"};
+  return nb_hess_prepare(nb_session_kernels(r->s), &(nb_hess_sums){H, C, D, 0}, &how, h, err);
 }
 
 static nb_status solve_head(run *r, nb_err *err) {

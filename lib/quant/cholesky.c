@@ -36,17 +36,23 @@ static void solve_leaf(const float *L, size_t n, size_t ld, float *B, size_t m, 
   }
 }
 
-static void solve_rows(const nb_matmul *mul, int thread, const float *L, size_t n, size_t ld, float *B, size_t m,
-                       size_t ldb) {
+/* The distances of rows, and whose workspace the products take. */
+typedef struct strides {
+  const nb_matmul *mul;
+  int thread;
+  size_t ld, ldb;
+} strides;
+
+static void solve_rows(const strides *at, const float *L, size_t n, float *B, size_t m) {
+  size_t ld = at->ld, ldb = at->ldb, h = half_of(n);
   if (n <= LEAF) {
     solve_leaf(L, n, ld, B, m, ldb);
     return;
   }
-  size_t h = half_of(n);
   nb_gemm g = {m, n - h, h, B, L + h * ld, ldb, 1, 1, ld, B + h, ldb, -1, true};
-  solve_rows(mul, thread, L, h, ld, B, m, ldb);
-  nb_matmul_one(mul, thread, &g);
-  solve_rows(mul, thread, L + h * ld + h, n - h, ld, B + h, m, ldb);
+  solve_rows(at, L, h, B, m);
+  nb_matmul_one(at->mul, at->thread, &g);
+  solve_rows(at, L + h * ld + h, n - h, B + h, m);
 }
 
 typedef struct solve_job {
@@ -59,7 +65,8 @@ typedef struct solve_job {
 
 static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
   solve_job *j = ctx;
-  solve_rows(j->mul, thread, j->L, j->n, j->ld, j->B + begin * j->ldb, end - begin, j->ldb);
+  const strides at = {j->mul, thread, j->ld, j->ldb};
+  solve_rows(&at, j->L, j->n, j->B + begin * j->ldb, end - begin);
 }
 
 void nb_cholesky_solve(const nb_matmul *mul, const float *L, size_t n, size_t ld, float *B, size_t m, size_t ldb) {
@@ -100,8 +107,8 @@ bool nb_cholesky_factor(const nb_matmul *mul, float *A, size_t n, size_t ld) {
 /* ---- L X = I ---- */
 
 /* B (n, cols), rows ldb apart, becomes X with L X = B. */
-static void invert_columns(const nb_matmul *mul, int thread, const float *L, size_t n, size_t ld, float *B, size_t cols,
-                           size_t ldb) {
+static void invert_columns(const strides *at, const float *L, size_t n, float *B, size_t cols) {
+  size_t ld = at->ld, ldb = at->ldb, h = half_of(n);
   nb_assert(cols >= 1 && ldb >= cols && ld >= n);
   if (n <= LEAF) {
     for (size_t i = 0; i < n; i++) {
@@ -112,11 +119,10 @@ static void invert_columns(const nb_matmul *mul, int thread, const float *L, siz
     }
     return;
   }
-  size_t h = half_of(n);
   nb_gemm g = {n - h, cols, h, L + h * ld, B, ld, 1, ldb, 1, B + h * ldb, ldb, -1, true};
-  invert_columns(mul, thread, L, h, ld, B, cols, ldb);
-  nb_matmul_one(mul, thread, &g);
-  invert_columns(mul, thread, L + h * ld + h, n - h, ld, B + h * ldb, cols, ldb);
+  invert_columns(at, L, h, B, cols);
+  nb_matmul_one(at->mul, at->thread, &g);
+  invert_columns(at, L + h * ld + h, n - h, B + h * ldb, cols);
 }
 
 typedef struct invert_job {
@@ -132,10 +138,11 @@ static size_t panel_of(size_t n) { return n > 1024 ? WIDE : NARROW; }
 static void invert_panels(void *ctx, size_t begin, size_t end, int thread) {
   invert_job *j = ctx;
   size_t n = j->n;
+  const strides apart = {j->mul, thread, n, n};
   for (size_t i = begin; i < end; i++) {
     size_t col = i * panel_of(n), cols = nb_min(panel_of(n), n - col), at = col * n + col;
     for (size_t k = 0; k < cols; k++) j->X[at + k * n + k] = 1;
-    invert_columns(j->mul, thread, j->L + at, n - col, n, j->X + at, cols, n);
+    invert_columns(&apart, j->L + at, n - col, j->X + at, cols);
   }
 }
 

@@ -29,14 +29,14 @@ nb_status nb_coded_room(const nb_linear *w, nb_qfmt fmt, const char *what, nb_co
   return nb_qmat_view(w->N, w->K, fmt, out->own, l.total, &out->w.qmat, err);
 }
 
-nb_status nb_coded_plain(const nb_linear *w, nb_qfmt fmt, const float *h, int effort, bool want_error, int threads,
-                         const char *what, nb_coded *out, nb_err *err) {
+nb_status nb_coded_plain(const nb_linear *w, nb_qfmt fmt, const nb_quant_opts *o, bool want_error, nb_coded *out,
+                         nb_err *err) {
   nb_grid g;
   nb_quant_loss loss = {0, 0};
-  if (fmt.bits == 0 || w->coded) return nb_coded_dense(w, what, out, err);
+  if (fmt.bits == 0 || w->coded) return nb_coded_dense(w, o->what, out, err);
   nb_grid_make(fmt, NULL, &g);
-  NB_TRY(nb_coded_room(w, fmt, what, out, err));
-  NB_TRY(nb_quant_plain(&g, w, h, effort, threads, what, out->own, out->n_bytes, want_error ? &loss : NULL, err));
+  NB_TRY(nb_coded_room(w, fmt, o->what, out, err));
+  NB_TRY(nb_quant_plain(&g, w, o, out->own, out->n_bytes, want_error ? &loss : NULL, err));
   if (want_error) out->error = loss.total > 0 ? loss.error / loss.total : 0;
   return NB_OK;
 }

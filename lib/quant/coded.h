@@ -13,10 +13,10 @@ typedef struct nb_coded {
   double error; /* of the rounding, relative and squared, when it was asked for; else -1 */
 } nb_coded;
 
-/* Rounds a matrix to a format by nb_quant_plain (h, effort, what as there; want_error: measures the error). bits 0, or
- * a matrix that is coded already: as nb_coded_dense. nb_coded_free releases, also after a failure. */
-nb_status nb_coded_plain(const nb_linear *w, nb_qfmt fmt, const float *h, int effort, bool want_error, int threads,
-                         const char *what, nb_coded *out, nb_err *err);
+/* Rounds a matrix to a format by nb_quant_plain (want_error: measures the error). bits 0, or a matrix that is coded
+ * already: as nb_coded_dense. nb_coded_free releases, also after a failure. */
+nb_status nb_coded_plain(const nb_linear *w, nb_qfmt fmt, const nb_quant_opts *o, bool want_error, nb_coded *out,
+                         nb_err *err);
 /* The matrix as it is, its bytes in one piece: copied where its rows lie apart. */
 nb_status nb_coded_dense(const nb_linear *w, const char *what, nb_coded *out, nb_err *err);
 /* Room for a matrix in a format, to be filled by the caller: n_bytes zeroed bytes at own. */

@@ -19,7 +19,7 @@ nb_status nb_fold_create(const nb_config *c, const nb_parts *parts, const nb_lay
   nb_assert(layer->number < c->layers);
   nb_status st;
   size_t n = 0;
-  memset(out, 0, sizeof *out);
+  *out = (nb_fold){.c = c, .parts = parts};
   for (size_t i = 0; i < parts->n; i++)
     if (parts->part[i].layer == (int)layer->number) n += parts->part[i].N * parts->part[i].K;
   NB_GOTO(nb_new(&out->own, n, sizeof(float), "a layer", err));
@@ -81,7 +81,8 @@ static void rotate(const double *R, size_t n, float *x, size_t stride, double *o
 /* A vector of the copy, or NULL. */
 static float *own_vector(const nb_fold *f, nb_role role) { return (float *)(uintptr_t)f->layer.vec[role]; }
 
-nb_status nb_fold_rotate(const nb_config *c, nb_fold *f, nb_err *err) {
+nb_status nb_fold_rotate(nb_fold *f, nb_err *err) {
+  const nb_config *c = f->c;
   const nb_linear *v = nb_layer_matrix(c, &f->layer, NB_V, 0), *o = nb_layer_matrix(c, &f->layer, NB_O, 0);
   float *bias = own_vector(f, NB_V_BIAS);
   size_t n = c->head_dim;
@@ -155,7 +156,7 @@ static void rescale_rows(void *ctx, size_t begin, size_t end, int thread) {
 static nb_status try_matrix(const trials *t, const nb_linear *w, nb_qfmt fmt, int threads, double *loss, nb_err *err) {
   nb_status st;
   size_t n = nb_min(SAMPLE, w->N), K = w->K;
-  const nb_gptq_opts plain = {false, 0};
+  const nb_gptq_opts plain = {.threads = threads, .what = "a trial"};
   nb_qmat m;
   nb_qmat_layout l;
   nb_qout out;
@@ -172,7 +173,7 @@ static nb_status try_matrix(const trials *t, const nb_linear *w, nb_qfmt fmt, in
   }
   nb_grid_make(fmt, NULL, &g);
   NB_GOTO(nb_qout_init(&g, n, K, data, l.total, &out, err));
-  NB_GOTO(nb_gptq_solve(&t->h, x, n, &g, &plain, threads, "a trial", &out, 0, &rep, err));
+  NB_GOTO(nb_gptq_solve(&t->h, &(nb_gptq_rows){x, 0, n}, &g, &plain, &out, &rep, err));
   *loss += rep.zero > 0 ? rep.solved / rep.zero : 0;
 fail:
   nb_free(x);
@@ -203,8 +204,9 @@ static void divide(float *x, const float *s, size_t n) {
 }
 
 /* s (K) by input, made (channels) by channel, which the inputs' maker is divided by. */
-static void apply(const nb_config *c, const nb_parts *parts, nb_fold *f, size_t site, size_t K, const float *s,
-                  float *made) {
+static void apply(nb_fold *f, size_t site, size_t K, const float *s, float *made) {
+  const nb_config *c = f->c;
+  const nb_parts *parts = f->parts;
   const nb_layer *l = &f->layer;
   int expert = nb_parts_site_expert(site);
   for (size_t i = 0; i < parts->per_layer; i++)
@@ -220,8 +222,10 @@ static void apply(const nb_config *c, const nb_parts *parts, nb_fold *f, size_t 
   }
 }
 
-nb_status nb_fold_scale(const nb_kernels *kernels, const nb_config *c, const nb_parts *parts, nb_fold *f, size_t site,
-                        float *H, const nb_qfmt *fmt, int threads, nb_err *err) {
+nb_status nb_fold_scale(nb_fold *f, const nb_kernels *kernels, size_t site, float *H, const nb_qfmt *fmt, int threads,
+                        nb_err *err) {
+  const nb_config *c = f->c;
+  const nb_parts *parts = f->parts;
   nb_assert(nb_fold_legal(c, site));
   nb_status st;
   double *size = NULL, best = 0;
@@ -243,7 +247,7 @@ nb_status nb_fold_scale(const nb_kernels *kernels, const nb_config *c, const nb_
     if (i == 0 || loss < best) best = loss, f->power[site] = power;
   }
   for (size_t k = 0; k < K; k++) s[k] = (float)exp(f->power[site] * size[k]);
-  if (f->power[site] > 0) apply(c, parts, f, site, K, s, s + K);
+  if (f->power[site] > 0) apply(f, site, K, s, s + K);
 fail:
   nb_hess_free(&t.h);
   nb_free(size);

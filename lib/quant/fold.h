@@ -17,6 +17,8 @@
 
 /* A copy of a layer in floats. */
 typedef struct nb_fold {
+  const nb_config *c;    /* of the model that the layer is of; must outlive the copy */
+  const nb_parts *parts; /* likewise */
   nb_layer layer;
   nb_linear *w;  /* (parts.per_layer) the layer's matrices */
   double *power; /* (nb_parts_sites) the power of each site's scales; 0: as it was */
@@ -28,15 +30,15 @@ nb_status nb_fold_create(const nb_config *c, const nb_parts *parts, const nb_lay
 void nb_fold_free(nb_fold *f);
 
 /* Rotates the value heads. */
-nb_status nb_fold_rotate(const nb_config *c, nb_fold *f, nb_err *err);
+nb_status nb_fold_rotate(nb_fold *f, nb_err *err);
 
 /* Whether the inputs of a site can be scaled: something linear makes them. */
 bool nb_fold_legal(const nb_config *c, size_t site);
 
 /* Chooses and folds the scales of a site. H (K, K): the sum of outer products of its inputs in the layer as it is now
  * (the lower triangle counts), taken over. fmt (parts.per_layer): how the layer's matrices will be coded. */
-nb_status nb_fold_scale(const nb_kernels *kernels, const nb_config *c, const nb_parts *parts, nb_fold *f, size_t site,
-                        float *H, const nb_qfmt *fmt, int threads, nb_err *err);
+nb_status nb_fold_scale(nb_fold *f, const nb_kernels *kernels, size_t site, float *H, const nb_qfmt *fmt, int threads,
+                        nb_err *err);
 
 /* The channel that makes input k of a site: query heads of a group share their value head's. */
 size_t nb_fold_channel(const nb_config *c, size_t site, size_t k);

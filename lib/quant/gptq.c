@@ -308,24 +308,25 @@ nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int 
   return NB_OK;
 }
 
-nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o,
-                        int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err) {
+nb_status nb_gptq_solve(const nb_hess *h, const nb_gptq_rows *rows, const nb_grid *g, const nb_gptq_opts *o,
+                        nb_qout *out, nb_gptq_report *report, nb_err *err) {
   nb_status st;
-  size_t K = h->K, tasks = (N + ROWS - 1) / ROWS;
+  const float *w = rows->w;
+  size_t K = h->K, N = rows->N, row0 = rows->row0, tasks = (N + ROWS - 1) / ROWS;
   nb_assert(K == out->m.K && row0 % NB_TILE == 0 && row0 + N <= out->m.N);
   nb_assert(g->fmt.bits == out->m.fmt.bits && g->fmt.table == out->m.fmt.table && g->fmt.group == out->m.fmt.group);
   nb_assert(!o->gptq || (h->U && h->order));
   for (size_t i = 0; i < N * K; i++)
     if (!(fabsf(w[i]) < 1e30f))
-      return nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30", what,
-                     row0 + i / K, i % K);
+      return nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30",
+                     o->what, row0 + i / K, i % K);
   solving j = {.h = h, .g = g, .o = o, .w = w, .N = N, .out = out, .row0 = row0};
   size_t KR = out->m.n_blocks * NB_BLOCK * ROWS, GR = out->m.n_groups * ROWS;
   size_t floats = 5 * KR + 2 * GR + 2 * NB_K_PAD * ROWS + ROWS;
   j.piece = nb_round_up(floats + (2 * GR + 2 * KR) / sizeof(float) + 1, NB_ALIGN) + NB_GEMM_SCRATCH / sizeof(float);
-  NB_GOTO(nb_new(&j.scratch, (size_t)threads * j.piece, sizeof(float), "solving", err));
+  NB_GOTO(nb_new(&j.scratch, (size_t)o->threads * j.piece, sizeof(float), "solving", err));
   NB_GOTO(nb_new(&j.report, tasks, sizeof *j.report, "solving", err));
-  nb_parallel_for(threads, tasks, 1, solve_range, &j);
+  nb_parallel_for(o->threads, tasks, 1, solve_range, &j);
   for (size_t i = 0; i < tasks; i++) {
     report->plain += j.report[i].plain;
     report->solved += j.report[i].solved;

@@ -21,7 +21,15 @@
 typedef struct nb_gptq_opts {
   bool gptq;  /* false: plain rounding, then the sweeps */
   int sweeps; /* of coordinate descent */
+  int threads;
+  const char *what; /* names the matrix in messages */
 } nb_gptq_opts;
+
+/* Rows row0 .. row0 + N - 1 of a matrix, row-major: w (N, K). */
+typedef struct nb_gptq_rows {
+  const float *w;
+  size_t row0, N;
+} nb_gptq_rows;
 
 /* Losses are sums over the rows. */
 typedef struct nb_gptq_report {
@@ -33,10 +41,9 @@ typedef struct nb_gptq_report {
 /* Replaces w (N, K), rows row0 and on of the matrix, by its shifted target; does nothing when h has no shift. */
 nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int threads, nb_err *err);
 
-/* Rounds the target w (N, K), row-major, to rows row0 .. row0 + N - 1 of out; row0 is a multiple of 16. *report is
- * added to. `what` names the matrix in messages. */
-nb_status nb_gptq_solve(const nb_hess *h, const float *w, size_t N, const nb_grid *g, const nb_gptq_opts *o,
-                        int threads, const char *what, nb_qout *out, size_t row0, nb_gptq_report *report, nb_err *err);
+/* Rounds rows of the target to the same rows of out; row0 is a multiple of 16. *report is added to. */
+nb_status nb_gptq_solve(const nb_hess *h, const nb_gptq_rows *rows, const nb_grid *g, const nb_gptq_opts *o,
+                        nb_qout *out, nb_gptq_report *report, nb_err *err);
 
 /* Fits a table to a matrix: Lloyd-Max on the weights in units of their groups' steps, weighted by what an error costs.
  * Starts from g's table and replaces it. */

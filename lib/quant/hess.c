@@ -229,38 +229,39 @@ nb_status nb_hess_unfactored(const nb_kernels *k, float *H, size_t K, const char
   return st;
 }
 
-nb_status nb_hess_prepare(const nb_kernels *k, float *H, float *C, size_t outputs, size_t K, double damp, double alpha,
-                          int threads, const char *what, nb_hess *out, nb_err *err) {
+nb_status nb_hess_prepare(const nb_kernels *k, const nb_hess_sums *sums, const nb_hess_opts *o, nb_hess *out,
+                          nb_err *err) {
   nb_status st;
+  size_t K = sums->K;
   memset(out, 0, sizeof *out);
-  out->k = *k, out->K = K, out->H = H, out->outputs = outputs;
-  nb_assert(K > 0 && (C || outputs == 0));
+  out->k = *k, out->K = K, out->H = sums->H, out->outputs = sums->outputs;
+  nb_assert(K > 0 && (sums->C || sums->outputs == 0));
   double mean = 1;
   float *L = NULL;
   nb_matmul mul = {0};
-  NB_GOTO(take_diagonal(out, &mean, what, err));
-  NB_GOTO(nb_matmul_create(k, threads, &mul, err));
+  NB_GOTO(take_diagonal(out, &mean, o->what, err));
+  NB_GOTO(nb_matmul_create(k, o->threads, &mul, err));
   NB_GOTO(nb_new(&L, K * K, sizeof(float), "the factor", err));
   NB_GOTO(nb_new(&out->U, K * K, sizeof(float), "the factor", err));
   int try = 0;
-  out->damp = damp;
+  out->damp = o->damp;
   while (!factor(out, &mul, L, (float)(out->damp * mean))) {
     if (++try == TRIES) {
-      st = nb_fail(err, NB_ERR_NUMERIC, "%s: the statistics cannot be factored, even damped", what);
+      st = nb_fail(err, NB_ERR_NUMERIC, "%s: the statistics cannot be factored, even damped", o->what);
       goto fail;
     }
     out->damp = out->damp > 0 ? out->damp * 10 : 1e-4;
   }
   nb_free(L);
   L = NULL;
-  if (C && alpha != 0) {
-    shift_job j = {out, C, outputs ? outputs : K, (float)alpha, &mul};
+  if (sums->C && o->alpha != 0) {
+    shift_job j = {out, sums->C, sums->outputs ? sums->outputs : K, (float)o->alpha, &mul};
     NB_GOTO(nb_new(&out->shift, j.M * K, sizeof(float), "the target", err));
-    nb_parallel_for(threads, (j.M + PANEL - 1) / PANEL, 1, shift_panels, &j);
+    nb_parallel_for(o->threads, (j.M + PANEL - 1) / PANEL, 1, shift_panels, &j);
   }
   for (size_t i = 0; i < K; i++) out->H[i * K + i] += (float)(out->damp * mean);
 fail:
-  nb_free(C), nb_free(L), nb_matmul_free(&mul);
+  nb_free(sums->C), nb_free(L), nb_matmul_free(&mul);
   if (st != NB_OK) nb_hess_free(out);
   return st;
 }

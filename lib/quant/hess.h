@@ -45,11 +45,24 @@ typedef struct nb_hess {
   size_t dead;     /* inputs that were always 0 */
 } nb_hess;
 
-/* Takes over H (K, K), a sum of outer products (the lower triangle counts; released with nb_free), and C (K, K), or W C
- * (outputs, K) when outputs is not 0, or NULL. damp: what is added to the diagonal, as a part of its mean; it is raised
- * tenfold as long as the Cholesky factorization fails. NB_ERR_NUMERIC: H is not finite, `what` names it. */
-nb_status nb_hess_prepare(const nb_kernels *k, float *H, float *C, size_t outputs, size_t K, double damp, double alpha,
-                          int threads, const char *what, nb_hess *out, nb_err *err);
+/* Sums over tokens, released with nb_free: H (K, K), of outer products of the inputs (the lower triangle counts), and C
+ * (K, K), or W C (outputs, K) when outputs is not 0, or NULL. */
+typedef struct nb_hess_sums {
+  float *H, *C;
+  size_t K, outputs;
+} nb_hess_sums;
+
+typedef struct nb_hess_opts {
+  double damp;  /* what is added to the diagonal, as a part of its mean */
+  double alpha; /* of the asymmetric target */
+  int threads;
+  const char *what; /* names the statistics in messages */
+} nb_hess_opts;
+
+/* Takes the sums over. The damping is raised tenfold as long as the Cholesky factorization fails. NB_ERR_NUMERIC: H is
+ * not finite, or cannot be factored. */
+nb_status nb_hess_prepare(const nb_kernels *k, const nb_hess_sums *sums, const nb_hess_opts *o, nb_hess *out,
+                          nb_err *err);
 /* The same without damping, factor and shift: for solving without GPTQ. */
 nb_status nb_hess_unfactored(const nb_kernels *k, float *H, size_t K, const char *what, nb_hess *out, nb_err *err);
 void nb_hess_free(nb_hess *h);

@@ -7,7 +7,8 @@
 #include <string.h>
 
 nb_status nb_proxy8_matrix(const nb_linear *full, int threads, const char *what, nb_coded *out, nb_err *err) {
-  nb_status st = nb_coded_plain(full, (nb_qfmt){8, 0, 64}, NULL, 0, false, threads, what, out, err);
+  const nb_quant_opts quick = {.threads = threads, .what = what};
+  nb_status st = nb_coded_plain(full, (nb_qfmt){8, 0, 64}, &quick, false, out, err);
   out->w.fine = out->own != NULL;
   return st;
 }

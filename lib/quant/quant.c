@@ -175,24 +175,24 @@ static void quantize_tiles(void *ctx, size_t begin, size_t end, int thread) {
   }
 }
 
-nb_status nb_quant_plain(const nb_grid *g, const nb_linear *w, const float *h, int effort, int threads,
-                         const char *what, void *data, size_t n_bytes, nb_quant_loss *loss, nb_err *err) {
-  plain_run j = {.g = g, .w = w, .h = h, .effort = effort, .want_loss = loss != NULL};
+nb_status nb_quant_plain(const nb_grid *g, const nb_linear *w, const nb_quant_opts *o, void *data, size_t n_bytes,
+                         nb_quant_loss *loss, nb_err *err) {
+  plain_run j = {.g = g, .w = w, .h = o->h, .effort = o->effort, .want_loss = loss != NULL};
   nb_status st;
   NB_TRY(nb_qout_init(g, w->N, w->K, data, n_bytes, &j.out, err));
   const nb_qmat *m = &j.out.m;
   size_t ld = m->n_blocks * NB_BLOCK;
   j.piece = nb_round_up((ld + m->n_groups) * 4 + NB_TILE * (2 + m->n_groups + ld), NB_ALIGN);
-  NB_GOTO(nb_new(&j.scratch, (size_t)threads, j.piece, "quantizing", err));
+  NB_GOTO(nb_new(&j.scratch, (size_t)o->threads, j.piece, "quantizing", err));
   NB_GOTO(nb_new(&j.loss, m->n_tiles, sizeof *j.loss, "quantizing", err));
   NB_GOTO(nb_new(&j.bad, m->n_tiles, sizeof *j.bad, "quantizing", err));
-  nb_parallel_for(threads, m->n_tiles, 4, quantize_tiles, &j);
+  nb_parallel_for(o->threads, m->n_tiles, 4, quantize_tiles, &j);
   nb_quant_loss sum = {0, 0};
   for (size_t t = 0; t < m->n_tiles; t++) {
     if (j.bad[t]) {
       size_t i = j.bad[t] - 1;
-      st = nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30", what,
-                   i / m->K, i % m->K);
+      st = nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30",
+                   o->what, i / m->K, i % m->K);
       goto fail;
     }
     sum.error += j.loss[t].error, sum.total += j.loss[t].total;

@@ -64,11 +64,18 @@ typedef struct nb_quant_loss {
   double error, total;
 } nb_quant_loss;
 
-/* Quantizes a dense matrix row by row, tiles in parallel, into `data` (as nb_qout_init). h (K) or NULL. what names the
- * matrix in messages. loss may be NULL, which is faster. NB_ERR_NUMERIC names the first weight that is NaN or infinite,
- * or too large. */
-nb_status nb_quant_plain(const nb_grid *g, const nb_linear *w, const float *h, int effort, int threads,
-                         const char *what, void *data, size_t n_bytes, nb_quant_loss *loss, nb_err *err);
+/* How a matrix is rounded. */
+typedef struct nb_quant_opts {
+  const float *h; /* (K) importance of the inputs, or NULL for all alike */
+  int effort;     /* as nb_quant_fit_group has it */
+  int threads;
+  const char *what; /* names the matrix in messages */
+} nb_quant_opts;
+
+/* Quantizes a dense matrix row by row, tiles in parallel, into `data` (as nb_qout_init). loss may be NULL, which is
+ * faster. NB_ERR_NUMERIC names the first weight that is NaN or infinite, or too large. */
+nb_status nb_quant_plain(const nb_grid *g, const nb_linear *w, const nb_quant_opts *o, void *data, size_t n_bytes,
+                         nb_quant_loss *loss, nb_err *err);
 
 /* The values of a default table of 3, 4 or 5 bits. */
 const int8_t *nb_quant_default_table(unsigned bits);

@@ -56,7 +56,8 @@ static nb_status new_states(probe *p, const float *from, double *kl, nb_err *err
 
 /* Rounds a matrix to the probe's format. *out is the caller's to free. */
 static nb_status round_matrix(probe *p, const nb_linear *m, nb_coded *out, double *error, nb_err *err) {
-  NB_TRY(nb_coded_plain(m, nb_sens_probe, NULL, 0, true, p->o->threads, "a probe", out, err));
+  const nb_quant_opts quick = {.threads = p->o->threads, .what = "a probe"};
+  NB_TRY(nb_coded_plain(m, nb_sens_probe, &quick, true, out, err));
   out->w.fine = true;
   *error = out->error;
   return NB_OK;

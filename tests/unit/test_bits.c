@@ -27,13 +27,14 @@ TEST(near_the_best_and_within_the_budget) {
         o[i * M + j] = (nb_bits_option){100 * (uint64_t)(3 + j) + (uint64_t)(40 * uniform()), s * pow(0.25, j)};
       least += o[i * M].bytes, most += o[i * M + M - 1].bytes;
     }
-    uint64_t budget = least + (uint64_t)((double)(most - least) * uniform()), bytes, sum = 0;
+    uint64_t budget = least + (uint64_t)((double)(most - least) * uniform()), sum = 0;
     uint8_t pick[N];
-    double loss, again = 0;
-    CHECK_OK(nb_bits_pick(o, N, M, budget, pick, &bytes, &loss, &err));
+    nb_bits_option total;
+    double again = 0;
+    CHECK_OK(nb_bits_pick(o, N, M, budget, pick, &total, &err));
     for (int i = 0; i < N; i++) sum += o[i * M + pick[i]].bytes, again += o[i * M + pick[i]].loss;
-    CHECK(bytes == sum && bytes <= budget && fabs(loss - again) < 1e-9);
-    worst = fmax(worst, loss / exhaustive(o, N, M, budget));
+    CHECK(total.bytes == sum && sum <= budget && fabs(total.loss - again) < 1e-9);
+    worst = fmax(worst, total.loss / exhaustive(o, N, M, budget));
   }
   CHECK_MSG(worst < 1.6, "%g times the least loss", worst); /* six items are few: rounding to whole items hurts */
 }
@@ -41,14 +42,13 @@ TEST(near_the_best_and_within_the_budget) {
 TEST(a_budget_too_small_names_the_least) {
   nb_bits_option o[4] = {{100, 1}, {200, .1}, {150, 1}, {50, INFINITY}};
   uint8_t pick[2];
-  uint64_t bytes;
-  double loss;
-  CHECK(nb_bits_pick(o, 2, 2, 249, pick, &bytes, &loss, &err) == NB_ERR_ARG);
-  CHECK(bytes == 250 && strstr(err.msg, "250"));
-  CHECK_OK(nb_bits_pick(o, 2, 2, 250, pick, &bytes, &loss, &err));
-  CHECK(bytes == 250 && pick[0] == 0 && pick[1] == 0);
-  CHECK_OK(nb_bits_pick(o, 2, 2, UINT64_MAX, pick, &bytes, &loss, &err));
-  CHECK(bytes == 350 && pick[0] == 1);
+  nb_bits_option total;
+  CHECK(nb_bits_pick(o, 2, 2, 249, pick, &total, &err) == NB_ERR_ARG);
+  CHECK(total.bytes == 250 && strstr(err.msg, "250"));
+  CHECK_OK(nb_bits_pick(o, 2, 2, 250, pick, &total, &err));
+  CHECK(total.bytes == 250 && pick[0] == 0 && pick[1] == 0);
+  CHECK_OK(nb_bits_pick(o, 2, 2, UINT64_MAX, pick, &total, &err));
+  CHECK(total.bytes == 350 && pick[0] == 1);
 }
 
 TEST(more_bytes_never_lose_more) {
@@ -61,11 +61,10 @@ TEST(more_bytes_never_lose_more) {
     for (int j = 0; j < M; j++) o[i * M + j] = (nb_bits_option){1000 * (uint64_t)(3 + j), s * pow(0.25, j)};
   }
   for (uint64_t budget = 120000; budget <= 280000; budget += 5000) {
-    uint64_t bytes;
-    double loss;
-    CHECK_OK(nb_bits_pick(o, N, M, budget, pick, &bytes, &loss, &err));
-    CHECK(loss <= last * 1.0001);
-    last = loss;
+    nb_bits_option total;
+    CHECK_OK(nb_bits_pick(o, N, M, budget, pick, &total, &err));
+    CHECK(total.loss <= last * 1.0001);
+    last = total.loss;
   }
 }
 

@@ -209,7 +209,8 @@ TEST(a_prepared_hessian_solves_its_equations) {
   nb_free(C);
   for (size_t i = 0; i < n_tables; i++) {
     nb_hess h;
-    CHECK_OK(nb_hess_prepare(&table[i], copy(A, n * n), copy(c, m * n), m, n, 0.01, 0.5, 1 + (int)i, "test", &h, &err));
+    CHECK_OK(nb_hess_prepare(&table[i], &(nb_hess_sums){copy(A, n * n), copy(c, m * n), n, m},
+                             &(nb_hess_opts){0.01, 0.5, 1 + (int)i, "test"}, &h, &err));
     CHECK(h.damp == 0.01);
     if (!want_U) {
       want_U = copy(h.U, n * n), want_shift = copy(h.shift, m * n);

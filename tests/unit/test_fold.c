@@ -86,7 +86,7 @@ TEST(a_rotation_changes_the_weights_but_no_output) {
   for (size_t l = 0; l < x.c.layers; l++) {
     CHECK_OK(nb_fold_create(&x.c, &x.w.parts, &x.w.layer[l], &f, &err));
     float *before = run(&x, &f.layer), v = *(const float *)nb_layer_matrix(&x.c, &f.layer, NB_V, 0)->dense.data;
-    CHECK_OK(nb_fold_rotate(&x.c, &f, &err));
+    CHECK_OK(nb_fold_rotate(&f, &err));
     float *after = run(&x, &f.layer);
     CHECK(v != *(const float *)nb_layer_matrix(&x.c, &f.layer, NB_V, 0)->dense.data);
     CHECK_MSG(distance(before, after, T * x.c.hidden) < 1e-6, "%g", distance(before, after, T * x.c.hidden));
@@ -120,7 +120,7 @@ TEST(scales_change_no_output_and_help_rounding) {
     float *before = run(&x, &f.layer);
     for (size_t s = 0; s < NB_SITES; s++) {
       CHECK(nb_fold_legal(&x.c, s));
-      CHECK_OK(nb_fold_scale(nb_session_kernels(x.s), &x.c, &x.w.parts, &f, s, x.H[s], fmt, 2, &err));
+      CHECK_OK(nb_fold_scale(&f, nb_session_kernels(x.s), s, x.H[s], fmt, 2, &err));
       x.H[s] = NULL; /* taken over */
     }
     float *after = run(&x, &f.layer);

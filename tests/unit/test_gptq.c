@@ -70,13 +70,15 @@ typedef struct solved {
 } solved;
 
 static nb_status solve(const layer *l, const char *fmt, nb_gptq_opts o, double damp, int threads, bool fit, solved *s) {
+  o.threads = threads, o.what = "test";
   nb_qfmt f;
   nb_grid g;
   nb_hess h;
   nb_qmat_layout lay;
   NB_TRY(nb_qfmt_parse(fmt, &f, &err));
   nb_grid_make(f, NULL, &g);
-  NB_TRY(nb_hess_prepare(kernels(), gram(l, threads), NULL, 0, l->K, damp, 0, threads, "test", &h, &err));
+  NB_TRY(nb_hess_prepare(kernels(), &(nb_hess_sums){gram(l, threads), NULL, l->K, 0},
+                         &(nb_hess_opts){damp, 0, threads, "test"}, &h, &err));
   NB_TRY(nb_qmat_plan(l->N, l->K, f, &s->m, &lay, &err));
   s->n_bytes = lay.total;
   s->data = nb_alloc(lay.total, 1);
@@ -87,9 +89,9 @@ static nb_status solve(const layer *l, const char *fmt, nb_gptq_opts o, double d
   memset(&s->report, 0, sizeof s->report);
   if (st == NB_OK) st = nb_qout_init(&g, l->N, l->K, s->data, s->n_bytes, &out, &err);
   size_t half = l->N / 128 * 64; /* in two calls */
-  if (st == NB_OK && half) st = nb_gptq_solve(&h, w, half, &g, &o, threads, "test", &out, 0, &s->report, &err);
+  if (st == NB_OK && half) st = nb_gptq_solve(&h, &(nb_gptq_rows){w, 0, half}, &g, &o, &out, &s->report, &err);
   if (st == NB_OK)
-    st = nb_gptq_solve(&h, w + half * l->K, l->N - half, &g, &o, threads, "test", &out, half, &s->report, &err);
+    st = nb_gptq_solve(&h, &(nb_gptq_rows){w + half * l->K, half, l->N - half}, &g, &o, &out, &s->report, &err);
   nb_free(w);
   nb_hess_free(&h);
   return st != NB_OK ? st : nb_qmat_view(l->N, l->K, f, s->data, s->n_bytes, &s->m, &err);
@@ -241,7 +243,8 @@ static void check_golden(const golden *g) {
   for (size_t i = 0; i < g->N * g->K; i++) l.w[i] = (float)g->w[i];
   for (size_t i = 0; i < g->T * g->K; i++) l.x[i] = (float)g->x[i];
   nb_hess h;
-  CHECK_OK(nb_hess_prepare(kernels(), gram(&l, 1), NULL, 0, l.K, g->damp, 0, 1, "test", &h, &err));
+  CHECK_OK(nb_hess_prepare(kernels(), &(nb_hess_sums){gram(&l, 1), NULL, l.K, 0},
+                           &(nb_hess_opts){g->damp, 0, 1, "test"}, &h, &err));
   for (size_t i = 0; i < l.K; i++) CHECK(h.order[i] == (uint32_t)g->order[i]);
   nb_hess_free(&h);
   snprintf(fmt, sizeof fmt, "u%zug%zu", g->bits, g->group);
@@ -385,7 +388,7 @@ TEST(an_asymmetric_target_undoes_a_known_distortion) {
   for (size_t i = 0; i < l.T * l.K; i++) d[i] = 0.1f * (float)(i % 64) / 64 * l.x[i];
   float *H = gram(&l, 2), *C = sums(&l, d, l.K, 2);
   nb_hess h;
-  CHECK_OK(nb_hess_prepare(kernels(), H, C, 0, 64, 1e-6, 1, 2, "test", &h, &err));
+  CHECK_OK(nb_hess_prepare(kernels(), &(nb_hess_sums){H, C, 64, 0}, &(nb_hess_opts){1e-6, 1, 2, "test"}, &h, &err));
   for (size_t m = 0; m < 64; m++)
     for (size_t k = 0; k < 64; k++) {
       double want = m == k ? 0.1 * (double)k / 64 : 0;
@@ -400,7 +403,8 @@ TEST(an_asymmetric_target_undoes_a_known_distortion) {
   for (size_t i = 0; i < 2 * l.N * 64; i++) w[i] = l.w[i % (l.N * 64)];
   CHECK_OK(nb_gptq_target(&h, w, 0, l.N, 2, &err));
   nb_hess_free(&h);
-  CHECK_OK(nb_hess_prepare(kernels(), gram(&l, 2), Y, l.N, 64, 1e-6, 1, 2, "test", &h, &err));
+  CHECK_OK(nb_hess_prepare(kernels(), &(nb_hess_sums){gram(&l, 2), Y, 64, l.N}, &(nb_hess_opts){1e-6, 1, 2, "test"}, &h,
+                           &err));
   CHECK_OK(nb_gptq_target(&h, w + l.N * 64, 0, 6, 2, &err));
   CHECK_OK(nb_gptq_target(&h, w + (l.N + 6) * 64, 6, l.N - 6, 2, &err));
   for (size_t i = 0; i < l.N * 64; i++)

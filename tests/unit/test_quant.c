@@ -28,7 +28,7 @@ static double gaussian_loss(const char *name) {
   if (nb_qfmt_parse(name, &f, &err) != NB_OK || nb_qmat_plan(N, K, f, &m, &l, &err) != NB_OK) return 1;
   nb_grid_make(f, NULL, &g);
   void *data = nb_alloc(l.total, 1);
-  if (nb_quant_plain(&g, &lin, NULL, 1, 2, "test", data, l.total, &loss, &err) != NB_OK) return 2;
+  if (nb_quant_plain(&g, &lin, &(nb_quant_opts){NULL, 1, 2, "test"}, data, l.total, &loss, &err) != NB_OK) return 2;
   if (nb_qmat_view(N, K, f, data, l.total, &m, &err) != NB_OK) return 3;
   double e = 0, t = 0;
   float q[K];
@@ -91,11 +91,12 @@ TEST(every_shape_and_format) {
       nb_grid_make(q, NULL, &g);
       void *a = nb_alloc(l.total, 1), *b = nb_alloc(l.total, 1);
       nb_quant_loss loss;
-      CHECK_OK(nb_quant_plain(&g, &lin, NULL, 0, 1, "test", a, l.total, &loss, &err));
-      CHECK_OK(nb_quant_plain(&g, &lin, NULL, 0, 3, "test", b, l.total, NULL, &err));
+      CHECK_OK(nb_quant_plain(&g, &lin, &(nb_quant_opts){NULL, 0, 1, "test"}, a, l.total, &loss, &err));
+      CHECK_OK(nb_quant_plain(&g, &lin, &(nb_quant_opts){NULL, 0, 3, "test"}, b, l.total, NULL, &err));
       CHECK(memcmp(a, b, l.total) == 0);
       CHECK(loss.error < 0.08 * loss.total);
-      CHECK(nb_quant_plain(&g, &lin, NULL, 0, 1, "test", a, l.total - 64, NULL, &err) == NB_ERR_FORMAT);
+      CHECK(nb_quant_plain(&g, &lin, &(nb_quant_opts){NULL, 0, 1, "test"}, a, l.total - 64, NULL, &err) ==
+            NB_ERR_FORMAT);
       nb_free(a), nb_free(b), nb_free(w);
     }
 }
@@ -113,7 +114,8 @@ TEST(bad_weights_are_named) {
   nb_linear lin = dense(w, 32, 64);
   for (int i = 0; i < 4; i++) {
     w[20 * 64 + 7] = bad[i];
-    CHECK(nb_quant_plain(&g, &lin, NULL, 0, 2, "layer 3 up", data, l.total, NULL, &err) == NB_ERR_NUMERIC);
+    CHECK(nb_quant_plain(&g, &lin, &(nb_quant_opts){NULL, 0, 2, "layer 3 up"}, data, l.total, NULL, &err) ==
+          NB_ERR_NUMERIC);
     CHECK_MSG(strstr(err.msg, "layer 3 up") && strstr(err.msg, "row 20, column 7"), "%s", err.msg);
   }
   nb_free(data);
