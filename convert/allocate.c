@@ -12,8 +12,8 @@
 
 enum { PROBE_SEQ = 64, SMOOTH = 2 };
 
-/* What the solver leaves of the loss of plain rounding, as it was measured by role (docs/quantization.md): down's inputs
- * go hand in hand less than others', so that there is less to make good. The embedding is rounded plainly. */
+/* What the solver leaves of the loss of plain rounding, as it was measured by role (docs/quantization.md): down's
+ * inputs go hand in hand less than others', so that there is less to make good. The embedding is rounded plainly. */
 static double solved_part(const nb_quantize_job *j, size_t i) {
   const nb_parts *parts = &j->model->model.weights.parts;
   bool plain = j->fast || i == parts->embed || (i == parts->head && !j->calib.calibrate_head);
