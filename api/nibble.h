@@ -123,7 +123,7 @@ typedef struct nibble_quantize_options {
   /* What to calibrate on: a text file, chats (.jsonl), a folder of such, or "self" for text that the model writes.
    * NULL: the texts that come with the library. */
   const char *calib;
-  size_t tokens; /* of that text, at most. 0: 16384 */
+  size_t tokens; /* of that text, at most. 0: 32768 */
   size_t seq;    /* tokens of a sequence, 16 to 8192. 0: 512 */
   uint64_t seed; /* of the draw from the texts, or of the text that the model writes */
   int fast;      /* 1: no calibration, each weight is rounded by a search for scales; texts serve a budget only */

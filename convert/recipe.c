@@ -13,7 +13,7 @@ const nb_recipe nb_recipe_default = {.codes = "table",
                                      .group = 64,
                                      .sweeps = 2,
                                      .damp = 0.01,
-                                     .alpha = 0.25,
+                                     .alpha = 0,
                                      .tune_rate = 5e-4};
 
 bool nb_recipe_has_budget(const nb_recipe *r) { return r->budget || r->preset || r->linear_bpw > 0; }

@@ -130,7 +130,7 @@ int cmd_calibrate(int argc, char **argv) {
                 "a text, chats (.jsonl), a folder of such, or self for text that the model writes; may be given "
                 "several times; without it the texts that come with nibble"),
       CLI_U64("seed", 0, "N", &o.seed, "seed of the draw from the texts, or of the text that the model writes (0)"),
-      CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &o.n.tokens, "tokens to draw from the texts (16384)"),
+      CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &o.n.tokens, "tokens to draw from the texts (32768)"),
       CLI_INT("seq", 0, "N", NB_RECIPE_MIN_SEQ, NB_RECIPE_MAX_SEQ, &o.n.seq, "tokens of a sequence (512)"),
       CLI_INT("probe-tokens", 0, "N", 16, 65536, &o.n.probe_tokens, "tokens by which sensitivities are measured (256)"),
       CLI_INT("probe-layers", 0, "N", 0, 1024, &o.n.probe_layers,
