@@ -306,12 +306,14 @@ asan: ## unit, command-line and replay tests under AddressSanitizer and UBSan
 tsan: ## unit and command-line tests under ThreadSanitizer (clang, libomp)
 	@$(MAKE) VARIANT=tsan unit cli
 
-COVERED ?= unit replay cli
+COVERED ?= unit cli
 .PHONY: coverage
-coverage: ## lines that tests reach, by file, the least first (COVERED="unit replay": by these suites)
+coverage: ## lines that tests reach; of parsers by the corpus and by all (COVERED=unit: without the command line)
 	@find build/coverage-noomp -name '*.gcda' -delete 2>/dev/null || :
+	@$(MAKE) VARIANT=coverage OPENMP=0 replay
+	@sh tests/coverage.sh build/coverage-noomp >build/coverage-noomp/replay.txt
 	@$(MAKE) VARIANT=coverage OPENMP=0 $(COVERED)
-	@sh tests/coverage.sh build/coverage-noomp
+	@sh tests/coverage.sh build/coverage-noomp build/coverage-noomp/replay.txt
 
 .PHONY: lint
 lint: ## layers, file lengths, licence lines

@@ -89,12 +89,13 @@ static nb_status quantize(const char *checkpoint, const char *path, const option
   NB_TRY(nb_recipe_check(&r, err));
   NB_TRY(nb_api_machine(o->cpu, &threads, &cpu_features, err));
   const nb_path paths[] = {{checkpoint, NULL, NB_PATH_READ},
-                           {path, NULL, NB_PATH_NBL},
+                           {path, NULL, NB_FILE_NBL},
                            {o->calib, NULL, o->calib ? NB_PATH_READ : NB_PATH_NONE}};
   NB_TRY(nb_path_check(paths, sizeof paths / sizeof *paths, o->force != 0, err));
   NB_GOTO(nb_open(checkpoint, 0, threads, &m, err));
   pass_notes(checkpoint, &m, &reporter);
-  NB_GOTO(nb_conversion_run(&m, &r, path, threads, cpu_features, &reporter, &c, err));
+  const nb_conversion_opts how = {path, threads, cpu_features, &reporter};
+  NB_GOTO(nb_conversion_run(&m, &r, &how, &c, err));
 fail:
   nb_conversion_free(&c);
   nb_opened_free(&m);

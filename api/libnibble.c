@@ -179,9 +179,9 @@ fail:
 
 /* ---- scoring ---- */
 
-/* Adds up the log-probs of ids[from .. n), each after those before it. kv holds nothing yet. */
-static nb_status score_ids(nibble_model *m, nb_kv *kv, const int32_t *ids, size_t from, size_t n, double *logprob,
-                           bool *all_greedy, nb_err *err) {
+/* Adds up the log-probs of the tokens `from` and on, each after those before it. The cache holds nothing yet. */
+static nb_status score_ids(nibble_model *m, const nb_segment *all, size_t from, double *logprob, bool *all_greedy,
+                           nb_err *err) {
   nb_status st;
   const size_t batch = nb_session_max_tokens(m->session);
   size_t *row = NULL;
@@ -192,13 +192,14 @@ static nb_status score_ids(nibble_model *m, nb_kv *kv, const int32_t *ids, size_
   NB_GOTO(nb_new(&part, batch, sizeof *part, "the scores", err));
   NB_GOTO(nb_new(&best, batch, sizeof *best, "the scores", err));
   for (size_t i = 0; i < batch; i++) row[i] = i;
-  if (from > 1) NB_GOTO(nb_session_prefill(m->session, &m->opened.model, kv, ids, from - 1, err));
+  if (from > 1) NB_GOTO(nb_session_prefill(m->session, &m->opened.model, all->kv, all->tokens, from - 1, err));
   /* The state after ids[t] predicts ids[t + 1]. */
-  for (size_t t = from - 1; t + 1 < n; t += batch) {
-    const size_t take = nb_min(batch, n - 1 - t);
-    const nb_segment seg = {kv, ids + t, take};
+  for (size_t t = from - 1; t + 1 < all->n; t += batch) {
+    const size_t take = nb_min(batch, all->n - 1 - t);
+    const nb_segment seg = {all->kv, all->tokens + t, take};
+    const nb_targets targets = {row, seg.tokens + 1, take};
     NB_GOTO(nb_session_forward(m->session, &m->opened.model, &seg, 1, err));
-    NB_GOTO(nb_session_score(m->session, &m->opened.model, row, ids + t + 1, take, part, best, err));
+    NB_GOTO(nb_session_score(m->session, &m->opened.model, &targets, part, best, err));
     for (size_t i = 0; i < take; i++) *logprob += part[i], *all_greedy &= best[i];
   }
   st = NB_OK;
@@ -228,7 +229,7 @@ nibble_status nibble_score(nibble_model *m, const int32_t *context, size_t n_con
     if (ids[i] < 0 || (size_t)ids[i] >= c->vocab)
       NB_GOTO(nb_fail(&e, NB_ERR_ARG, "token id %d is not below %zu", (int)ids[i], c->vocab));
   NB_GOTO(nb_kv_create(c, total, m->kv, nb_config_stretch(c, total), &kv, &e));
-  NB_GOTO(score_ids(m, kv, ids, n_context, total, logprob, &all_greedy, &e));
+  NB_GOTO(score_ids(m, &(nb_segment){kv, ids, total}, n_context, logprob, &all_greedy, &e));
   if (greedy) *greedy = all_greedy;
 fail:
   nb_kv_free(kv);

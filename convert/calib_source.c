@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "formats/archive.h"
+#include "formats/explain.h"
 #include "formats/jsonl.h"
 #include "text/chat_template.h"
 
@@ -127,7 +128,8 @@ static nb_status add_path(const reading *r, const char *path, nb_err *err) {
     if (nb_archive_count(a) > 1 && !holds_chats(name) && !ends_with(name, ".txt")) continue;
     found++;
     if ((st = nb_archive_read(a, i, &bytes, &n, err)) != NB_OK) break;
-    st = add_text(r, name, nb_archive_where(a, i), bytes, n, err);
+    st = nb_explain_text(nb_archive_where(a, i), bytes, n, err);
+    if (st == NB_OK) st = add_text(r, name, nb_archive_where(a, i), bytes, n, err);
     free(bytes);
   }
   nb_archive_close(a);

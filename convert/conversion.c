@@ -182,10 +182,10 @@ static nb_status convert(run *u, nb_err *err) {
   return st;
 }
 
-nb_status nb_conversion_run(const nb_opened *m, nb_recipe *r, const char *path, int threads, unsigned cpu_features,
-                            const nb_reporter *reporter, nb_conversion *out, nb_err *err) {
-  run u = {r, out, reporter};
-  *out = (nb_conversion){.job = {.model = m, .out = path, .fast = r->fast}};
+nb_status nb_conversion_run(const nb_opened *m, nb_recipe *r, const nb_conversion_opts *o, nb_conversion *out,
+                            nb_err *err) {
+  run u = {r, out, o->reporter};
+  *out = (nb_conversion){.job = {.model = m, .out = o->path, .fast = r->fast}};
   out->job.calib = (nb_calib_opts){.damp = r->damp,
                                    .alpha = r->alpha,
                                    .sweeps = r->sweeps,
@@ -195,8 +195,8 @@ nb_status nb_conversion_run(const nb_opened *m, nb_recipe *r, const char *path, 
                                    .fold = !r->fast && !r->no_fold,
                                    .rotate = r->rotate,
                                    .calibrate_head = !r->no_head,
-                                   .threads = threads,
-                                   .cpu_features = cpu_features};
+                                   .threads = o->threads,
+                                   .cpu_features = o->cpu_features};
   nb_status st = convert(&u, err);
   nb_resume_close(out->job.resume, st == NB_OK);
   out->job.resume = NULL;

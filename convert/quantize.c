@@ -18,7 +18,7 @@
 typedef struct plan {
   nb_nbl_tensor *dir; /* (n) */
   size_t n;
-  uint64_t data_offset, file_bytes;
+  uint64_t file_bytes;
   nb_text tokenizer;
   char *meta; /* from cJSON */
 } plan;
@@ -167,6 +167,10 @@ static nb_status vector_dtype(const nb_quantize_job *j, const nb_part *p, nb_ten
   return NB_OK;
 }
 
+static nb_nbl_head head_of(const plan *p) {
+  return (nb_nbl_head){p->meta, strlen(p->meta), p->tokenizer.s, p->tokenizer.n};
+}
+
 static nb_status plan_make(const nb_quantize_job *j, plan *p, nb_err *err) {
   const nb_weights *w = &j->model->model.weights;
   const nb_parts *parts = &w->parts;
@@ -185,7 +189,8 @@ static nb_status plan_make(const nb_quantize_job *j, plan *p, nb_err *err) {
   }
   NB_GOTO(make_meta(j, false, &p->meta, err));
   NB_GOTO(nb_tokenizer_save(j->model->tokenizer, &p->tokenizer, err));
-  NB_GOTO(nb_nbl_plan(parts, how, strlen(p->meta), p->tokenizer.n, p->dir, &p->data_offset, &p->file_bytes, err));
+  const nb_nbl_head head = head_of(p);
+  NB_GOTO(nb_nbl_plan(parts, how, &head, p->dir, &p->file_bytes, err));
 fail:
   nb_free(how);
   if (st != NB_OK) plan_free(p), memset(p, 0, sizeof *p);
@@ -288,8 +293,8 @@ nb_status nb_quantize_run(nb_quantize_job *j, nb_err *err) {
   NB_TRY(plan_make(j, &p, err));
   j->file_bytes = p.file_bytes;
   NB_GOTO(new_hashes(j, err));
-  NB_GOTO(nb_nbl_writer_open(j->tune ? j->untuned : j->out, p.dir, p.n, p.meta, strlen(p.meta), p.tokenizer.s,
-                             p.tokenizer.n, &s.w, err));
+  const nb_nbl_head head = head_of(&p);
+  NB_GOTO(nb_nbl_writer_open(j->tune ? j->untuned : j->out, p.dir, p.n, &head, &s.w, err));
   j->calib.put = put_matrix, j->calib.ctx = &s;
   j->calib.resume = j->resume ? resumed : NULL;
   if (j->fast) NB_GOTO(nb_calib_fast(&m->weights, j->formats, 0, &j->calib, err));

@@ -64,15 +64,17 @@ static nb_status put_all(nb_nbl_writer *w, const nb_nbl *f, const nb_tuned *tune
 
 static nb_status rewrite(nb_quantize_job *j, const nb_nbl *f, const nb_tuned *tuned, nb_err *err) {
   nb_status st;
-  size_t n = nb_nbl_count(f), tokenizer_bytes;
-  const void *tokenizer = nb_nbl_tokenizer(f, &tokenizer_bytes);
+  size_t n = nb_nbl_count(f);
+  nb_nbl_head head;
   nb_nbl_tensor *dir = NULL;
   nb_nbl_writer *w = NULL;
   char *meta = NULL;
   NB_GOTO(nb_quantize_meta(j, &meta, err));
   NB_GOTO(nb_new(&dir, n, sizeof *dir, "the directory", err));
   for (size_t i = 0; i < n; i++) dir[i] = *nb_nbl_at(f, i);
-  NB_GOTO(nb_nbl_writer_open(j->out, dir, n, meta, strlen(meta), tokenizer, tokenizer_bytes, &w, err));
+  head.meta = meta, head.meta_bytes = strlen(meta);
+  head.tokenizer = nb_nbl_tokenizer(f, &head.tokenizer_bytes);
+  NB_GOTO(nb_nbl_writer_open(j->out, dir, n, &head, &w, err));
   NB_GOTO(put_all(w, f, tuned, err));
   st = nb_nbl_writer_commit(w, err);
   w = NULL;

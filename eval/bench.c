@@ -119,42 +119,6 @@ static double attention_macs(const nb_config *c, size_t n) {
   return 2.0 * (double)(c->heads * c->head_dim) * sum / (double)n;
 }
 
-/* Runs one prompt of n tokens in an empty cache: tokens a second, the best of the repetitions. */
-static nb_status bench_prefill(nb_session *s, const nb_model *m, nb_kv *kv, const int32_t *ids, size_t n,
-                               const nb_bench_opts *o, double *per_s, nb_err *err) {
-  double spent = 0;
-  *per_s = 0;
-  do {
-    nb_kv_truncate(kv, 0);
-    double start = nb_clock();
-    NB_TRY(nb_session_prefill(s, m, kv, ids, n, err));
-    double t = nb_clock() - start;
-    *per_s = fmax(*per_s, (double)n / t);
-    spent += t;
-  } while (spent < o->min_seconds);
-  return NB_OK;
-}
-
-/* Decodes after `context` tokens of the cache, logits included. */
-static nb_status bench_decode(nb_session *s, const nb_model *m, nb_kv *kv, const int32_t *ids, const nb_bench_opts *o,
-                              float *logits, double *per_s, nb_err *err) {
-  double spent = 0;
-  size_t context = nb_kv_length(kv), row = 0;
-  *per_s = 0;
-  do {
-    double start = nb_clock();
-    for (size_t i = 0; i < o->decode_tokens; i++) {
-      NB_TRY(nb_session_prefill(s, m, kv, ids + context + i, 1, err));
-      nb_session_logits(s, m, &row, 1, logits);
-    }
-    double t = nb_clock() - start;
-    nb_kv_truncate(kv, context);
-    *per_s = fmax(*per_s, (double)o->decode_tokens / t);
-    spent += t;
-  } while (spent < o->min_seconds);
-  return NB_OK;
-}
-
 typedef struct run {
   nb_session *s;
   const nb_model *m;
@@ -191,10 +155,44 @@ static nb_status end_row(run *r, bool prompt, nb_bench_row *row, nb_err *err) {
   return nb_progress_step(r->o->progress, ++r->done, r->o->n_prefill + r->o->n_context, err);
 }
 
+/* Runs one prompt of n tokens in an empty cache: tokens a second, the best of the repetitions. */
+static nb_status bench_prefill(const run *r, size_t n, double *per_s, nb_err *err) {
+  double spent = 0;
+  *per_s = 0;
+  do {
+    nb_kv_truncate(r->kv, 0);
+    double start = nb_clock();
+    NB_TRY(nb_session_prefill(r->s, r->m, r->kv, r->ids, n, err));
+    double t = nb_clock() - start;
+    *per_s = fmax(*per_s, (double)n / t);
+    spent += t;
+  } while (spent < r->o->min_seconds);
+  return NB_OK;
+}
+
+/* Decodes after the tokens that are in the cache, logits included. */
+static nb_status bench_decode(const run *r, double *per_s, nb_err *err) {
+  double spent = 0;
+  size_t context = nb_kv_length(r->kv), row = 0, n = r->o->decode_tokens;
+  *per_s = 0;
+  do {
+    double start = nb_clock();
+    for (size_t i = 0; i < n; i++) {
+      NB_TRY(nb_session_prefill(r->s, r->m, r->kv, r->ids + context + i, 1, err));
+      nb_session_logits(r->s, r->m, &row, 1, r->logits);
+    }
+    double t = nb_clock() - start;
+    nb_kv_truncate(r->kv, context);
+    *per_s = fmax(*per_s, (double)n / t);
+    spent += t;
+  } while (spent < r->o->min_seconds);
+  return NB_OK;
+}
+
 static nb_status prefill_row(run *r, size_t n, nb_bench_row *row, nb_err *err) {
   *row = (nb_bench_row){.tokens = n, .work = r->out->macs_per_token, .attention = attention_macs(&r->m->config, n)};
   NB_TRY(look_at_limit(r, true, row, err));
-  NB_TRY(bench_prefill(r->s, r->m, r->kv, r->ids, n, r->o, &row->per_s, err));
+  NB_TRY(bench_prefill(r, n, &row->per_s, err));
   return end_row(r, true, row, err);
 }
 
@@ -205,7 +203,7 @@ static nb_status decode_row(run *r, size_t context, nb_bench_row *row, nb_err *e
   if (context < have) nb_kv_truncate(r->kv, context);
   else NB_TRY(nb_session_prefill(r->s, r->m, r->kv, r->ids + have, context - have, err));
   NB_TRY(look_at_limit(r, false, row, err));
-  NB_TRY(bench_decode(r->s, r->m, r->kv, r->ids, r->o, r->logits, &row->per_s, err));
+  NB_TRY(bench_decode(r, &row->per_s, err));
   return end_row(r, false, row, err);
 }
 

@@ -74,7 +74,7 @@ static void call_q8(bench_data *d, void *arg) {
 }
 
 static void call_float(bench_data *d, void *arg) {
-  d->k->linear_float(arg, 0, d->N, d->x, d->K, d->q.T, d->y, d->N, d->scratch);
+  d->k->linear_float(arg, 0, d->N, &(nb_rows){d->x, d->q.T, d->K, NULL}, d->y, d->N, d->scratch);
 }
 
 static void call_attention(bench_data *d, void *arg) { d->k->attention(arg, d->scratch); }

@@ -18,11 +18,12 @@ static int32_t token(const nb_model *m, size_t k, size_t i, size_t shared) {
   return (int32_t)((x >> 20) % m->config.vocab);
 }
 
-static nb_status time_prompt(nb_session *s, const nb_model *m, nb_kv_type type, size_t n, size_t context, int32_t *ids,
+static nb_status time_prompt(nb_session *s, const nb_model *m, const nb_bench_together_opts *o, int32_t *ids,
                              nb_bench_together *out, nb_err *err) {
+  const size_t n = o->n, context = o->context;
   nb_kv *kv;
   for (size_t i = 0; i < context + n; i++) ids[i] = token(m, 0, i, 0);
-  NB_TRY(nb_kv_create(&m->config, context + n, type, nb_config_stretch(&m->config, context + n), &kv, err));
+  NB_TRY(nb_kv_create(&m->config, context + n, o->kv, nb_config_stretch(&m->config, context + n), &kv, err));
   nb_status st = nb_session_prefill(s, m, kv, ids, context, err);
   double best = 0;
   for (int again = 0; again < 3 && st == NB_OK; again++) {
@@ -53,23 +54,24 @@ static nb_status time_texts(nb_batch *b, const nb_session *s, size_t n, nb_bench
   return NB_OK;
 }
 
-nb_status nb_bench_together_run(nb_session *s, const nb_model *m, nb_kv_type kv, size_t n, size_t context,
-                                size_t shared, size_t tokens, nb_bench_together *out, nb_err *err) {
+nb_status nb_bench_together_run(nb_session *s, const nb_model *m, const nb_bench_together_opts *o,
+                                nb_bench_together *out, nb_err *err) {
+  const size_t n = o->n, context = o->context;
   nb_batch *b = NULL;
   int32_t *ids;
   nb_status st;
   /* Prompts come one after another: the first texts go on until the last one's is run. */
-  size_t waiting = n * (context - shared + 1) / nb_session_max_tokens(s) + 2;
-  nb_batch_opts bo = {.kv = kv, .most = n};
+  size_t waiting = n * (context - o->shared + 1) / nb_session_max_tokens(s) + 2;
+  nb_batch_opts bo = {.kv = o->kv, .most = n};
   *out = (nb_bench_together){.steps = 0};
   if (n > nb_session_max_tokens(s))
     return nb_fail(err, NB_ERR_ARG, "%zu texts; a batch takes %zu", n, nb_session_max_tokens(s));
   NB_TRY(nb_new(&ids, context + n + 1, sizeof *ids, "tokens", err));
-  NB_GOTO(time_prompt(s, m, kv, n, context, ids, out, err));
+  NB_GOTO(time_prompt(s, m, o, ids, out, err));
   NB_GOTO(nb_batch_create(s, m, &bo, &b, err));
   for (size_t k = 0; k < n; k++) {
-    for (size_t i = 0; i <= context; i++) ids[i] = token(m, k, i, shared);
-    nb_batch_request r = {.prompt = ids, .n_prompt = context + 1, .max_new = tokens + waiting, .ignore_eos = true};
+    for (size_t i = 0; i <= context; i++) ids[i] = token(m, k, i, o->shared);
+    nb_batch_request r = {.prompt = ids, .n_prompt = context + 1, .max_new = o->tokens + waiting, .ignore_eos = true};
     NB_GOTO(nb_batch_submit(b, &r, NULL, err));
   }
   st = time_texts(b, s, n, out, err);

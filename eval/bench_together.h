@@ -13,10 +13,17 @@ typedef struct nb_bench_together {
   size_t kv_bytes;
 } nb_bench_together;
 
-/* n texts of `tokens` each after `context` tokens, the first `shared` of which (at most context) all have in common.
- * Times are of the process's processors, so that neighbours on the machine do not count; with several threads their
+typedef struct nb_bench_together_opts {
+  nb_kv_type kv;
+  size_t n;       /* texts */
+  size_t context; /* tokens before each of them */
+  size_t shared;  /* the first of those, at most all, which the texts have in common */
+  size_t tokens;  /* written of each */
+} nb_bench_together_opts;
+
+/* Times are of the process's processors, so that neighbours on the machine do not count; with several threads their
  * sum over the number of threads. */
-nb_status nb_bench_together_run(nb_session *s, const nb_model *m, nb_kv_type kv, size_t n, size_t context,
-                                size_t shared, size_t tokens, nb_bench_together *out, nb_err *err);
+nb_status nb_bench_together_run(nb_session *s, const nb_model *m, const nb_bench_together_opts *o,
+                                nb_bench_together *out, nb_err *err);
 
 #endif

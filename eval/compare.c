@@ -221,19 +221,20 @@ static nb_status adjust_subjects(nb_comparison *c, nb_err *err) {
 }
 
 static nb_status resample(nb_comparison *c, const nb_compare_opts *o, nb_err *err) {
-  double *x, level = 1 - 2 * o->alpha;
+  double *x;
   uint32_t *cluster = NULL;
-  size_t reps = o->reps ? o->reps : 10000;
+  nb_bootstrap_opts how = {.reps = o->reps ? o->reps : 10000, .seed = o->seed, .level = 1 - 2 * o->alpha};
   nb_status st;
   NB_TRY(nb_new(&x, c->n, sizeof *x, "a bootstrap", err));
   NB_GOTO(nb_new(&cluster, c->n, sizeof *cluster, "a bootstrap", err));
   for (size_t i = 0; i < c->n; i++)
     x[i] = c->pair[i].cand_score - c->pair[i].base_score, cluster[i] = c->pair[i].subject;
   /* One subject alone is no sample of subjects: its questions are drawn. */
-  NB_GOTO(nb_stats_bootstrap_mean(x, cluster, c->n, c->n_subjects > 1 ? c->n_subjects : 0, reps, o->seed, level,
-                                  &c->clustered, err));
+  how.cluster = cluster, how.n_clusters = c->n_subjects > 1 ? c->n_subjects : 0;
+  NB_GOTO(nb_stats_bootstrap_mean(x, c->n, &how, &c->clustered, err));
   for (size_t i = 0; i < c->n; i++) x[i] = c->pair[i].kl;
-  NB_GOTO(nb_stats_bootstrap_mean(x, NULL, c->n, 0, nb_min(reps, 2000), o->seed + 1, level, &c->kl, err));
+  how.n_clusters = 0, how.reps = nb_min(how.reps, 2000), how.seed++;
+  NB_GOTO(nb_stats_bootstrap_mean(x, c->n, &how, &c->kl, err));
   nb_stats_sort_doubles(x, c->n);
   c->kl_median = nb_stats_quantile_sorted(x, c->n, 0.5), c->kl_p90 = nb_stats_quantile_sorted(x, c->n, 0.9);
   c->kl_p99 = nb_stats_quantile_sorted(x, c->n, 0.99), c->kl_max = x[c->n - 1];

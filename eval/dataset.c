@@ -72,21 +72,21 @@ static nb_status add_row(void *ctx, cJSON *row, const char *where, nb_err *err) 
   NB_TRY(check_texts(d, row->child, where, err));
   const char *answer;
   NB_TRY(next_answer(a, where, &answer, err));
-  NB_TRY(nb_item_read(a->t, row, where, a->subject, answer, &d->pool, &d->item[d->n], err));
+  const nb_item_source from = {where, a->subject, answer};
+  NB_TRY(nb_item_read(a->t, row, &from, &d->pool, &d->item[d->n], err));
   d->item[d->n].at = d->n;
   d->n++;
   return NB_OK;
 }
 
-nb_status nb_dataset_add(const nb_task *t, const char *file, const char *subject, const char *bytes, size_t n,
-                         const char *answers, size_t n_answers, nb_dataset *d, nb_err *err) {
-  adding a = {t, subject, answers, answers ? answers + n_answers : NULL, d};
+nb_status nb_dataset_add(const nb_task *t, const nb_dataset_file *file, nb_dataset *d, nb_err *err) {
+  adding a = {t, file->subject, file->answers, file->answers ? file->answers + file->n_answers : NULL, d};
   size_t before = d->n;
-  NB_TRY(nb_rows_read(t, file, bytes, n, add_row, &a, err));
-  if (d->n == before) return nb_fail(err, NB_ERR_FORMAT, "%s: the file holds no question", file);
+  NB_TRY(nb_rows_read(t, file->name, file->bytes, file->n, add_row, &a, err));
+  if (d->n == before) return nb_fail(err, NB_ERR_FORMAT, "%s: the file holds no question", file->name);
   while (a.answers && a.answers < a.answers_end && strchr(" \r\n", *a.answers)) a.answers++;
   if (a.answers != a.answers_end)
-    return nb_fail(err, NB_ERR_FORMAT, "%s: the file with the answers has more lines than there are rows", file);
+    return nb_fail(err, NB_ERR_FORMAT, "%s: the file with the answers has more lines than there are rows", file->name);
   return NB_OK;
 }
 
@@ -120,11 +120,12 @@ static nb_status read_answers(const nb_task *t, nb_archive *a, size_t m, char **
 static nb_status add_member(const nb_task *t, nb_archive *a, size_t i, const char *subject, nb_dataset *d,
                             nb_err *err) {
   char *bytes = NULL, *answers = NULL;
-  size_t n, n_answers;
+  nb_dataset_file file = {.name = nb_archive_where(a, i), .subject = subject};
   nb_status st;
-  NB_GOTO(nb_archive_read(a, i, &bytes, &n, err));
-  NB_GOTO(read_answers(t, a, i, &answers, &n_answers, err));
-  NB_GOTO(nb_dataset_add(t, nb_archive_where(a, i), subject, bytes, n, answers, n_answers, d, err));
+  NB_GOTO(nb_archive_read(a, i, &bytes, &file.n, err));
+  NB_GOTO(read_answers(t, a, i, &answers, &file.n_answers, err));
+  file.bytes = bytes, file.answers = answers;
+  NB_GOTO(nb_dataset_add(t, &file, d, err));
 fail:
   free(bytes), free(answers);
   return st;

@@ -21,7 +21,7 @@ typedef struct nb_item {
   const char *subject;  /* "" when the set has no subjects */
   const char *question; /* "" when the task names no question field */
   const char **choice;  /* (n_choices) */
-  bool *correct;        /* (n_choices); at least one is true */
+  bool *correct;        /* (n_choices); at least one is true; NULL where answers are written */
   size_t n_choices;     /* 2 to NB_MAX_CHOICES; may be 0 where answers are written */
   size_t answer;        /* the first correct one */
   const char **target;  /* (n_targets) right answers of a question whose answer is written; else none */
@@ -51,10 +51,18 @@ void nb_dataset_free(nb_dataset *d);
  * for the message. */
 nb_status nb_dataset_finish(nb_dataset *d, const char *path, nb_err *err);
 
-/* Adds the rows of one file's bytes. `file` (for messages) says by its name what they are; subject: from the file's
- * name, or NULL. answers: the bytes of the answers file, or NULL. What nb_dataset_read does for each file, before
- * nb_dataset_finish; for tests and for fuzzing. */
-nb_status nb_dataset_add(const nb_task *t, const char *file, const char *subject, const char *bytes, size_t n,
-                         const char *answers, size_t n_answers, nb_dataset *d, nb_err *err);
+/* One file of rows, and the answers file beside it. */
+typedef struct nb_dataset_file {
+  const char *name;    /* says what the bytes are, and stands in messages */
+  const char *subject; /* from the file's name, or NULL */
+  const char *bytes;   /* (n) */
+  size_t n;
+  const char *answers; /* (n_answers) or NULL */
+  size_t n_answers;
+} nb_dataset_file;
+
+/* Adds the rows of one file. What nb_dataset_read does for each file, before nb_dataset_finish; for tests and for
+ * fuzzing. */
+nb_status nb_dataset_add(const nb_task *t, const nb_dataset_file *file, nb_dataset *d, nb_err *err);
 
 #endif

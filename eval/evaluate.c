@@ -142,11 +142,13 @@ static bool on_enough(void *ctx) {
 static nb_status open_journal(const nb_evaluation *e, answering *a, const nb_plan *plan, const nb_result *r,
                               nb_answer *answer, bool *done, nb_err *err) {
   const char *path = a->run->journal;
+  nb_journal_answers to = {.n = e->n, .answer = answer, .done = done, .pool = &a->out->pool};
   nb_text key = {0};
   nb_status st;
   if (!path) return NB_OK;
   NB_GOTO(nb_run_key(e, plan, &r->model, a->run->name, &key, err));
-  NB_GOTO(nb_journal_open(path, key.s, e->n, &a->out->pool, answer, done, &a->resumed, &a->journal, err));
+  NB_GOTO(nb_journal_open(path, key.s, &to, &a->journal, err));
+  a->resumed = to.resumed;
   for (size_t i = 0; i < e->n && a->resumed; i++)
     if (done[i] && answer[i].written) /* the rules give again what the journal does not keep */
       NB_GOTO(
@@ -208,7 +210,8 @@ nb_status nb_evaluation_plan(const nb_evaluation *e, const nb_opened *m, int thr
                              nb_plan *out, nb_err *err) {
   nb_encode_opts o = encode_opts(e, m);
   nb_prompter p = prompter_for(e, m);
-  return nb_plan_make(&p, m->tokenizer, &o, e->item, e->n, (int)nb_max(1, (size_t)threads), progress, out, err);
+  const nb_plan_set set = {&p, m->tokenizer, &o, e->item, e->n};
+  return nb_plan_make(&set, (int)nb_max(1, (size_t)threads), progress, out, err);
 }
 
 nb_status nb_evaluation_accept(const nb_evaluation *e, const nb_opened *m, const nb_plan *plan, nb_err *err) {
@@ -222,8 +225,9 @@ nb_status nb_evaluation_accept(const nb_evaluation *e, const nb_opened *m, const
   } else if (e->prompter.shots && !e->task.drop_shots) {
     nb_encode_opts o = encode_opts(e, m);
     nb_prompter p = prompter_for(e, m);
+    const nb_plan_set set = {&p, m->tokenizer, &o, e->item, e->n};
     int shots;
-    NB_TRY(nb_plan_fewer_shots(plan, &p, m->tokenizer, &o, e->item, &shots, err));
+    NB_TRY(nb_plan_fewer_shots(plan, &set, &shots, err));
     if (shots >= 0)
       snprintf(advice, sizeof advice, "all fit with --shots %d; --overlong truncate or wrong runs them anyway", shots);
   }
@@ -288,6 +292,7 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
                     .kv_bytes = run->kv_bytes,
                     .threads = run->threads,
                     .texts = e->o.texts,
+                    .seed = e->o.select.seed,
                     .progress = run->progress,
                     .answered = on_answer,
                     .busy = on_busy,
@@ -295,8 +300,7 @@ nb_status nb_evaluation_answer(const nb_evaluation *e, const nb_evaluation_run *
                     .ctx = &a};
   prompter = prompter_for(e, run->model), encode = encode_opts(e, run->model);
   const nb_run_set set = {&prompter, run->model->tokenizer, &run->model->model, run->session, e->item, e->n, done};
-  if (e->task.score == NB_SCORE_GENERATE)
-    st = nb_writer_run(&set, &encode, &ro, e->o.select.seed, &out->pool, answer, &stats, err);
+  if (e->task.score == NB_SCORE_GENERATE) st = nb_writer_run(&set, &encode, &ro, &out->pool, answer, &stats, err);
   else st = nb_runner_run(&set, &ro, answer, &stats, err);
   if (st != NB_OK) goto fail;
   size_t n = on_enough(&a) ? a.enough : e->n;

@@ -15,9 +15,7 @@
 enum { ROWS = 32 }; /* predictions whose logits are held at once */
 
 typedef struct side {
-  nb_session *s;
-  const nb_model *m;
-  nb_kv_type kv_type;
+  nb_fidelity_side of;
   float *logits; /* (ROWS, V) */
   double seconds;
 } side;
@@ -54,8 +52,8 @@ static void compare_rows(void *ctx, size_t begin, size_t end, int thread) {
 static nb_status forward(side *x, const int32_t *window, size_t ctx, nb_err *err) {
   nb_kv *kv;
   double start = nb_clock();
-  NB_TRY(nb_kv_create(&x->m->config, ctx, x->kv_type, nb_config_stretch(&x->m->config, ctx), &kv, err));
-  nb_status st = nb_session_prefill(x->s, x->m, kv, window, ctx, err);
+  NB_TRY(nb_kv_create(&x->of.model->config, ctx, x->of.kv, nb_config_stretch(&x->of.model->config, ctx), &kv, err));
+  nb_status st = nb_session_prefill(x->of.session, x->of.model, kv, window, ctx, err);
   nb_kv_free(kv);
   x->seconds += nb_clock() - start;
   return st;
@@ -63,7 +61,7 @@ static nb_status forward(side *x, const int32_t *window, size_t ctx, nb_err *err
 
 static void logits(side *x, const size_t *rows, size_t n) {
   double start = nb_clock();
-  nb_session_logits(x->s, x->m, rows, n, x->logits);
+  nb_session_logits(x->of.session, x->of.model, rows, n, x->logits);
   x->seconds += nb_clock() - start;
 }
 
@@ -78,9 +76,13 @@ static nb_status score_window(side *ref, side *cand, const int32_t *window, size
     for (size_t i = 0; i < n; i++) rows[i] = first - 1 + i;
     logits(ref, rows, n);
     logits(cand, rows, n);
-    compare_job j = {ref->logits,          cand->logits,           window + first, nb_session_kernels(ref->s),
-                     ref->m->config.vocab, out + (first - ctx / 2)};
-    nb_parallel_for(nb_session_threads(ref->s), n, 1, compare_rows, &j);
+    compare_job j = {ref->logits,
+                     cand->logits,
+                     window + first,
+                     nb_session_kernels(ref->of.session),
+                     ref->of.model->config.vocab,
+                     out + (first - ctx / 2)};
+    nb_parallel_for(nb_session_threads(ref->of.session), n, 1, compare_rows, &j);
   }
   return NB_OK;
 }
@@ -134,20 +136,19 @@ fail:
   return st;
 }
 
-nb_status nb_fidelity_measure(nb_session *ref_s, const nb_model *ref, nb_session *cand_s, const nb_model *cand,
-                              const int32_t *tokens, size_t n, const nb_fidelity_opts *o, nb_fidelity *out,
-                              nb_err *err) {
+nb_status nb_fidelity_measure(const nb_fidelity_side *ref, const nb_fidelity_side *cand, const int32_t *tokens,
+                              size_t n, const nb_fidelity_opts *o, nb_fidelity *out, nb_err *err) {
   nb_status st;
-  side a = {.s = ref_s, .m = ref, .kv_type = o->ref_kv}, b = {.s = cand_s, .m = cand, .kv_type = o->cand_kv};
+  side a = {.of = *ref}, b = {.of = *cand};
   row *rows = NULL;
   int32_t *window = NULL;
-  size_t ctx = o->ctx, half = ctx - ctx / 2, chunks = ctx ? n / ctx : 0, V = ref->config.vocab;
+  size_t ctx = o->ctx, half = ctx - ctx / 2, chunks = ctx ? n / ctx : 0, V = ref->model->config.vocab;
   memset(out, 0, sizeof *out);
-  if (ctx < 2 || ctx > nb_session_max_tokens(ref_s) || ctx > nb_session_max_tokens(cand_s))
+  if (ctx < 2 || ctx > nb_session_max_tokens(ref->session) || ctx > nb_session_max_tokens(cand->session))
     return nb_fail(err, NB_ERR_ARG, "windows of %zu tokens are out of range", ctx);
-  if (cand->config.vocab != V)
+  if (cand->model->config.vocab != V)
     return nb_fail(err, NB_ERR_ARG, "the models' vocabularies differ (%zu and %zu): they are not the same model", V,
-                   cand->config.vocab);
+                   cand->model->config.vocab);
   if (chunks == 0) return nb_fail(err, NB_ERR_ARG, "the text has %zu tokens, less than a window of %zu", n, ctx);
   if (o->max_chunks) chunks = nb_min(chunks, o->max_chunks);
   NB_GOTO(nb_new(&a.logits, ROWS * V, sizeof(float), "the logits", err));

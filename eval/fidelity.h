@@ -8,13 +8,19 @@
 #include "base/progress.h"
 
 typedef struct nb_fidelity_opts {
-  size_t ctx;        /* tokens of a window, at least 2 */
-  size_t max_chunks; /* windows at most; 0: all whole windows of the text */
-  int32_t bos;       /* put in place of each window's first token; -1: no */
-  nb_kv_type ref_kv, cand_kv;
+  size_t ctx;                  /* tokens of a window, at least 2 */
+  size_t max_chunks;           /* windows at most; 0: all whole windows of the text */
+  int32_t bos;                 /* put in place of each window's first token; -1: no */
   double *window_kl;           /* (max_chunks) receives the mean divergence of each window; may be NULL */
   const nb_progress *progress; /* counts windows; may be NULL */
 } nb_fidelity_opts;
+
+/* One of the two that are compared. */
+typedef struct nb_fidelity_side {
+  nb_session *session; /* its own, with max_tokens >= ctx */
+  const nb_model *model;
+  nb_kv_type kv;
+} nb_fidelity_side;
 
 /* Of a window t[0 .. ctx), the predictions of t[ctx/2 .. ctx) are scored. Divergences in nats. */
 typedef struct nb_fidelity {
@@ -26,11 +32,9 @@ typedef struct nb_fidelity {
   double ref_seconds, cand_seconds; /* in the forward passes and heads */
 } nb_fidelity;
 
-/* Compares candidate with reference over n tokens. The sessions are two, and both need max_tokens >= ctx; the
- * vocabularies must have one size. NB_ERR_ARG when the text is shorter than a window; NB_ERR_NUMERIC: a state or a
- * logit is not finite. */
-nb_status nb_fidelity_measure(nb_session *ref_s, const nb_model *ref, nb_session *cand_s, const nb_model *cand,
-                              const int32_t *tokens, size_t n, const nb_fidelity_opts *o, nb_fidelity *out,
-                              nb_err *err);
+/* Compares candidate with reference over n tokens. The vocabularies must have one size. NB_ERR_ARG when the text is
+ * shorter than a window; NB_ERR_NUMERIC: a state or a logit is not finite. */
+nb_status nb_fidelity_measure(const nb_fidelity_side *ref, const nb_fidelity_side *cand, const int32_t *tokens,
+                              size_t n, const nb_fidelity_opts *o, nb_fidelity *out, nb_err *err);
 
 #endif

@@ -118,19 +118,19 @@ static bool same(const char *s, size_t n, const char *b) {
   return n == m && !memcmp(s, b, n);
 }
 
-/* The number of the choice that the answer's text means: by label; a number; a letter; a choice's own text. */
-static nb_status which_choice(const char *text, const cJSON *node, const nb_values *labels, size_t base,
-                              const char *where, const nb_item *item, size_t *out, nb_err *err) {
+/* The item's answer is the choice that the text means: by label; a number; a letter; a choice's own text. */
+static nb_status find_choice(const char *text, const cJSON *node, const nb_values *labels, size_t base,
+                             const char *where, nb_item *item, nb_err *err) {
   const char *s = text;
   size_t n = trim(&s), n_choices = item->n_choices;
   if (labels->n) {
     if (labels->n != n_choices)
       return nb_fail(err, NB_ERR_FORMAT, "%s: %zu labels for %zu choices", where, labels->n, n_choices);
     for (size_t i = 0; i < n_choices; i++)
-      if (labels->text[i] && same(s, n, labels->text[i])) return *out = i, NB_OK;
+      if (labels->text[i] && same(s, n, labels->text[i])) return item->answer = i, NB_OK;
     return nb_fail(err, NB_ERR_FORMAT, "%s: answer \"%s\" is none of the choices' labels", where, text);
   }
-  if (cJSON_IsBool(node)) return *out = cJSON_IsTrue(node), NB_OK;
+  if (cJSON_IsBool(node)) return item->answer = cJSON_IsTrue(node), NB_OK;
   size_t k = n_choices, by_text = n_choices;
   bool digits = n > 0 && n < 7 && strspn(s, "0123456789") >= n;
   if (digits) k = strtoul(s, NULL, 10) - base; /* wraps to a large number below base */
@@ -144,7 +144,7 @@ static nb_status which_choice(const char *text, const cJSON *node, const nb_valu
   if (k >= n_choices && !digits) k = by_text;
   if (k >= n_choices)
     return nb_fail(err, NB_ERR_FORMAT, "%s: answer \"%s\" is outside its %zu choices", where, text, n_choices);
-  *out = k;
+  item->answer = k;
   return NB_OK;
 }
 
@@ -170,7 +170,7 @@ static nb_status read_answer(const nb_task *t, const cJSON *row, const char *giv
     given = v.text[0], node = v.node[0];
   }
   if (t->labels) NB_TRY(find_first(t->labels, row, pool, &labels, &found, err));
-  NB_TRY(which_choice(given, node, &labels, t->answer_base, where, item, &item->answer, err));
+  NB_TRY(find_choice(given, node, &labels, t->answer_base, where, item, err));
   item->correct[item->answer] = true;
   return NB_OK;
 }
@@ -210,18 +210,19 @@ static nb_status is_wanted(const nb_task *t, const cJSON *row, const char *where
   return NB_OK;
 }
 
-nb_status nb_item_read(const nb_task *t, const cJSON *row, const char *where, const char *subject, const char *answer,
-                       nb_pool *pool, nb_item *item, nb_err *err) {
+nb_status nb_item_read(const nb_task *t, const cJSON *row, const nb_item_source *from, nb_pool *pool, nb_item *item,
+                       nb_err *err) {
+  const char *where = from->where;
   bool wanted;
   *item = (nb_item){.row = row, .subject = ""};
   if (!cJSON_IsObject(row)) return nb_fail(err, NB_ERR_FORMAT, "%s: a row must be an object", where);
-  NB_TRY(read_subject(t, row, subject, pool, where, &item->subject, err));
+  NB_TRY(read_subject(t, row, from->subject, pool, where, &item->subject, err));
   NB_TRY(is_wanted(t, row, where, pool, &wanted, err));
   if (!wanted) return item->left_out = true, NB_OK;
   NB_TRY(one_text(t->question, row, pool, where, &item->question, err));
   if (t->choices) NB_TRY(read_choices(t, row, pool, where, item, err));
   if (t->score == NB_SCORE_GENERATE) NB_TRY(read_targets(t, row, pool, where, item, err));
-  else NB_TRY(read_answer(t, row, answer, pool, where, item, err));
+  else NB_TRY(read_answer(t, row, from->answer, pool, where, item, err));
 
   nb_values v = {0};
   bool found = false;

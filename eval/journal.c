@@ -141,44 +141,43 @@ static nb_status read_bytes(const nb_journal *j, unsigned char *out, size_t n, n
 
 /* Takes the records that are whole; *good: the bytes up to there. A broken one is the last of a crash when nothing
  * whole follows it. */
-static nb_status take_records(const nb_journal *j, const unsigned char *bytes, size_t size, size_t n, nb_pool *pool,
-                              nb_answer *answer, bool *done, size_t *resumed, size_t *good, nb_err *err) {
+static nb_status take_records(const nb_journal *j, const unsigned char *bytes, size_t size, nb_journal_answers *to,
+                              size_t *good, nb_err *err) {
   for (*good = HEADER_BYTES; *good < size;) {
     size_t i, other, k;
     nb_answer a, b;
-    k = decode(bytes + *good, size - *good, pool, &i, &a);
+    k = decode(bytes + *good, size - *good, to->pool, &i, &a);
     for (size_t at = *good + 1; !k && at < size; at++)
-      if (decode(bytes + at, size - at, pool, &other, &b))
+      if (decode(bytes + at, size - at, to->pool, &other, &b))
         return nb_fail(err, NB_ERR_FORMAT, "%s: the journal is damaged at byte %zu; remove it to begin anew", j->path,
                        *good);
     if (!k) return NB_OK;
-    if (i >= n || done[i])
+    if (i >= to->n || to->done[i])
       return nb_fail(err, NB_ERR_FORMAT, "%s: the journal has question %zu %s", j->path, i,
-                     i < n ? "twice" : "out of range");
-    answer[i] = a, done[i] = true, ++*resumed;
+                     i < to->n ? "twice" : "out of range");
+    to->answer[i] = a, to->done[i] = true, to->resumed++;
     *good += k;
   }
   return NB_OK;
 }
 
 /* The records of this run's journal of `size` bytes; a broken one at the end is cut off. */
-static nb_status take_all(nb_journal *j, size_t size, size_t n, nb_pool *pool, nb_answer *answer, bool *done,
-                          size_t *resumed, nb_err *err) {
+static nb_status take_all(nb_journal *j, size_t size, nb_journal_answers *to, nb_err *err) {
   unsigned char *bytes;
-  size_t good = 0, most = HEADER_BYTES + (n + 1) * RECORD_MOST;
+  size_t good = 0, most = HEADER_BYTES + (to->n + 1) * RECORD_MOST;
   if (size > most)
     return nb_fail(err, NB_ERR_FORMAT, "%s: %zu bytes; this run's journal has at most %zu. Remove it to begin anew",
                    j->path, size, most);
   NB_TRY(nb_new(&bytes, size, 1, "a journal", err));
   nb_status st = read_bytes(j, bytes, size, err);
-  if (st == NB_OK) st = take_records(j, bytes, size, n, pool, answer, done, resumed, &good, err);
+  if (st == NB_OK) st = take_records(j, bytes, size, to, &good, err);
   if (st == NB_OK && good < size && ftruncate(j->fd, (off_t)good)) st = io_error(j, "cannot write the journal", err);
   nb_free(bytes);
   return st;
 }
 
-static nb_status continue_old(nb_journal *j, const unsigned char want[HEADER_BYTES], size_t n, nb_pool *pool,
-                              nb_answer *answer, bool *done, size_t *resumed, nb_err *err) {
+static nb_status continue_old(nb_journal *j, const unsigned char want[HEADER_BYTES], nb_journal_answers *to,
+                              nb_err *err) {
   unsigned char have[HEADER_BYTES];
   size_t size = 0;
   NB_TRY(size_of(j, &size, err));
@@ -194,26 +193,25 @@ static nb_status continue_old(nb_journal *j, const unsigned char want[HEADER_BYT
                    "another name",
                    j->path);
   } else {
-    NB_TRY(take_all(j, size, n, pool, answer, done, resumed, err));
+    NB_TRY(take_all(j, size, to, err));
   }
   return lseek(j->fd, 0, SEEK_END) < 0 ? io_error(j, "cannot write the journal", err) : NB_OK;
 }
 
-nb_status nb_journal_open(const char *path, const char *key, size_t n, nb_pool *pool, nb_answer *answer, bool *done,
-                          size_t *resumed, nb_journal **out, nb_err *err) {
+nb_status nb_journal_open(const char *path, const char *key, nb_journal_answers *to, nb_journal **out, nb_err *err) {
   unsigned char header[HEADER_BYTES];
   nb_journal *j = calloc(1, sizeof *j);
   nb_status st;
-  *out = NULL, *resumed = 0;
+  *out = NULL, to->resumed = 0;
   if (!j || !(j->path = strdup(path))) {
     free(j);
     return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
   }
-  make_header(key, n, header);
+  make_header(key, to->n, header);
   j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (j->fd < 0) NB_GOTO(io_error(j, "cannot open the journal", err));
   if (flock(j->fd, LOCK_EX | LOCK_NB)) NB_GOTO(nb_fail(err, NB_ERR_IO, "%s: another run uses this journal", path));
-  NB_GOTO(continue_old(j, header, n, pool, answer, done, resumed, err));
+  NB_GOTO(continue_old(j, header, to, err));
   *out = j;
   return NB_OK;
 fail:

@@ -9,12 +9,19 @@
 
 typedef struct nb_journal nb_journal;
 
-/* Opens path for a run that `key` (any text: protocol, data and model) identifies, over n questions. A new file is
- * made; an old one must have the same key and n: its records are put into answer[] and done[] (n each), *resumed of
- * them; what was written comes from the pool, without marks. NB_ERR_ARG: another run's journal; NB_ERR_FORMAT: damaged;
- * NB_ERR_IO: another process has it open. */
-nb_status nb_journal_open(const char *path, const char *key, size_t n, nb_pool *pool, nb_answer *answer, bool *done,
-                          size_t *resumed, nb_journal **out, nb_err *err);
+/* The questions of a run, and which of them a journal has answered. */
+typedef struct nb_journal_answers {
+  size_t n;
+  nb_answer *answer; /* (n) */
+  bool *done;        /* (n) false, until there is an answer */
+  size_t resumed;    /* how many there are */
+  nb_pool *pool;     /* of what was written, which comes without marks */
+} nb_journal_answers;
+
+/* Opens path for a run that `key` (any text: protocol, data and model) identifies. A new file is made; an old one must
+ * have the same key and number of questions: its records are put into *to. NB_ERR_ARG: another run's journal;
+ * NB_ERR_FORMAT: damaged; NB_ERR_IO: another process has it open. */
+nb_status nb_journal_open(const char *path, const char *key, nb_journal_answers *to, nb_journal **out, nb_err *err);
 
 /* Appends question i's answer. It survives the end of this process at once, and a crash of the machine up to the last
  * few seconds' worth. */

@@ -32,7 +32,8 @@ static nb_status score_window(scoring *c, const int32_t *seq, size_t n, size_t f
     st = nb_session_prefill(c->s, c->m, kv, c->reading + at, take, err);
     for (size_t row = first; row < take; row++) c->rows[k++] = row;
     if (st != NB_OK || !k) continue;
-    st = nb_session_score(c->s, c->m, c->rows, seq + at + first + 1, k, c->logprob, NULL, err);
+    const nb_targets targets = {c->rows, seq + at + first + 1, k};
+    st = nb_session_score(c->s, c->m, &targets, c->logprob, NULL, err);
     for (size_t i = 0; i < k && st == NB_OK; i++) {
       if (!isfinite(c->logprob[i])) st = nb_fail(err, NB_ERR_NUMERIC, "a log-prob is not finite (NaN or infinity)");
       *nll -= c->logprob[i];

@@ -6,9 +6,7 @@
 enum { GROUP = 256 }; /* questions between two steps of the progress */
 
 typedef struct planning {
-  const nb_prompter *prompter;
-  const nb_tokenizer *tok;
-  const nb_encode_opts *o;
+  const nb_plan_set *set;
   const nb_item *const *items; /* of the group */
   nb_planned *question;
   XXH128_hash_t hash[GROUP]; /* of each one's texts and tokens */
@@ -36,10 +34,11 @@ static nb_status hash_question(const nb_question *q, XXH128_hash_t *out, nb_err 
 
 static void plan_questions(void *ctx, size_t begin, size_t end, int thread) {
   planning *p = ctx;
+  const nb_plan_set *set = p->set;
   (void)thread;
   for (size_t i = begin; i < end; i++) {
     nb_question q;
-    p->status[i] = nb_question_make(p->prompter, p->tok, p->o, p->items[i], &q, &p->errors[i]);
+    p->status[i] = nb_question_make(set->prompter, set->tok, set->encode, p->items[i], &q, &p->errors[i]);
     if (p->status[i] != NB_OK) continue;
     p->status[i] = hash_question(&q, &p->hash[i], &p->errors[i]);
     p->question[i] = (nb_planned){q.hash, (uint32_t)q.n_tokens, (uint32_t)q.shots, q.fit};
@@ -62,18 +61,17 @@ static nb_status add_group(nb_plan *out, const planning *p, size_t n, nb_err *er
   return NB_OK;
 }
 
-nb_status nb_plan_make(const nb_prompter *p, const nb_tokenizer *tok, const nb_encode_opts *o,
-                       const nb_item *const *items, size_t n, int threads, const nb_progress *progress, nb_plan *out,
-                       nb_err *err) {
+nb_status nb_plan_make(const nb_plan_set *set, int threads, const nb_progress *progress, nb_plan *out, nb_err *err) {
   planning *g = NULL;
+  size_t n = set->n;
   nb_status st;
-  *out = (nb_plan){.n = n, .max_tokens = o->max_tokens};
+  *out = (nb_plan){.n = n, .max_tokens = set->encode->max_tokens};
   NB_GOTO(nb_new(&out->question, n, sizeof *out->question, "prompts", err));
   NB_GOTO(nb_new(&g, 1, sizeof *g, "prompts", err));
-  *g = (planning){.prompter = p, .tok = tok, .o = o};
+  *g = (planning){.set = set};
   for (size_t i = 0; i < n; i += GROUP) {
     size_t k = nb_min(GROUP, n - i);
-    g->items = items + i, g->question = out->question + i;
+    g->items = set->items + i, g->question = out->question + i;
     nb_parallel_for(threads, k, 1, plan_questions, g);
     NB_GOTO(add_group(out, g, k, err));
     NB_GOTO(nb_progress_step(progress, i + k, n, err));
@@ -91,18 +89,17 @@ void nb_plan_free(nb_plan *p) {
   *p = (nb_plan){0};
 }
 
-nb_status nb_plan_fewer_shots(const nb_plan *plan, const nb_prompter *p, const nb_tokenizer *tok,
-                              const nb_encode_opts *o, const nb_item *const *items, int *shots, nb_err *err) {
-  nb_prompter fewer = *p;
-  nb_encode_opts whole = *o;
+nb_status nb_plan_fewer_shots(const nb_plan *plan, const nb_plan_set *set, int *shots, nb_err *err) {
+  nb_prompter fewer = *set->prompter;
+  nb_encode_opts whole = *set->encode;
   whole.cut = false;
-  *shots = (int)p->shots;
+  *shots = (int)fewer.shots;
   for (size_t i = 0; i < plan->n && *shots >= 0; i++) {
     nb_fit fit = plan->question[i].fit;
     while (fit != NB_FIT_WHOLE && *shots >= 0) {
       nb_question q;
       fewer.shots = (size_t)*shots;
-      NB_TRY(nb_question_make(&fewer, tok, &whole, items[i], &q, err));
+      NB_TRY(nb_question_make(&fewer, set->tok, &whole, set->items[i], &q, err));
       fit = q.fit;
       nb_question_free(&q);
       if (fit != NB_FIT_WHOLE) --*shots;

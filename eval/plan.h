@@ -22,15 +22,21 @@ typedef struct nb_plan {
   uint64_t hash[2];    /* XXH3-128 of all prompts and all token sequences */
 } nb_plan;
 
+/* What is planned: the questions, and how they become tokens. Nothing is owned. */
+typedef struct nb_plan_set {
+  const nb_prompter *prompter;
+  const nb_tokenizer *tok;
+  const nb_encode_opts *encode;
+  const nb_item *const *items; /* (n) */
+  size_t n;
+} nb_plan_set;
+
 /* Builds the plan with so many threads; nb_plan_free releases. progress may be NULL. */
-nb_status nb_plan_make(const nb_prompter *p, const nb_tokenizer *tok, const nb_encode_opts *o,
-                       const nb_item *const *items, size_t n, int threads, const nb_progress *progress, nb_plan *out,
-                       nb_err *err);
+nb_status nb_plan_make(const nb_plan_set *set, int threads, const nb_progress *progress, nb_plan *out, nb_err *err);
 void nb_plan_free(nb_plan *p);
 
-/* The largest number of examples below p->shots with which all of the plan's questions would fit whole; -1: not even
- * without any. */
-nb_status nb_plan_fewer_shots(const nb_plan *plan, const nb_prompter *p, const nb_tokenizer *tok,
-                              const nb_encode_opts *o, const nb_item *const *items, int *shots, nb_err *err);
+/* The largest number of examples below the prompter's with which all of the plan's questions would fit whole; -1: not
+ * even without any. */
+nb_status nb_plan_fewer_shots(const nb_plan *plan, const nb_plan_set *set, int *shots, nb_err *err);
 
 #endif

@@ -119,7 +119,7 @@ static nb_status read_given(nb_prompter *p, const cJSON *rows, const char *subje
   snprintf(where, sizeof where, "task %s, an example%s%s", p->task->name, *subject ? " for " : "", subject);
   for (const cJSON *r = rows ? rows->child : NULL; r; r = r->next) {
     NB_TRY(nb_grow(&d->item, &d->cap_items, d->n + 1, sizeof *d->item, err));
-    NB_TRY(nb_item_read(p->task, r, where, subject, NULL, &d->pool, &d->item[d->n], err));
+    NB_TRY(nb_item_read(p->task, r, &(nb_item_source){where, subject, NULL}, &d->pool, &d->item[d->n], err));
     d->item[d->n].id = "an example", d->item[d->n].at = d->n;
     d->n++;
   }

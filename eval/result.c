@@ -61,7 +61,7 @@ nb_status nb_result_items_hash(const nb_item *const *items, size_t n, char out[N
     hash_string(h, it->id), hash_string(h, it->subject), hash_string(h, it->question);
     for (size_t c = 0; c < it->n_choices; c++) {
       hash_string(h, it->choice[c]);
-      hash_string(h, it->correct[c] ? "right" : "wrong");
+      if (it->correct) hash_string(h, it->correct[c] ? "right" : "wrong"); /* written answers have targets instead */
     }
     for (size_t k = 0; k < it->n_targets; k++) hash_string(h, it->target[k]);
     hash_string(h, "");
@@ -73,42 +73,43 @@ nb_status nb_result_items_hash(const nb_item *const *items, size_t n, char out[N
 
 /* ---- sums ---- */
 
-/* The sums of a name; names has as many as there are groups. */
-static nb_status group_of(nb_names *names, nb_group_scores **groups, size_t *n, size_t *cap, const char *name,
-                          const char *category, nb_group_scores **out, nb_err *err) {
+typedef struct groups {
+  nb_names names; /* as many as there are groups */
+  nb_group_scores *group;
+  size_t n, cap;
+} groups;
+
+/* Adds a grade to the sums of a name. */
+static nb_status add_to_group(groups *g, const char *name, const char *category, const nb_grade *grade, nb_err *err) {
   size_t number;
-  NB_TRY(nb_names_number(names, name, &number, err));
-  if (number == *n) {
-    NB_TRY(nb_grow(groups, cap, *n + 1, sizeof **groups, err));
-    (*groups)[(*n)++] = (nb_group_scores){.name = name, .category = category};
+  NB_TRY(nb_names_number(&g->names, name, &number, err));
+  if (number == g->n) {
+    NB_TRY(nb_grow(&g->group, &g->cap, g->n + 1, sizeof *g->group, err));
+    g->group[g->n++] = (nb_group_scores){.name = name, .category = category};
   }
-  *out = &(*groups)[number];
+  nb_scores_add(&g->group[number].scores, grade);
   return NB_OK;
 }
 
 nb_status nb_summary_make(const nb_result *r, nb_summary *out, nb_err *err) {
-  nb_names subjects = {0}, categories = {0};
-  size_t cap_subjects = 0, cap_categories = 0;
+  groups subjects = {.n = 0}, categories = {.n = 0};
   nb_status st = NB_OK;
   *out = (nb_summary){0};
   for (size_t i = 0; i < r->n; i++) {
     const nb_row *row = &r->row[i];
     nb_grade g;
-    nb_group_scores *s, *c;
     nb_grade_answer(&row->item, &row->answer, r->protocol.ties_wrong, &g);
     nb_scores_add(&out->total, &g);
-    NB_GOTO(
-        group_of(&subjects, &out->subject, &out->n_subjects, &cap_subjects, row->item.subject, row->category, &s, err));
-    nb_scores_add(&s->scores, &g);
-    if (!*row->category) continue;
-    NB_GOTO(group_of(&categories, &out->category, &out->n_categories, &cap_categories, row->category, "", &c, err));
-    nb_scores_add(&c->scores, &g);
+    NB_GOTO(add_to_group(&subjects, row->item.subject, row->category, &g, err));
+    if (*row->category) NB_GOTO(add_to_group(&categories, row->category, "", &g, err));
   }
+fail:
+  out->subject = subjects.group, out->n_subjects = subjects.n;
+  out->category = categories.group, out->n_categories = categories.n;
   for (size_t i = 0; i < out->n_subjects; i++)
     out->macro += nb_scores_sum(&out->subject[i].scores, r->protocol.metric) / (double)out->subject[i].scores.n /
                   (double)out->n_subjects;
-fail:
-  nb_names_free(&subjects), nb_names_free(&categories);
+  nb_names_free(&subjects.names), nb_names_free(&categories.names);
   if (st != NB_OK) nb_summary_free(out);
   return st;
 }

@@ -3,8 +3,8 @@
 #include "eval/result.h"
 
 #include "eval/item.h"
-#include "eval/result_other.h"
 #include "eval/written.h"
+#include "formats/explain.h"
 #include "formats/json.h"
 #include "formats/mapfile.h"
 #include "formats/outfile.h"
@@ -494,16 +494,6 @@ static nb_status read_answers(reader *rd, const cJSON *root, const char *file) {
   return refuse_twice(r, file, rd->err);
 }
 
-/* JSON lines are no JSON, but their first line says what they are. */
-static nb_status first_line_is_other(const char *json, size_t n, const char *file, nb_status st, nb_err *err) {
-  const char *nl = memchr(json, '\n', n), *other = NULL;
-  cJSON *root = NULL;
-  if (nl && nb_json_parse(json, (size_t)(nl - json), file, &root, NULL) == NB_OK)
-    other = nb_result_other(json, n, root);
-  cJSON_Delete(root);
-  return other ? nb_fail(err, NB_ERR_FORMAT, "%s: this is %s", file, other) : st;
-}
-
 nb_status nb_result_parse(const char *json, size_t n, const char *file, nb_result *out, nb_err *err) {
   reader rd = {.r = out, .err = err};
   cJSON *root;
@@ -513,17 +503,13 @@ nb_status nb_result_parse(const char *json, size_t n, const char *file, nb_resul
   nb_status st;
   *out = (nb_result){0};
   snprintf(rd.where, sizeof rd.where, "%.250s", file);
-  const char *other = nb_result_other(json, n, NULL);
-  if (other) return nb_fail(err, NB_ERR_FORMAT, "%s: this is %s", file, other);
   st = nb_json_parse(json, n, file, &root, err);
-  if (st != NB_OK) return first_line_is_other(json, n, file, st, err);
+  if (st != NB_OK) return nb_explain_bytes(file, json, n, NB_FILE_RESULT, st, err);
   const cJSON *said = nb_json_get(root, "format");
   format = cJSON_IsString(said) ? said->valuestring : "";
   if (strcmp(format, "nibble-result")) {
-    other = nb_result_other(json, n, root);
-    NB_GOTO(other
-                ? nb_fail(err, NB_ERR_FORMAT, "%s: this is %s", file, other)
-                : nb_fail(err, NB_ERR_FORMAT, "%s: not a result of nibble eval (\"format\": \"nibble-result\")", file));
+    st = nb_fail(err, NB_ERR_FORMAT, "%s: not a result of nibble eval (\"format\": \"nibble-result\")", file);
+    NB_GOTO(nb_explain_bytes(file, json, n, NB_FILE_RESULT, st, err));
   }
   NB_GOTO(nb_json_size(root, file, "format_version", 1, 1 << 20, &version, err));
   if (version > NB_RESULT_VERSION)

@@ -27,6 +27,7 @@ typedef struct nb_run_opts {
   bool alone; /* every sequence in a cache of its own, one at a time: for tests */
   nb_kv_type kv;
   bool texts;                  /* written answers keep their prompts */
+  uint64_t seed;               /* of the sampling of written answers */
   size_t kv_bytes;             /* memory for the caches of written answers; 0: no bound */
   int threads;                 /* that build and encode prompts */
   const nb_progress *progress; /* questions done of n; may be NULL */

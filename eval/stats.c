@@ -127,18 +127,19 @@ static void cluster_sums(const double *diff, const uint32_t *cluster, size_t n, 
   }
 }
 
-nb_status nb_stats_bootstrap_mean(const double *diff, const uint32_t *cluster, size_t n, size_t n_clusters, size_t reps,
-                                  uint64_t seed, double level, nb_bootstrap *out, nb_err *err) {
-  bool own = n_clusters == 0;
-  size_t k = own ? n : n_clusters;
-  nb_assert(n > 0 && reps > 0 && (own || cluster));
+nb_status nb_stats_bootstrap_mean(const double *diff, size_t n, const nb_bootstrap_opts *o, nb_bootstrap *out,
+                                  nb_err *err) {
+  bool own = o->n_clusters == 0;
+  size_t k = own ? n : o->n_clusters, reps = o->reps;
+  uint64_t seed = o->seed;
+  nb_assert(n > 0 && reps > 0 && (own || o->cluster));
   double *sum = NULL, *count = NULL, *mean = NULL, total = 0, m1 = 0, m2 = 0;
   nb_status st;
   *out = (nb_bootstrap){0};
   NB_GOTO(nb_new(&sum, k, sizeof *sum, "a bootstrap", err));
   NB_GOTO(nb_new(&count, k, sizeof *count, "a bootstrap", err));
   NB_GOTO(nb_new(&mean, reps, sizeof *mean, "a bootstrap", err));
-  cluster_sums(diff, cluster, n, own, sum, count);
+  cluster_sums(diff, o->cluster, n, own, sum, count);
   for (size_t i = 0; i < n; i++) total += diff[i];
   out->mean = total / (double)n;
   for (size_t r = 0; r < reps; r++) {
@@ -154,8 +155,8 @@ nb_status nb_stats_bootstrap_mean(const double *diff, const uint32_t *cluster, s
   for (size_t r = 0; r < reps; r++) m2 += (mean[r] - m1) * (mean[r] - m1);
   out->se = reps > 1 ? sqrt(m2 / (double)(reps - 1)) : 0;
   nb_stats_sort_doubles(mean, reps);
-  out->low = nb_stats_quantile_sorted(mean, reps, (1 - level) / 2);
-  out->high = nb_stats_quantile_sorted(mean, reps, (1 + level) / 2);
+  out->low = nb_stats_quantile_sorted(mean, reps, (1 - o->level) / 2);
+  out->high = nb_stats_quantile_sorted(mean, reps, (1 + o->level) / 2);
 fail:
   nb_free(sum), nb_free(count), nb_free(mean);
   return st;

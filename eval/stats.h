@@ -46,13 +46,21 @@ typedef struct nb_noninferiority {
 void nb_stats_noninferiority_test(size_t gained, size_t lost, size_t n, double margin, double alpha,
                                   nb_noninferiority *out);
 
-/* Mean of diff (n), with a percentile bootstrap interval that draws whole clusters: cluster[i] < n_clusters says which
- * question i is in; n_clusters = 0: every question is its own. reps resamples, drawn from seed. NB_ERR_MEMORY. */
+/* How a bootstrap draws. */
+typedef struct nb_bootstrap_opts {
+  const uint32_t *cluster; /* (n) below n_clusters: which one a question is in */
+  size_t n_clusters;       /* that are drawn whole; 0: every question is its own, and cluster is not read */
+  size_t reps;             /* resamples */
+  uint64_t seed;           /* that they are drawn from */
+  double level;            /* of the interval, 0 to 1 */
+} nb_bootstrap_opts;
+
+/* Mean of diff (n), with a percentile bootstrap interval. NB_ERR_MEMORY. */
 typedef struct nb_bootstrap {
   double mean, se, low, high;
 } nb_bootstrap;
-nb_status nb_stats_bootstrap_mean(const double *diff, const uint32_t *cluster, size_t n, size_t n_clusters, size_t reps,
-                                  uint64_t seed, double level, nb_bootstrap *out, nb_err *err);
+nb_status nb_stats_bootstrap_mean(const double *diff, size_t n, const nb_bootstrap_opts *o, nb_bootstrap *out,
+                                  nb_err *err);
 
 /* Adjusts p (n) in place for n tests: Holm (1979) bounds the chance of any false claim, Benjamini and Hochberg (1995)
  * the expected share of false claims. NB_ERR_MEMORY. */

@@ -97,12 +97,12 @@ static nb_status read_data(nb_task *t, const char *where, nb_err *err) {
   NB_TRY(paths(data, where, "answer", &t->answer, err));
   NB_TRY(paths(data, where, "targets", &t->targets, err));
   NB_TRY(nb_json_optional_string(data, where, "rows", &t->rows, err));
+  NB_TRY(where_object(data, where, &t->where, err));
   const cJSON *score = nb_json_get(t->json, "score");
   if (cJSON_IsString(score) && !strcmp(score->valuestring, "generate")) return NB_OK;
   if (!t->choices) return nb_fail(err, NB_ERR_FORMAT, "%s: \"data\" says no \"choices\"", where);
   if (!t->answer && !t->correct)
     return nb_fail(err, NB_ERR_FORMAT, "%s: \"data\" says neither \"answer\" nor \"correct\"", where);
-  NB_TRY(where_object(data, where, &t->where, err));
   NB_TRY(nb_json_optional_string(data, where, "answers_file", &t->answers_file, err));
   return nb_json_optional_size(data, where, "answer_base", 0, 1, &t->answer_base, err);
 }

@@ -47,18 +47,19 @@ nb_status nb_tokens_context(const nb_tokenizer *tok, bool plain, const nb_text *
   return nb_tokenizer_encode(tok, context->s, n, specials(tok, plain, context), tokens, err);
 }
 
-nb_status nb_tokens_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_ids *context_tokens,
-                         const nb_text *continuation, nb_ids *tokens, size_t *n_context, nb_err *err) {
+nb_status nb_tokens_pair(const nb_tokenizer *tok, bool plain, const nb_text_pair *pair, nb_ids *tokens,
+                         size_t *n_context, nb_err *err) {
+  const nb_text *context = pair->context, *continuation = pair->continuation;
   if (!context->n) return encode_after_nothing(tok, continuation, tokens, n_context, err);
   nb_text all = {0};
   nb_ids whole = {0};
   nb_status st;
-  *n_context = context_tokens->n;
+  *n_context = pair->context_tokens->n;
   NB_GOTO(nb_text_append(&all, context->s, context->n, err));
   NB_GOTO(nb_text_append(&all, continuation->s, continuation->n, err));
   NB_GOTO(nb_tokenizer_encode(tok, all.s, all.n, specials(tok, plain, context), &whole, err));
   for (size_t i = 0; i < nb_max(*n_context, whole.n); i++)
-    NB_GOTO(nb_ids_push(tokens, i < *n_context ? context_tokens->id[i] : whole.id[i], err));
+    NB_GOTO(nb_ids_push(tokens, i < *n_context ? pair->context_tokens->id[i] : whole.id[i], err));
 fail:
   nb_text_free(&all);
   nb_ids_free(&whole);
@@ -117,8 +118,8 @@ static nb_status encode_choices(const nb_tokenizer *tok, const nb_encode_opts *o
       context.n = 0;
       NB_GOTO(nb_tokens_context(tok, o->plain, &q->prompt.context[c], &context, err));
     }
-    st = nb_tokens_pair(tok, o->plain, nb_prompt_context(&q->prompt, c), &context, &q->prompt.continuation[c], &ids,
-                        &n_context, err);
+    const nb_text_pair pair = {nb_prompt_context(&q->prompt, c), &context, &q->prompt.continuation[c]};
+    st = nb_tokens_pair(tok, o->plain, &pair, &ids, &n_context, err);
     if (st == NB_OK && (ids.n <= n_context || !n_context))
       st = nb_fail(err, NB_ERR_UNSUPPORTED, "choice %zu has no token of its own with this tokenizer", c + 1);
     if (st != NB_OK) {

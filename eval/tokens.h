@@ -62,9 +62,16 @@ void nb_question_free(nb_question *q);
  * nothing is added to it, as in lm-evaluation-harness 0.4.13: it would stand there twice. */
 nb_status nb_tokens_context(const nb_tokenizer *tok, bool plain, const nb_text *context, nb_ids *tokens, nb_err *err);
 
-/* Appends one pair to tokens: those of the context (context_tokens, from nb_tokens_context), then what the encoding of
- * context and continuation together has behind them; *n_context of them are the context. */
-nb_status nb_tokens_pair(const nb_tokenizer *tok, bool plain, const nb_text *context, const nb_ids *context_tokens,
-                         const nb_text *continuation, nb_ids *tokens, size_t *n_context, nb_err *err);
+/* A context, the tokens that nb_tokens_context gave it, and what may follow it. */
+typedef struct nb_text_pair {
+  const nb_text *context;
+  const nb_ids *context_tokens;
+  const nb_text *continuation;
+} nb_text_pair;
+
+/* Appends one pair to tokens: those of the context, then what the encoding of context and continuation together has
+ * behind them; *n_context of them are the context. */
+nb_status nb_tokens_pair(const nb_tokenizer *tok, bool plain, const nb_text_pair *pair, nb_ids *tokens,
+                         size_t *n_context, nb_err *err);
 
 #endif

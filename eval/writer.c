@@ -37,7 +37,6 @@ typedef struct writer {
   const nb_item *const *items;
   size_t total, done;
   const bool *skip;
-  uint64_t seed;
   nb_pool *pool;
   nb_answer *answer;
   nb_run_stats *stats;
@@ -110,7 +109,7 @@ static void on_end(void *ctx, nb_batch_end why) {
 
 /* The seed of a question's sample: its own whatever else is asked. */
 static uint64_t sample_seed(const writer *w, const nb_item *item, size_t k) {
-  return XXH3_64bits_withSeed(item->id, strlen(item->id), w->seed ^ XXH3_64bits(&(uint64_t){k}, 8));
+  return XXH3_64bits_withSeed(item->id, strlen(item->id), w->o->seed ^ XXH3_64bits(&(uint64_t){k}, 8));
 }
 
 /* A prompt that does not fit is not run; where the run goes on all the same, its answer is empty and wrong. */
@@ -227,8 +226,8 @@ static void take_stats(const writer *w) {
   w->stats->gave_way = b->gave_way;
 }
 
-nb_status nb_writer_run(const nb_run_set *set, const nb_encode_opts *encode, const nb_run_opts *o, uint64_t seed,
-                        nb_pool *pool, nb_answer *answer, nb_run_stats *stats, nb_err *err) {
+nb_status nb_writer_run(const nb_run_set *set, const nb_encode_opts *encode, const nb_run_opts *o, nb_pool *pool,
+                        nb_answer *answer, nb_run_stats *stats, nb_err *err) {
   writer w = {.prompter = set->prompter,
               .tok = set->tok,
               .model = set->model,
@@ -236,7 +235,6 @@ nb_status nb_writer_run(const nb_run_set *set, const nb_encode_opts *encode, con
               .items = set->items,
               .total = set->n,
               .skip = set->skip,
-              .seed = seed,
               .pool = pool,
               .answer = answer,
               .stats = stats,

@@ -7,9 +7,9 @@
 
 #include "eval/runner.h"
 
-/* As nb_runner_run; what answers point to (nb_answer.written) comes from the pool. seed: of the sampling. A prompt that
- * leaves less room than the task's max_tokens gets shorter texts. */
-nb_status nb_writer_run(const nb_run_set *set, const nb_encode_opts *encode, const nb_run_opts *o, uint64_t seed,
-                        nb_pool *pool, nb_answer *answer, nb_run_stats *stats, nb_err *err);
+/* As nb_runner_run; what answers point to (nb_answer.written) comes from the pool. A prompt that leaves less room than
+ * the task's max_tokens gets shorter texts. */
+nb_status nb_writer_run(const nb_run_set *set, const nb_encode_opts *encode, const nb_run_opts *o, nb_pool *pool,
+                        nb_answer *answer, nb_run_stats *stats, nb_err *err);
 
 #endif

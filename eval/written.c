@@ -28,20 +28,27 @@ void nb_written_write(nb_jsonout *j, const nb_written *w) {
   if (w->prompt) nb_jsonout_string(j, "prompt", w->prompt);
 }
 
-static nb_status read_texts(const cJSON *o, const char *where, const char *key, size_t most, nb_pool *pool,
-                            const char ***out, size_t *n, nb_err *err) {
+typedef struct texts {
+  const char **s; /* (n) */
+  size_t n;
+} texts;
+
+/* 1 to `most` texts. */
+static nb_status read_texts(const cJSON *o, const char *where, const char *key, size_t most, nb_pool *pool, texts *out,
+                            nb_err *err) {
   const cJSON *list;
   NB_TRY(nb_json_array(o, where, key, &list, err));
   size_t count = (size_t)cJSON_GetArraySize(list), i = 0;
   if (!count || count > most)
     return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" holds %zu texts; want 1 to %zu", where, key, count, most);
-  if (!(*out = nb_pool_get(pool, count * sizeof **out))) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
+  if (!(out->s = nb_pool_get(pool, count * sizeof *out->s)))
+    return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
   for (const cJSON *e = list->child; e; e = e->next) {
     if (!cJSON_IsString(e)) return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" must hold texts", where, key);
-    if (!((*out)[i++] = nb_pool_copy(pool, e->valuestring, strlen(e->valuestring))))
+    if (!(out->s[i++] = nb_pool_copy(pool, e->valuestring, strlen(e->valuestring))))
       return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
   }
-  return *n = count, NB_OK;
+  return out->n = count, NB_OK;
 }
 
 /* n numbers from 0 to a million. */
@@ -66,8 +73,11 @@ nb_status nb_written_read(const cJSON *answer, const char *where, size_t n_marks
   double tokens[NB_MAX_SAMPLES];
   const char *prompt = NULL;
   if (!w) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
-  NB_TRY(read_texts(answer, where, "written", NB_MAX_SAMPLES, pool, &w->text, &w->n, err));
-  NB_TRY(read_texts(answer, where, "found", NB_MAX_MARKS, pool, &w->found, &w->n_marks, err));
+  texts written, found;
+  NB_TRY(read_texts(answer, where, "written", NB_MAX_SAMPLES, pool, &written, err));
+  NB_TRY(read_texts(answer, where, "found", NB_MAX_MARKS, pool, &found, err));
+  w->text = written.s, w->n = written.n;
+  w->found = found.s, w->n_marks = found.n;
   if (w->n_marks != n_marks)
     return nb_fail(err, NB_ERR_FORMAT, "%s: %zu answers \"found\"; the protocol names %zu marks", where, w->n_marks,
                    n_marks);

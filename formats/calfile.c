@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/calfile.h"
 
+#include "formats/explain.h"
 #include "formats/json.h"
 #include "formats/mapfile.h"
 #include "base/little.h"
@@ -103,7 +104,7 @@ nb_status nb_calfile_read(const char *path, nb_calfile *out, nb_err *err) {
   size_t n;
   *out = (nb_calfile){0};
   NB_TRY(nb_mapfile_read(path, MAX_FILE, &bytes, &n, err));
-  nb_status st = nb_calfile_parse(bytes, n, path, out, err);
+  nb_status st = nb_explain_bytes(path, bytes, n, NB_FILE_STATS, nb_calfile_parse(bytes, n, path, out, err), err);
   free(bytes);
   return st;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/explain.h"
 
+#include "base/mem.h"
 #include "formats/json.h"
-#include "formats/nbl_layout.h"
+#include "formats/mapfile.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -13,69 +14,84 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEAD = 4096, PATH_BYTES = 4096, NAME = 256 };
+enum { PATH_BYTES = 4096, NAME = 256 };
 
 /* ---- files, by their first bytes ---- */
 
 /* The first bytes of a regular file, with a NUL behind them; how many. */
-static size_t read_head(const char *path, char head[HEAD + 1]) {
+static size_t read_head(const char *path, char head[NB_FILE_HEAD + 1]) {
   struct stat s;
   int fd = stat(path, &s) == 0 && S_ISREG(s.st_mode) ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
-  ssize_t got = fd < 0 ? 0 : read(fd, head, HEAD);
+  ssize_t got = fd < 0 ? 0 : read(fd, head, NB_FILE_HEAD);
   if (fd >= 0) close(fd);
   size_t n = got < 0 ? 0 : (size_t)got;
   head[n] = 0;
   return n;
 }
 
-static bool begins(const char *head, size_t n, const char *with) {
-  return n >= strlen(with) && !memcmp(head, with, strlen(with));
-}
-
-static bool is_lfs(const char *head, size_t n) { return begins(head, n, "version https://git-lfs.github.com/spec/"); }
-
-static bool is_safetensors(const char *head, size_t n) {
-  return n > 9 && head[8] == '{' && !head[5] && !head[6] && !head[7];
-}
-
-/* What a file is, and what to do with it; NULL: nothing that is known here. */
-static const char *file_is(const char *head, size_t n) {
+/* What to do with a file that was given for a model, or for a result. */
+static const char *advice(nb_file_kind is, nb_file_kind wanted) {
+  static const char run[] = "run it with `nibble eval --out`", folder[] = "give its folder",
+                    retry[] = "give the same command again to end the run",
+                    saved[] = "save it with safetensors, model.save_pretrained(DIR)";
   static const struct {
-    const char *begin, *within, *is;
+    nb_file_kind is;
+    const char *model, *result;
   } known[] = {
-      {"version https://git-lfs.github.com/spec/", NULL,
-       "a pointer of git-lfs in place of the file: run `git lfs pull` in its folder, or download it again"},
-      {NB_NBL_MAGIC, NULL, "a .nbl file"},
-      {"GGUF", NULL, "a GGUF file (llama.cpp)"},
-      {"PAR1", NULL, "a Parquet file of a data set"},
-      {"NBCALIB", NULL, "a file of `nibble calibrate`, for `nibble quantize --stats`"},
-      {"NBLPART", NULL, "what an unfinished `nibble quantize` keeps: give it the same command again"},
-      {"nbjrnl", NULL, "a journal of `nibble eval`: give it the same command again to end the run"},
-      {"PK\3\4", "data.pkl", "PyTorch's: save it with safetensors, model.save_pretrained(DIR)"},
-      {"PK\3\4", NULL, "a zip archive"},
-      {"\x80\x02", NULL, "PyTorch's: save it with safetensors, model.save_pretrained(DIR)"},
-      {"{", "\"nibble-result\"", "a result of nibble eval"},
-      {"{", "\"lm_eval_version\"", "a result of lm-evaluation-harness"},
-      {"{", "\"n-shot\"", "a result of lm-evaluation-harness"},
-      {"{", "\"acc,none\"", "a result of lm-evaluation-harness"},
-      {"{", "\"weight_map\"", "the index of a checkpoint: give its folder"},
-      {"{", "\"architectures\"", "the configuration of a checkpoint: give its folder"},
-      {"{", "\"added_tokens\"", "a tokenizer: give its folder"},
-      {"<!DOCTYPE html", NULL, "a web page: what should be here was not downloaded"},
-      {"<!doctype html", NULL, "a web page: what should be here was not downloaded"},
-      {"<html", NULL, "a web page: what should be here was not downloaded"},
+      {NB_FILE_LFS, "run `git lfs pull` in its folder, or download it again",
+       "run `git lfs pull` in its folder, or download it again"},
+      {NB_FILE_NBL, NULL, run},
+      {NB_FILE_GGUF, NULL, run},
+      {NB_FILE_SAFETENSORS, "give its folder, which has config.json and tokenizer.json", run},
+      {NB_FILE_EXPORT, "give its folder, which has config.json and tokenizer.json", run},
+      {NB_FILE_PICKLE, saved, NULL},
+      {NB_FILE_STATS, "it is for `nibble quantize --stats`", NULL},
+      {NB_FILE_PART, retry, NULL},
+      {NB_FILE_JOURNAL, retry, retry},
+      {NB_FILE_INDEX, folder, NULL},
+      {NB_FILE_CONFIG, folder, NULL},
+      {NB_FILE_TOKENIZER, folder, NULL},
+      {NB_FILE_WEB_PAGE, "what should be here was not downloaded", "what should be here was not downloaded"},
+      {NB_FILE_BUNDLE, NULL, "give the result.json in it"},
+      {NB_FILE_GZIP, "unpack it", "unpack it"},
+      {NB_FILE_TASK, NULL, "give it to `nibble eval --task`"},
+      {NB_FILE_PROBE, NULL, "give it to `nibble eval --data`"},
+      {NB_FILE_QUESTION, NULL, "give it to `nibble eval --data`"},
+      {NB_FILE_RUNS, NULL, "give one of its --out files"},
   };
+  const char *what = NULL;
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (begins(head, n, known[i].begin) && (!known[i].within || strstr(head, known[i].within))) return known[i].is;
-  if (is_safetensors(head, n)) return "a .safetensors file: give its folder, which has config.json and tokenizer.json";
-  return NULL;
+    if (known[i].is == is) what = wanted == NB_FILE_RESULT ? known[i].result : known[i].model;
+  return !what && wanted == NB_FILE_RESULT ? "give the file that `nibble eval --out` wrote" : what;
 }
 
-nb_status nb_explain_file(const char *path, const char *wanted, nb_status st, nb_err *err) {
-  char head[HEAD + 1];
-  const char *is = st == NB_OK ? NULL : file_is(head, read_head(path, head));
-  if (!is || strstr(is, wanted + 2)) return st; /* it is what was wanted, and something is wrong with it */
-  return nb_fail(err, NB_ERR_FORMAT, "%s is not %s but %s", path, wanted, is);
+nb_status nb_explain_bytes(const char *path, const char *head, size_t n, nb_file_kind wanted, nb_status st,
+                           nb_err *err) {
+  nb_file_kind is = st == NB_OK ? NB_FILE_UNKNOWN : nb_filekind_of(head, n);
+  if (is == NB_FILE_UNKNOWN || is == wanted) return st; /* it is what was wanted, and something is wrong with it */
+  const char *todo = advice(is, wanted);
+  return nb_fail(err, NB_ERR_FORMAT, "%s is %s, not %s%s%s", path, nb_filekind_name(is), nb_filekind_name(wanted),
+                 todo ? ": " : "", todo ? todo : "");
+}
+
+nb_status nb_explain_text(const char *path, const char *bytes, size_t n, nb_err *err) {
+  static const nb_file_kind binary[] = {NB_FILE_NBL,    NB_FILE_GGUF,   NB_FILE_SAFETENSORS, NB_FILE_EXPORT,
+                                        NB_FILE_STATS,  NB_FILE_PART,   NB_FILE_JOURNAL,     NB_FILE_PARQUET,
+                                        NB_FILE_PICKLE, NB_FILE_BUNDLE, NB_FILE_ZIP,         NB_FILE_GZIP,
+                                        NB_FILE_LFS,    NB_FILE_NBLZ};
+  nb_file_kind is = nb_filekind_of(bytes, nb_min(n, NB_FILE_HEAD));
+  for (size_t i = 0; i < sizeof binary / sizeof *binary; i++)
+    if (is == binary[i]) return nb_fail(err, NB_ERR_FORMAT, "%s is %s, not a text", path, nb_filekind_name(is));
+  return NB_OK;
+}
+
+nb_status nb_explain_read_text(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err) {
+  NB_TRY(nb_mapfile_read(path, max_bytes, out, n, err));
+  nb_status st = nb_explain_text(path, *out, *n, err);
+  if (st == NB_OK) return NB_OK;
+  free(*out);
+  *out = NULL;
+  return st;
 }
 
 /* ---- folders ---- */
@@ -109,7 +125,7 @@ static bool find_entry(const char *dir, const char *ending, char name[NAME]) {
 /* A file of the checkpoint that is a link to nothing or a pointer of git-lfs. */
 static nb_status bad_entry(const char *dir, nb_status st, nb_err *err) {
   DIR *d = opendir(dir);
-  char head[HEAD + 1], path[PATH_BYTES];
+  char head[NB_FILE_HEAD + 1], path[PATH_BYTES];
   nb_status found = st;
   for (const struct dirent *e; d && found == st && (e = readdir(d));) {
     struct stat s;
@@ -118,7 +134,7 @@ static nb_status bad_entry(const char *dir, nb_status st, nb_err *err) {
     if (S_ISLNK(s.st_mode) && stat(path, &s))
       found =
           nb_fail(err, NB_ERR_FORMAT, "%s is a link to a file that is not there: download the checkpoint again", path);
-    else if (is_lfs(head, read_head(path, head)))
+    else if (nb_filekind_is(NB_FILE_LFS, head, read_head(path, head)))
       found = nb_fail(err, NB_ERR_FORMAT,
                       "%s is a pointer of git-lfs in place of the file: run `git lfs pull` in %s, or download it again",
                       path, dir);
@@ -139,7 +155,7 @@ static nb_status cache_root(const char *dir, nb_status st, nb_err *err) {
 }
 
 static nb_status adapter(const char *dir, nb_status st, nb_err *err) {
-  char path[PATH_BYTES], head[HEAD + 1], base[NAME] = "its base model";
+  char path[PATH_BYTES], head[NB_FILE_HEAD + 1], base[NAME] = "its base model";
   if (!has(dir, "adapter_config.json")) return st;
   snprintf(path, sizeof path, "%.4000s/adapter_config.json", dir);
   cJSON *j = NULL;
@@ -204,14 +220,10 @@ static nb_status no_such_path(const char *path, nb_status st, nb_err *err) {
 
 nb_status nb_explain_model(const char *path, nb_status st, nb_err *err) {
   struct stat s;
-  char head[HEAD + 1];
+  char head[NB_FILE_HEAD + 1];
   if (st == NB_OK || st == NB_ERR_MEMORY || st == NB_ERR_INTERRUPTED) return st;
   if (stat(path, &s)) return no_such_path(path, st, err);
-  if (!S_ISDIR(s.st_mode)) {
-    size_t n = read_head(path, head);
-    const char *is = begins(head, n, NB_NBL_MAGIC) ? NULL : file_is(head, n);
-    return is ? nb_fail(err, NB_ERR_FORMAT, "%s is not a .nbl file but %s", path, is) : st;
-  }
+  if (!S_ISDIR(s.st_mode)) return nb_explain_bytes(path, head, read_head(path, head), NB_FILE_NBL, st, err);
   nb_status (*const look[])(const char *, nb_status, nb_err *) = {cache_root, bad_entry, adapter, lacks};
   for (size_t i = 0; i < sizeof look / sizeof *look; i++) {
     nb_err better = {""};

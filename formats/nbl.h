@@ -65,16 +65,24 @@ typedef struct nb_nbl_choice {
   nb_dtype dtype; /* dense */
 } nb_nbl_choice;
 
-/* Fills the directory record t (parts->n), offsets from data_offset = what the sizes of the metadata and the tokenizer
- * make it, and gives the exact size of the file. how (parts->n): by part. */
-nb_status nb_nbl_plan(const nb_parts *parts, const nb_nbl_choice *how, size_t meta_bytes, size_t tokenizer_bytes,
-                      nb_nbl_tensor *t, uint64_t *data_offset, uint64_t *file_bytes, nb_err *err);
+/* What stands between the directory and the tensors. */
+typedef struct nb_nbl_head {
+  const char *meta; /* JSON */
+  size_t meta_bytes;
+  const void *tokenizer;
+  size_t tokenizer_bytes; /* 0: none */
+} nb_nbl_head;
+
+/* Fills the directory t (parts->n), whose first tensor begins where the head's sizes let it, and gives the exact size
+ * of the file. how (parts->n): by part. */
+nb_status nb_nbl_plan(const nb_parts *parts, const nb_nbl_choice *how, const nb_nbl_head *head, nb_nbl_tensor *t,
+                      uint64_t *file_bytes, nb_err *err);
 
 typedef struct nb_nbl_writer nb_nbl_writer;
 
 /* Starts a file that appears under its name only when it is complete. t (n, from nb_nbl_plan) is copied. */
-nb_status nb_nbl_writer_open(const char *path, const nb_nbl_tensor *t, size_t n, const char *meta, size_t meta_bytes,
-                             const void *tokenizer, size_t tokenizer_bytes, nb_nbl_writer **out, nb_err *err);
+nb_status nb_nbl_writer_open(const char *path, const nb_nbl_tensor *t, size_t n, const nb_nbl_head *head,
+                             nb_nbl_writer **out, nb_err *err);
 /* Writes the next tensor, of exactly its planned size. */
 nb_status nb_nbl_writer_put(nb_nbl_writer *w, const void *data, size_t n_bytes, nb_err *err);
 /* Replaces the metadata by another of the same size (hashes that are known only now). */

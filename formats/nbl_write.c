@@ -14,14 +14,13 @@ static const uint8_t zeros[64];
 
 /* ---- sizes ---- */
 
-nb_status nb_nbl_plan(const nb_parts *parts, const nb_nbl_choice *how, size_t meta_bytes, size_t tokenizer_bytes,
-                      nb_nbl_tensor *t, uint64_t *data_offset, uint64_t *file_bytes, nb_err *err) {
+nb_status nb_nbl_plan(const nb_parts *parts, const nb_nbl_choice *how, const nb_nbl_head *head, nb_nbl_tensor *t,
+                      uint64_t *file_bytes, nb_err *err) {
   size_t n = parts->n, at;
-  if (!nb_add(NB_NBL_HEADER + n * NB_NBL_RECORD, meta_bytes, &at) || !nb_add(at, tokenizer_bytes, &at) ||
+  if (!nb_add(NB_NBL_HEADER + n * NB_NBL_RECORD, head->meta_bytes, &at) || !nb_add(at, head->tokenizer_bytes, &at) ||
       at > SIZE_MAX / 2)
     return nb_fail(err, NB_ERR_ARG, "the metadata is too large");
-  *data_offset = nb_nbl_pad(at);
-  uint64_t end = *data_offset;
+  uint64_t end = nb_nbl_pad(at);
   for (size_t i = 0; i < n; i++) {
     bool coded = how[i].coded && parts->part[i].matrix;
     t[i] = (nb_nbl_tensor){.part = parts->part[i], .coded = coded};
@@ -60,11 +59,11 @@ static void put_record(uint8_t *r, const nb_nbl_tensor *t) {
   nb_little_put(r + 48, t->hash, 8);
 }
 
-nb_status nb_nbl_writer_open(const char *path, const nb_nbl_tensor *t, size_t n, const char *meta, size_t meta_bytes,
-                             const void *tokenizer, size_t tokenizer_bytes, nb_nbl_writer **out, nb_err *err) {
+nb_status nb_nbl_writer_open(const char *path, const nb_nbl_tensor *t, size_t n, const nb_nbl_head *head,
+                             nb_nbl_writer **out, nb_err *err) {
   *out = NULL;
   size_t meta_at = NB_NBL_HEADER + n * NB_NBL_RECORD, data_offset = t[0].offset;
-  if (n > UINT32_MAX || nb_nbl_pad(meta_at + meta_bytes + tokenizer_bytes) != data_offset)
+  if (n > UINT32_MAX || nb_nbl_pad(meta_at + head->meta_bytes + head->tokenizer_bytes) != data_offset)
     return nb_fail(err, NB_ERR_ARG, "%s: the metadata is not of the planned size", path);
   nb_nbl_writer *w = calloc(1, sizeof *w);
   if (!w) return nb_fail(err, NB_ERR_MEMORY, "out of memory writing %s", path);
@@ -81,11 +80,11 @@ nb_status nb_nbl_writer_open(const char *path, const nb_nbl_tensor *t, size_t n,
   nb_little_put(w->head + 8, NB_NBL_VERSION, 4);
   nb_little_put(w->head + 12, n, 4);
   nb_little_put(w->head + 32, file_bytes, 8);
-  nb_little_put(w->head + 40, meta_bytes, 8);
-  nb_little_put(w->head + 48, tokenizer_bytes, 8);
+  nb_little_put(w->head + 40, head->meta_bytes, 8);
+  nb_little_put(w->head + 48, head->tokenizer_bytes, 8);
   nb_little_put(w->head + 56, data_offset, 8);
-  memcpy(w->head + meta_at, meta, meta_bytes);
-  if (tokenizer_bytes) memcpy(w->head + meta_at + meta_bytes, tokenizer, tokenizer_bytes);
+  memcpy(w->head + meta_at, head->meta, head->meta_bytes);
+  if (head->tokenizer_bytes) memcpy(w->head + meta_at + head->meta_bytes, head->tokenizer, head->tokenizer_bytes);
   NB_GOTO(nb_outfile_create(path, &w->out, err));
   NB_GOTO(nb_outfile_reserve(&w->out, file_bytes, err));
   NB_GOTO(nb_outfile_write(&w->out, w->head, data_offset, err)); /* the directory follows when it is known */

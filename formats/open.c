@@ -145,6 +145,18 @@ static nb_status open_gguf(const char *path, unsigned flags, int threads, nb_ope
   return bind_checkpoint(path, o, err);
 }
 
+/* Which rows no token uses is known by the tokenizer, also when the model is opened without: then by the one that lies
+ * there, if it can be read. */
+static nb_status clear_unused_rows(const char *path, nb_opened *o, nb_err *err) {
+  nb_tokenizer *own = NULL;
+  nb_err ignored;
+  if (!o->tokenizer && nb_open_tokenizer(path, &own, &ignored) != NB_OK) return NB_OK;
+  nb_status st =
+      nb_unused_rows_clear(own ? own : o->tokenizer, &o->model.weights, &o->files->embedding, &o->notes, err);
+  nb_tokenizer_free(own);
+  return st;
+}
+
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err) {
   memset(out, 0, sizeof *out);
   NB_TRY(nb_new(&out->files, 1, sizeof *out->files, "a model", err));
@@ -155,8 +167,7 @@ nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out,
   if (st == NB_OK && out->tokenizer && nb_tokenizer_n_model(out->tokenizer) > out->model.config.vocab)
     st = nb_fail(err, NB_ERR_FORMAT, "%s: the tokenizer has ids up to %zu, but the model's vocabulary is %zu", path,
                  nb_tokenizer_n_model(out->tokenizer) - 1, out->model.config.vocab);
-  if (st == NB_OK && out->tokenizer && out->files->is_checkpoint)
-    st = nb_unused_rows_clear(out->tokenizer, &out->model.weights, &out->files->embedding, &out->notes, err);
+  if (st == NB_OK && out->files->is_checkpoint) st = clear_unused_rows(path, out, err);
   if (st != NB_OK) nb_opened_free(out);
   return st;
 }

@@ -23,7 +23,7 @@ typedef struct nb_opened {
 
 enum {
   NB_OPEN_VERIFY = 1,       /* check every tensor's checksum (.nbl only) */
-  NB_OPEN_NO_TOKENIZER = 2, /* do not read the tokenizer: a checkpoint may lack one */
+  NB_OPEN_NO_TOKENIZER = 2, /* give no tokenizer: a checkpoint may lack one */
 };
 
 /* Opens path; `threads` serve NB_OPEN_VERIFY and the blocks of GGUF files. Ends with nb_opened_free, also after a

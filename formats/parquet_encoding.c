@@ -207,10 +207,11 @@ static bool delta_lengths(const uint8_t **p, const uint8_t *end, size_t count, n
 }
 
 /* How much each text shares with the one before, then the rest of each: put together in *strings. */
-static nb_status delta_strings(nb_parquet *f, const nb_parquet_column *c, const uint8_t *p, size_t n, size_t count,
-                               nb_parquet_value *v, uint8_t **strings, bool *good, nb_err *err) {
-  const uint8_t *end = p + n;
-  nb_parquet_value *shared;
+static nb_status delta_strings(nb_parquet *f, const nb_parquet_column *c, const nb_parquet_coded *coded, bool *good,
+                               nb_err *err) {
+  const uint8_t *p = coded->in, *end = p + coded->n;
+  nb_parquet_value *v = coded->value, *shared;
+  size_t count = coded->count;
   size_t total = 0, length, before = 0;
   NB_TRY(nb_new(&shared, nb_max(count, 1), sizeof *shared, "a Parquet page", err));
   nb_status st = NB_OK;
@@ -224,8 +225,8 @@ static nb_status delta_strings(nb_parquet *f, const nb_parquet_column *c, const 
   }
   if (!*good) goto fail;
   NB_GOTO(nb_parquet_spend(f, total, err));
-  if (!(*strings = malloc(total + 1))) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", f->file));
-  uint8_t *at = *strings;
+  uint8_t *at = *coded->strings = malloc(total + 1);
+  if (!at) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", f->file));
   for (size_t i = 0; i < count; i++) {
     size_t keep = (size_t)shared[i].i;
     if (keep) memcpy(at, v[i - 1].bytes, keep);
@@ -239,18 +240,20 @@ fail:
 }
 
 /* The first bytes of all values, then the second ones, ...: put together in *strings. */
-static nb_status split_streams(nb_parquet *f, const nb_parquet_column *c, const uint8_t *p, size_t n, size_t count,
-                               nb_parquet_value *v, uint8_t **strings, bool *good, nb_err *err) {
+static nb_status split_streams(nb_parquet *f, const nb_parquet_column *c, const nb_parquet_coded *coded, bool *good,
+                               nb_err *err) {
+  size_t n = coded->n, count = coded->count;
   size_t size = c->type == NB_PARQUET_FIXED                                  ? c->length
                 : c->type == NB_PARQUET_INT32 || c->type == NB_PARQUET_FLOAT ? 4
                                                                              : 8;
   *good = n % size == 0 && n / size == count;
   if (!*good || !count) return NB_OK;
   NB_TRY(nb_parquet_spend(f, n, err));
-  if (!(*strings = malloc(n))) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", f->file);
+  uint8_t *whole = *coded->strings = malloc(n);
+  if (!whole) return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", f->file);
   for (size_t b = 0; b < size; b++)
-    for (size_t i = 0; i < count; i++) (*strings)[i * size + b] = p[b * count + i];
-  *good = plain(c, *strings, n, count, v);
+    for (size_t i = 0; i < count; i++) whole[i * size + b] = coded->in[b * count + i];
+  *good = plain(c, whole, n, count, coded->value);
   return NB_OK;
 }
 
@@ -269,8 +272,11 @@ static const char *encoding_name(int encoding) {
   return encoding >= 0 && encoding < (int)(sizeof names / sizeof *names) ? names[encoding] : "unknown";
 }
 
-nb_status nb_parquet_encoding_read(nb_parquet *p, const nb_parquet_column *c, int encoding, const uint8_t *in, size_t n,
-                                   size_t count, nb_parquet_value *value, uint8_t **strings, nb_err *err) {
+nb_status nb_parquet_encoding_read(nb_parquet *p, const nb_parquet_column *c, const nb_parquet_coded *v, nb_err *err) {
+  const uint8_t *in = v->in;
+  size_t n = v->n, count = v->count;
+  nb_parquet_value *value = v->value;
+  int encoding = v->encoding;
   bool number = c->type == NB_PARQUET_INT32 || c->type == NB_PARQUET_INT64, known = true, good = false;
   bool array = c->type == NB_PARQUET_BYTE_ARRAY, fixed = c->type == NB_PARQUET_FIXED;
   const uint8_t *at = in;
@@ -290,11 +296,11 @@ nb_status nb_parquet_encoding_read(nb_parquet *p, const nb_parquet_column *c, in
     if ((known = array)) good = delta_lengths(&at, in + n, count, value);
     break;
   case DELTA_BYTE_ARRAY:
-    if ((known = array || fixed)) NB_TRY(delta_strings(p, c, in, n, count, value, strings, &good, err));
+    if ((known = array || fixed)) NB_TRY(delta_strings(p, c, v, &good, err));
     break;
   case BYTE_STREAM_SPLIT:
     if ((known = number || fixed || c->type == NB_PARQUET_FLOAT || c->type == NB_PARQUET_DOUBLE))
-      NB_TRY(split_streams(p, c, in, n, count, value, strings, &good, err));
+      NB_TRY(split_streams(p, c, v, &good, err));
     break;
   default: known = false;
   }

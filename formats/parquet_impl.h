@@ -132,10 +132,18 @@ const char *nb_parquet_codec_name(int codec);
 nb_status nb_parquet_codec_unpack(int codec, const uint8_t *in, size_t n, uint8_t *out, size_t size, const char *where,
                                   nb_err *err);
 
-/* Decodes exactly count values of the column from n bytes: value (count). The encoding's name is in messages. strings:
- * receives a block that the values point into, where one was made (free releases it). */
-nb_status nb_parquet_encoding_read(nb_parquet *p, const nb_parquet_column *c, int encoding, const uint8_t *in, size_t n,
-                                   size_t count, nb_parquet_value *value, uint8_t **strings, nb_err *err);
+/* Encoded values of a page, and where they go. */
+typedef struct nb_parquet_coded {
+  int encoding; /* the format's number, whose name is in messages */
+  const uint8_t *in;
+  size_t n;                /* bytes */
+  nb_parquet_value *value; /* (count) */
+  size_t count;
+  uint8_t **strings; /* receives a block that the values point into, where one was made (free releases it) */
+} nb_parquet_coded;
+
+/* Decodes exactly so many values of the column. */
+nb_status nb_parquet_encoding_read(nb_parquet *p, const nb_parquet_column *c, const nb_parquet_coded *v, nb_err *err);
 /* Decodes count levels up to `most` (RLE); false when they are not there or too large. */
 bool nb_parquet_encoding_levels(const uint8_t *in, size_t n, size_t count, uint8_t most, uint8_t *out);
 

@@ -102,7 +102,8 @@ static nb_status read_dictionary(nb_parquet *p, nb_parquet_column *c, const page
   NB_TRY(nb_parquet_spend(p, n * sizeof *c->dict, err));
   NB_TRY(nb_new(&c->dict, nb_max(n, 1), sizeof *c->dict, "a Parquet dictionary", err));
   uint8_t *none = NULL;
-  NB_TRY(nb_parquet_encoding_read(p, c, 0, c->dict_bytes, (size_t)h->size, n, c->dict, &none, err));
+  const nb_parquet_coded v = {0, c->dict_bytes, (size_t)h->size, c->dict, n, &none};
+  NB_TRY(nb_parquet_encoding_read(p, c, &v, err));
   c->n_dict = n;
   return NB_OK;
 }
@@ -145,8 +146,8 @@ static nb_status read_data(nb_parquet *p, nb_parquet_column *c, const page_heade
   size_t n_values = 0;
   for (size_t i = 0; i < n; i++) n_values += c->levels[n + i] == c->def;
   NB_TRY(nb_new(&c->value, nb_max(n_values, 1), sizeof *c->value, "a Parquet page", err));
-  NB_TRY(
-      nb_parquet_encoding_read(p, c, (int)h->encoding, c->bytes + at, size - at, n_values, c->value, &c->strings, err));
+  const nb_parquet_coded v = {(int)h->encoding, c->bytes + at, size - at, c->value, n_values, &c->strings};
+  NB_TRY(nb_parquet_encoding_read(p, c, &v, err));
   c->n = n, c->n_values = n_values, c->values_left -= n;
   return NB_OK;
 }

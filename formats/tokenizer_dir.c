@@ -10,7 +10,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { MAX_FILE = 256 << 20, FILES = 6 };
+enum { MAX_FILE = 256 << 20 };
+
+const char *const nb_tokenizer_file_names[NB_TOKENIZER_FILES] = {"tokenizer.json",        NB_TIKTOKEN_NAME,
+                                                                 "tokenizer_config.json", "chat_template.jinja",
+                                                                 "added_tokens.json",     "special_tokens_map.json"};
 
 nb_status nb_tokenizer_from_files(const nb_tokenizer_files *files, nb_tokenizer **out, nb_err *err) {
   const nb_source *main = files->json.bytes ? &files->json : &files->tiktoken;
@@ -42,15 +46,13 @@ static nb_status read_beside(const char *dir, const char *name, char path[PATH_M
 }
 
 nb_status nb_tokenizer_read_dir(const char *dir, nb_tokenizer **out, nb_err *err) {
-  char path[FILES][PATH_MAX];
+  char path[NB_TOKENIZER_FILES][PATH_MAX];
   nb_tokenizer_files f = {.json = {NULL, 0, NULL}};
-  nb_source *const file[FILES] = {&f.json, &f.config, &f.map, &f.added, &f.jinja, &f.tiktoken};
-  static const char *const names[FILES] = {"tokenizer.json",    "tokenizer_config.json", "special_tokens_map.json",
-                                           "added_tokens.json", "chat_template.jinja",   NB_TIKTOKEN_NAME};
+  nb_source *const file[NB_TOKENIZER_FILES] = {&f.json, &f.tiktoken, &f.config, &f.jinja, &f.added, &f.map};
   nb_status st = NB_OK;
   *out = NULL;
-  for (int i = 0; i < FILES && st == NB_OK; i++)
-    if (i + 1 < FILES || !f.json.bytes) st = read_beside(dir, names[i], path[i], file[i], err);
+  for (int i = 0; i < NB_TOKENIZER_FILES && st == NB_OK; i++)
+    if (i != 1 || !f.json.bytes) st = read_beside(dir, nb_tokenizer_file_names[i], path[i], file[i], err);
   if (st == NB_OK && !f.json.bytes && !f.tiktoken.bytes)
     st = nb_fail(
         err, NB_ERR_IO,
@@ -58,6 +60,6 @@ nb_status nb_tokenizer_read_dir(const char *dir, nb_tokenizer **out, nb_err *err
         "(a tokenizer.model is converted by transformers: AutoTokenizer.from_pretrained(...).save_pretrained(...))",
         f.json.name);
   if (st == NB_OK) st = nb_tokenizer_from_files(&f, out, err);
-  for (int i = 0; i < FILES; i++) free((char *)file[i]->bytes);
+  for (int i = 0; i < NB_TOKENIZER_FILES; i++) free((char *)file[i]->bytes);
   return st;
 }

@@ -7,6 +7,10 @@
 
 #include "text/tokenizer.h"
 
+/* The files of a directory that a tokenizer may consist of: tokenizer.json first, the tiktoken file second. */
+enum { NB_TOKENIZER_FILES = 6 };
+extern const char *const nb_tokenizer_file_names[NB_TOKENIZER_FILES];
+
 /* A file's bytes in memory. */
 typedef struct nb_source {
   const char *bytes; /* NULL when there is no such file */

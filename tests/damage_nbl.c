@@ -30,10 +30,9 @@ static nb_status copy(char **argv, size_t *changed, nb_err *err) {
   nb_status st;
   NB_GOTO(nb_nbl_open(argv[1], true, 1, &in, err));
   if (!(meta = cJSON_PrintUnformatted(nb_nbl_meta(in)))) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "out of memory"));
-  size_t n_tokenizer;
-  const void *tokenizer = nb_nbl_tokenizer(in, &n_tokenizer);
-  NB_GOTO(nb_nbl_writer_open(argv[2], nb_nbl_at(in, 0), nb_nbl_count(in), meta, strlen(meta), tokenizer, n_tokenizer,
-                             &out, err));
+  nb_nbl_head head = {.meta = meta, .meta_bytes = strlen(meta)};
+  head.tokenizer = nb_nbl_tokenizer(in, &head.tokenizer_bytes);
+  NB_GOTO(nb_nbl_writer_open(argv[2], nb_nbl_at(in, 0), nb_nbl_count(in), &head, &out, err));
   for (size_t i = 0; i < nb_nbl_count(in); i++) {
     const nb_nbl_tensor *t = nb_nbl_at(in, i);
     NB_GOTO(nb_new(&bytes, t->size, 1, "a tensor", err));

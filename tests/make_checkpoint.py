@@ -45,6 +45,10 @@ def attention(c, p):
         yield from with_bias(True, p + "query_key_value", ((heads + 2 * kv) * hd, d))
         yield from with_bias(True, p + "dense", (d, heads * hd))
         return
+    if t == "phi3":
+        yield p + "qkv_proj.weight", ((heads + 2 * kv) * hd, d)
+        yield p + "o_proj.weight", (d, heads * hd)
+        return
     bias = c.get("attention_bias") or c.get("use_bias") or t == "phi"
     for name, n in (("q", heads), ("k", kv), ("v", kv)):
         yield from with_bias(bias or t == "qwen2", f"{p}{name}_proj", (n * hd, d))
@@ -62,6 +66,9 @@ def feed_forward(c, p):
     elif t == "starcoder2":
         yield from with_bias(c["use_bias"], p + "mlp.c_fc", (f, d))
         yield from with_bias(c["use_bias"], p + "mlp.c_proj", (d, f))
+    elif t == "phi3":
+        yield p + "mlp.gate_up_proj.weight", (2 * f, d)
+        yield p + "mlp.down_proj.weight", (d, f)
     elif t == "phi3small":
         yield from with_bias(True, p + "mlp.up_proj", (2 * f, d))
         yield from with_bias(True, p + "mlp.down_proj", (d, f))

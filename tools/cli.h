@@ -7,7 +7,7 @@
  *     const char *out = NULL;
  *     int group = 64;
  *     cli_opt opts[] = {
- *         CLI_PATH("out", 'o', "FILE", NB_PATH_NBL, &out, "where to write (required)"),
+ *         CLI_PATH("out", 'o', "FILE", NB_FILE_NBL, &out, "where to write (required)"),
  *         CLI_INT("group", 'g', "N", 32, 128, &group, "weights that share a scale"),
  *         CLI_END,
  *     };
@@ -77,7 +77,7 @@ typedef struct cli_opt {
     double *real;
   } to;
   const char *help;
-  nb_path_kind file; /* strings and lists that are paths: read, or what is written there */
+  nb_file_kind file; /* strings and lists that are paths: read, or what is written there */
 } cli_opt;
 
 /* --name sets *dest to true. */

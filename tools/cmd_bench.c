@@ -272,7 +272,8 @@ static nb_status bench_together(const options *o, const cli_common *common, cons
     nb_bench_together b;
     char bytes[CLI_TEXT];
     size_t shared = context[i] < (size_t)o->shared ? context[i] : (size_t)o->shared;
-    NB_GOTO(nb_bench_together_run(s, &m.model, kv, (size_t)o->together, context[i], shared, (size_t)o->n, &b, err));
+    const nb_bench_together_opts how = {kv, (size_t)o->together, context[i], shared, (size_t)o->n};
+    NB_GOTO(nb_bench_together_run(s, &m.model, &how, &b, err));
     const number x[] = {{"texts", o->together},
                         {"context", (double)context[i]},
                         {"shared", (double)shared},
@@ -304,7 +305,7 @@ int cmd_bench(int argc, char **argv) {
       CLI_DOUBLE("seconds", 0, "S", 0, 3600, &o.seconds, "repeat short measurements for so long; the best counts (1)"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "the cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_STRING("by-threads", 0, "N,N", &o.by_threads, "measure with each of these numbers of threads"),
-      CLI_PATH("html", 0, "FILE", NB_PATH_PAGE, &o.html, "write a page that draws the speeds by prompt and context"),
+      CLI_PATH("html", 0, "FILE", NB_FILE_PAGE, &o.html, "write a page that draws the speeds by prompt and context"),
       CLI_INT("together", 0, "N", 1, 512, &o.together, "instead: N texts at once, beside a prompt of N tokens"),
       CLI_INT("shared", 0, "N", 0, 1 << 20, &o.shared,
               "with --together: tokens of the contexts that all have in common"),

@@ -125,7 +125,7 @@ int cmd_calibrate(int argc, char **argv) {
   options o = {.n = {-1, -1, -1, -1}};
   nb_calib_numbers_default(&o.n);
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", NB_PATH_STATS, &o.out, "the file to write (required)"),
+      CLI_PATH("out", 'o', "FILE", NB_FILE_STATS, &o.out, "the file to write (required)"),
       CLI_PATHS("calib", 'c', "PATH", NB_PATH_READ, &o.calib,
                 "a text, chats (.jsonl), a folder of such, or self for text that the model writes; may be given "
                 "several times; without it the texts that come with nibble"),

@@ -106,17 +106,22 @@ static nb_status warn_of_overlap(const nb_evaluation *e, const loaded *m, nb_err
   return NB_OK;
 }
 
-/* The session lives for this run only: another model's workspace is none of its memory. ceilings: NULL, none holds;
- * ended_by: the one that ended the run. */
-static nb_status answer(const options *o, const cli_common *common, const nb_evaluation *e, const loaded *m,
-                        const nb_gates *ceilings, const char **ended_by, nb_stopping *stopping, nb_result *out,
-                        nb_err *err) {
+/* What may end a run before its last question. */
+typedef struct ending {
+  const nb_gates *ceilings; /* NULL: none holds */
+  nb_stopping *stopping;    /* NULL: every question is answered */
+  const char *gate;         /* receives the ceiling that ended the run */
+} ending;
+
+/* The session lives for this run only: another model's workspace is none of its memory. */
+static nb_status answer(const options *o, const cli_common *common, const nb_evaluation *e, const loaded *m, ending *by,
+                        nb_result *out, nb_err *err) {
   nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->batch, .cpu_features = common->features};
   nb_session *session;
   NB_TRY(nb_session_create(&m->model.model.config, &so, &session, err));
   cli_progress p;
   nb_progress cb = cli_progress_begin(&p, common, "evaluating", "questions");
-  running r = {.progress = &p, .e = e, .stopping = stopping};
+  running r = {.progress = &p, .e = e, .stopping = by->stopping};
   nb_evaluation_run run = {.name = m->name,
                            .model = &m->model,
                            .plan = &m->plan,
@@ -126,9 +131,9 @@ static nb_status answer(const options *o, const cli_common *common, const nb_eva
                            .threads = common->threads,
                            .alone = o->alone,
                            .journal = o->journal,
-                           .max_anonymous = ceilings ? ceilings->max_memory : 0,
-                           .max_total = ceilings ? ceilings->max_total_memory : 0,
-                           .ended_by = ended_by,
+                           .max_anonymous = by->ceilings ? by->ceilings->max_memory : 0,
+                           .max_total = by->ceilings ? by->ceilings->max_total_memory : 0,
+                           .ended_by = &by->gate,
                            .progress = &cb,
                            .answered = on_answer,
                            .enough = on_enough,
@@ -270,12 +275,11 @@ static nb_status answer_all(const runs *r, nb_evaluation *e, const loaded *model
     NB_GOTO(nb_stopping_begin(e, r->base, r->gates.margin / 100, r->gates.alpha, o->seed, &stopping, err));
   for (size_t i = 0; i < r->n; i++) {
     nb_result *result = &r->run[i].result;
-    const char *gate = NULL;
-    st = answer(o, r->common, e, &model[i], result == r->base ? NULL : &r->gates, &gate,
-                o->sequential ? &stopping : NULL, result, err);
+    ending end = {result == r->base ? NULL : &r->gates, o->sequential ? &stopping : NULL, NULL};
+    st = answer(o, r->common, e, &model[i], &end, result, err);
     if (st == NB_ERR_GATE) {
       nb_err other;
-      if (report_ended(r, e, model[i].name, gate, err, &other) != NB_OK) cli_warn("%s", other.msg);
+      if (report_ended(r, e, model[i].name, end.gate, err, &other) != NB_OK) cli_warn("%s", other.msg);
     }
     if (st != NB_OK) goto fail;
     bool samples = o->out_format && !strcmp(o->out_format, "lm-eval");
@@ -368,8 +372,7 @@ fail:
 }
 
 int cmd_eval(int argc, char **argv) {
-  options o = {
-      .task = "mmlu", .bos = "auto", .overlong = "fail", .shots = -1, .batch = 512, .seed = 1, .judge = JUDGE_NOTHING};
+  options o = {.task = "mmlu", .bos = "auto", .overlong = "fail", .shots = -1, .seed = 1, .judge = JUDGE_NOTHING};
   const cli_opt opts[] = {
       CLI_PATH("task", 0, "NAME|FILE", NB_PATH_READ, &o.task, "a built-in task or a task file (mmlu)"),
       CLI_STRING("preset", 0, "NAME", &o.preset, "the task's variant; mmlu: hendrycks, lm-eval, phi, cloze"),
@@ -383,19 +386,19 @@ int cmd_eval(int argc, char **argv) {
       CLI_U64("seed", 0, "N", &o.seed, "of the drawing, and of the order of --sequential (1)"),
       CLI_STRING("shard", 0, "I/N|auto", &o.shard,
                  "only the I-th of N parts, for `nibble merge`; auto: from Slurm, MPI or CI"),
-      CLI_PATHS("out", 'o', "FILE", NB_PATH_RESULT, &o.out,
+      CLI_PATHS("out", 'o', "FILE", NB_FILE_RESULT, &o.out,
                 "write the result file, for `nibble compare` (once for each model)"),
       CLI_CHOICE("out-format", 0, "nibble|lm-eval", &o.out_format,
                  "of --out: a result file, or samples as lm-evaluation-harness logs them (JSON lines)"),
       CLI_FLAG("texts", 0, &o.texts, "put the questions' texts into results"),
-      CLI_PATH("journal", 0, "FILE", NB_PATH_JOURNAL, &o.journal,
+      CLI_PATH("journal", 0, "FILE", NB_FILE_JOURNAL, &o.journal,
                "keep answers here; a run that was killed goes on from it"),
       CLI_PATH("against", 0, "RUN", NB_PATH_READ, &o.against,
                "compare with this result file, on the questions that both have"),
       CLI_FLAG("sequential", 0, &o.sequential,
                "with --against: questions in random order, until the verdict is certain"),
       JUDGE_OPTIONS(o.judge),
-      CLI_PATHS("bundle", 0, "FILE", NB_PATH_BUNDLE, &o.bundle,
+      CLI_PATHS("bundle", 0, "FILE", NB_FILE_BUNDLE, &o.bundle,
                 "write a .zip of result, report and predictions (once for each model)"),
       CLI_WORD("chat", 0, "single|multiturn", &o.chat,
                "put prompts through the model's chat template, examples in the user's turn (single) or as turns"),
@@ -408,7 +411,8 @@ int cmd_eval(int argc, char **argv) {
                  "prompts longer than the model takes: end before the first question (fail), count as wrong, or lose "
                  "their beginning"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
-      CLI_INT("batch", 0, "N", 16, 8192, &o.batch, "tokens run at a time (512); results do not depend on it"),
+      CLI_INT("batch", 0, "N", 16, 8192, &o.batch,
+              "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
       CLI_FLAG("alone", 0, &o.alone, "share no prompt beginnings and batch nothing (the same results, slowly)"),
       CLI_END,
   };

@@ -11,6 +11,7 @@
 #include "formats/open.h"
 #include "tools/progress_cli.h"
 #include "formats/safetensors.h"
+#include "formats/tokenizer_dir.h"
 
 #include <cJSON.h>
 #include <errno.h>
@@ -153,29 +154,31 @@ static nb_status write_config(const char *path, const nb_config *c, nb_dtype dty
   return st;
 }
 
-/* Copies what there is of a checkpoint's tokenizer files. */
+/* Copies one file of a folder where it is there; one that is in place already stays. */
+static nb_status copy_file(const char *from, const char *to, const char *name, bool *there, nb_err *err) {
+  char a[4096], b[4096], *bytes = NULL;
+  struct stat s, t;
+  size_t n;
+  snprintf(a, sizeof a, "%s/%s", from, name);
+  snprintf(b, sizeof b, "%s/%s", to, name);
+  *there = stat(a, &s) == 0;
+  if (!*there || (stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino)) return NB_OK;
+  NB_TRY(nb_mapfile_read(a, MAX_TOKENIZER, &bytes, &n, err));
+  nb_status st = nb_outfile_save(b, bytes, n, err);
+  free(bytes);
+  return st;
+}
+
+/* Copies what there is of a checkpoint's tokenizer files, and what it says of writing texts. */
 static nb_status copy_tokenizer(const char *from, const char *to, nb_err *err) {
-  static const char *const names[] = {"tokenizer.json",        "cl100k_base.tiktoken", "tokenizer_config.json",
-                                      "chat_template.jinja",   "added_tokens.json",    "special_tokens_map.json",
-                                      "generation_config.json"};
-  bool any = false;
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    char a[4096], b[4096];
-    struct stat s;
-    snprintf(a, sizeof a, "%s/%s", from, names[i]);
-    snprintf(b, sizeof b, "%s/%s", to, names[i]);
-    if (stat(a, &s) != 0) continue;
-    any |= i < 2;
-    char *bytes = NULL;
-    size_t n;
-    NB_TRY(nb_mapfile_read(a, MAX_TOKENIZER, &bytes, &n, err));
-    nb_status st = nb_outfile_save(b, bytes, n, err);
-    free(bytes);
-    NB_TRY(st);
+  bool any = false, there;
+  for (size_t i = 0; i < NB_TOKENIZER_FILES; i++) {
+    NB_TRY(copy_file(from, to, nb_tokenizer_file_names[i], &there, err));
+    any |= there && i < 2;
   }
-  if (any) return NB_OK;
-  return nb_fail(err, NB_ERR_IO, "%s has no tokenizer.json and no %s: give the folder of the original checkpoint", from,
-                 names[1]);
+  if (any) return copy_file(from, to, "generation_config.json", &there, err);
+  return nb_fail(err, NB_ERR_IO, "%s has no %s and no %s: give the folder of the original checkpoint", from,
+                 nb_tokenizer_file_names[0], nb_tokenizer_file_names[1]);
 }
 
 /* The tokenizer first, since its path may be wrong; the configuration last: a folder without one is no checkpoint. */
@@ -289,9 +292,9 @@ static void report_gguf(const nb_gguf_export *x, const char *path, const char *t
 int cmd_export(int argc, char **argv) {
   const char *dir = NULL, *gguf = NULL, *dtype = "f32", *type = "auto", *tokenizer = NULL;
   const cli_opt opts[] = {
-      CLI_PATH("hf", 'o', "DIR", NB_PATH_CHECKPOINT, &dir,
+      CLI_PATH("hf", 'o', "DIR", NB_FILE_EXPORT, &dir,
                "write a checkpoint into this directory (made when it is missing)"),
-      CLI_PATH("gguf", 'g', "FILE", NB_PATH_GGUF, &gguf, "write a GGUF file, which llama.cpp loads"),
+      CLI_PATH("gguf", 'g', "FILE", NB_FILE_GGUF, &gguf, "write a GGUF file, which llama.cpp loads"),
       CLI_CHOICE("dtype", 0, "f32|bf16|f16", &dtype,
                  "--hf: f32 (default) holds the coded values exactly, the others round them"),
       CLI_CHOICE("type", 0, "auto|f32|bf16|f16|q8_0|q4_0|q4_1|q4_k|iq4_nl", &type,

@@ -4,7 +4,7 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "model/generate.h"
-#include "formats/mapfile.h"
+#include "formats/explain.h"
 #include "base/mem.h"
 #include "formats/open.h"
 #include "tools/progress_cli.h"
@@ -49,7 +49,7 @@ static nb_status read_prompt(const options *o, nb_text *text, nb_err *err) {
   if (o->prompt) return nb_text_append_str(text, o->prompt, err);
   char *bytes = NULL;
   size_t n;
-  NB_TRY(nb_mapfile_read(o->file, MAX_PROMPT, &bytes, &n, err));
+  NB_TRY(nb_explain_read_text(o->file, MAX_PROMPT, &bytes, &n, err));
   nb_status st = nb_text_append(text, bytes, n, err);
   free(bytes);
   if (st == NB_OK && text->n && memchr(text->s, 0, text->n))
@@ -63,7 +63,8 @@ static nb_status prompt_ids(const options *o, const nb_tokenizer *t, nb_ids *ids
   nb_text text = {0}, chat = {0};
   NB_GOTO(read_prompt(o, &text, err));
   if (o->raw || !*nb_tokenizer_chat_template(t)) {
-    st = nb_tokenizer_encode(t, text.s ? text.s : "", text.n, NB_ENCODE_ADD_SPECIAL, ids, err);
+    unsigned special = nb_tokenizer_begun(t, text.s, text.n) ? 0 : NB_ENCODE_ADD_SPECIAL; /* no second begin token */
+    st = nb_tokenizer_encode(t, text.s ? text.s : "", text.n, special, ids, err);
   } else {
     nb_chat_message m[2] = {{"system", o->system ? o->system : ""}, {"user", text.s ? text.s : ""}};
     size_t first = o->system ? 0 : 1;

@@ -203,7 +203,7 @@ int cmd_inspect(int argc, char **argv) {
   bool tensors = false;
   const char *html = NULL;
   const cli_opt opts[] = {CLI_FLAG("tensors", 'a', &tensors, "list every tensor"),
-                          CLI_PATH("html", 0, "FILE", NB_PATH_PAGE, &html,
+                          CLI_PATH("html", 0, "FILE", NB_FILE_PAGE, &html,
                                    "write a page that draws a .nbl file's bits, losses and sensitivities"),
                           CLI_END};
   const cli_command cmd = {

@@ -3,7 +3,7 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "eval/fidelity.h"
-#include "formats/mapfile.h"
+#include "formats/explain.h"
 #include "base/mem.h"
 #include "formats/open.h"
 #include "tools/progress_cli.h"
@@ -27,7 +27,7 @@ static nb_status read_ids(const options *o, const nb_opened *m, nb_ids *ids, siz
   size_t n;
   nb_ids parsed = {0};
   nb_status st;
-  NB_TRY(nb_mapfile_read(o->text, MAX_TEXT, &text, &n, err));
+  NB_TRY(nb_explain_read_text(o->text, MAX_TEXT, &text, &n, err));
   NB_GOTO(nb_tokenizer_encode(m->tokenizer, text, n, 0, &parsed, err));
   *specials = 0;
   for (size_t i = 0; i < parsed.n; i++) *specials += nb_tokenizer_is_special(m->tokenizer, parsed.id[i]);
@@ -115,11 +115,11 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
   cli_progress p;
   nb_fidelity result;
   size_t overlap[2], specials = 0;
-  nb_fidelity_opts fo = {
-      .ctx = (size_t)o->ctx, .max_chunks = (size_t)o->chunks, .bos = -1, .ref_kv = ref->kv, .cand_kv = cand->kv};
+  nb_fidelity_opts fo = {.ctx = (size_t)o->ctx, .max_chunks = (size_t)o->chunks, .bos = -1};
+  nb_kv_type kv[2] = {ref->kv, cand->kv};
   nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->ctx, .cpu_features = common->features};
-  if (o->ref_kv) NB_TRY(nb_kv_type_parse(o->ref_kv, &fo.ref_kv, err));
-  if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &fo.cand_kv, err));
+  if (o->ref_kv) NB_TRY(nb_kv_type_parse(o->ref_kv, &kv[0], err));
+  if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &kv[1], err));
   NB_GOTO(read_ids(o, ref, &ids, &specials, err));
   NB_GOTO(cli_windows_begin(ref->tokenizer, o->bos, &fo.bos, err));
   size_t whole = nb_max(1, ids.n / fo.ctx);
@@ -131,11 +131,12 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
   if (fo.max_chunks) windows = nb_min(windows, fo.max_chunks);
   const nb_opened *model[] = {ref, cand};
   for (int i = 0; i < 2 && windows; i++) warn_of_length(model[i], names[i], fo.ctx);
-  for (int i = 0; i < 2; i++)
-    NB_GOTO(cli_windows_overlap(model[i], names[i], ref->tokenizer, ids.id, windows, fo.ctx, &overlap[i], err));
+  const cli_windows seen = {ref->tokenizer, ids.id, windows, fo.ctx};
+  for (int i = 0; i < 2; i++) NB_GOTO(cli_windows_overlap(model[i], names[i], &seen, &overlap[i], err));
   nb_progress cb = cli_progress_begin(&p, common, "comparing", "windows");
   fo.progress = &cb;
-  st = nb_fidelity_measure(s[0], &ref->model, s[1], &cand->model, ids.id, ids.n, &fo, &result, err);
+  const nb_fidelity_side a = {s[0], &ref->model, kv[0]}, b = {s[1], &cand->model, kv[1]};
+  st = nb_fidelity_measure(&a, &b, ids.id, ids.n, &fo, &result, err);
   cli_progress_end(&p);
   if (st != NB_OK) goto fail;
   if (common->json) cli_print_json(as_json(&result, &fo, names, overlap, o->special, specials));

@@ -31,7 +31,7 @@ static nb_status merge(const cli_args *args, const char *out, bool json, nb_err 
 
 int cmd_merge(int argc, char **argv) {
   const char *out = NULL;
-  const cli_opt opts[] = {CLI_PATH("out", 'o', "FILE", NB_PATH_RESULT, &out, "write the joined result file"), CLI_END};
+  const cli_opt opts[] = {CLI_PATH("out", 'o', "FILE", NB_FILE_RESULT, &out, "write the joined result file"), CLI_END};
   const cli_command cmd = {
       .name = "merge",
       .args = "SHARD... [-o FILE]",

@@ -11,7 +11,7 @@
 int cmd_pack(int argc, char **argv) {
   const char *out = NULL;
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", NB_PATH_NBLZ, &out, "the file to write (required)"),
+      CLI_PATH("out", 'o', "FILE", NB_FILE_NBLZ, &out, "the file to write (required)"),
       CLI_END,
   };
   const cli_command cmd = {

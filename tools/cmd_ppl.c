@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble ppl: how well one model predicts a text. */
 #include "eval/perplexity.h"
-#include "formats/mapfile.h"
+#include "formats/explain.h"
 #include "formats/open.h"
 #include "tools/commands.h"
 #include "tools/progress_cli.h"
@@ -34,17 +34,17 @@ static size_t count_words(const char *text, size_t n) {
 }
 
 /* All of the text where all of its tokens were predicted, else that share of it which their texts have. */
-static nb_status measure_text(const nb_tokenizer *t, const char *text, size_t n, const nb_ids *ids,
-                              const nb_perplexity *p, bool first_too, sizes *out, nb_err *err) {
+static nb_status measure_text(const nb_tokenizer *t, const sizes *whole, const nb_ids *ids, const nb_perplexity *p,
+                              bool first_too, sizes *out, nb_err *err) {
   nb_text all = {0}, part = {0};
   nb_status st = NB_OK;
-  *out = (sizes){n, count_words(text, n)};
+  *out = *whole;
   if (first_too && p->end == ids->n) return NB_OK;
   size_t from = first_too ? 0 : 1;
   NB_GOTO(nb_tokenizer_decode(t, ids->id, ids->n, false, &all, err));
   NB_GOTO(nb_tokenizer_decode(t, ids->id + from, p->end - from, false, &part, err));
   double share = all.n ? (double)part.n / (double)all.n : 1;
-  out->bytes = (size_t)(share * (double)n + 0.5), out->words = part.n ? count_words(part.s, part.n) : 1;
+  out->bytes = (size_t)(share * (double)whole->bytes + 0.5), out->words = part.n ? count_words(part.s, part.n) : 1;
 fail:
   nb_text_free(&all), nb_text_free(&part);
   return st;
@@ -108,19 +108,22 @@ static nb_status measure(options *o, const cli_common *common, const char *name,
                            .bos_each = o->bos[0] == 'e',
                            .kv = m->kv};
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &po.kv, err));
-  NB_GOTO(nb_mapfile_read(o->text, MAX_TEXT, &text, &n, err));
+  NB_GOTO(nb_explain_read_text(o->text, MAX_TEXT, &text, &n, err));
   NB_GOTO(nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, &ids, err));
   NB_GOTO(cli_windows_begin(m->tokenizer, o->bos, &po.bos, err));
-  NB_GOTO(cli_windows_overlap(m, name, m->tokenizer, ids.id, ids.n / po.ctx, po.ctx, &overlap, err));
-  nb_session_opts so = {
-      .threads = common->threads, .max_tokens = nb_min((size_t)o->batch, po.ctx), .cpu_features = common->features};
+  const cli_windows seen = {m->tokenizer, ids.id, ids.n / po.ctx, po.ctx};
+  NB_GOTO(cli_windows_overlap(m, name, &seen, &overlap, err));
+  nb_session_opts so = {.threads = common->threads,
+                        .max_tokens = o->batch ? nb_min((size_t)o->batch, po.ctx) : 0,
+                        .cpu_features = common->features};
   NB_GOTO(nb_session_create(&m->model.config, &so, &s, err));
   nb_progress cb = cli_progress_begin(&p, common, "reading", "windows");
   po.progress = &cb;
   st = nb_perplexity_measure(s, &m->model, ids.id, ids.n, &po, &result, err);
   cli_progress_end(&p);
   if (st != NB_OK) goto fail;
-  NB_GOTO(measure_text(m->tokenizer, text, n, &ids, &result, po.bos >= 0, &z, err));
+  const sizes whole = {n, count_words(text, n)};
+  NB_GOTO(measure_text(m->tokenizer, &whole, &ids, &result, po.bos >= 0, &z, err));
   report(o, common->json, name, &result, &z, po.bos, overlap);
 fail:
   nb_session_free(s);
@@ -130,7 +133,7 @@ fail:
 }
 
 int cmd_ppl(int argc, char **argv) {
-  options o = {.bos = "auto", .batch = 512};
+  options o = {.bos = "auto"};
   const cli_opt opts[] = {
       CLI_PATH("text", 'f', "FILE", NB_PATH_READ, &o.text, "the text (required)"),
       CLI_INT("ctx", 0, "N", 1, 1 << 20, &o.ctx, "tokens read at a time (2048, or all that the model takes)"),
@@ -140,7 +143,8 @@ int cmd_ppl(int argc, char **argv) {
       CLI_CHOICE("bos", 0, "auto|yes|each|no", &o.bos,
                  "a begin token before the text (auto: as the tokenizer says; each: in every window)"),
       CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
-      CLI_INT("batch", 0, "N", 16, 8192, &o.batch, "tokens run at a time (512); results do not depend on it"),
+      CLI_INT("batch", 0, "N", 16, 8192, &o.batch,
+              "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
       CLI_END,
   };
   const cli_command cmd = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble probe: makes the data of task needle from any text, in lengths of the model's tokens. */
 #include "eval/probe.h"
-#include "formats/mapfile.h"
+#include "formats/explain.h"
 #include "formats/open.h"
 #include "formats/outfile.h"
 #include "tools/cli.h"
@@ -39,7 +39,7 @@ static nb_status probe(const options *o, const cli_common *common, const char *m
   nb_status st;
   NB_GOTO(nb_open(model, 0, common->threads, &m, err));
   if (!m.tokenizer) NB_GOTO(nb_fail(err, NB_ERR_ARG, "%s has no tokenizer", model));
-  NB_GOTO(nb_mapfile_read(o->text, MAX_TEXT, &text, &n, err));
+  NB_GOTO(nb_explain_read_text(o->text, MAX_TEXT, &text, &n, err));
   NB_GOTO(nb_tokenizer_encode(m.tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, &ids, err));
   NB_GOTO(make_all(o, m.tokenizer, &ids, &out, err));
   NB_GOTO(nb_outfile_save(o->out, out.s ? out.s : "", out.n, err));
@@ -54,8 +54,8 @@ fail:
 int cmd_probe(int argc, char **argv) {
   options o = {.lengths = "4096,8192,16384,32768", .texts = 4, .seed = 1};
   const cli_opt opts[] = {
-      CLI_STRING("text", 'f', "FILE", &o.text, "the text that the numbers are hidden in (required)"),
-      CLI_STRING("out", 'o', "FILE", &o.out, "the data, JSON lines (required)"),
+      CLI_PATH("text", 'f', "FILE", NB_PATH_READ, &o.text, "the text that the numbers are hidden in (required)"),
+      CLI_PATH("out", 'o', "FILE", NB_FILE_PROBE, &o.out, "the data, JSON lines (required)"),
       CLI_STRING("lengths", 0, "N,N", &o.lengths, "tokens of the texts (4096,8192,16384,32768)"),
       CLI_INT("texts", 0, "N", 1, 10000, &o.texts, "texts of each length, with four questions each (4)"),
       CLI_U64("seed", 0, "N", &o.seed, "of names and numbers (1)"),

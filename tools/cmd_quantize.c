@@ -115,7 +115,7 @@ int cmd_quantize(int argc, char **argv) {
   cli_list set = {.n = 0}, calib = {.n = 0};
   nb_recipe r = nb_recipe_default;
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", NB_PATH_NBL, &out, "the file to write (required)"),
+      CLI_PATH("out", 'o', "FILE", NB_FILE_NBL, &out, "the file to write (required)"),
       CLI_INT("bits", 'b', "N", NB_RECIPE_MIN_BITS, NB_RECIPE_MAX_BITS, &r.bits,
               "bits a weight of the layers' matrices (4)"),
       CLI_INT("group", 'g', "N", NB_RECIPE_MIN_GROUP, NB_RECIPE_MAX_GROUP, &r.group,
@@ -180,7 +180,8 @@ int cmd_quantize(int argc, char **argv) {
   r.calib = calib.items, r.n_calib = calib.n;
   if (nb_recipe_check(&r, &err) != NB_OK) return cli_usage(&cmd, "%s", err.msg);
   nb_status st = cli_open(args.items[0], 0, &common, &m, &err);
-  if (st == NB_OK) st = nb_conversion_run(&m, &r, out, common.threads, common.features, &reporter, &c, &err);
+  const nb_conversion_opts how = {out, common.threads, common.features, &reporter};
+  if (st == NB_OK) st = nb_conversion_run(&m, &r, &how, &c, &err);
   int code = st == NB_OK ? report(&c.job, &common, c.seconds) : cli_fail(st, &err);
   nb_conversion_free(&c);
   nb_opened_free(&m);

@@ -27,7 +27,7 @@ static nb_status choose_out(options *o, char **own, nb_err *err) {
   snprintf(*own, n, "%s.again.nbl", o->file);
   o->out = *own;
   const nb_path paths[] = {
-      {o->file, NULL, NB_PATH_READ}, {o->checkpoint, NULL, NB_PATH_READ}, {o->out, NULL, NB_PATH_NBL}};
+      {o->file, NULL, NB_PATH_READ}, {o->checkpoint, NULL, NB_PATH_READ}, {o->out, NULL, NB_FILE_NBL}};
   return nb_path_check(paths, sizeof paths / sizeof *paths, false, err);
 }
 
@@ -51,7 +51,8 @@ static nb_status reproduce(options *o, const cli_common *common, nb_text *where,
   NB_GOTO(cli_open(o->checkpoint, 0, common, &m, err));
   NB_GOTO(nb_reproduce_check(f, &m, &plan, common->threads, err));
   warn_of_version(f, common);
-  NB_GOTO(nb_conversion_run(&m, &plan.recipe, o->out, common->threads, common->features, &reporter, &c, err));
+  const nb_conversion_opts how = {o->out, common->threads, common->features, &reporter};
+  NB_GOTO(nb_conversion_run(&m, &plan.recipe, &how, &c, err));
   NB_GOTO(nb_reproduce_compare(o->file, o->out, where, err));
 fail:
   nb_conversion_free(&c);
@@ -83,7 +84,7 @@ static int report(const options *o, const cli_common *common, const nb_text *whe
 int cmd_reproduce(int argc, char **argv) {
   options o = {.out = NULL};
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", NB_PATH_NBL, &o.out,
+      CLI_PATH("out", 'o', "FILE", NB_FILE_NBL, &o.out,
                "keep the file that is made (else FILE.nbl.again.nbl is removed in the end)"),
       CLI_PATHS("calib", 'c', "PATH", NB_PATH_READ, &o.calib,
                 "the texts that the file was calibrated on, where these were not nibble's own; in the same order"),

@@ -33,11 +33,11 @@ typedef struct judge_options {
       CLI_DOUBLE("min-accuracy", 0, "PERCENT", 0, 100, &(o).min_accuracy, "the candidate's lowest score"),             \
       CLI_BYTES("max-memory", 0, "BYTES", &(o).max_memory, "the candidate's memory of its own"),                       \
       CLI_BYTES("max-total-memory", 0, "BYTES", &(o).max_total, "the candidate's memory with files' pages"),           \
-      CLI_PATH("junit", 0, "FILE", NB_PATH_JUNIT, &(o).junit, "write JUnit XML, a test a limit"),                      \
-      CLI_PATH("summary", 0, "FILE", NB_PATH_MARKDOWN, &(o).summary,                                                   \
+      CLI_PATH("junit", 0, "FILE", NB_FILE_JUNIT, &(o).junit, "write JUnit XML, a test a limit"),                      \
+      CLI_PATH("summary", 0, "FILE", NB_FILE_MARKDOWN, &(o).summary,                                                   \
                "write a Markdown summary ($GITHUB_STEP_SUMMARY)"),                                                     \
       CLI_FLAG("github", 0, &(o).github, "print GitHub Actions annotations instead of the comparison's text"),         \
-      CLI_PATH("html", 0, "FILE", NB_PATH_PAGE, &(o).html, "write a report for the browser, one file")
+      CLI_PATH("html", 0, "FILE", NB_FILE_PAGE, &(o).html, "write a report for the browser, one file")
 
 /* Whether a limit on a comparison was given; whether any was. */
 bool judge_compares(const judge_options *o);

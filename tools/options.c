@@ -36,7 +36,7 @@ static void collect(option_set *set, const cli_command *c, cli_common *common) {
   set->n = 0, set->common = c->common, set->help = set->force = false;
   for (const cli_opt *o = c->opts; o && o->type != CLI_TYPE_END && set->n < room; o++) {
     set->opts[set->n++] = *o;
-    if (o->file > NB_PATH_READ) set->common |= WRITES;
+    if (nb_path_written(o->file)) set->common |= WRITES;
   }
   for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
     if ((set->common & need[i]) == need[i]) set->opts[set->n++] = shared[i];

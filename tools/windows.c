@@ -15,14 +15,13 @@ nb_status cli_windows_begin(const nb_tokenizer *t, const char *choice, int32_t *
   return st;
 }
 
-nb_status cli_windows_overlap(const nb_opened *m, const char *name, const nb_tokenizer *t, const int32_t *ids,
-                              size_t windows, size_t ctx, size_t *count, nb_err *err) {
+nb_status cli_windows_overlap(const nb_opened *m, const char *name, const cli_windows *w, size_t *count, nb_err *err) {
   nb_sketch sketch;
   NB_TRY(nb_overlap_sketch(m, name, &sketch, err));
-  nb_status st = nb_overlap_windows(&sketch, t, ids, windows, ctx, count, err);
+  nb_status st = nb_overlap_windows(&sketch, w->t, w->ids, w->n, w->ctx, count, err);
   nb_sketch_free(&sketch);
   if (st == NB_OK && *count)
     cli_warn("%s was calibrated on text of %zu of the %zu windows: it looks better here than it is", name, *count,
-             windows);
+             w->n);
   return st;
 }

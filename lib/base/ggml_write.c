@@ -205,32 +205,36 @@ static float unrounded(float v) { return v; }
 
 static int clamp63(int v) { return v < 0 ? 0 : v > 63 ? 63 : v; }
 
-/* The 6-bit scale and minimum near d / unit_d and -m / unit_m of least error for a group. */
-static void choose_group(const float *x, const float *w, float d, float m, float unit_d, float unit_m, uint8_t *scale,
-                         uint8_t *min) {
-  int s0 = unit_d > 0 ? (int)lrintf(d / unit_d) : 0, m0 = unit_m > 0 ? (int)lrintf(-m / unit_m) : 0;
+/* A group's scale and minimum, d and -m; or what their 6-bit numbers count. */
+typedef struct affine {
+  float d, m;
+} affine;
+
+/* The 6-bit scale and minimum near d / unit.d and -m / unit.m of least error for a group. */
+static void choose_group(const float *x, const float *w, affine near, affine unit, uint8_t *scale, uint8_t *min) {
+  int s0 = unit.d > 0 ? (int)lrintf(near.d / unit.d) : 0, m0 = unit.m > 0 ? (int)lrintf(-near.m / unit.m) : 0;
   float e_best = INFINITY;
   for (int s = s0 - 1; s <= s0 + 1; s++)
     for (int k = m0 - 1; k <= m0 + 1; k++) {
       if (s != clamp63(s) || k != clamp63(k)) continue;
-      float e = try_affine(x, w, unit_d * (float)s, -(unit_m * (float)k), NULL);
+      float e = try_affine(x, w, unit.d * (float)s, -(unit.m * (float)k), NULL);
       if (e < e_best) e_best = e, *scale = (uint8_t)s, *min = (uint8_t)k;
     }
 }
 
 void nb_ggml_write_q4_k(const float *x, const float *w, uint8_t *b) {
-  float d[8], m[8], top_d = 0, top_m = 0;
+  affine near[8];
+  float top_d = 0, top_m = 0;
   uint8_t scale[8] = {0}, min[8] = {0}, q[8 * GROUP] = {0};
   for (int g = 0; g < 8; g++) {
-    search_affine(x + GROUP * g, w + GROUP * g, 0, unrounded, &d[g], &m[g]);
-    top_d = fmaxf(top_d, d[g]), top_m = fmaxf(top_m, -m[g]);
+    search_affine(x + GROUP * g, w + GROUP * g, 0, unrounded, &near[g].d, &near[g].m);
+    top_d = fmaxf(top_d, near[g].d), top_m = fmaxf(top_m, -near[g].m);
   }
-  float unit_d = as_half(top_d / 63), unit_m = as_half(top_m / 63);
+  const affine unit = {as_half(top_d / 63), as_half(top_m / 63)};
+  for (int g = 0; g < 8; g++) choose_group(x + GROUP * g, w + GROUP * g, near[g], unit, &scale[g], &min[g]);
   for (int g = 0; g < 8; g++)
-    choose_group(x + GROUP * g, w + GROUP * g, d[g], m[g], unit_d, unit_m, &scale[g], &min[g]);
-  for (int g = 0; g < 8; g++)
-    affine_codes(x + GROUP * g, unit_d * (float)scale[g], -(unit_m * (float)min[g]), q + GROUP * g);
-  put_u16(b, to_half(unit_d)), put_u16(b + 2, to_half(unit_m));
+    affine_codes(x + GROUP * g, unit.d * (float)scale[g], -(unit.m * (float)min[g]), q + GROUP * g);
+  put_u16(b, to_half(unit.d)), put_u16(b + 2, to_half(unit.m));
   nb_ggml_pack_scales(scale, min, b + 4);
   for (int g = 0; g < 8; g += 2)
     for (int i = 0; i < 32; i++) b[16 + 16 * g + i] = (uint8_t)(q[32 * g + i] | q[32 * g + 32 + i] << 4);

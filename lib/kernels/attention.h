@@ -15,7 +15,10 @@ enum {
   KV_VECS = NB_KV_BLOCK / 16
 };
 
+/* A block of query rows at work. */
 typedef struct attn_state {
+  const nb_attn *a;
+  size_t row0;         /* the first row's number in a */
   size_t hd, ld;       /* head_dim, and rounded up to 16 */
   float *q, *acc;      /* (ATTN_ROWS + V16_ROWS, ld) */
   float *m, *l;        /* (ATTN_ROWS + V16_ROWS) */
@@ -26,6 +29,7 @@ typedef struct attn_state {
 
 /* One cache block as a tile reads it. */
 typedef struct attn_block {
+  size_t number;
   nb_kv_type type;
   const void *keys, *values;
   size_t ldv;
@@ -55,23 +59,27 @@ INLINE v16 attn_mask(v16 x, size_t base, size_t from, size_t to, float fill) {
 INLINE void attn_products(const int R, const nb_kv_type type, const attn_state *st, const attn_block *b, size_t r0,
                           float *s) {
   for (size_t j = 0; j < NB_KV_BLOCK; j += 32) {
-    if (nb_kv_integer(type))
-      tile_pairs(R, 2, st->qi + r0 * st->ld, st->ld, type, (const uint8_t *)b->keys + 2 * j * nb_kv_elem_bytes(type),
-                 NB_KV_BLOCK, st->hd / 2, NULL, NULL, s + j, NB_KV_BLOCK);
-    else
-      tile(R, 2, st->q + r0 * st->ld, st->ld, type, (const uint8_t *)b->keys + j * nb_kv_elem_bytes(type), NB_KV_BLOCK,
-           st->hd, NULL, false, s + j, NB_KV_BLOCK);
+    const uint8_t *keys = (const uint8_t *)b->keys + j * nb_kv_elem_bytes(type) * (nb_kv_integer(type) ? 2 : 1);
+    const tile_sums to = {s + j, NB_KV_BLOCK, false, NULL, NULL};
+    if (nb_kv_integer(type)) {
+      const tile_factors in = {st->qi + r0 * st->ld, st->ld, keys, NB_KV_BLOCK, st->hd / 2};
+      tile_pairs(R, 2, type, &in, &to);
+    } else {
+      const tile_factors in = {st->q + r0 * st->ld, st->ld, keys, NB_KV_BLOCK, st->hd};
+      tile(R, 2, type, &in, &to);
+    }
   }
 }
 
 /* s becomes exp(scores - the row's largest so far), 0 where nothing is seen; change: what the sums so far are
  * multiplied by. */
-INLINE void attn_softmax(const int R, const nb_attn *a, attn_state *st, const attn_block *b, size_t block, size_t row0,
-                         size_t r0, size_t n_rows, float *s, float change[16]) {
+INLINE void attn_softmax(const int R, attn_state *st, const attn_block *b, size_t r0, size_t n_rows, float *s,
+                         float change[16]) {
+  const nb_attn *a = st->a;
   for (int r = 0; r < R; r++) {
     float *sr = s + r * NB_KV_BLOCK, *m = st->m + r0 + (size_t)r;
     size_t from = 0, to = 0;
-    if ((size_t)r < n_rows) attn_visible(a, row0 + r0 + (size_t)r, block, &from, &to);
+    if ((size_t)r < n_rows) attn_visible(a, st->row0 + r0 + (size_t)r, b->number, &from, &to);
     v16 unit = v_set(b->scale ? st->q_unit[r0 + (size_t)r] : a->scale), x[KV_VECS];
     UNROLL for (size_t v = 0; v < KV_VECS; v++) {
       x[v] = v_mul(v_load(sr + 16 * v), b->scale ? v_mul(v_load(b->scale + 16 * v), unit) : unit);
@@ -117,34 +125,36 @@ INLINE void attn_round(const int R, const float *value_scale, float *p, int16_t 
     }
 }
 
-/* Rows r0 .. r0 + R of the state meet one block; row0 is the first row's number in a. */
-INLINE void attn_tile(const int R, const nb_kv_type type, const nb_attn *a, attn_state *st, const attn_block *b,
-                      size_t block, size_t row0, size_t r0, size_t n_rows) {
+/* Rows r0 .. r0 + R of the state, n_rows of which there are, meet one block. */
+INLINE void attn_tile(const int R, const nb_kv_type type, attn_state *st, const attn_block *b, size_t r0,
+                      size_t n_rows) {
   float s[V16_ROWS * NB_KV_BLOCK], change[16] = {0}, unit[16];
   int16_t pi[V16_ROWS * NB_KV_BLOCK];
   attn_products(R, type, st, b, r0, s);
-  attn_softmax(R, a, st, b, block, row0, r0, n_rows, s, change);
+  attn_softmax(R, st, b, r0, n_rows, s, change);
   if (nb_kv_integer(type)) attn_round(R, b->scale + NB_KV_BLOCK, s, pi, unit);
   float *acc = st->acc + r0 * st->ld;
   for (size_t d = 0; d < st->ld; d += 32) {
     const bool two = d + 32 <= st->ld;
     const uint8_t *values = (const uint8_t *)b->values + d * nb_kv_elem_bytes(type) * (nb_kv_integer(type) ? 2 : 1);
+    const tile_sums to = {acc + d, st->ld, true, change, unit};
     if (nb_kv_integer(type)) {
-      if (two) tile_pairs(R, 2, pi, NB_KV_BLOCK, type, values, b->ldv, NB_KV_BLOCK / 2, change, unit, acc + d, st->ld);
-      else tile_pairs(R, 1, pi, NB_KV_BLOCK, type, values, b->ldv, NB_KV_BLOCK / 2, change, unit, acc + d, st->ld);
+      const tile_factors in = {pi, NB_KV_BLOCK, values, b->ldv, NB_KV_BLOCK / 2};
+      if (two) tile_pairs(R, 2, type, &in, &to);
+      else tile_pairs(R, 1, type, &in, &to);
     } else {
-      if (two) tile(R, 2, s, NB_KV_BLOCK, type, values, b->ldv, NB_KV_BLOCK, change, true, acc + d, st->ld);
-      else tile(R, 1, s, NB_KV_BLOCK, type, values, b->ldv, NB_KV_BLOCK, change, true, acc + d, st->ld);
+      const tile_factors in = {s, NB_KV_BLOCK, values, b->ldv, NB_KV_BLOCK};
+      if (two) tile(R, 2, type, &in, &to);
+      else tile(R, 1, type, &in, &to);
     }
   }
 }
 
 /* The smallest tile that holds the rows left. */
-INLINE size_t attn_tile_any(const nb_kv_type type, const nb_attn *a, attn_state *st, const attn_block *b, size_t block,
-                            size_t row0, size_t r0, size_t n_rows) {
-  if (n_rows == 1) attn_tile(1, type, a, st, b, block, row0, r0, 1);
-  else if (n_rows <= V16_ROWS / 2) attn_tile(V16_ROWS / 2, type, a, st, b, block, row0, r0, n_rows);
-  else attn_tile(V16_ROWS, type, a, st, b, block, row0, r0, nb_min(n_rows, V16_ROWS));
+INLINE size_t attn_tile_any(const nb_kv_type type, attn_state *st, const attn_block *b, size_t r0, size_t n_rows) {
+  if (n_rows == 1) attn_tile(1, type, st, b, r0, 1);
+  else if (n_rows <= V16_ROWS / 2) attn_tile(V16_ROWS / 2, type, st, b, r0, n_rows);
+  else attn_tile(V16_ROWS, type, st, b, r0, nb_min(n_rows, V16_ROWS));
   return nb_min(n_rows, V16_ROWS);
 }
 
@@ -190,9 +200,10 @@ INLINE void attn_ask(const nb_attn *a, size_t block) {
 }
 
 /* Finds the block's parts; with `many` rows, in the form that is read fastest. */
-INLINE attn_block attn_read(const nb_attn *a, const attn_state *st, size_t block, bool many) {
+INLINE attn_block attn_read(const attn_state *st, size_t block, bool many) {
+  const nb_attn *a = st->a;
   const uint8_t *p = attn_at(a, block);
-  attn_block b = {a->type, p, p + nb_kv_values_at(a->type, st->hd), nb_kv_ldv(a->type, st->hd), NULL};
+  attn_block b = {block, a->type, p, p + nb_kv_values_at(a->type, st->hd), nb_kv_ldv(a->type, st->hd), NULL};
   if (nb_kv_integer(a->type)) {
     b.scale = (const float *)(const void *)(p + nb_kv_scales_at(a->type, st->hd));
     if (many && a->type == NB_KV_Q8) attn_copy_bytes(st, &b);
@@ -201,7 +212,9 @@ INLINE attn_block attn_read(const nb_attn *a, const attn_state *st, size_t block
 }
 
 /* The rows row0 .. row0 + n_rows of a, and some rows of zeros after them, as they are before the first block. */
-INLINE void attn_begin(const nb_attn *a, attn_state *st, size_t row0, size_t n_rows) {
+INLINE void attn_begin(attn_state *st, size_t row0, size_t n_rows) {
+  const nb_attn *a = st->a;
+  st->row0 = row0;
   memset(st->acc, 0, (n_rows + V16_ROWS - 1) * st->ld * sizeof *st->acc);
   for (size_t r = 0; r < n_rows + V16_ROWS - 1; r++) {
     const float *q = a->q + (row0 + r) / a->group * a->ldq + (row0 + r) % a->group * st->hd;
@@ -226,24 +239,25 @@ INLINE bool attn_any(const nb_attn *a, size_t block, size_t row0, size_t n_rows)
   return to > 0;
 }
 
-static void attn_rows(const nb_attn *a, attn_state *st, size_t row0, size_t n_rows) {
+static void attn_rows(attn_state *st, size_t row0, size_t n_rows) {
+  const nb_attn *a = st->a;
   nb_assert(n_rows >= 1 && n_rows <= ATTN_ROWS);
-  attn_begin(a, st, row0, n_rows);
+  attn_begin(st, row0, n_rows);
   size_t last = (a->pos0 + (row0 + n_rows - 1) / a->group) / NB_KV_BLOCK;
   size_t p0 = a->pos0 + row0 / a->group;
   const bool many = n_rows > V16_ROWS;
   for (size_t block = a->window && p0 >= a->window ? (p0 + 1 - a->window) / NB_KV_BLOCK : 0; block <= last; block++) {
     if (a->sparse_local && !attn_any(a, block, row0, n_rows)) continue; /* whole blocks are skipped */
-    attn_block b = attn_read(a, st, block, many);
+    attn_block b = attn_read(st, block, many);
     if (!many && block < last) attn_ask(a, block + 1);
     for (size_t r = 0, n; r < n_rows; r += n) {
       n = nb_min(n_rows - r, V16_ROWS);
       if (!attn_any(a, block, row0 + r, n)) continue;
       switch (b.type) {
-      case NB_KV_F32: n = attn_tile_any(NB_KV_F32, a, st, &b, block, row0, r, n_rows - r); break;
-      case NB_KV_F16: n = attn_tile_any(NB_KV_F16, a, st, &b, block, row0, r, n_rows - r); break;
-      case NB_KV_Q16: n = attn_tile_any(NB_KV_Q16, a, st, &b, block, row0, r, n_rows - r); break;
-      default: n = attn_tile_any(NB_KV_Q8, a, st, &b, block, row0, r, n_rows - r); break;
+      case NB_KV_F32: n = attn_tile_any(NB_KV_F32, st, &b, r, n_rows - r); break;
+      case NB_KV_F16: n = attn_tile_any(NB_KV_F16, st, &b, r, n_rows - r); break;
+      case NB_KV_Q16: n = attn_tile_any(NB_KV_Q16, st, &b, r, n_rows - r); break;
+      default: n = attn_tile_any(NB_KV_Q8, st, &b, r, n_rows - r); break;
       }
     }
   }
@@ -256,7 +270,7 @@ static void attn_rows(const nb_attn *a, attn_state *st, size_t row0, size_t n_ro
 }
 
 static void attention(const nb_attn *a, void *scratch) {
-  attn_state st = {.hd = a->head_dim, .ld = nb_round_up(a->head_dim, 16)};
+  attn_state st = {.a = a, .hd = a->head_dim, .ld = nb_round_up(a->head_dim, 16)};
   size_t n = ATTN_ROWS + V16_ROWS;
   float *values = (float *)scratch + NB_KV_BLOCK * st.ld;
   st.keys = scratch, st.values = values;
@@ -272,7 +286,7 @@ static void attention(const nb_attn *a, void *scratch) {
   nb_assert((!a->n_shared || a->shared) && a->type < NB_KV_TYPES);
   nb_assert(a->n_q <= 1 || (a->ldq >= a->group * a->head_dim && a->ldo >= a->group * a->head_dim));
   size_t rows = a->n_q * a->group;
-  for (size_t r = 0; r < rows; r += ATTN_ROWS) attn_rows(a, &st, r, nb_min(rows - r, ATTN_ROWS));
+  for (size_t r = 0; r < rows; r += ATTN_ROWS) attn_rows(&st, r, nb_min(rows - r, ATTN_ROWS));
 }
 
 #endif

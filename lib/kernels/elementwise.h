@@ -168,10 +168,13 @@ INLINE void kv_put(const size_t bytes, void *to, size_t i, const void *q, size_t
 }
 
 /* One key and value among the integers of a block. */
-INLINE void kv_store_integers(const size_t bytes, float top, size_t head_dim, size_t ldv, size_t slot, const float *k,
-                              const float *v, void *keys, void *values, float *scales) {
+INLINE void kv_store_integers(const nb_kv_type type, uint8_t *block, size_t head_dim, size_t slot, const float *k,
+                              const float *v) {
+  const size_t bytes = nb_kv_elem_bytes(type), ldv = nb_kv_ldv(type, head_dim), n_vec = (head_dim + 15) / 16;
+  const float top = type == NB_KV_Q8 ? 127 : nb_kv_top(head_dim);
+  void *keys = block, *values = block + nb_kv_values_at(type, head_dim);
+  float *scales = (float *)(void *)(block + nb_kv_scales_at(type, head_dim));
   int16_t q[512];
-  size_t n_vec = (head_dim + 15) / 16;
   nb_assert(16 * n_vec <= sizeof q / sizeof *q && head_dim % 2 == 0 && ldv >= head_dim);
   scales[slot] = quantize_run(k, head_dim, n_vec, top, bytes, q);
   for (size_t d = 0; d < head_dim; d++) kv_put(bytes, keys, (d / 2 * NB_KV_BLOCK + slot) * 2 + d % 2, q, d);
@@ -180,12 +183,10 @@ INLINE void kv_store_integers(const size_t bytes, float top, size_t head_dim, si
 }
 
 static void kv_store(uint8_t *block, nb_kv_type type, size_t head_dim, size_t slot, const float *k, const float *v) {
-  const size_t ldv = nb_kv_ldv(type, head_dim);
   void *keys = block, *values = block + nb_kv_values_at(type, head_dim);
-  float *scales = (float *)(void *)(block + nb_kv_scales_at(type, head_dim));
   nb_assert(slot < NB_KV_BLOCK && type < NB_KV_TYPES && nb_assert_aligned(block, sizeof(float)));
-  if (type == NB_KV_Q16) kv_store_integers(2, nb_kv_top(head_dim), head_dim, ldv, slot, k, v, keys, values, scales);
-  else if (type == NB_KV_Q8) kv_store_integers(1, 127, head_dim, ldv, slot, k, v, keys, values, scales);
+  if (type == NB_KV_Q16) kv_store_integers(NB_KV_Q16, block, head_dim, slot, k, v);
+  else if (type == NB_KV_Q8) kv_store_integers(NB_KV_Q8, block, head_dim, slot, k, v);
   else if (type == NB_KV_F32) {
     for (size_t d = 0; d < head_dim; d++) ((float *)keys)[d * NB_KV_BLOCK + slot] = k[d];
     memcpy((float *)values + slot * head_dim, v, head_dim * sizeof *v);

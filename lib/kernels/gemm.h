@@ -58,8 +58,17 @@ INLINE void gemm_pack_b(const nb_gemm *g, size_t k, size_t n_k, size_t j, size_t
   }
 }
 
-INLINE void gemm_tile(const float *a, const float *b, size_t n_k, float alpha, bool add, float *c, size_t ldc,
-                      size_t rows, size_t cols) {
+/* A register tile of c, of whose rows and columns so many are c's. */
+typedef struct gemm_part {
+  float *c;
+  size_t ldc, rows, cols;
+  bool add; /* to what c holds */
+} gemm_part;
+
+/* The copies of n_k inputs of a and b meet. */
+INLINE void gemm_tile(const float *a, const float *b, size_t n_k, float alpha, const gemm_part *out) {
+  float *c = out->c;
+  const size_t ldc = out->ldc, rows = out->rows, cols = out->cols;
   UNROLL for (size_t r = 0; r < V16_ROWS; r++) UNROLL for (size_t v = 0; v < 2; v++) if (r < rows)
       __builtin_prefetch(c + r * ldc + 16 * v, 1);
   v16 acc[V16_ROWS][2];
@@ -77,7 +86,7 @@ INLINE void gemm_tile(const float *a, const float *b, size_t n_k, float alpha, b
     size_t n = 16 * (size_t)v < cols ? nb_min(16, cols - 16 * (size_t)v) : 0;
     if ((size_t)r >= rows || n == 0) continue;
     float *to = c + (size_t)r * ldc + 16 * v;
-    v_store_n(to, v_fma(f, acc[r][v], add ? v_load_n(to, n) : v_set(0)), n);
+    v_store_n(to, v_fma(f, acc[r][v], out->add ? v_load_n(to, n) : v_set(0)), n);
   }
 }
 
@@ -96,9 +105,10 @@ static void gemm(const nb_gemm *g, void *scratch) {
         gemm_pack_a(g, i0, m, k, n_k, a);
         gemm_pack_b(g, k, n_k, j0, n, b);
         for (size_t j = 0; j < n; j += GEMM_COLS)
-          for (size_t i = 0; i < m; i += V16_ROWS)
-            gemm_tile(a + i, b + j * GEMM_K, n_k, g->alpha, g->add || k > 0, g->c + (i0 + i) * g->ldc + j0 + j, g->ldc,
-                      m - i, n - j);
+          for (size_t i = 0; i < m; i += V16_ROWS) {
+            const gemm_part out = {g->c + (i0 + i) * g->ldc + j0 + j, g->ldc, m - i, n - j, g->add || k > 0};
+            gemm_tile(a + i, b + j * GEMM_K, n_k, g->alpha, &out);
+          }
       }
     }
 }

@@ -40,10 +40,12 @@ static void gram_round(const float *x, size_t ldx, size_t T, size_t K, int16_t *
   }
 }
 
-/* Rows i .. i + rows - 1 of a, columns j .. j + cols - 1 of b (at most 32). Missing rows repeat the last, missing
+/* GRAM_ROWS inputs of a from i and 32 of b from j meet in a block of tokens. Missing rows repeat the last, missing
  * columns the first 16; neither is stored. */
-INLINE void gram_tile(const nb_gram *g, const int16_t *a, const float *a_scale, const int16_t *b, const float *b_scale,
-                      size_t i, size_t rows, size_t j, size_t cols) {
+INLINE void gram_tile(const nb_gram *g, size_t block, size_t i, size_t j) {
+  const int16_t *a = g->a + block * g->a_inputs * NB_GRAM_TOKENS, *b = g->b + block * g->b_inputs * NB_GRAM_TOKENS;
+  const float *a_scale = g->a_scale + block * g->a_inputs, *b_scale = g->b_scale + block * g->b_inputs;
+  const size_t rows = nb_min(GRAM_ROWS, g->M - i), cols = nb_min(32, g->N - j);
   s16 sum[GRAM_ROWS][2];
   const int16_t *row[GRAM_ROWS], *col[2];
   UNROLL for (int r = 0; r < GRAM_ROWS; r++) {
@@ -72,13 +74,9 @@ INLINE void gram_tile(const nb_gram *g, const int16_t *a, const float *a_scale, 
 static void gram_add(const nb_gram *g) {
   nb_assert(g->a_inputs % 16 == 0 && g->b_inputs % 16 == 0);
   nb_assert(g->M <= g->a_inputs && g->N <= g->b_inputs && (g->ldy >= g->N || g->M <= 1));
-  for (size_t n = 0; n < g->n_blocks; n++) {
-    const int16_t *a = g->a + n * g->a_inputs * NB_GRAM_TOKENS, *b = g->b + n * g->b_inputs * NB_GRAM_TOKENS;
-    const float *a_scale = g->a_scale + n * g->a_inputs, *b_scale = g->b_scale + n * g->b_inputs;
+  for (size_t n = 0; n < g->n_blocks; n++)
     for (size_t j = 0; j < g->N; j += 32)
-      for (size_t i = 0; i < g->M; i += GRAM_ROWS)
-        gram_tile(g, a, a_scale, b, b_scale, i, nb_min(GRAM_ROWS, g->M - i), j, nb_min(32, g->N - j));
-  }
+      for (size_t i = 0; i < g->M; i += GRAM_ROWS) gram_tile(g, n, i, j);
 }
 
 #endif

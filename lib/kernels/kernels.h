@@ -28,6 +28,13 @@ typedef struct nb_q8 {
   int32_t *sum;    /* (T, Kp / 32): sums of q over each block of 32 */
 } nb_q8;
 
+/* The inputs of linears: T rows as floats and, when any of the matrices is coded, as int8. */
+typedef struct nb_rows {
+  const float *x; /* (T, K), ldx floats from one row to the next */
+  size_t T, ldx;
+  const nb_q8 *q; /* the same rows quantized; NULL when no matrix is coded */
+} nb_rows;
+
 /* What a feed-forward block applies to its gate, g, or, without one, to its only inner state. */
 typedef enum nb_activation {
   NB_ACT_SILU,      /* g / (1 + exp(-g)) */
@@ -113,8 +120,7 @@ typedef struct nb_kernels {
 
   /* y[t][n] = sum over k ascending of fma(x[t][k], w[n][k], acc), acc starting at 0, for rows [n0, n1).
    * w (N, K) row-major, any dtype, converted exactly. scratch as above, with K. */
-  void (*linear_float)(const nb_tensor *w, size_t n0, size_t n1, const float *x, size_t ldx, size_t T, float *y,
-                       size_t ldy, void *scratch);
+  void (*linear_float)(const nb_tensor *w, size_t n0, size_t n1, const nb_rows *x, float *y, size_t ldy, void *scratch);
 
   /* For each 128 inputs k (NB_GEMM_CHUNK), ascending: part = 0; for k ascending part = fma(a[i][k], b[k][j], part);
    * then c[i][j] = fma(alpha, part, c[i][j]). So c's bits do not depend on how M and N are split.

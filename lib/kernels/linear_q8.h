@@ -113,24 +113,33 @@ INLINE int32_t q8_sum(const nb_q8 *x, size_t t, size_t b, size_t blocks) {
   return blocks == 2 ? s[0] + s[1] : s[0];
 }
 
+/* A call of linear_q8. */
+typedef struct q8_job {
+  const nb_qmat *w;
+  const nb_q8 *x;
+  float *y; /* (T, N), ldy floats from one row to the next */
+  size_t ldy;
+  struct q8_scratch *scratch;
+} q8_job;
+
 INLINE void q8_finish(const nb_qmat *w, size_t tile_no, v16 acc, float *y) {
   size_t n = tile_no * NB_TILE;
   v_store_n(y + n, v_mul(acc, v_load_bf16(w->row_scale + n)), nb_min(w->N - n, NB_TILE));
 }
 
 /* A tile and T tokens, the weights used as they are unpacked. */
-INLINE void q8_few(q8_fmt f, const int T, const size_t blocks, const nb_qmat *w, size_t tile_no, const nb_q8 *x,
-                   size_t t0, float *y, size_t ldy) {
+INLINE void q8_few(q8_fmt f, const int T, const size_t blocks, const q8_job *job, size_t tile_no) {
+  const nb_qmat *w = job->w;
+  const nb_q8 *x = job->x;
   q8_tables tables = q8_load_tables(f, w);
   const uint8_t *p = w->codes + tile_no * w->n_blocks * (size_t)f.bits * 64;
   const int8_t *scale = w->scale + tile_no * w->n_groups * NB_TILE;
-  const int8_t *q = x->q + t0 * x->Kp;
   v16 acc[Q8_FEW];
   for (int t = 0; t < T; t++) acc[t] = v_set(0);
   for (size_t b = 0; b < w->n_blocks; b += blocks) {
     q8_acc sum[Q8_FEW][2];
     for (int t = 0; t < T; t++)
-      for (int i = 0; i < 2; i++) sum[t][i] = q8_start(i ? 0 : -q8_zero(f) * q8_sum(x, t0 + (size_t)t, b, blocks));
+      for (int i = 0; i < 2; i++) sum[t][i] = q8_start(i ? 0 : -q8_zero(f) * q8_sum(x, (size_t)t, b, blocks));
     for (size_t i = 0; i < blocks; i++, p += f.bits * 64) {
       b64 c[8];
       for (int j = 0; j < f.bits; j++) __builtin_prefetch(p + Q8_AHEAD + 64 * j);
@@ -138,20 +147,21 @@ INLINE void q8_few(q8_fmt f, const int T, const size_t blocks, const nb_qmat *w,
       for (int j = 0; j < 8; j++)
         for (int t = 0; t < T; t++) {
           q8_acc *s = &sum[t][T == 1 ? j & 1 : 0];
-          *s = q8_dot(*s, c[j], q8_inputs(q + (size_t)t * x->Kp + (b + i) * NB_BLOCK + 4 * (size_t)j), q8_positive(f));
+          *s = q8_dot(*s, c[j], q8_inputs(x->q + (size_t)t * x->Kp + (b + i) * NB_BLOCK + 4 * (size_t)j),
+                      q8_positive(f));
         }
     }
     v16 ws = v_load_i8(scale + b * NB_BLOCK / w->fmt.group * NB_TILE);
     for (int t = 0; t < T; t++) {
-      float xs = x->scale[(t0 + (size_t)t) * (x->Kp / NB_QA_GROUP) + b * NB_BLOCK / NB_QA_GROUP];
+      float xs = x->scale[(size_t)t * (x->Kp / NB_QA_GROUP) + b * NB_BLOCK / NB_QA_GROUP];
       q8_acc s = T == 1 ? q8_merge(sum[t][0], sum[t][1]) : sum[t][0];
       acc[t] = v_fma(q8_float(s), v_mul(ws, v_set(xs)), acc[t]);
     }
   }
-  for (int t = 0; t < T; t++) q8_finish(w, tile_no, acc[t], y + (t0 + (size_t)t) * ldy);
+  for (int t = 0; t < T; t++) q8_finish(w, tile_no, acc[t], job->y + (size_t)t * job->ldy);
 }
 
-/* One block of Q8_TILES tiles, unpacked, and the sums of a block of tokens. */
+/* n_steps of `step` inputs (q8_micro's) from k0 of Q8_TILES tiles, unpacked, and the sums of a block of tokens. */
 typedef struct q8_scratch {
   uint8_t w[Q8_K / 4][Q8_TILES][64];
 #if Q8_SIGNS
@@ -160,6 +170,8 @@ typedef struct q8_scratch {
 #endif
   float scale[Q8_K / NB_BLOCK][Q8_TILES][NB_TILE]; /* by step */
   float acc[Q8_T][Q8_TILES][NB_TILE];
+  size_t k0, n_steps;
+  int32_t zero; /* q8_zero */
 } q8_scratch;
 
 _Static_assert(sizeof(q8_scratch) <= NB_LINEAR_SCRATCH, "scratch");
@@ -202,17 +214,16 @@ INLINE void q8_part_signs(size_t n_tiles, size_t n_steps, size_t step, q8_scratc
 #endif
 
 /* Copies of q8_micro, each compiled alone: gcc and clang keep the arrays in registers only then. */
-#define Q8_MICRO_ARGS                                                                                                  \
-  const q8_scratch *s, const nb_q8 *x, size_t t, size_t k0, size_t n_steps, int zero, float(*acc)[Q8_TILES][NB_TILE]
-NOINLINE void q8_full64(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 64, false, s, x, t, k0, n_steps, zero, acc); }
-NOINLINE void q8_full32(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 32, false, s, x, t, k0, n_steps, zero, acc); }
-NOINLINE void q8_one64(Q8_MICRO_ARGS) { q8_micro(1, 64, false, s, x, t, k0, n_steps, zero, acc); }
-NOINLINE void q8_one32(Q8_MICRO_ARGS) { q8_micro(1, 32, false, s, x, t, k0, n_steps, zero, acc); }
+#define Q8_MICRO_ARGS const q8_scratch *s, const nb_q8 *x, size_t t, float(*acc)[Q8_TILES][NB_TILE]
+NOINLINE void q8_full64(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 64, false, s, x, t, acc); }
+NOINLINE void q8_full32(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 32, false, s, x, t, acc); }
+NOINLINE void q8_one64(Q8_MICRO_ARGS) { q8_micro(1, 64, false, s, x, t, acc); }
+NOINLINE void q8_one32(Q8_MICRO_ARGS) { q8_micro(1, 32, false, s, x, t, acc); }
 #if Q8_SIGNS
-NOINLINE void q8_full64p(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 64, true, s, x, t, k0, n_steps, zero, acc); }
-NOINLINE void q8_full32p(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 32, true, s, x, t, k0, n_steps, zero, acc); }
-NOINLINE void q8_one64p(Q8_MICRO_ARGS) { q8_micro(1, 64, true, s, x, t, k0, n_steps, zero, acc); }
-NOINLINE void q8_one32p(Q8_MICRO_ARGS) { q8_micro(1, 32, true, s, x, t, k0, n_steps, zero, acc); }
+NOINLINE void q8_full64p(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 64, true, s, x, t, acc); }
+NOINLINE void q8_full32p(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 32, true, s, x, t, acc); }
+NOINLINE void q8_one64p(Q8_MICRO_ARGS) { q8_micro(1, 64, true, s, x, t, acc); }
+NOINLINE void q8_one32p(Q8_MICRO_ARGS) { q8_micro(1, 32, true, s, x, t, acc); }
 #endif
 
 typedef void (*q8_micro_fn)(Q8_MICRO_ARGS);
@@ -237,11 +248,12 @@ INLINE void q8_fetch(const uint8_t *codes, size_t stride, size_t tile_lines, siz
   for (size_t i = from; i < to; i++) __builtin_prefetch(codes + i / tile_lines * stride + i % tile_lines * 64);
 }
 
-/* The outputs of tokens [t, t + n) of the block, whose sums are complete. */
-INLINE void q8_finish_rows(const nb_qmat *w, size_t tile_no, size_t n_tiles, const q8_scratch *s, size_t t, size_t n,
-                           float *y, size_t ldy) {
+/* The outputs of tokens [t, t + n) of the block from t0, whose sums are complete. */
+INLINE void q8_finish_rows(const q8_job *job, size_t tile_no, size_t n_tiles, size_t t0, size_t t, size_t n) {
+  float *y = job->y + t0 * job->ldy;
   for (size_t end = t + n; t < end; t++)
-    for (size_t v = 0; v < n_tiles; v++) q8_finish(w, tile_no + v, v_load(s->acc[t][v]), y + t * ldy);
+    for (size_t v = 0; v < n_tiles; v++)
+      q8_finish(job->w, tile_no + v, v_load(job->scratch->acc[t][v]), y + t * job->ldy);
 }
 
 /* Claims the lines that Q8_TOKENS tokens from t will be written to: rows of y lie far apart. */
@@ -252,8 +264,9 @@ INLINE void q8_claim(const float *y, size_t ldy, size_t t, size_t end, size_t n_
 
 /* Q8_TILES tiles (or the last n_tiles: the others' sums are not used) and a block of tokens. While one block of
  * inputs is used, the codes of the next are fetched. */
-INLINE void q8_many(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, const nb_q8 *x, size_t t0, size_t n_t,
-                    float *y, size_t ldy, q8_scratch *s) {
+INLINE void q8_many(q8_fmt f, const q8_job *job, size_t tile_no, size_t n_tiles, size_t t0, size_t n_t) {
+  const nb_qmat *w = job->w;
+  q8_scratch *s = job->scratch;
   const size_t step = nb_min(w->fmt.group, NB_QA_GROUP), K = w->n_blocks * NB_BLOCK;
   const size_t block = (size_t)f.bits * 64, tile_lines = Q8_K / NB_BLOCK * (size_t)f.bits;
   nb_assert(n_tiles >= 1 && n_tiles <= Q8_TILES && n_t >= 1 && n_t <= Q8_T && K % step == 0);
@@ -262,6 +275,7 @@ INLINE void q8_many(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, 
   for (size_t k = 0; k < K; k += Q8_K) {
     size_t n_k = nb_min(K - k, Q8_K), n_steps = n_k / step, t = 0;
     q8_unpack_tiles(f, w, tile_no, n_tiles, k / NB_BLOCK, n_k / NB_BLOCK, s);
+    s->k0 = k, s->n_steps = n_steps, s->zero = q8_zero(f);
 #if Q8_SIGNS
     if (!q8_positive(f)) q8_part_signs(n_tiles, n_steps, step, s);
 #endif
@@ -275,59 +289,61 @@ INLINE void q8_many(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, 
     for (; t + Q8_TOKENS <= n_t; t += Q8_TOKENS) {
       q8_fetch(w->codes + next * block, w->n_blocks * block, tile_lines, lines * t / n_t,
                lines * (t + Q8_TOKENS) / n_t);
-      if (k + n_k == K) q8_claim(y + tile_no * NB_TILE, ldy, t0 + t + Q8_CLAIM, t0 + n_t, n_tiles);
-      full(s, x, t0 + t, k, n_steps, q8_zero(f), s->acc + t);
-      if (k + n_k == K) q8_finish_rows(w, tile_no, n_tiles, s, t, Q8_TOKENS, y + t0 * ldy, ldy);
+      if (k + n_k == K) q8_claim(job->y + tile_no * NB_TILE, job->ldy, t0 + t + Q8_CLAIM, t0 + n_t, n_tiles);
+      full(s, job->x, t0 + t, s->acc + t);
+      if (k + n_k == K) q8_finish_rows(job, tile_no, n_tiles, t0, t, Q8_TOKENS);
     }
     for (; t < n_t; t++) {
-      one(s, x, t0 + t, k, n_steps, q8_zero(f), s->acc + t);
-      if (k + n_k == K) q8_finish_rows(w, tile_no, n_tiles, s, t, 1, y + t0 * ldy, ldy);
+      one(s, job->x, t0 + t, s->acc + t);
+      if (k + n_k == K) q8_finish_rows(job, tile_no, n_tiles, t0, t, 1);
     }
   }
 }
 
-INLINE void q8_few_any(q8_fmt f, const int T, const nb_qmat *w, size_t i, const nb_q8 *x, float *y, size_t ldy) {
-  if (w->fmt.group == 32) q8_few(f, T, 1, w, i, x, 0, y, ldy);
-  else q8_few(f, T, 2, w, i, x, 0, y, ldy);
+INLINE void q8_few_any(q8_fmt f, const int T, const q8_job *job, size_t i) {
+  if (job->w->fmt.group == 32) q8_few(f, T, 1, job, i);
+  else q8_few(f, T, 2, job, i);
 }
 
-INLINE void q8_run(q8_fmt f, const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 *x, float *y, size_t ldy,
-                   void *scratch) {
-  if (x->T <= Q8_FEW) {
-    for (size_t i = tile0; i < tile1; i++) switch (x->T) {
-      case 1: q8_few_any(f, 1, w, i, x, y, ldy); break;
-      case 2: q8_few_any(f, 2, w, i, x, y, ldy); break;
-      case 3: q8_few_any(f, 3, w, i, x, y, ldy); break;
-      case 4: q8_few_any(f, 4, w, i, x, y, ldy); break;
+INLINE void q8_run(q8_fmt f, const q8_job *job, size_t tile0, size_t tile1) {
+  const size_t T = job->x->T;
+  if (T <= Q8_FEW) {
+    for (size_t i = tile0; i < tile1; i++) switch (T) {
+      case 1: q8_few_any(f, 1, job, i); break;
+      case 2: q8_few_any(f, 2, job, i); break;
+      case 3: q8_few_any(f, 3, job, i); break;
+      case 4: q8_few_any(f, 4, job, i); break;
       default: break;
       }
     return;
   }
-  for (size_t t = 0; t < x->T; t += Q8_T)
+  for (size_t t = 0; t < T; t += Q8_T)
     for (size_t i = tile0; i < tile1; i += Q8_TILES)
-      q8_many(f, w, i, nb_min(tile1 - i, Q8_TILES), x, t, nb_min(x->T - t, Q8_T), y, ldy, scratch);
+      q8_many(f, job, i, nb_min(tile1 - i, Q8_TILES), t, nb_min(T - t, Q8_T));
 }
 
 /* One function a format, so that each is optimised alone. */
-#define Q8_ARGS const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 *x, float *y, size_t ldy, void *scratch
-NOINLINE void q8_u3(Q8_ARGS) { q8_run((q8_fmt){3, false}, w, tile0, tile1, x, y, ldy, scratch); }
-NOINLINE void q8_u4(Q8_ARGS) { q8_run((q8_fmt){4, false}, w, tile0, tile1, x, y, ldy, scratch); }
-NOINLINE void q8_u5(Q8_ARGS) { q8_run((q8_fmt){5, false}, w, tile0, tile1, x, y, ldy, scratch); }
-NOINLINE void q8_u6(Q8_ARGS) { q8_run((q8_fmt){6, false}, w, tile0, tile1, x, y, ldy, scratch); }
-NOINLINE void q8_u7(Q8_ARGS) { q8_run((q8_fmt){7, false}, w, tile0, tile1, x, y, ldy, scratch); }
-NOINLINE void q8_u8(Q8_ARGS) { q8_run((q8_fmt){8, false}, w, tile0, tile1, x, y, ldy, scratch); }
-NOINLINE void q8_t3(Q8_ARGS) { q8_run((q8_fmt){3, true}, w, tile0, tile1, x, y, ldy, scratch); }
-NOINLINE void q8_t4(Q8_ARGS) { q8_run((q8_fmt){4, true}, w, tile0, tile1, x, y, ldy, scratch); }
-NOINLINE void q8_t5(Q8_ARGS) { q8_run((q8_fmt){5, true}, w, tile0, tile1, x, y, ldy, scratch); }
+#define Q8_ARGS const q8_job *job, size_t tile0, size_t tile1
+NOINLINE void q8_u3(Q8_ARGS) { q8_run((q8_fmt){3, false}, job, tile0, tile1); }
+NOINLINE void q8_u4(Q8_ARGS) { q8_run((q8_fmt){4, false}, job, tile0, tile1); }
+NOINLINE void q8_u5(Q8_ARGS) { q8_run((q8_fmt){5, false}, job, tile0, tile1); }
+NOINLINE void q8_u6(Q8_ARGS) { q8_run((q8_fmt){6, false}, job, tile0, tile1); }
+NOINLINE void q8_u7(Q8_ARGS) { q8_run((q8_fmt){7, false}, job, tile0, tile1); }
+NOINLINE void q8_u8(Q8_ARGS) { q8_run((q8_fmt){8, false}, job, tile0, tile1); }
+NOINLINE void q8_t3(Q8_ARGS) { q8_run((q8_fmt){3, true}, job, tile0, tile1); }
+NOINLINE void q8_t4(Q8_ARGS) { q8_run((q8_fmt){4, true}, job, tile0, tile1); }
+NOINLINE void q8_t5(Q8_ARGS) { q8_run((q8_fmt){5, true}, job, tile0, tile1); }
 
-static void linear_q8(Q8_ARGS) {
+static void linear_q8(const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 *x, float *y, size_t ldy,
+                      void *scratch) {
   static void (*const run[2][9])(Q8_ARGS) = {{0, 0, 0, q8_u3, q8_u4, q8_u5, q8_u6, q8_u7, q8_u8},
                                              {0, 0, 0, q8_t3, q8_t4, q8_t5, 0, 0, 0}};
   nb_assert(nb_qfmt_valid(w->fmt) && nb_assert_aligned(w->codes, 64) && nb_assert_aligned(x->q, 64) &&
             nb_assert_aligned(scratch, 64));
   nb_assert(tile0 <= tile1 && tile1 <= w->n_tiles && x->Kp % NB_K_PAD == 0 && x->Kp >= w->n_blocks * NB_BLOCK);
   nb_assert(x->T <= 1 || ldy >= nb_min(w->N, tile1 * NB_TILE));
-  run[w->fmt.table][w->fmt.bits](w, tile0, tile1, x, y, ldy, scratch);
+  const q8_job job = {w, x, y, ldy, scratch};
+  run[w->fmt.table][w->fmt.bits](&job, tile0, tile1);
 }
 
 #endif

@@ -17,12 +17,14 @@ INLINE void q8_keep(uint8_t *even, uint8_t *odd, b64 a, b64 b) {
   q8_keep4(odd + 32, a.d, b.d);
 }
 
-/* R (1 or 2) tokens from t and a tile meet the unpacked block of inputs from k0: n_steps of `step`. A single token
- * takes both places. */
+/* R (1 or 2) tokens from t and a tile meet the unpacked inputs: s->n_steps of `step`. A single token takes both
+ * places. */
 INLINE void q8_micro(const int R, const size_t step, const bool positive, const q8_scratch *s, const nb_q8 *x, size_t t,
-                     size_t k0, size_t n_steps, int zero, float (*acc)[Q8_TILES][NB_TILE]) {
+                     float (*acc)[Q8_TILES][NB_TILE]) {
   (void)positive;
   const size_t other = R - 1, lds = x->Kp / NB_QA_GROUP, ldb = x->Kp / NB_BLOCK, blocks = step / NB_BLOCK;
+  const size_t k0 = s->k0, n_steps = s->n_steps;
+  const int32_t zero = s->zero;
   const int8_t *q = x->q + t * x->Kp + k0;
   const float *xscale = x->scale + t * lds + k0 / NB_QA_GROUP;
   const int32_t *xsum = x->sum + t * ldb + k0 / NB_BLOCK;

@@ -153,10 +153,13 @@ size_t nb_config_stretch(const nb_config *c, size_t length) {
   return c->rope_kind == NB_ROPE_LONGROPE ? 1 : length;
 }
 
+/* In double and rounded: the last bit of powf is not the same in every C library. */
+static float power(float base, float exponent) { return (float)pow(base, exponent); }
+
 /* The frequencies of a plain rotation by theta. */
 static void plain(const nb_config *c, float theta, float *inv_freq) {
   for (size_t i = 0; i < c->rotary_dim / 2; i++)
-    inv_freq[i] = 1.0f / powf(theta, (float)(2 * i) / (float)c->rotary_dim);
+    inv_freq[i] = 1.0f / power(theta, (float)(2 * i) / (float)c->rotary_dim);
 }
 
 /* Llama 3.1: wavelengths beyond original / low_freq_factor are stretched whole, those below original / high_freq_factor
@@ -207,7 +210,7 @@ void nb_config_inv_freq(const nb_config *c, size_t stretch, bool local, float *i
   if (c->rope_kind == NB_ROPE_LONGROPE) {
     const float *factor = stretch ? c->long_factor : c->short_factor;
     for (size_t i = 0; i < half; i++)
-      inv_freq[i] = 1.0f / (factor[i] * powf((float)c->rope_theta, (float)(2 * i) / (float)c->rotary_dim));
+      inv_freq[i] = 1.0f / (factor[i] * power((float)c->rope_theta, (float)(2 * i) / (float)c->rotary_dim));
     return;
   }
   bool grown = c->rope_kind == NB_ROPE_DYNAMIC && stretch;

@@ -20,14 +20,13 @@ static size_t tiles_of(const nb_linear *w) { return (w->N + NB_TILE - 1) / NB_TI
 /* Rows [n0, n1) of a dense matrix, those that lie together at a time. */
 static void run_dense(const linear_job *j, const nb_product *p, size_t n0, size_t n1, void *scratch) {
   nb_assert(p->w->run > 0 && n1 <= p->w->N);
-  const nb_rows *x = j->x;
   const nb_linear *w = p->w;
   for (size_t n = n0, count; n < n1; n += count) {
     nb_tensor rows = w->dense;
     count = nb_min(n1 - n, w->run - n % w->run);
     rows.data = nb_linear_dense_row(w, n);
     rows.shape[0] = count;
-    j->k->linear_float(&rows, 0, count, x->x, x->ldx, x->T, p->y + n, p->ldy, scratch);
+    j->k->linear_float(&rows, 0, count, j->x, p->y + n, p->ldy, scratch);
   }
 }
 

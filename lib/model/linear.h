@@ -6,13 +6,6 @@
 #include "kernels/kernels.h"
 #include "model/weights.h"
 
-/* The inputs of linears: T rows as floats and, when any of the matrices is coded, as int8. */
-typedef struct nb_rows {
-  const float *x; /* (T, K), ldx floats from one row to the next */
-  size_t T, ldx;
-  const nb_q8 *q; /* the same rows quantized; NULL when no matrix is coded */
-} nb_rows;
-
 /* One product of a group: y (T, N) = x W^T, ldy floats from one row to the next. */
 typedef struct nb_product {
   const nb_linear *w;

@@ -24,7 +24,7 @@ typedef struct nb_session nb_session;
 
 typedef struct nb_session_opts {
   int threads;           /* 0: all processors */
-  size_t max_tokens;     /* tokens of the largest batch; 0: 512 */
+  size_t max_tokens;     /* tokens of the largest batch; 0: 512, or fewer where the model is wide */
   unsigned cpu_features; /* from cpu.h */
   bool fine;             /* matrices marked fine see inputs of some 15 bits: what the rounding to int8 leaves is
                           * rounded and multiplied as well, at twice the time */
@@ -57,10 +57,17 @@ nb_status nb_session_prefill(nb_session *s, const nb_model *m, nb_kv *kv, const 
 /* Logits of some rows of hidden: out (n, V). */
 void nb_session_logits(nb_session *s, const nb_model *m, const size_t *rows, size_t n, float *out);
 
-/* The natural-log probability of target[i] after row rows[i] of hidden, for i < n; greedy[i] (or NULL): whether the
- * target has the largest logit (the lowest id wins ties). Works in small batches of rows: no (n, V) buffer. */
-nb_status nb_session_score(nb_session *s, const nb_model *m, const size_t *rows, const int32_t *target, size_t n,
-                           double *logprob, bool *greedy, nb_err *err);
+/* Tokens that follow rows of hidden. */
+typedef struct nb_targets {
+  const size_t *row; /* (n) */
+  const int32_t *id; /* (n) the token after that row */
+  size_t n;
+} nb_targets;
+
+/* The natural-log probability (n) of each target; greedy (n) or NULL: whether the target has the largest logit (the
+ * lowest id wins ties). Works in small batches of rows: no (n, V) buffer. */
+nb_status nb_session_score(nb_session *s, const nb_model *m, const nb_targets *t, double *logprob, bool *greedy,
+                           nb_err *err);
 
 /* ---- a layer at a time, for calibration ---- */
 

@@ -74,17 +74,19 @@ static void matrix(nb_parts *p, nb_role role, int layer, int expert, size_t N, s
   add(p, (nb_part){.role = role, .layer = layer, .expert = expert, .matrix = true, .N = N, .K = K, .site = site});
 }
 
-static void biased(nb_parts *p, nb_role role, nb_role bias, bool has, int layer, size_t N, size_t K, size_t site) {
-  matrix(p, role, layer, -1, N, K, site);
-  if (has) vector(p, bias, layer, N);
+/* A layer's matrix of no expert and, where it has one, its bias. */
+static void biased(nb_parts *p, nb_part m, nb_role bias, bool has) {
+  matrix(p, m.role, m.layer, -1, m.N, m.K, m.site);
+  if (has) vector(p, bias, m.layer, m.N);
 }
 
 static void feed_forward(nb_parts *p, const nb_config *c, int l) {
   size_t D = c->hidden, F = c->ffn, site = c->block == NB_BLOCK_PARALLEL ? NB_SITE_ATTN : NB_SITE_FFN;
   if (!c->experts) {
-    if (c->gated) biased(p, NB_GATE, NB_GATE_BIAS, c->ffn_bias, l, F, D, site);
-    biased(p, NB_UP, NB_UP_BIAS, c->ffn_bias, l, F, D, site);
-    biased(p, NB_DOWN, NB_DOWN_BIAS, c->ffn_bias, l, D, F, NB_SITE_DOWN);
+    if (c->gated)
+      biased(p, (nb_part){.role = NB_GATE, .layer = l, .N = F, .K = D, .site = site}, NB_GATE_BIAS, c->ffn_bias);
+    biased(p, (nb_part){.role = NB_UP, .layer = l, .N = F, .K = D, .site = site}, NB_UP_BIAS, c->ffn_bias);
+    biased(p, (nb_part){.role = NB_DOWN, .layer = l, .N = D, .K = F, .site = NB_SITE_DOWN}, NB_DOWN_BIAS, c->ffn_bias);
     return;
   }
   matrix(p, NB_ROUTER, l, -1, c->experts, D, NB_SITE_FFN);
@@ -98,12 +100,12 @@ static void feed_forward(nb_parts *p, const nb_config *c, int l) {
 static void layer(nb_parts *p, const nb_config *c, int l) {
   size_t D = c->hidden, q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
   norm(p, c, NB_ATTN_NORM, NB_ATTN_NORM_BIAS, l, D);
-  biased(p, NB_Q, NB_Q_BIAS, c->qkv_bias, l, q, D, NB_SITE_ATTN);
-  biased(p, NB_K, NB_K_BIAS, c->qkv_bias, l, kv, D, NB_SITE_ATTN);
-  biased(p, NB_V, NB_V_BIAS, c->qkv_bias, l, kv, D, NB_SITE_ATTN);
+  biased(p, (nb_part){.role = NB_Q, .layer = l, .N = q, .K = D, .site = NB_SITE_ATTN}, NB_Q_BIAS, c->qkv_bias);
+  biased(p, (nb_part){.role = NB_K, .layer = l, .N = kv, .K = D, .site = NB_SITE_ATTN}, NB_K_BIAS, c->qkv_bias);
+  biased(p, (nb_part){.role = NB_V, .layer = l, .N = kv, .K = D, .site = NB_SITE_ATTN}, NB_V_BIAS, c->qkv_bias);
   if (c->qk_norm) norm(p, c, NB_Q_NORM, NB_Q_NORM_BIAS, l, c->head_dim);
   if (c->qk_norm) norm(p, c, NB_K_NORM, NB_K_NORM_BIAS, l, c->head_dim);
-  biased(p, NB_O, NB_O_BIAS, c->o_bias, l, D, q, NB_SITE_O);
+  biased(p, (nb_part){.role = NB_O, .layer = l, .N = D, .K = q, .site = NB_SITE_O}, NB_O_BIAS, c->o_bias);
   if (c->block == NB_BLOCK_SANDWICH) vector(p, NB_POST_ATTN_NORM, l, D);
   if (c->block != NB_BLOCK_PARALLEL) norm(p, c, NB_FFN_NORM, NB_FFN_NORM_BIAS, l, D);
   feed_forward(p, c, l);

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { DEFAULT_TOKENS = 512, MAX_TOKENS = 1 << 16 };
+enum { DEFAULT_TOKENS = 512, MAX_TOKENS = 1 << 16, DEFAULT_BYTES = 110 << 20 };
 
 /* ---- workspace ---- */
 
@@ -50,6 +50,14 @@ static nb_status take_angles(nb_session *s, nb_err *err) {
 /* Widest inputs of any linear, padded. */
 static size_t widest(const nb_session *s) {
   return nb_round_up(nb_max(nb_max(s->c.hidden, s->c.ffn), s->q_dim), NB_K_PAD);
+}
+
+/* Tokens of a batch by default: so many that a weight that was read serves often, but of a wide model fewer, so that
+ * their states stay a small part of a phone's memory. */
+static size_t default_tokens(const nb_session *s) {
+  size_t floats = 3 * s->c.hidden + nb_max(2 * (s->q_dim + s->kv_dim), 2 * s->c.ffn);
+  size_t fit = DEFAULT_BYTES / (floats * sizeof(float) + widest(s)) / 64 * 64;
+  return nb_max(64, nb_min(DEFAULT_TOKENS, fit));
 }
 
 static nb_status take_states(nb_session *s, bool fine, nb_err *err) {
@@ -95,9 +103,9 @@ nb_status nb_session_create(const nb_config *c, const nb_session_opts *o, nb_ses
   s->c = *c;
   s->k = nb_kernels_select(o->cpu_features);
   s->threads = o->threads ? o->threads : nb_parallel_cpus();
-  s->max_tokens = o->max_tokens ? o->max_tokens : DEFAULT_TOKENS;
   s->q_dim = c->heads * c->head_dim;
   s->kv_dim = c->kv_heads * c->head_dim;
+  s->max_tokens = o->max_tokens ? o->max_tokens : default_tokens(s);
   NB_GOTO(take_angles(s, err));
   NB_GOTO(take_states(s, o->fine, err));
   s->scratch_bytes =
@@ -281,22 +289,22 @@ void nb_session_logits(nb_session *s, const nb_model *m, const size_t *rows, siz
   }
 }
 
-nb_status nb_session_score(nb_session *s, const nb_model *m, const size_t *rows, const int32_t *target, size_t n,
-                           double *logprob, bool *greedy, nb_err *err) {
+nb_status nb_session_score(nb_session *s, const nb_model *m, const nb_targets *t, double *logprob, bool *greedy,
+                           nb_err *err) {
   size_t V = s->c.vocab;
-  for (size_t i = 0; i < n; i += NB_SCORE_ROWS) {
-    size_t count = nb_min(NB_SCORE_ROWS, n - i);
-    nb_session_logits(s, m, rows + i, count, s->logits);
+  for (size_t i = 0; i < t->n; i += NB_SCORE_ROWS) {
+    size_t count = nb_min(NB_SCORE_ROWS, t->n - i);
+    nb_session_logits(s, m, t->row + i, count, s->logits);
     for (size_t r = 0; r < count; r++) {
       const float *l = s->logits + r * V;
-      size_t t = (size_t)target[i + r];
-      nb_assert(t < V);
-      logprob[i + r] = (double)l[t] - s->k.logsumexp(l, V);
+      size_t id = (size_t)t->id[i + r];
+      nb_assert(id < V);
+      logprob[i + r] = (double)l[id] - s->k.logsumexp(l, V);
       if (!isfinite(logprob[i + r]))
         return nb_fail(err, NB_ERR_NUMERIC, "the head's logits are not finite (NaN or infinity)");
       if (!greedy) continue;
       bool best = true;
-      for (size_t v = 0; v < V && best; v++) best = v < t ? l[v] < l[t] : l[v] <= l[t];
+      for (size_t v = 0; v < V && best; v++) best = v < id ? l[v] < l[id] : l[v] <= l[id];
       greedy[i + r] = best;
     }
   }

@@ -155,12 +155,17 @@ static void forward(nb_backward *b, const nb_linear *m, const float *x, float *y
   nb_matmul_all(&b->mul, &g);
 }
 
-/* dx (T, K) = [dx +] dy (T, ld) m, and adds the gradient of each row's factor, from dy and y. */
-static void back(nb_backward *b, const nb_linear *m, const float *y, const float *dy, size_t ld, float *dx, bool add,
-                 float *row) {
-  nb_gemm g = {b->T, m->K, m->N, dy, b->w, ld, 1, m->K, 1, dx, m->K, 1, add};
+/* What a matrix gave, and the gradient there. */
+typedef struct outputs {
+  const float *y, *dy; /* (T, N), ld floats from one token to the next */
+  size_t ld;
+} outputs;
+
+/* dx (T, K) = [dx +] dy m, and adds the gradient of each row's factor, from dy and y. */
+static void back(nb_backward *b, const nb_linear *m, outputs o, float *dx, bool add, float *row) {
+  nb_gemm g = {b->T, m->K, m->N, o.dy, b->w, o.ld, 1, m->K, 1, dx, m->K, 1, add};
   for (size_t t = 0; t < b->T; t++)
-    for (size_t i = 0; i < m->N; i++) row[i] += y[t * ld + i] * dy[t * ld + i];
+    for (size_t i = 0; i < m->N; i++) row[i] += o.y[t * o.ld + i] * o.dy[t * o.ld + i];
   load(b, m, 0, m->N);
   nb_matmul_all(&b->mul, &g);
 }
@@ -196,9 +201,9 @@ static void norm(nb_backward *b, const float *x, const float *g, float *y, float
   nb_parallel_for(b->threads, b->T, 8, norm_rows, &j);
 }
 
-/* dx = [dx +] what dn, the gradient at the norm's output, means for x; adds the gradient of the gains. */
-static void norm_back(nb_backward *b, const float *x, const float *g, float *inv, const float *dn, float *dx, bool add,
-                      float *dg) {
+/* dx = [dx +] what b->dn, the gradient at the norm's output, means for x; adds the gradient of the gains. */
+static void norm_back(nb_backward *b, const float *x, const float *g, float *inv, float *dx, bool add, float *dg) {
+  const float *dn = b->dn;
   nb_assert(dn != dx);
   size_t D = b->c.hidden;
   rows_job j = {.b = b, .x = x, .g = g, .d = dn, .y = dx, .inv = inv, .K = D, .add = add};
@@ -330,43 +335,44 @@ nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, f
   nb_assert(l->number < b->c.layers && x != dy);
   size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
   recompute(b, l, x);
-  back(b, matrix(b, l, NB_DOWN), b->down, dy, D, b->dh, false, g->row[nb_layer_index(&b->c, NB_DOWN, 0)]);
+  back(b, matrix(b, l, NB_DOWN), (outputs){b->down, dy, D}, b->dh, false, g->row[nb_layer_index(&b->c, NB_DOWN, 0)]);
   for (size_t i = 0; i < T * F; i++) {
     float z = b->gate[i], s = 1 / (1 + (float)exp(-z));
     b->dup[i] = b->dh[i] * z * s;
     b->dgate[i] = b->dh[i] * b->up[i] * s * (1 + z * (1 - s));
   }
-  back(b, matrix(b, l, NB_GATE), b->gate, b->dgate, F, b->dn, false, g->row[nb_layer_index(&b->c, NB_GATE, 0)]);
-  back(b, matrix(b, l, NB_UP), b->up, b->dup, F, b->dn, true, g->row[nb_layer_index(&b->c, NB_UP, 0)]);
-  norm_back(b, b->x2, l->vec[NB_FFN_NORM], b->inv2, b->dn, dy, true, g->ffn_norm);
+  back(b, matrix(b, l, NB_GATE), (outputs){b->gate, b->dgate, F}, b->dn, false,
+       g->row[nb_layer_index(&b->c, NB_GATE, 0)]);
+  back(b, matrix(b, l, NB_UP), (outputs){b->up, b->dup, F}, b->dn, true, g->row[nb_layer_index(&b->c, NB_UP, 0)]);
+  norm_back(b, b->x2, l->vec[NB_FFN_NORM], b->inv2, dy, true, g->ffn_norm);
 
-  back(b, matrix(b, l, NB_O), b->o, dy, D, b->dattn, false, g->row[nb_layer_index(&b->c, NB_O, 0)]);
+  back(b, matrix(b, l, NB_O), (outputs){b->o, dy, D}, b->dattn, false, g->row[nb_layer_index(&b->c, NB_O, 0)]);
   nb_parallel_for(b->threads, b->c.kv_heads, 1, attend_back, b);
   turn(b, b->dqkv, b->minus_sin);
   size_t at[] = {0, b->q_dim, b->q_dim + b->kv_dim};
   static const nb_role role[] = {NB_Q, NB_K, NB_V};
   for (int i = 0; i < 3; i++)
-    back(b, matrix(b, l, role[i]), b->qkv + at[i], b->dqkv + at[i], b->ld, b->dn, i > 0,
+    back(b, matrix(b, l, role[i]), (outputs){b->qkv + at[i], b->dqkv + at[i], b->ld}, b->dn, i > 0,
          g->row[nb_layer_index(&b->c, role[i], 0)]);
-  norm_back(b, x, l->vec[NB_ATTN_NORM], b->inv1, b->dn, dy, true, g->attn_norm);
+  norm_back(b, x, l->vec[NB_ATTN_NORM], b->inv1, dy, true, g->attn_norm);
   for (size_t i = 0; i < T * D; i++)
     if (!isfinite(dy[i])) return nb_fail(err, NB_ERR_NUMERIC, "the gradients are not finite");
   return NB_OK;
 }
 
 nb_status nb_backward_head(nb_backward *b, const float *gain, const nb_linear *head, const float *x,
-                           const float *dlogits, float *dx, float *dnorm, nb_err *err) {
+                           const float *dlogits, const nb_head_grad *g, nb_err *err) {
   nb_assert(head->N == b->c.vocab && head->K == b->c.hidden);
   size_t V = b->c.vocab, D = b->c.hidden;
   norm(b, x, gain, b->n1, b->inv1);
   for (size_t v = 0; v < V; v += HEAD_ROWS) {
     size_t n = nb_min(HEAD_ROWS, V - v);
-    nb_gemm g = {b->T, D, n, dlogits + v, b->w, V, 1, D, 1, b->dn, D, 1, v > 0};
+    nb_gemm product = {b->T, D, n, dlogits + v, b->w, V, 1, D, 1, b->dn, D, 1, v > 0};
     load(b, head, v, n);
-    nb_matmul_all(&b->mul, &g);
+    nb_matmul_all(&b->mul, &product);
   }
-  norm_back(b, x, gain, b->inv1, b->dn, dx, false, dnorm);
+  norm_back(b, x, gain, b->inv1, g->x, false, g->norm);
   for (size_t i = 0; i < b->T * D; i++)
-    if (!isfinite(dx[i])) return nb_fail(err, NB_ERR_NUMERIC, "the gradients at the head are not finite");
+    if (!isfinite(g->x[i])) return nb_fail(err, NB_ERR_NUMERIC, "the gradients at the head are not finite");
   return NB_OK;
 }

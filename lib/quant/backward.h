@@ -14,6 +14,12 @@ typedef struct nb_layer_grad {
   float **row;
 } nb_layer_grad;
 
+/* Where the head's gradients go. */
+typedef struct nb_head_grad {
+  float *x;    /* (T, D) with respect to the states before the final norm: is written */
+  float *norm; /* (D) with respect to the norm: is added to */
+} nb_head_grad;
+
 /* Whether gradients of such a model are known: RMS norms, a sequential block with SiLU and a gate, neither biases nor
  * experts nor soft caps. NB_ERR_UNSUPPORTED names the architecture otherwise. */
 nb_status nb_backward_supports(const nb_config *c, nb_err *err);
@@ -30,9 +36,8 @@ void nb_backward_free(nb_backward *b);
 nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
                             nb_err *err);
 
-/* x (T, D): the states before the final norm. dlogits (T, V): the gradient with respect to the logits. dx (T, D): the
- * gradient with respect to x, is written; that with respect to the norm (D) is added to dnorm. */
+/* x (T, D): the states before the final norm. dlogits (T, V): the gradient with respect to the logits. */
 nb_status nb_backward_head(nb_backward *b, const float *norm, const nb_linear *head, const float *x,
-                           const float *dlogits, float *dx, float *dnorm, nb_err *err);
+                           const float *dlogits, const nb_head_grad *g, nb_err *err);
 
 #endif

@@ -211,9 +211,10 @@ static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, bool
 
 /* ---- solving ---- */
 
-/* Rounds a dense matrix by the statistics into coded. */
-static nb_status solve_matrix(run *r, const nb_hess *h, const nb_linear *m, nb_qfmt fmt, const char *what,
-                              nb_coded *coded, nb_quantized *q, nb_err *err) {
+/* Rounds a dense matrix by the statistics into coded, which nb_coded_room made. */
+static nb_status solve_matrix(run *r, const nb_hess *h, const nb_linear *m, const char *what, nb_coded *coded,
+                              nb_quantized *q, nb_err *err) {
+  const nb_qfmt fmt = coded->w.qmat.fmt;
   nb_status st;
   nb_grid g;
   nb_qout out;
@@ -279,7 +280,7 @@ static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_
       memcpy(c->own, earlier, c->n_bytes);
       NB_TRY(advance(r->o, &r->done, weights_of(p), r->total, err));
     } else {
-      NB_TRY(solve_matrix(r, h, &full->w[i], fmt, what, c, q, err));
+      NB_TRY(solve_matrix(r, h, &full->w[i], what, c, q, err));
     }
   }
   r->now[i] = c->w;
@@ -506,7 +507,7 @@ static nb_status solve_head(run *r, nb_err *err) {
   nb_status st;
   NB_GOTO(nb_coded_room(full, fmt, "the head", &coded, err));
   NB_GOTO(head_statistics(r, &h, err));
-  NB_GOTO(solve_matrix(r, &h, full, fmt, "the head", &coded, &q, err));
+  NB_GOTO(solve_matrix(r, &h, full, "the head", &coded, &q, err));
   q.data = coded.data, q.n_bytes = coded.n_bytes;
   NB_GOTO(r->o->put(r->o->ctx, &q, err));
 fail:

@@ -192,8 +192,9 @@ static nb_status add_gradient(tuner *t, size_t seq, nb_err *err) {
     nb_assert(p <= t->grad + t->P - t->D); /* the final norm is last */
   }
   st = run_student(t, seq, &kl, err);
+  const nb_head_grad head = {t->dx, p};
   if (st == NB_OK)
-    st = nb_backward_head(t->b, norm, nb_weights_head(&t->coded->weights), t->states + L * n, t->logits, t->dx, p, err);
+    st = nb_backward_head(t->b, norm, nb_weights_head(&t->coded->weights), t->states + L * n, t->logits, &head, err);
   for (size_t l = L; l-- > 0 && st == NB_OK;)
     st = nb_backward_layer(t->b, &t->layer[l], t->states + l * n, t->dx, &g[l], err);
 fail:

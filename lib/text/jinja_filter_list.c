@@ -26,19 +26,27 @@ static nb_status get_path(jinja *j, unsigned line, value v, value path, value ot
   return NB_OK;
 }
 
-/* What values are sorted by: an attribute, strings without their case. Several attributes are divided by commas. */
-static nb_status sort_key(jinja *j, unsigned line, value v, value path, value otherwise, bool with_case, value *out) {
+/* What values are sorted by. */
+typedef struct sorting {
+  value path;      /* an attribute, or several with commas between them */
+  value otherwise; /* for values without it */
+  bool with_case;  /* else strings count without theirs */
+} sorting;
+
+static nb_status sort_key(jinja *j, unsigned line, value v, const sorting *by, value *out) {
+  const value path = by->path;
   bool several = path.type == V_STRING && path.n && memchr(path.u.s, ',', path.n);
   if (!several) {
-    NB_TRY(get_path(j, line, v, path, otherwise, out));
-    return !with_case && out->type == V_STRING ? nb_jinja_change_case(j, *out, 'l', out) : NB_OK;
+    NB_TRY(get_path(j, line, v, path, by->otherwise, out));
+    return !by->with_case && out->type == V_STRING ? nb_jinja_change_case(j, *out, 'l', out) : NB_OK;
   }
   NB_TRY(nb_jinja_new_list(j, V_LIST, out));
   for (size_t i = 0; i <= path.n;) {
     const char *comma = i < path.n ? memchr(path.u.s + i, ',', path.n - i) : NULL;
     size_t n = comma ? (size_t)(comma - path.u.s) - i : path.n - i;
     value key;
-    NB_TRY(sort_key(j, line, v, nb_jinja_string(path.u.s + i, n), otherwise, with_case, &key));
+    const sorting one = {nb_jinja_string(path.u.s + i, n), by->otherwise, by->with_case};
+    NB_TRY(sort_key(j, line, v, &one, &key));
     NB_TRY(nb_jinja_list_push(j, out->u.list, key));
     i += n + 1;
   }
@@ -79,8 +87,7 @@ static nb_status merge_sort(jinja *j, unsigned line, value *key, value *item, si
 }
 
 /* Copies of the elements of v and their keys. */
-static nb_status keyed(jinja *j, unsigned line, value v, value path, value otherwise, bool with_case, list *items,
-                       value **key) {
+static nb_status keyed(jinja *j, unsigned line, value v, const sorting *by, list *items, value **key) {
   list l;
   NB_TRY(nb_jinja_iterate(j, line, v, &l));
   NB_TRY(nb_jinja_alloc(j, (l.n + 1) * sizeof **key, key));
@@ -88,7 +95,7 @@ static nb_status keyed(jinja *j, unsigned line, value v, value path, value other
   items->n = items->cap = l.n;
   for (size_t i = 0; i < l.n; i++) {
     items->v[i] = l.v[i];
-    NB_TRY(sort_key(j, line, l.v[i], path, otherwise, with_case, &(*key)[i]));
+    NB_TRY(sort_key(j, line, l.v[i], by, &(*key)[i]));
   }
   return NB_OK;
 }
@@ -105,7 +112,8 @@ static nb_status sort(jinja *j, unsigned line, value v, const arguments *a, valu
   value x[3] = {nb_jinja_bool(false), nb_jinja_bool(false), nb_jinja_none()}, *key;
   list items;
   NB_TRY(nb_jinja_bind(j, line, "sort", a, "reverse case_sensitive attribute", 0, x));
-  NB_TRY(keyed(j, line, v, x[2], nb_jinja_none(), nb_jinja_true(x[1]), &items, &key));
+  const sorting by = {x[2], nb_jinja_none(), nb_jinja_true(x[1])};
+  NB_TRY(keyed(j, line, v, &by, &items, &key));
   NB_TRY(merge_sort(j, line, key, items.v, items.n, true, nb_jinja_true(x[0])));
   return new_from(j, V_LIST, &items, out);
 }
@@ -120,7 +128,8 @@ static nb_status dictsort(jinja *j, unsigned line, value v, const arguments *a, 
   if (!by_value && !(x[1].type == V_STRING && x[1].n == 3 && !memcmp(x[1].u.s, "key", 3)))
     return nb_jinja_fail(j, line, "dictsort sorts by key or by value");
   NB_TRY(nb_jinja_method(j, line, v, "items", &(arguments){0}, &pairs));
-  NB_TRY(keyed(j, line, pairs, nb_jinja_int(by_value), nb_jinja_none(), nb_jinja_true(x[0]), &items, &key));
+  const sorting by = {nb_jinja_int(by_value), nb_jinja_none(), nb_jinja_true(x[0])};
+  NB_TRY(keyed(j, line, pairs, &by, &items, &key));
   NB_TRY(merge_sort(j, line, key, items.v, items.n, false, nb_jinja_true(x[2])));
   return new_from(j, V_LIST, &items, out);
 }
@@ -129,7 +138,8 @@ static nb_status group_by(jinja *j, unsigned line, value v, const arguments *a, 
   value x[3] = {nb_jinja_none(), nb_jinja_none(), nb_jinja_bool(false)}, *key, group, members = nb_jinja_none();
   list items;
   NB_TRY(nb_jinja_bind(j, line, "groupby", a, "attribute default case_sensitive", 1, x));
-  NB_TRY(keyed(j, line, v, x[0], x[1], nb_jinja_true(x[2]), &items, &key));
+  const sorting by = {x[0], x[1], nb_jinja_true(x[2])};
+  NB_TRY(keyed(j, line, v, &by, &items, &key));
   NB_TRY(merge_sort(j, line, key, items.v, items.n, false, false));
   NB_TRY(nb_jinja_new_list(j, V_LIST, out));
   for (size_t i = 0; i < items.n; i++) {
@@ -137,7 +147,8 @@ static nb_status group_by(jinja *j, unsigned line, value v, const arguments *a, 
     if (i) NB_TRY(nb_jinja_equal(j, key[i - 1], key[i], &same));
     if (!same) {
       value name;
-      NB_TRY(sort_key(j, line, items.v[i], x[0], x[1], true, &name)); /* as the first of the group has it */
+      const sorting as_is = {x[0], x[1], true}; /* as the first of the group has it */
+      NB_TRY(sort_key(j, line, items.v[i], &as_is, &name));
       NB_TRY(nb_jinja_new_list(j, V_TUPLE, &group));
       NB_TRY(nb_jinja_new_list(j, V_LIST, &members));
       NB_TRY(nb_jinja_list_push(j, group.u.list, name));
@@ -154,7 +165,8 @@ static nb_status unique(jinja *j, unsigned line, value v, const arguments *a, va
   value x[2] = {nb_jinja_bool(false), nb_jinja_none()}, *key, seen;
   list items;
   NB_TRY(nb_jinja_bind(j, line, "unique", a, "case_sensitive attribute", 0, x));
-  NB_TRY(keyed(j, line, v, x[1], nb_jinja_none(), nb_jinja_true(x[0]), &items, &key));
+  const sorting by = {x[1], nb_jinja_none(), nb_jinja_true(x[0])};
+  NB_TRY(keyed(j, line, v, &by, &items, &key));
   NB_TRY(nb_jinja_dict(j, V_DICT, &seen));
   NB_TRY(nb_jinja_new_list(j, V_GENERATOR, out));
   for (size_t i = 0; i < items.n; i++) {
@@ -174,7 +186,8 @@ static nb_status min_max(jinja *j, unsigned line, value v, const char *name, con
   list items;
   size_t best = 0;
   NB_TRY(nb_jinja_bind(j, line, name, a, "case_sensitive attribute", 0, x));
-  NB_TRY(keyed(j, line, v, x[1], nb_jinja_none(), nb_jinja_true(x[0]), &items, &key));
+  const sorting by = {x[1], nb_jinja_none(), nb_jinja_true(x[0])};
+  NB_TRY(keyed(j, line, v, &by, &items, &key));
   for (size_t i = 1; i < items.n; i++) {
     int c;
     NB_TRY(nb_jinja_order(j, line, key[i], key[best], &c));
@@ -188,7 +201,8 @@ static nb_status sum(jinja *j, unsigned line, value v, const arguments *a, value
   value x[2] = {nb_jinja_none(), nb_jinja_int(0)}, *key;
   list items;
   NB_TRY(nb_jinja_bind(j, line, "sum", a, "attribute start", 0, x));
-  NB_TRY(keyed(j, line, v, x[0], nb_jinja_none(), true, &items, &key));
+  const sorting by = {x[0], nb_jinja_none(), true};
+  NB_TRY(keyed(j, line, v, &by, &items, &key));
   if (x[1].type == V_STRING) return nb_jinja_fail(j, line, "sum cannot join strings");
   *out = x[1];
   for (size_t i = 0; i < items.n; i++) NB_TRY(nb_jinja_binary(j, line, '+', *out, key[i], out));

@@ -24,9 +24,8 @@ nb_status nb_ids_push(nb_ids *ids, int32_t id, nb_err *err);
 void nb_ids_free(nb_ids *ids);
 
 enum {
-  NB_ENCODE_ADD_SPECIAL = 1,   /* add what the file's template adds: BOS, perhaps EOS */
-  NB_ENCODE_PLAIN_SPECIAL = 2, /* a special token's text inside the text is text like any other */
-  NB_ENCODE_ONE_BOS = 4        /* add nothing to a text that has begun: see nb_tokenizer_begun */
+  NB_ENCODE_ADD_SPECIAL = 1,  /* add what the file's template adds: BOS, perhaps EOS */
+  NB_ENCODE_PLAIN_SPECIAL = 2 /* a special token's text inside the text is text like any other */
 };
 
 /* Whether text[0..n) begins with the text of bos_token, or of eos_token where there is none: lm-evaluation-harness adds

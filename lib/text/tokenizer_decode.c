@@ -101,19 +101,23 @@ fail:
   return st;
 }
 
-/* `most`: bytes that `out` may come to. */
-static nb_status replace(const step *k, const char *s, size_t n, bool first, size_t most, nb_regex_scratch *scr,
-                         strings *out, nb_err *err) {
+/* What a decoding's steps share. */
+typedef struct decoding {
+  size_t most; /* bytes that a step's strings may come to */
+  nb_regex_scratch regex;
+} decoding;
+
+static nb_status replace(const step *k, const char *s, size_t n, bool first, decoding *d, strings *out, nb_err *err) {
   nb_regex_iter it = {.s = s, .n = n};
   bool metaspace = k->s.kind == NB_STEP_METASPACE, drop = first && k->s.prepend != NB_PREPEND_NEVER;
   size_t last = 0;
   for (bool found;; last = it.end) {
-    NB_TRY(nb_regex_next(k->regex, &it, scr, &found, err));
+    NB_TRY(nb_regex_next(k->regex, &it, &d->regex, &found, err));
     if (!found) break;
     NB_TRY(nb_text_append(&out->text, s + last, it.start - last, err));
     if (!metaspace) NB_TRY(nb_text_append(&out->text, k->s.content, k->s.n_content, err));
     else if (!drop) NB_TRY(nb_text_append(&out->text, " ", 1, err));
-    if (out->text.n > most)
+    if (out->text.n > d->most)
       return nb_fail(err, NB_ERR_FORMAT, "the tokenizer's decoders make more than %d times as much of these tokens",
                      NB_NORMALIZE_TIMES);
   }
@@ -127,8 +131,7 @@ static nb_status strip_chars(const step *k, const char *s, size_t n, strings *ou
   return add_string(out, s + a, n - a, err);
 }
 
-static nb_status run_step(const step *k, const strings *in, size_t most, strings *out, nb_regex_scratch *scr,
-                          nb_err *err) {
+static nb_status run_step(const step *k, const strings *in, decoding *d, strings *out, nb_err *err) {
   clear_strings(out);
   if (k->s.kind == NB_STEP_BYTE_FALLBACK) return byte_fallback(in, out, err);
   if (k->s.kind == NB_STEP_BYTE_LEVEL) return byte_level(in, out, err);
@@ -136,8 +139,7 @@ static nb_status run_step(const step *k, const strings *in, size_t most, strings
   for (size_t i = 0, at = 0; i < in->n; at = in->end[i++]) {
     const char *s = in->text.s + at;
     size_t n = in->end[i] - at;
-    NB_TRY(k->s.kind == NB_STEP_STRIP_CHARS ? strip_chars(k, s, n, out, err)
-                                            : replace(k, s, n, i == 0, most, scr, out, err));
+    NB_TRY(k->s.kind == NB_STEP_STRIP_CHARS ? strip_chars(k, s, n, out, err) : replace(k, s, n, i == 0, d, out, err));
   }
   return NB_OK;
 }
@@ -155,7 +157,7 @@ static nb_status add_spelling(const nb_tokenizer *t, int32_t id, strings *l, nb_
 nb_status nb_tokenizer_decode(const nb_tokenizer *t, const int32_t *id, size_t n, bool skip_special, nb_text *out,
                               nb_err *err) {
   strings a = {0}, b = {0};
-  nb_regex_scratch scr = {0};
+  decoding d = {.most = 0};
   nb_status st = NB_OK;
   for (size_t i = 0; i < n; i++) {
     if (id[i] < 0 || (size_t)id[i] >= t->n_ids || !t->token[id[i]].flags) continue;
@@ -164,9 +166,9 @@ nb_status nb_tokenizer_decode(const nb_tokenizer *t, const int32_t *id, size_t n
     NB_GOTO(add_spelling(t, id[i], &a, err));
   }
   NB_GOTO(nb_text_append(&a.text, "", 0, err));
-  const size_t most = nb_tokenizer_most(a.text.n);
+  d.most = nb_tokenizer_most(a.text.n);
   for (size_t i = 0; i < t->n_step[NB_STAGE_DECODE]; i++) {
-    NB_GOTO(run_step(&t->step[NB_STAGE_DECODE][i], &a, most, &b, &scr, err));
+    NB_GOTO(run_step(&t->step[NB_STAGE_DECODE][i], &a, &d, &b, err));
     NB_GOTO(nb_text_append(&b.text, "", 0, err));
     strings swap = a;
     a = b;
@@ -174,7 +176,7 @@ nb_status nb_tokenizer_decode(const nb_tokenizer *t, const int32_t *id, size_t n
   }
   st = nb_text_append(out, a.text.s, a.text.n, err);
 fail:
-  nb_regex_scratch_free(&scr);
+  nb_regex_scratch_free(&d.regex);
   free_strings(&a);
   free_strings(&b);
   return st;

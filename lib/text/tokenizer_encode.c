@@ -6,8 +6,18 @@
 #include "base/assert.h"
 #include "base/utf8.h"
 
+typedef struct encoding {
+  const nb_tokenizer *t;
+  unsigned flags;
+  const char *text; /* valid UTF-8 */
+  size_t part_at;   /* of the part being normalized */
+  nb_text normal;   /* its normalized form */
+  scratch s;
+  nb_ids *out;
+} encoding;
+
 /* Called for a part of the text: an added token (id >= 0), or text between them. */
-typedef nb_status (*part_fn)(void *ctx, size_t at, size_t n, int32_t id, nb_err *err);
+typedef nb_status (*part_fn)(encoding *j, size_t at, size_t n, int32_t id, nb_err *err);
 
 /* The longest added token that text[at..n) begins with, or NULL. */
 static const added *longest_at(const added_set *set, const char *text, size_t n, size_t at) {
@@ -45,8 +55,7 @@ static bool word_after(const char *text, size_t n, size_t at) {
 }
 
 /* Cuts text at the added tokens of a set. */
-static nb_status cut(const nb_tokenizer *t, const added_set *set, unsigned flags, const char *text, size_t n,
-                     part_fn fn, void *ctx, nb_err *err) {
+static nb_status cut(encoding *j, const added_set *set, const char *text, size_t n, part_fn fn, nb_err *err) {
   size_t done = 0; /* up to here the text is dealt with */
   for (size_t i = 0; set->n && i < n;) {
     const added *a = set->first[(unsigned char)text[i]] ? longest_at(set, text, n, i) : NULL;
@@ -57,8 +66,8 @@ static nb_status cut(const nb_tokenizer *t, const added_set *set, unsigned flags
     size_t start = i, stop = i + a->n, k;
     nb_assert(a->n >= 1 && stop <= n); /* what was stripped behind the one before may reach into this one */
     i = stop;
-    unsigned f = t->token[a->id].flags;
-    if ((f & NB_TOKEN_SPECIAL) && (flags & NB_ENCODE_PLAIN_SPECIAL)) continue;
+    unsigned f = j->t->token[a->id].flags;
+    if ((f & NB_TOKEN_SPECIAL) && (j->flags & NB_ENCODE_PLAIN_SPECIAL)) continue;
     if ((f & NB_TOKEN_SINGLE_WORD) && (word_before(text, start) || word_after(text, n, stop))) continue;
     while ((f & NB_TOKEN_LSTRIP) && start > done) {
       size_t back = nb_utf8_back(text, start);
@@ -66,25 +75,14 @@ static nb_status cut(const nb_tokenizer *t, const added_set *set, unsigned flags
       start -= back;
     }
     while ((f & NB_TOKEN_RSTRIP) && stop < n && nb_utf8_is_space(nb_utf8_get(text + stop, &k))) stop += k;
-    if (done < start) NB_TRY(fn(ctx, done, start - done, -1, err));
-    NB_TRY(fn(ctx, start, stop - start, a->id, err));
+    if (done < start) NB_TRY(fn(j, done, start - done, -1, err));
+    NB_TRY(fn(j, start, stop - start, a->id, err));
     done = stop;
   }
-  return done < n ? fn(ctx, done, n - done, -1, err) : NB_OK;
+  return done < n ? fn(j, done, n - done, -1, err) : NB_OK;
 }
 
-typedef struct encoding {
-  const nb_tokenizer *t;
-  unsigned flags;
-  const char *text; /* valid UTF-8 */
-  size_t part_at;   /* of the part being normalized */
-  nb_text normal;   /* its normalized form */
-  scratch s;
-  nb_ids *out;
-} encoding;
-
-static nb_status encode_normalized(void *ctx, size_t at, size_t n, int32_t id, nb_err *err) {
-  encoding *j = ctx;
+static nb_status encode_normalized(encoding *j, size_t at, size_t n, int32_t id, nb_err *err) {
   scratch *s = &j->s;
   if (id >= 0) return nb_ids_push(j->out, id, err);
   nb_text_clear(&s->text);
@@ -95,8 +93,7 @@ static nb_status encode_normalized(void *ctx, size_t at, size_t n, int32_t id, n
   return NB_OK;
 }
 
-static nb_status encode_raw(void *ctx, size_t at, size_t n, int32_t id, nb_err *err) {
-  encoding *j = ctx;
+static nb_status encode_raw(encoding *j, size_t at, size_t n, int32_t id, nb_err *err) {
   scratch *s = &j->s;
   if (id >= 0) return nb_ids_push(j->out, id, err);
   nb_text_clear(&s->text);
@@ -106,7 +103,7 @@ static nb_status encode_raw(void *ctx, size_t at, size_t n, int32_t id, nb_err *
   j->normal = s->text;
   s->text = t;
   j->part_at = at;
-  return cut(j->t, &j->t->normal, j->flags, j->normal.s, j->normal.n, encode_normalized, j, err);
+  return cut(j, &j->t->normal, j->normal.s, j->normal.n, encode_normalized, err);
 }
 
 bool nb_tokenizer_begun(const nb_tokenizer *t, const char *text, size_t n) {
@@ -127,10 +124,9 @@ nb_status nb_tokenizer_encode(const nb_tokenizer *t, const char *text, size_t n_
     n_bytes = repaired.n;
   }
   j.s.most = nb_tokenizer_most(n_bytes);
-  if ((flags & NB_ENCODE_ONE_BOS) && nb_tokenizer_begun(t, j.text, n_bytes)) flags &= ~(unsigned)NB_ENCODE_ADD_SPECIAL;
   for (size_t i = 0; i < t->before.n && (flags & NB_ENCODE_ADD_SPECIAL); i++)
     NB_GOTO(nb_ids_push(out, t->before.id[i], err));
-  NB_GOTO(cut(t, &t->raw, flags, j.text, n_bytes, encode_raw, &j, err));
+  NB_GOTO(cut(&j, &t->raw, j.text, n_bytes, encode_raw, err));
   for (size_t i = 0; i < t->after.n && (flags & NB_ENCODE_ADD_SPECIAL); i++)
     NB_GOTO(nb_ids_push(out, t->after.id[i], err));
 fail:

@@ -2,10 +2,11 @@
 /* A folder of hostile files, opened as a checkpoint: its configuration, index and shards, the names that its tensors
  * have, and what is said when it cannot be opened. The input is a list of files, each "NAME SIZE\n" and SIZE bytes;
  * names are those of a checkpoint. A shard's header is made to fit where it begins with '{': its size is put in front,
- * and as many bytes as its tensors ask for behind it. */
+ * and as many bytes as its tensors ask for behind it. Where the folder holds a split GGUF file, that is opened, too. */
 #include "formats/explain.h"
 #include "formats/open.h"
 #include "formats/safetensors.h"
+#include "text/chat_template.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +16,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static const char *const names[] = {"config.json",         "model.safetensors.index.json",
-                                    "model.safetensors",   "1.safetensors",
-                                    "sub/2.safetensors",   "generation_config.json",
-                                    "tokenizer.json",      "adapter_config.json",
-                                    "model.gguf",          "pytorch_model.bin",
-                                    "snapshots/abc",       "tokenizer_config.json",
-                                    "cl100k_base.tiktoken"};
+static const char *const names[] = {"config.json",
+                                    "model.safetensors.index.json",
+                                    "model.safetensors",
+                                    "1.safetensors",
+                                    "sub/2.safetensors",
+                                    "generation_config.json",
+                                    "tokenizer.json",
+                                    "adapter_config.json",
+                                    "model.gguf",
+                                    "pytorch_model.bin",
+                                    "snapshots/abc",
+                                    "tokenizer_config.json",
+                                    "cl100k_base.tiktoken",
+                                    "m-00001-of-00002.gguf",
+                                    "m-00002-of-00002.gguf",
+                                    "sub/config.json"};
 enum { NAMES = sizeof names / sizeof *names, MOST = 1 << 16 };
 
 /* The largest "data_offsets" end, found without parsing; at most MOST. */
@@ -92,10 +102,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   unsigned flags = access(path, F_OK) == 0 ? 0 : NB_OPEN_NO_TOKENIZER;
   nb_status opened = nb_open(dir, flags, 1, &m, &err);
   if (opened != NB_OK && !*err.msg) abort();
+  if (opened == NB_OK && m.tokenizer) {
+    nb_text text = {0};
+    const nb_chat_message message = {"user", "hello"};
+    (void)nb_chat_render_tokenizer(m.tokenizer, &message, 1, true, &text, &err);
+    nb_text_free(&text);
+  }
   nb_opened_free(&m);
+  snprintf(path, sizeof path, "%s/m-00001-of-00002.gguf", dir);
+  if (access(path, F_OK) == 0) {
+    if (nb_open(path, 0, 1, &m, &err) != NB_OK && !*err.msg) abort();
+    nb_opened_free(&m);
+  }
   for (size_t i = 0; i < NAMES; i++) {
     snprintf(path, sizeof path, "%s/%s", dir, names[i]);
-    if (nb_explain_file(path, "a thing", NB_ERR_FORMAT, &err) == NB_OK) abort();
+    if (nb_explain_model(path, NB_ERR_FORMAT, &err) == NB_OK) abort();
     unlink(path);
   }
   snprintf(path, sizeof path, "%s/sub", dir);

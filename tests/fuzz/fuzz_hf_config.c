@@ -7,13 +7,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* A configuration that is accepted must print and read again as the same. */
+/* A configuration, and behind a NUL a generation_config.json. What is accepted must print and read again as the same.
+ */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_err err;
   nb_config c, again;
   char *text;
   size_t size;
-  if (nb_hf_config_parse((const char *)data, n, "fuzz", &c, &err) != NB_OK) return 0;
+  const char *s = (const char *)data, *nul = memchr(s, 0, n);
+  if (nb_hf_config_parse(s, nul ? (size_t)(nul - s) : n, "fuzz", &c, &err) != NB_OK) return 0;
+  if (nul && nb_hf_config_parse_generation(nul + 1, n - (size_t)(nul + 1 - s), "fuzz", &c, &err) != NB_OK) return 0;
   if (nb_hf_config_print(&c, &text, &size, &err) != NB_OK) abort();
   if (nb_hf_config_parse(text, size, "printed", &again, &err) != NB_OK || memcmp(&c, &again, sizeof c)) abort();
   free(text);

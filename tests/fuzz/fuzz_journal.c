@@ -32,14 +32,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   for (int pass = 0; fd >= 0 && pass < 3; pass++) { /* the first makes the header */
     nb_answer answer[QUESTIONS] = {0};
     bool done[QUESTIONS] = {false};
-    size_t resumed;
+    nb_journal_answers to = {.n = QUESTIONS, .answer = answer, .done = done, .pool = &pool};
     nb_journal *j;
-    if (nb_journal_open(path, "fuzz", QUESTIONS, &pool, answer, done, &resumed, &j, &err) != NB_OK) break;
-    if (resumed != count(answer, done)) abort();
+    if (nb_journal_open(path, "fuzz", &to, &j, &err) != NB_OK) break;
+    if (to.resumed != count(answer, done)) abort();
     if (pass == 1)
       for (size_t i = 0; i < QUESTIONS; i++)
         if (!done[i] && nb_journal_add(j, i, &answer[i], &err) != NB_OK) abort();
-    if (pass == 2 && resumed != QUESTIONS) abort();
+    if (pass == 2 && to.resumed != QUESTIONS) abort();
     nb_journal_close(j);
     if (pass == 0 && (lseek(fd, 0, SEEK_END) < 0 || write(fd, data, n) != (ssize_t)n)) break;
   }

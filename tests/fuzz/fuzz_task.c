@@ -18,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   if (nul) {
     const char *rows = nul + 1;
     size_t n_rows = n - n_task - 1;
-    if (nb_dataset_add(&t, "fuzz.jsonl", NULL, rows, n_rows, NULL, 0, &d, &err) != NB_OK)
-      nb_dataset_add(&t, "fuzz.csv", "subject", rows, n_rows, NULL, 0, &d, &err);
+    if (nb_dataset_add(&t, &(nb_dataset_file){"fuzz.jsonl", NULL, rows, n_rows, NULL, 0}, &d, &err) != NB_OK)
+      nb_dataset_add(&t, &(nb_dataset_file){"fuzz.csv", "subject", rows, n_rows, NULL, 0}, &d, &err);
   }
   if (nb_dataset_finish(&d, "fuzz", &err) != NB_OK) d.n = 0;
   size_t shots = d.n > 1 ? 1 : 0;

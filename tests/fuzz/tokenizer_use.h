@@ -7,6 +7,18 @@
 
 #include <stdlib.h>
 
+/* Piece by piece, as it is shown while it is written. */
+static inline void decode_stepwise(const nb_tokenizer *t, const nb_ids *ids, bool skip_special) {
+  nb_decoder *d;
+  nb_text text = {0};
+  nb_status st = nb_decoder_new(t, skip_special, &d, NULL);
+  for (size_t i = 0; i < ids->n && i < 64 && st == NB_OK; i++) st = nb_decoder_step(d, ids->id[i], &text, NULL);
+  if (st == NB_OK) st = nb_decoder_finish(d, &text, NULL);
+  if (st != NB_OK) abort();
+  nb_decoder_free(d);
+  nb_text_free(&text);
+}
+
 static inline void tokenizer_use(nb_tokenizer *t, const char *s, size_t n, unsigned flags, bool skip_special) {
   nb_text text = {0};
   nb_ids ids = {0};
@@ -14,6 +26,7 @@ static inline void tokenizer_use(nb_tokenizer *t, const char *s, size_t n, unsig
   if (nb_tokenizer_encode(t, s, n, flags, &ids, NULL) == NB_OK &&
       nb_tokenizer_decode(t, ids.id, ids.n, skip_special, &text, NULL) != NB_OK)
     abort();
+  decode_stepwise(t, &ids, skip_special);
   nb_text_clear(&text);
   if (nb_tokenizer_save(t, &text, NULL) == NB_OK) {
     if (nb_tokenizer_load(text.s, text.n, &u, NULL) != NB_OK) abort();

@@ -83,7 +83,7 @@ static void bench_linear_float(arena *a, nb_dtype type, size_t T) {
   for (int i = 0; i < REPEATS; i++) {
     if (T == 1) memset(a->large, i, LARGE);
     double t = now();
-    a->k->linear_float(&w, 0, N, x, K, T, y, N, a->scratch);
+    a->k->linear_float(&w, 0, N, &(nb_rows){x, T, K, NULL}, y, N, a->scratch);
     best = fmin(best, now() - t);
   }
   char name[64];

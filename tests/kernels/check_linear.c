@@ -130,8 +130,9 @@ void test_linear_float(check *c) {
   }
   void *scratch = buffer(c, nb_kernels_linear_scratch(K));
   float *want = floats(c, (T - 1) * ldy + N), *got = floats(c, (T - 1) * ldy + N);
-  c->ref->linear_float(&w, n0, n1, x, ldx, T, want, ldy, scratch);
-  c->k->linear_float(&w, n0, n1, x, ldx, T, got, ldy, scratch);
+  const nb_rows rows = {x, T, ldx, NULL};
+  c->ref->linear_float(&w, n0, n1, &rows, want, ldy, scratch);
+  c->k->linear_float(&w, n0, n1, &rows, got, ldy, scratch);
   same_floats(c, want, got, (T - 1) * ldy + N);
   for (size_t t = 0; t < T; t++)
     for (size_t n = n0; n < n1; n++) {

@@ -99,8 +99,14 @@ static void check_same(const text *want, const text *got, size_t n, const char *
               "%s: text %zu: %zu tokens, want %zu, or others", what, i, got[i].n, want[i].n);
 }
 
-static nb_batch_stats together(const fixture *f, nb_session *s, const text *want, text *got, size_t n, size_t max_new,
-                               nb_batch_opts o, const char *what) {
+/* Texts as run_alone has them, and as a batch is to make them. */
+typedef struct trial {
+  const text *want; /* (n) */
+  text *got;
+  size_t n, max_new;
+} trial;
+
+static nb_batch_stats together(const fixture *f, nb_session *s, trial t, nb_batch_opts o, const char *what) {
   nb_batch *b;
   nb_batch_stats stats = {0};
   o.kv = NB_KV_Q16;
@@ -108,15 +114,15 @@ static nb_batch_stats together(const fixture *f, nb_session *s, const text *want
     CHECK(0);
     return stats;
   }
-  for (size_t i = 0; i < n; i++) {
-    nb_batch_request r = request(&got[i], max_new);
+  for (size_t i = 0; i < t.n; i++) {
+    nb_batch_request r = request(&t.got[i], t.max_new);
     CHECK(nb_batch_submit(b, &r, NULL, &err) == NB_OK);
   }
   run_all(b);
   stats = *nb_batch_stats_of(b);
   CHECK(nb_batch_unfinished(b) == 0);
   nb_batch_free(b);
-  check_same(want, got, n, what);
+  check_same(t.want, t.got, t.n, what);
   return stats;
 }
 
@@ -131,11 +137,13 @@ TEST(the_same_text_whatever_the_batch) {
   for (size_t k = 0; k < 3; k++) {
     nb_session *s = session(&f, batches[k]);
     make_texts(got, MOST_TEXTS, 70, PROMPT);
-    nb_batch_stats st = together(&f, s, want, got, MOST_TEXTS, MOST_NEW, (nb_batch_opts){.most = 0}, "all together");
+    nb_batch_stats st =
+        together(&f, s, (trial){want, got, MOST_TEXTS, MOST_NEW}, (nb_batch_opts){.most = 0}, "all together");
     CHECK(st.shared_tokens > 70 * 20 && st.most_running >= 7 && st.again_tokens == 0);
     CHECK(st.new_tokens == (size_t)MOST_TEXTS * MOST_NEW);
     make_texts(got, MOST_TEXTS, 70, PROMPT);
-    st = together(&f, s, want, got, MOST_TEXTS, MOST_NEW, (nb_batch_opts){.share_never = true}, "nothing shared");
+    st = together(&f, s, (trial){want, got, MOST_TEXTS, MOST_NEW}, (nb_batch_opts){.share_never = true},
+                  "nothing shared");
     CHECK(st.shared_tokens == 0);
     nb_session_free(s);
   }
@@ -155,7 +163,7 @@ TEST(little_memory_changes_no_text) {
   for (size_t blocks = 1; blocks <= 16; blocks *= 4) {
     make_texts(got, MOST_TEXTS, 40, 100);
     nb_batch_opts o = {.kv_bytes = blocks * block};
-    nb_batch_stats st = together(&f, s, want, got, MOST_TEXTS, MOST_NEW, o, "little memory");
+    nb_batch_stats st = together(&f, s, (trial){want, got, MOST_TEXTS, MOST_NEW}, o, "little memory");
     CHECK_MSG(st.most_kv_bytes <= (blocks < 6 ? 6 : blocks) * block, "%zu bytes held with %zu blocks of %zu",
               st.most_kv_bytes, blocks, block);
     if (blocks == 16) CHECK(st.gave_way > 0 && st.again_tokens > 0);
@@ -173,7 +181,7 @@ TEST(longrope_switches_in_a_batch) {
   make_texts(want, 12, 10, 40);
   run_alone(&f, s, want, 12, 20);
   make_texts(got, 12, 10, 40);
-  nb_batch_stats st = together(&f, s, want, got, 12, 20, (nb_batch_opts){.most = 0}, "longrope");
+  nb_batch_stats st = together(&f, s, (trial){want, got, 12, 20}, (nb_batch_opts){.most = 0}, "longrope");
   CHECK(st.again_tokens > 0);
   nb_session_free(s);
   close_fixture(&f);
@@ -191,7 +199,7 @@ TEST(dynamic_scaling_in_a_batch) {
   run_alone(&f, s, want, 16, 140);
   make_texts(got, 16, 10, 50);
   size_t block = c->layers * c->kv_heads * nb_kv_block_bytes(NB_KV_Q16, c->head_dim);
-  nb_batch_stats st = together(&f, s, want, got, 16, 140, (nb_batch_opts){.kv_bytes = 12 * block}, "dynamic");
+  nb_batch_stats st = together(&f, s, (trial){want, got, 16, 140}, (nb_batch_opts){.kv_bytes = 12 * block}, "dynamic");
   CHECK(st.gave_way > 0 && st.again_tokens > 0);
   nb_session_free(s);
   close_fixture(&f);

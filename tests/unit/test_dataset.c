@@ -18,8 +18,9 @@ static nb_status add(const char *task, const char *file, const char *text, const
                      nb_dataset *d, nb_err *err) {
   *d = (nb_dataset){0};
   NB_TRY(nb_task_open(task, NULL, t, err));
-  NB_TRY(nb_dataset_add(t, file, strcmp(file, "bare.csv") ? NULL : "s", text, strlen(text), answers,
-                        answers ? strlen(answers) : 0, d, err));
+  const char *subject = strcmp(file, "bare.csv") ? NULL : "s";
+  const nb_dataset_file f = {file, subject, text, strlen(text), answers, answers ? strlen(answers) : 0};
+  NB_TRY(nb_dataset_add(t, &f, d, err));
   return nb_dataset_finish(d, file, err);
 }
 
@@ -248,6 +249,19 @@ TEST(where) {
   nb_dataset_free(&d);
   CHECK(nb_dataset_read(&t, HUB("mmlu"), "test", &d, &err) == NB_ERR_FORMAT && strstr(err.msg, "error_type"));
   nb_task_free(&t);
+  /* Of written answers, too. */
+  static const char written[] =
+      "{\"task\":\"t\",\"version\":1,\"data\":{\"splits\":{\"test\":[\"t.jsonl\"]},\"question\":\"q\",\"targets\":"
+      "\"a\","
+      "\"where\":{\"level\":[\"1\",\"2\"]}},\"prompt\":\"{{question}}\",\"score\":\"generate\","
+      "\"extract\":{\"x\":[{\"regex\":\".\"}]}}";
+  static const char rows[] = "{\"q\":\"x\",\"a\":\"y\",\"level\":\"3\"}\n{\"q\":\"z\",\"a\":\"y\",\"level\":\"2\"}\n";
+  d = (nb_dataset){0};
+  CHECK_OK(nb_task_parse(written, strlen(written), "t.json", NULL, &t, &err));
+  CHECK_OK(nb_dataset_add(&t, "t.jsonl", NULL, rows, strlen(rows), NULL, 0, &d, &err));
+  CHECK_OK(nb_dataset_finish(&d, "t.jsonl", &err));
+  CHECK(d.n == 1 && !strcmp(d.item[0].question, "z"));
+  nb_dataset_free(&d), nb_task_free(&t);
 }
 
 /* Choices that are an object: a table has all names that any row has, with nulls. */
@@ -264,13 +278,13 @@ TEST(choices_that_are_objects) {
   const char *flat =
       "{\"sent1\":\"q\",\"ending0\":\"a\",\"ending1\":\"b\",\"ending2\":\"c\",\"ending3\":\"d\",\"label\":2}";
   d = (nb_dataset){0};
-  CHECK_OK(nb_dataset_add(&t, "x.jsonl", NULL, flat, strlen(flat), NULL, 0, &d, &err));
+  CHECK_OK(nb_dataset_add(&t, &(nb_dataset_file){"x.jsonl", NULL, flat, strlen(flat), NULL, 0}, &d, &err));
   CHECK(d.n == 1 && d.item[0].answer == 2);
   nb_dataset_free(&d), nb_task_free(&t);
   CHECK_OK(nb_task_open("agieval", NULL, &t, &err));
   const char *row = "{\"passage\":null,\"question\":\"q\",\"options\":[\"(A)x\",\"(B)y\"],\"label\":\"B\"}";
   d = (nb_dataset){0};
-  CHECK_OK(nb_dataset_add(&t, "x.jsonl", "sat", row, strlen(row), NULL, 0, &d, &err));
+  CHECK_OK(nb_dataset_add(&t, &(nb_dataset_file){"x.jsonl", "sat", row, strlen(row), NULL, 0}, &d, &err));
   CHECK(d.n == 1 && d.item[0].answer == 1);
   CHECK_STR(d.item[0].choice[1], "(B)y");
   CHECK_STR(d.item[0].subject, "sat");

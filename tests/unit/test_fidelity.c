@@ -73,8 +73,9 @@ static void measures(int32_t bos) {
   }
   double window_kl[WINDOWS], total = 0, var = 0;
   nb_fidelity f;
-  nb_fidelity_opts o = {.ctx = CTX, .bos = bos, .ref_kv = NB_KV_F32, .cand_kv = NB_KV_Q8, .window_kl = window_kl};
-  CHECK_OK(nb_fidelity_measure(s, &m.model, other, &m.model, tokens, WINDOWS * CTX + 7, &o, &f, &err));
+  nb_fidelity_opts o = {.ctx = CTX, .bos = bos, .window_kl = window_kl};
+  const nb_fidelity_side a = {s, &m.model, NB_KV_F32}, b = {other, &m.model, NB_KV_Q8};
+  CHECK_OK(nb_fidelity_measure(&a, &b, tokens, WINDOWS * CTX + 7, &o, &f, &err));
   CHECK(f.chunks == WINDOWS && f.scored == SCORED);
   CHECK(fabs(f.ref_ppl / exp(ref_nll / SCORED) - 1) < 1e-6 && fabs(f.cand_ppl / exp(cand_nll / SCORED) - 1) < 1e-6);
   CHECK(f.ref_ppl != f.cand_ppl && fabs(f.top1 - same / SCORED) < 1e-12);
@@ -88,9 +89,9 @@ static void measures(int32_t bos) {
   CHECK(fabs(f.kl_median - (kl[SCORED / 2] + kl[(SCORED - 1) / 2]) / 2) < 1e-6);
   CHECK(fabs(f.kl_p90 - kl[(SCORED * 9 + 9) / 10 - 1]) < 1e-6 && fabs(f.kl_max - kl[SCORED - 1]) < 1e-6);
   o.max_chunks = 1;
-  CHECK_OK(nb_fidelity_measure(s, &m.model, other, &m.model, tokens, WINDOWS * CTX, &o, &f, &err));
+  CHECK_OK(nb_fidelity_measure(&a, &b, tokens, WINDOWS * CTX, &o, &f, &err));
   CHECK(f.chunks == 1 && isnan(f.kl_mean_se) && fabs(f.kl_mean - mean[0]) < 1e-6);
-  CHECK(nb_fidelity_measure(s, &m.model, other, &m.model, tokens, CTX - 1, &o, &f, &err) == NB_ERR_ARG);
+  CHECK(nb_fidelity_measure(&a, &b, tokens, CTX - 1, &o, &f, &err) == NB_ERR_ARG);
   free(ref), free(cand);
   nb_session_free(s), nb_session_free(other);
   nb_opened_free(&m);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The goldens in tests/golden/config are transformers': tests/golden/make_config_goldens.py. */
 #include "formats/hf_config.h"
+#include "model/model.h"
 #include "model/arch.h"
 #include "model/parts.h"
 #include "formats/json.h"
@@ -183,6 +184,17 @@ static void compare_family(const cJSON *want, const char *name, const nb_config 
             number(want, "parameters"));
 }
 
+/* What a session of two threads takes for itself, without the cache: the rule of docs/models.md. */
+static void check_memory(const char *name, const nb_config *c) {
+  nb_session *s;
+  nb_session_opts o = {.threads = 2};
+  CHECK_OK(nb_session_create(c, &o, &s, &err));
+  size_t batch = nb_session_max_tokens(s);
+  CHECK_MSG(nb_session_bytes(s) < 150000000 && batch >= 256 && batch <= 512, "%s: %zu bytes for batches of %zu", name,
+            nb_session_bytes(s), batch);
+  nb_session_free(s);
+}
+
 static void check_model(const char *name) {
   nb_config c;
   cJSON *want = read_forms(name, &c);
@@ -194,6 +206,7 @@ static void check_model(const char *name) {
     compare_frequencies(want, "inv_freq_short", &c, 0);
     compare_frequencies(want, "inv_freq_long", &c, 1);
   }
+  check_memory(name, &c);
   cJSON_Delete(want);
 }
 

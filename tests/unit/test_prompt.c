@@ -193,7 +193,8 @@ static nb_prompt build_one(const char *task_json, const char *row, nb_status *st
   nb_prompter p = {0};
   nb_prompt out = {0};
   *st = nb_task_parse(task_json, strlen(task_json), "t.json", NULL, &t, err);
-  if (*st == NB_OK) *st = nb_dataset_add(&t, "rows.jsonl", NULL, row, strlen(row), NULL, 0, &d, err);
+  if (*st == NB_OK)
+    *st = nb_dataset_add(&t, &(nb_dataset_file){"rows.jsonl", NULL, row, strlen(row), NULL, 0}, &d, err);
   if (*st == NB_OK) *st = nb_dataset_finish(&d, "rows.jsonl", err);
   if (*st == NB_OK) *st = nb_prompter_create(&t, 0, NULL, NULL, &p, err);
   if (*st == NB_OK) *st = nb_prompt_build(&p, &d.item[0], 0, &out, err);

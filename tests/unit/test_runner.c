@@ -238,15 +238,14 @@ TEST(a_journal_has_no_nan) {
   char *path = temp_path("nan");
   nb_answer a[3] = {{.logprob = {-1}}, {.logprob = {NAN}}, {.logprob = {-1}}};
   bool done[3] = {false};
-  size_t resumed;
   nb_pool pool = {0};
+  nb_journal_answers to = {.n = 3, .answer = a, .done = done, .pool = &pool};
   nb_journal *j;
   unlink(path);
-  CHECK_OK(nb_journal_open(path, "key", 3, &pool, a, done, &resumed, &j, &err));
+  CHECK_OK(nb_journal_open(path, "key", &to, &j, &err));
   for (size_t i = 0; i < 3; i++) CHECK_OK(nb_journal_add(j, i, &a[i], &err));
   nb_journal_close(j);
-  CHECK(nb_journal_open(path, "key", 3, &pool, a, done, &resumed, &j, &err) == NB_ERR_FORMAT &&
-        strstr(err.msg, "damaged"));
+  CHECK(nb_journal_open(path, "key", &to, &j, &err) == NB_ERR_FORMAT && strstr(err.msg, "damaged"));
   unlink(path);
   free(path);
   nb_pool_free(&pool);

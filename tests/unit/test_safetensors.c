@@ -17,24 +17,25 @@ static float element(const nb_tensor *t, size_t i) {
   return t->dtype == NB_F16 ? nb_f16_f32(h) : nb_bf16_f32(h);
 }
 
-static void check_ramp(const nb_safetensors *st, const char *name, nb_dtype dtype, unsigned n_dims, size_t s0,
-                       size_t s1, size_t s2, size_t s3) {
+static void check_ramp(const nb_safetensors *st, const char *name, nb_dtype dtype, unsigned n_dims,
+                       const size_t shape[4]) {
+  const size_t n = shape[0] * shape[1] * shape[2] * shape[3];
   nb_tensor_source source;
   nb_tensor t;
   nb_safetensors_source(st, &source);
   CHECK_OK(source.find(source.ctx, name, &t, &err));
   CHECK(t.dtype == dtype && t.n_dims == n_dims);
-  CHECK(t.shape[0] == s0 && t.shape[1] == s1 && t.shape[2] == s2 && t.shape[3] == s3);
-  CHECK(t.n_bytes == s0 * s1 * s2 * s3 * nb_dtype_bytes(dtype));
-  for (size_t i = 0; i < s0 * s1 * s2 * s3; i++) CHECK(element(&t, i) == (float)i - 2.5f);
+  CHECK(!memcmp(t.shape, shape, 4 * sizeof *shape));
+  CHECK(t.n_bytes == n * nb_dtype_bytes(dtype));
+  for (size_t i = 0; i < n; i++) CHECK(element(&t, i) == (float)i - 2.5f);
 }
 
 static void check_readable(const nb_safetensors *st) {
-  check_ramp(st, "a.f32", NB_F32, 2, 2, 3, 1, 1);
-  check_ramp(st, "b.f16", NB_F16, 1, 7, 1, 1, 1);
-  check_ramp(st, "c.bf16", NB_BF16, 4, 1, 2, 2, 2);
-  check_ramp(st, "d.scalar", NB_F32, 1, 1, 1, 1, 1);
-  check_ramp(st, "e.empty", NB_F32, 2, 0, 4, 1, 1);
+  check_ramp(st, "a.f32", NB_F32, 2, (size_t[]){2, 3, 1, 1});
+  check_ramp(st, "b.f16", NB_F16, 1, (size_t[]){7, 1, 1, 1});
+  check_ramp(st, "c.bf16", NB_BF16, 4, (size_t[]){1, 2, 2, 2});
+  check_ramp(st, "d.scalar", NB_F32, 1, (size_t[]){1, 1, 1, 1});
+  check_ramp(st, "e.empty", NB_F32, 2, (size_t[]){0, 4, 1, 1});
 }
 
 TEST(reads_what_the_library_wrote) {

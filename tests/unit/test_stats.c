@@ -77,11 +77,12 @@ TEST(bootstrap) {
   const char *names[] = {"bootstrap", "clustered"};
   for (int i = 0; i < 2; i++) {
     const cJSON *g = cJSON_GetObjectItem(golden, names[i]);
-    CHECK_OK(nb_stats_bootstrap_mean(diff, cluster, n, i ? 20 : 0, 20000, 7, 0.9, &b, &err));
+    const nb_bootstrap_opts o = {cluster, i ? 20 : 0, 20000, 7, 0.9};
+    CHECK_OK(nb_stats_bootstrap_mean(diff, n, &o, &b, &err));
     CHECK(near(b.mean, at(g, 0), 1e-12) && near(b.se, at(g, 1), 0.03));
     CHECK(fabs(b.low - at(g, 2)) < 0.08 * at(g, 1) + 0.0026 && fabs(b.high - at(g, 3)) < 0.08 * at(g, 1) + 0.0026);
   }
-  CHECK_OK(nb_stats_bootstrap_mean(diff, cluster, n, 20, 20000, 7, 0.9, &again, &err));
+  CHECK_OK(nb_stats_bootstrap_mean(diff, n, &(nb_bootstrap_opts){cluster, 20, 20000, 7, 0.9}, &again, &err));
   CHECK(!memcmp(&b, &again, sizeof b));
 }
 

@@ -37,7 +37,7 @@ static void pair(const nb_tokenizer *t, bool plain, const char *context, const c
   char got[100] = "";
   nb_text_append_str(&c, context, &err), nb_text_append_str(&k, continuation, &err);
   CHECK_OK(nb_tokens_context(t, plain, &c, &ids, &err));
-  CHECK_OK(nb_tokens_pair(t, plain, &c, &ids, &k, &all, &n, &err));
+  CHECK_OK(nb_tokens_pair(t, plain, &(nb_text_pair){&c, &ids, &k}, &all, &n, &err));
   for (size_t i = 0; i < all.n; i++) snprintf(got + strlen(got), sizeof got - strlen(got), "%d ", all.id[i]);
   CHECK_STR(got, want);
   CHECK(n == n_context);

@@ -61,26 +61,36 @@ static double layer_loss(fixture *f, const nb_layer *l) {
   return sum;
 }
 
-/* The loss with the n values at v moved along their gradient by `by`, those at `count` values in a row together. */
-static double moved(fixture *f, const nb_layer *l, float *v, const float *g, size_t n, size_t count, bool factor,
-                    float by) {
-  float *old = nb_alloc(n * count, 4);
-  memcpy(old, v, n * count * sizeof *v);
-  for (size_t i = 0; i < n * count; i++) v[i] = factor ? old[i] * (1 + by * g[i / count]) : old[i] + by * g[i / count];
+/* Values and their gradients. */
+typedef struct slope {
+  const float *v; /* (n, count) */
+  const float *g; /* (n) of each `count` values in a row together */
+  size_t n, count;
+  bool factor; /* g is of a factor on them, at factor 1; else of what is added to them */
+} slope;
+
+/* The loss with the values moved along their gradient by `by`. */
+static double moved(fixture *f, const nb_layer *l, const slope *s, float by) {
+  size_t n = s->n * s->count;
+  float *old = nb_alloc(n, 4), *v = (float *)(uintptr_t)s->v;
+  memcpy(old, v, n * sizeof *v);
+  for (size_t i = 0; i < n; i++) {
+    float step = by * s->g[i / s->count];
+    v[i] = s->factor ? old[i] * (1 + step) : old[i] + step;
+  }
   double loss = layer_loss(f, l);
-  memcpy(v, old, n * count * sizeof *v);
+  memcpy(v, old, n * sizeof *v);
   nb_free(old);
   return loss;
 }
 
-static void check_gradient(fixture *f, const nb_layer *l, const char *what, float *v, const float *g, size_t n,
-                           size_t count, bool factor) {
+static void check_gradient(fixture *f, const nb_layer *l, const char *what, slope s) {
   double square = 0;
-  for (size_t i = 0; i < n; i++) square += (double)g[i] * g[i];
+  for (size_t i = 0; i < s.n; i++) square += (double)s.g[i] * s.g[i];
   CHECK_MSG(square > 0, "%s: no gradient", what);
   float by = (float)(1e-2 / sqrt(square));
-  double slope = (moved(f, l, v, g, n, count, factor, by) - moved(f, l, v, g, n, count, factor, -by)) / (2 * by);
-  CHECK_MSG(fabs(slope / square - 1) < 2e-3, "%s: the slope along the gradient is %g, not %g", what, slope, square);
+  double got = (moved(f, l, &s, by) - moved(f, l, &s, -by)) / (2 * by);
+  CHECK_MSG(fabs(got / square - 1) < 2e-3, "%s: the slope along the gradient is %g, not %g", what, got, square);
 }
 
 TEST(gradients_are_the_slopes_of_the_forward_pass) {
@@ -99,15 +109,13 @@ TEST(gradients_are_the_slopes_of_the_forward_pass) {
     float *dx = nb_alloc(T * D, 4);
     memcpy(dx, f.sign, T * D * sizeof *dx);
     CHECK_OK(nb_backward_layer(b, &copy.layer, f.x, dx, &g, &err));
-    check_gradient(&f, &copy.layer, "attn_norm", (float *)(uintptr_t)copy.layer.vec[NB_ATTN_NORM], g.attn_norm, D, 1,
-                   false);
-    check_gradient(&f, &copy.layer, "ffn_norm", (float *)(uintptr_t)copy.layer.vec[NB_FFN_NORM], g.ffn_norm, D, 1,
-                   false);
-    check_gradient(&f, &copy.layer, "the input", f.x, dx, T * D, 1, false);
+    check_gradient(&f, &copy.layer, "attn_norm", (slope){copy.layer.vec[NB_ATTN_NORM], g.attn_norm, D, 1, false});
+    check_gradient(&f, &copy.layer, "ffn_norm", (slope){copy.layer.vec[NB_FFN_NORM], g.ffn_norm, D, 1, false});
+    check_gradient(&f, &copy.layer, "the input", (slope){f.x, dx, T * D, 1, false});
     for (size_t s = 0; s < parts->per_layer; s++) {
       const nb_linear *w = &copy.layer.w[s];
-      check_gradient(&f, &copy.layer, nb_role_name(nb_parts_matrix(parts, s)->role), (float *)(uintptr_t)w->dense.data,
-                     g.row[s], w->N, w->K, true);
+      check_gradient(&f, &copy.layer, nb_role_name(nb_parts_matrix(parts, s)->role),
+                     (slope){w->dense.data, g.row[s], w->N, w->K, true});
       nb_free(g.row[s]);
     }
     nb_free(g.attn_norm), nb_free(g.ffn_norm), nb_free(dx);

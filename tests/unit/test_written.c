@@ -31,7 +31,8 @@ static const char *text_of(const cJSON *o, const char *key) { return nb_json_get
 static nb_status read_rows(const nb_task *t, const cJSON *rows, const char *subject, nb_dataset *out) {
   char *json = cJSON_PrintUnformatted(rows);
   *out = (nb_dataset){.n = 0};
-  nb_status st = nb_dataset_add(t, "rows.json", *subject ? subject : NULL, json, strlen(json), NULL, 0, out, &err);
+  const nb_dataset_file file = {"rows.json", *subject ? subject : NULL, json, strlen(json), NULL, 0};
+  nb_status st = nb_dataset_add(t, &file, out, &err);
   if (st == NB_OK) st = nb_dataset_finish(out, "rows.json", &err);
   cJSON_free(json);
   return st;
@@ -203,7 +204,7 @@ static double mark(const char *rules, const char *target, size_t n, const char *
   snprintf(json, sizeof json, task_json, rules);
   snprintf(row, sizeof row, "{\"q\": \"?\", \"a\": [\"%s\", \"other\"]}", target);
   nb_status st = nb_task_parse(json, strlen(json), "t.json", NULL, &t, &err);
-  if (st == NB_OK) st = nb_dataset_add(&t, "t.jsonl", NULL, row, strlen(row), NULL, 0, &d, &err);
+  if (st == NB_OK) st = nb_dataset_add(&t, &(nb_dataset_file){"t.jsonl", NULL, row, strlen(row), NULL, 0}, &d, &err);
   if (st == NB_OK) st = nb_dataset_finish(&d, "t.jsonl", &err);
   if (st == NB_OK) st = nb_marker_mark(t.marker, &d.item[0], &pool, &w, &err);
   CHECK_MSG(st == NB_OK, "%s", err.msg);

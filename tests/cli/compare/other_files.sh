@@ -4,30 +4,30 @@ questions q.jsonl 12
 nibble eval "$NBL" --task custom --data q.jsonl -q --out a.json >/dev/null
 is() { fails 1 "$2" nibble compare a.json "$1" --html r.html; [ ! -e r.html ]; }
 printf 'PAR1\025\004\025\020' >x.parquet
-is x.parquet '*x.parquet: this is a Parquet table*nibble eval --out*'
-is "$NBL" '*.nbl: this is a .nbl model; run it with*'
-is "$TOY/model.safetensors" '*: this is a .safetensors file*'
-is "$TOY/config.json" "*this is a model's config.json*"
-is "$TOY/tokenizer.json" '*this is a tokenizer*'
-is q.jsonl '*q.jsonl: this is a question of a data set; give it to `nibble eval --data`'
-is "$DATA/tasks/custom.json" '*this is a task description*'
+is x.parquet '*x.parquet is a Parquet file of a data set, not a result of nibble eval: give the file that*nibble eval --out*'
+is "$NBL" '*.nbl is a .nbl file, not a result of nibble eval: run it with*'
+is "$TOY/model.safetensors" '* is a .safetensors file*'
+is "$TOY/config.json" "*is the configuration of a checkpoint*"
+is "$TOY/tokenizer.json" '*is a tokenizer*'
+is q.jsonl '*q.jsonl is a question of a data set*: give it to `nibble eval --data`'
+is "$DATA/tasks/custom.json" '* is a task description*'
 printf 'GGUF\003\000\000\000' >m.gguf
-is m.gguf '*this is a GGUF model*'
+is m.gguf '*m.gguf is a GGUF file*'
 echo '{"results": {"arc": {"acc,none": 0.3}}, "configs": {}, "versions": {}}' >lm.json
-is lm.json '*this is a result of lm-evaluation-harness*'
+is lm.json '* is a result of lm-evaluation-harness*'
 echo '{"config_general": {}, "results": {}}' >light.json
-is light.json '*this is a result of lighteval*'
+is light.json '* is a result of lighteval*'
 printf '{"doc_id": 0, "doc": {}}\n{"doc_id": 1, "doc": {}}\n' >samples.jsonl
-is samples.jsonl '*this is a sample of lm-evaluation-harness*'
+is samples.jsonl '* is a sample of lm-evaluation-harness*'
 nibble compare a.json a.json --margin 60 --json >c.json
-is c.json "*this is a comparison's verdict*"
+is c.json "* is a comparison's verdict*"
 nibble eval "$NBL" "$NBL" --task custom --data q.jsonl -q --json >two.json
-is two.json '*this is what `nibble eval --json` says of several runs*'
+is two.json '* is what `nibble eval --json` says of several runs*'
 if nibble eval "$NBL" --task custom --data q.jsonl -q --bundle b.zip >/dev/null 2>&1; then
-  is b.zip '*b.zip: this is a zip archive; a bundle holds its run as result.json'
+  is b.zip '*b.zip is a bundle of nibble eval, not a result of nibble eval: give the result.json in it'
 fi
 echo '[]' >list.json
-is list.json '*this is a list*'
+is list.json '* is a list*'
 echo '{"a": 1}' >empty.json
 is empty.json '*not a result of nibble eval*'
-fails 1 '*x.parquet: this is a Parquet table*' nibble merge x.parquet a.json --out m.json
+fails 1 '*x.parquet is a Parquet file*' nibble merge x.parquet a.json --out m.json

@@ -56,3 +56,24 @@ fails 2 '*system text*' nibble compare a.json sys.json
 nibble eval "$NBL" --task custom --data mc.jsonl -q --out mc.json >/dev/null
 fails 2 '*chat template*' nibble compare mc.json mcchat.json
 fails 2 '*not comparable*' nibble compare a.json mc.json
+# A journal is of one model: of all that decides how its texts end and read, too.
+toy ck
+nibble eval ck --task ./t.json --data q.jsonl -q --alone -t 1 --journal j >/dev/null 2>&1 & pid=$!
+until [ -s j ] && [ "$(wc -c <j)" -gt 2000 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
+kill -9 $pid 2>/dev/null || true
+wait $pid 2>/dev/null || true
+if [ -s j ]; then
+  echo '{"eos_token_id": [2, 5]}' >ck/generation_config.json
+  fails 2 '*j: the journal of another run*' nibble eval ck --task ./t.json --data q.jsonl -q --journal j
+  rm ck/generation_config.json
+  edit ck/tokenizer_config.json 's/<|end|>/<|enx|>/'
+  fails 2 '*j: the journal of another run*' nibble eval ck --task ./t.json --data q.jsonl -q --journal j
+fi
+# A task whose rows have choices, too, that its prompts show.
+mkdir pro
+for i in 1 2 3; do
+  echo "{\"question\": \"q $i\", \"options\": [\"a\", \"b\"], \"answer\": \"B\", \"category\": \"law\", \"cot_content\": \"A: x\"}"
+done >pro/test.jsonl
+cp pro/test.jsonl pro/validation.jsonl
+nibble eval "$TOY" --task mmlu_pro_cot --data pro -q --limit 1 --shots 1 --overlong truncate --texts --out pro.json >/dev/null
+nibble compare pro.json pro.json --margin 99 >/dev/null || [ $? = 4 ]

@@ -32,20 +32,20 @@ toy e; rm e/tokenizer.json
 fails 1 '*e has no tokenizer.json: download it too' nibble generate e -p x
 
 # Files.
-is "*toy/model.safetensors is not a .nbl file but a .safetensors file: give its folder*" "$TOY/model.safetensors"
-is '*config.json is not a .nbl file but the configuration*give its folder' "$TOY/config.json"
+is "*toy/model.safetensors is a .safetensors file, not a .nbl file: give its folder*" "$TOY/model.safetensors"
+is '*config.json is the configuration of a checkpoint, not a .nbl file: give its folder' "$TOY/config.json"
 printf 'GGUF\3\0\0\0' >m.gguf
-is '*m.gguf is not a .nbl file but a GGUF file*' m.gguf
+is '*m.gguf is a GGUF file*' m.gguf
 printf 'PAR1....' >m.parquet
-is '*m.parquet is not a .nbl file but a Parquet file*' m.parquet
+is '*m.parquet is a Parquet file*' m.parquet
 printf '<!DOCTYPE html><html>login</html>' >page
-is '*page is not a .nbl file but a web page*' page
+is '*page is a web page, not a .nbl file: what should be here was not downloaded' page
 pointer lfs.nbl
-is '*lfs.nbl is not a .nbl file but a pointer of git-lfs*' lfs.nbl
+is '*lfs.nbl is a pointer of git-lfs in place of the file, not a .nbl file: run*' lfs.nbl
 echo '{"results": {"mmlu": {"acc,none": 0.5}}}' >harness.json
-is '*harness.json is not a .nbl file but a result of lm-evaluation-harness' harness.json
-fails 1 '*harness.json: not a result of nibble eval*' nibble compare harness.json harness.json
-fails 1 '*toy.nbl: this is a .nbl model*' nibble compare "$NBL" "$NBL"
+is '*harness.json is a result of lm-evaluation-harness, not a .nbl file' harness.json
+fails 1 '*harness.json is a result of lm-evaluation-harness, not a result of nibble eval: give the file*' nibble compare harness.json harness.json
+fails 1 '*toy.nbl is a .nbl file, not a result of nibble eval: run it with*' nibble compare "$NBL" "$NBL"
 
 # Names of tensors. The prefix takes the place of blanks that pad the header.
 renamed() { # DIR SED-SCRIPT: the header rewritten; its length changes
@@ -103,3 +103,10 @@ printf '{"weight_map": {"lm_head.weight": "model-1.safetensors", "visual.weight"
 nibble generate p -p the -n 8 2>err >have
 cmp want have
 grep -q 'note: p: the index names 1 tensors that no file has.*visual.weight' err
+
+# A model or a table is not a text, whose numbers would mean nothing.
+for command in "ppl $NBL --text" "kld $TOY $NBL --text" "probe $NBL -o x.jsonl --text" "generate $NBL -n 1 --file" \
+  "quantize $TOY -o x.nbl --calib" "calibrate $TOY -o x.stats --calib"; do
+  fails 1 '*m.gguf is a GGUF file, not a text' nibble $command m.gguf
+  fails 1 '*m.parquet is a Parquet file of a data set, not a text' nibble $command m.parquet
+done

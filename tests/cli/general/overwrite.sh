@@ -33,6 +33,36 @@ refuses '*write over m.nbl*' nibble inspect m.nbl --html m.nbl
 refuses '*write over r.json (--against)*' $run --against r.json --out r.json
 refuses '*write over r.json*' nibble merge r.json -o r.json
 refuses '*write over r.json*' nibble compare r.json r.json --html r.json
+refuses '*write over c (--text)*' nibble probe m.nbl -f c -o c
+refuses '*write over m.nbl*' nibble probe m.nbl -f c -o m.nbl --force
+refuses '*write over m.nbl*' nibble export m.nbl --gguf m.nbl --force
+refuses '*write over m.nbl*' nibble bench m.nbl --html m.nbl
+
+# What is read along with it, by its name.
+echo part >a-00001-of-00002.gguf
+cp a-00001-of-00002.gguf a-00002-of-00002.gguf
+echo '{}' >results_2026.json
+cp results_2026.json samples_t_2026.jsonl
+cp q.jsonl v.jsonl
+echo 0 >v-labels.lst
+ln -s v-labels.lst soft
+refuses '*a-00002-of-00002.gguf, which is read with a-00001*' nibble export a-00001-of-00002.gguf --gguf a-00002-of-00002.gguf
+refuses '*a-00002-of-00002.gguf, which is read with*' nibble quantize ./a-00001-of-00002.gguf -o a-00002-of-00002.gguf --force
+refuses '*samples_t_2026.jsonl, which is read with results_2026.json*' nibble compare r.json results_2026.json --html \
+  samples_t_2026.jsonl --force
+refuses '*v-labels.lst, which is read with v.jsonl (--data)*' nibble eval m.nbl --task piqa --data v.jsonl --out soft --force
+rm a-0000* results_2026.json samples_t_2026.jsonl v.jsonl v-labels.lst soft
+
+# An export over the one that it is made from, or over a tokenizer of elsewhere.
+nibble export m.nbl --hf out --tokenizer ck -q
+refuses '*out/model.safetensors, a part of out (an argument)*' nibble export out --hf out --dtype f16 --force
+refuses '*out/tokenizer.json, a part of out (--tokenizer), which is read*' nibble export m.nbl --tokenizer out --gguf out/tokenizer.json
+mkdir theirs
+echo '{}' >theirs/tokenizer.json
+refuses '*theirs/tokenizer.json is there already*' nibble export m.nbl --hf theirs --tokenizer ck
+nibble export m.nbl --hf theirs --tokenizer theirs -q
+[ "$(cat theirs/tokenizer.json)" = '{}' ]
+rm -r out theirs
 
 # Through links.
 ln -s ck/model.safetensors soft
@@ -46,7 +76,7 @@ refuses '*part of ck*' nibble quantize ck --calib c -o new.nbl
 rm new.nbl.part
 echo notes >mine
 ln -s mine new.nbl.part
-fails 1 '*new.nbl.part*symbolic link*' nibble quantize ck --calib c -o new.nbl --tokens 64 --seq 32 -q
+fails 1 '*new.nbl.part*symbolic link*' nibble quantize ck --calib c -o new.nbl --tokens 64 --seq 32 -q --force
 [ "$(cat mine)" = notes ]
 rm new.nbl.part soft hard other mine
 
@@ -63,6 +93,12 @@ done
 refuses '*notes.txt is there*' nibble quantize ck -o notes.txt
 refuses '*r.json is there*a .nbl file*' nibble quantize ck -o r.json
 refuses '*m.nbl is there*' nibble calibrate ck --calib c -o m.nbl
+refuses '*notes.txt is there already and not questions of nibble probe*' nibble probe m.nbl -f c -o notes.txt
+cp notes.txt n.nbl.part
+refuses '*n.nbl.part is there already and not finished matrices*' nibble quantize ck -o n.nbl
+mv n.nbl.part n.nbl.untuned
+refuses '*n.nbl.untuned is there already and not a .nbl file*' nibble quantize ck -o n.nbl
+rm n.nbl.untuned
 sed 's/"nibble":"[^"]*"/"nobody":"11111"/' ck/model.safetensors >weights && cmp -s weights ck/model.safetensors # made elsewhere
 refuses '*ck/model.safetensors is there*' nibble export m.nbl --hf ck
 rm weights
@@ -77,7 +113,8 @@ for time in 1 2; do
   $run --out r.json --html p.html --junit j.xml --summary s.md --journal jl >/dev/null
   nibble inspect m.nbl --html i.html >/dev/null
   nibble quantize ck -o m.nbl --fast -q >/dev/null
-  nibble export m.nbl --hf out -q
+  nibble export m.nbl --hf out --tokenizer ck -q
+  nibble probe m.nbl -f c --lengths 256 --texts 1 -o probe.jsonl
   (cd ck && nibble quantize . -o in.nbl --fast -q >/dev/null)
 done
 [ ! -s jl ] && cmp m.nbl ck/in.nbl

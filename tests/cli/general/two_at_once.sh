@@ -45,6 +45,10 @@ fight 0.4 stats s nibble calibrate "$TOY" -o s --calib text --tokens 512 --seq 6
 nibble export m.nbl --hf whole -q
 fight 0.05 whole/model.safetensors hf/model.safetensors nibble export m.nbl --hf hf -q
 cmp whole/config.json hf/config.json
+nibble export m.nbl --gguf whole.gguf -q
+fight 0.05 whole.gguf k.gguf nibble export m.nbl --gguf k.gguf -q
+nibble quantize whole.gguf -o of_gguf --fast -q >/dev/null
+fight 0.1 of_gguf g.nbl nibble quantize whole.gguf -o g.nbl --fast -q -t 1
 
 same() {
   answers "$1" >a

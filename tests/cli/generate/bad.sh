@@ -20,3 +20,8 @@ grep -q 'note: plain has no chat template' err
 nibble generate plain -p the -n 4 --raw 2>err | cmp out -
 grep -q template err && exit 1
 fails 2 '*--system*--raw*' nibble generate "$NBL" -p x --raw --system y
+
+# A prompt that begins with the begin token gets no second one.
+nibble generate "$NBL" -p 'the ant' -n 1 --raw --json >one
+nibble generate "$NBL" -p '<s>the ant' -n 1 --raw --json >two
+[ "$(jsonq prompt_tokens <one)" = "$(jsonq prompt_tokens <two)" ]
