@@ -142,7 +142,7 @@ LIB_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/model lib/quant lib/text for
 ifeq ($(VARIANT),aarch64)
   LIB_SRC := $(addprefix lib/base/,cpu.c mem.c status.c parallel.c quota.c qmat.c) $(KERNELS)
 endif
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(B)/gen/task_builtin.o $(B)/gen/pages.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(addprefix $(B)/gen/,task_builtin.o pages.o calibration.o))
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c tools/*/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -175,6 +175,18 @@ $(B)/gen/task_builtin.c: $(TASKS) $(SUITES) data/published.json Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "eval/suite.h"'; $(call json_list,task,tasks,$(TASKS)); $(call json_list,suite,suites,$(SUITES)); \
 	  f=data/published.json; $(call json_bytes,data); echo "const nb_builtin nb_builtin_published = "$(call json_entry,data)";"; } > $@
+
+# The calibration texts likewise.
+CALIBRATION := $(sort $(wildcard data/calibration/*.txt data/calibration/*.jsonl))
+$(B)/gen/calibration.c: $(CALIBRATION) Makefile
+	@mkdir -p $(@D)
+	@{ echo '#include "convert/calib_source.h"'; \
+	  for f in $(CALIBRATION); do n=$$(basename $$f | tr . _); echo "static const unsigned char text_$$n[] = {"; \
+	    od -An -v -tu1 $$f | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo "};"; done; \
+	  echo "const nb_calib_bundled nb_calib_bundle[] = {"; \
+	  for f in $(CALIBRATION); do n=$$(basename $$f | tr . _); \
+	    echo "{\"$$(basename $$f)\", text_$$n, sizeof text_$$n},"; done; echo "};"; \
+	  echo "const size_t nb_n_calib_bundle = sizeof nb_calib_bundle / sizeof *nb_calib_bundle;"; } > $@
 
 # The pages likewise, with what they share in place of the lines @page.css@ and @page.js@.
 PAGES := $(sort $(wildcard data/report/*.html))
@@ -255,9 +267,11 @@ $(HELPERS): $(B)/%: tests/%.c $(B)/libnibble.a
 cli: all $(HELPERS) ## command-line tests (CASE=area/case runs one)
 	@$(RUN_ENV) sh tests/cli/run.sh $(B)/nibble "$(CASE)"
 
+DOMAINS ?= ../shared/data/domains
 .PHONY: bench-quality
-bench-quality: all ## fidelity against bytes (MODEL=, CALIB=, MEASURE=; PART=targets, ablation or texts)
-	sh tests/bench_quality.sh $(B)/nibble $(MODEL) $(CALIB) $(MEASURE) build/quality $(PART)
+bench-quality: all ## fidelity (PART=domains: MODEL=; PART=targets, ablation or texts: MODEL=, CALIB=, MEASURE=)
+	$(if $(filter domains,$(PART)),sh tests/bench_domains.sh $(B)/nibble "$(MODEL)" $(DOMAINS) build/quality/domains,\
+	  sh tests/bench_quality.sh $(B)/nibble $(MODEL) $(CALIB) $(MEASURE) build/quality $(PART))
 
 $(B)/check_kernels: $(wildcard tests/kernels/*.c) $(B)/libnibble.a
 	$(call say,CC)

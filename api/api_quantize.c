@@ -16,7 +16,7 @@ static int number(size_t n) { return n == 0 ? -1 : n > NB_RECIPE_MAX_TOKENS ? NB
 /* budget: room for the number of bytes. */
 static nb_recipe recipe_of(const options *o, char budget[32]) {
   nb_recipe r = nb_recipe_default;
-  r.calib = o->calib, r.fast = o->fast != 0, r.seed = o->seed;
+  r.calib = &o->calib, r.n_calib = o->calib != NULL, r.fast = o->fast != 0, r.seed = o->seed;
   r.n.tokens = number(o->tokens), r.n.seq = number(o->seq);
   r.preset = o->preset, r.linear_bpw = o->linear_bpw;
   if (o->budget) {
@@ -68,11 +68,11 @@ static nb_status quantize(const char *checkpoint, const char *path, const option
   nb_opened m = {0};
   nb_conversion c = {.seconds = 0};
   nb_status st;
-  NB_TRY(nb_recipe_settle(&r, err));
+  NB_TRY(nb_recipe_check(&r, err));
   NB_TRY(nb_api_machine(o->cpu, &threads, &cpu_features, err));
   const nb_path paths[] = {{checkpoint, NULL, NB_PATH_READ},
                            {path, NULL, NB_FILE_NBL},
-                           {r.calib, NULL, r.calib ? NB_PATH_READ : NB_PATH_NONE}};
+                           {o->calib, NULL, o->calib ? NB_PATH_READ : NB_PATH_NONE}};
   NB_TRY(nb_path_check(paths, sizeof paths / sizeof *paths, o->force != 0, err));
   NB_GOTO(nb_open(checkpoint, 0, threads, &m, err));
   pass_notes(checkpoint, &m, &reporter);

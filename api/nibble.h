@@ -192,15 +192,15 @@ NIBBLE_API nibble_status nibble_compare(const char *base, size_t n_base, const c
 typedef struct nibble_quantize_options {
   size_t size; /* sizeof(nibble_quantize_options) */
 
-  /* What to calibrate on: a text file, chats (.jsonl), or "self" for text that the model writes. NULL: fast, each
-   * weight rounded by a search for scales. */
+  /* What to calibrate on: a text file, chats (.jsonl), a folder of such, or "self" for text that the model writes.
+   * NULL: the texts that come with the library. */
   const char *calib;
-  size_t tokens; /* of that text, at most. 0: 16384 */
+  size_t tokens; /* of that text, at most. 0: 32768 */
   size_t seq;    /* tokens of a sequence, 16 to 8192. 0: 512 */
-  uint64_t seed; /* of the text that the model writes */
-  int fast;      /* 1: the text serves the budget only, and the weights are rounded as without one */
+  uint64_t seed; /* of the draw from the texts, or of the text that the model writes */
+  int fast;      /* 1: no calibration, each weight is rounded by a search for scales; texts serve a budget only */
 
-  /* At most one of these; they need a text, and put the bits where they matter. */
+  /* At most one of these; they put the bits where they matter. */
   const char *preset; /* "phone" (1.8 GiB) or "phone-small" (1.8 GB) */
   uint64_t budget;    /* bytes of the whole file, which are never exceeded */
   double linear_bpw;  /* stored bits a weight of the layers' matrices, 3 to 8 */

@@ -10,8 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What GPTQ leaves of the loss of plain rounding; the embedding is rounded plainly. */
-static const double solved_part = 0.4;
+enum { PROBE_SEQ = 64, SMOOTH = 2 };
+
+/* What the solver leaves of the loss of plain rounding, as it was measured by role (docs/quantization.md): down's
+ * inputs go hand in hand less than others', so that there is less to make good. The embedding is rounded plainly. */
+static double solved_part(const nb_quantize_job *j, size_t i) {
+  const nb_parts *parts = &j->model->model.weights.parts;
+  bool plain = j->fast || i == parts->embed || (i == parts->head && !j->calib.calibrate_head);
+  return plain ? 1 : nb_parts_matrix(parts, i)->role == NB_DOWN ? 0.56 : 0.27;
+}
 
 static uint64_t matrix_bytes(const nb_quantize_job *j, size_t i, nb_qfmt f) {
   const nb_part *p = nb_parts_matrix(&j->model->model.weights.parts, i);
@@ -29,32 +36,62 @@ typedef struct items {
 
 static void items_free(items *t) { nb_free(t->index), nb_free(t->option), nb_free(t->pick); }
 
+static double probed(const nb_quantize_choice *ch, size_t i) {
+  return ch->probe_error[i] > 0 ? fmax(ch->probe_kl[i], 1e-12) / ch->probe_error[i] : 1e-12;
+}
+
+/* KL divergence over relative squared error: the geometric mean over a matrix's layer and those around it, since what
+ * a probe says of one is noisy. The first and the last two layers differ from all others and stand for themselves. */
+static double sensitivity(const nb_quantize_job *j, size_t i) {
+  const nb_parts *parts = &j->model->model.weights.parts;
+  long layer = nb_parts_matrix(parts, i)->layer, last = (long)j->model->model.config.layers - 1, n = 0;
+  double sum = 0;
+  if (layer < SMOOTH || layer > last - SMOOTH) return probed(j->choice, i);
+  for (long l = layer - SMOOTH; l <= layer + SMOOTH; l++) {
+    if (l < 1 || l > last - 1) continue;
+    sum += log(probed(j->choice, i + (size_t)l * parts->per_layer - (size_t)layer * parts->per_layer)), n++;
+  }
+  return exp(sum / (double)n);
+}
+
 static nb_status fill_options(const nb_quantize_job *j, items *t, size_t k, nb_err *err) {
-  const nb_weights *w = &j->model->model.weights;
   size_t i = t->index[k];
-  const nb_quantize_choice *ch = j->choice;
-  double error[NB_BITS_FORMATS];
-  double sensitivity = ch->probe_error[i] > 0 ? fmax(ch->probe_kl[i], 1e-12) / ch->probe_error[i] : 1e-12;
-  NB_TRY(nb_bits_errors(&w->w[i], j->calib.threads, error, err));
-  bool plain = j->fast || i == w->parts.embed || (i == w->parts.head && !j->calib.calibrate_head);
+  double error[NB_BITS_FORMATS], factor = sensitivity(j, i) * solved_part(j, i);
+  NB_TRY(nb_bits_errors(&j->model->model.weights.w[i], j->calib.threads, error, err));
   for (size_t f = 0; f < NB_BITS_FORMATS; f++)
-    t->option[k * NB_BITS_FORMATS + f] =
-        (nb_bits_option){matrix_bytes(j, i, nb_bits_formats[f]), sensitivity * error[f] * (plain ? 1 : solved_part)};
+    t->option[k * NB_BITS_FORMATS + f] = (nb_bits_option){matrix_bytes(j, i, nb_bits_formats[f]), factor * error[f]};
+  return NB_OK;
+}
+
+/* The beginnings of the first sequences, which are of one text after another, and of all again where these do not
+ * suffice: short ones, so that few tokens are of several kinds. */
+static nb_status probe_tokens(const nb_quantize_job *j, size_t want, nb_sens_opts *so, int32_t **own, nb_err *err) {
+  const nb_calib_opts *c = &j->calib;
+  so->seq_len = nb_min(nb_min(want, PROBE_SEQ), c->seq_len);
+  if (!so->seq_len || !c->n_seqs) return nb_fail(err, NB_ERR_ARG, "a budget needs calibration text");
+  size_t pieces = c->seq_len / so->seq_len;
+  so->n_seqs = nb_min(want / so->seq_len, pieces * c->n_seqs);
+  NB_TRY(nb_new(own, so->n_seqs * so->seq_len, sizeof **own, "the probes' tokens", err));
+  for (size_t i = 0; i < so->n_seqs; i++) {
+    const int32_t *from = c->tokens + i % c->n_seqs * c->seq_len + i / c->n_seqs * so->seq_len;
+    memcpy(*own + i * so->seq_len, from, so->seq_len * sizeof **own);
+  }
+  so->tokens = *own;
   return NB_OK;
 }
 
 nb_status nb_allocate_measure(nb_quantize_job *j, const nb_allocate_opts *o, nb_err *err) {
-  nb_sens_opts so = {.tokens = j->calib.tokens,
-                     .max_layers = o->probe_layers,
+  nb_sens_opts so = {.max_layers = o->probe_layers,
                      .threads = j->calib.threads,
                      .cpu_features = j->calib.cpu_features,
                      .progress = o->progress};
-  size_t have = j->calib.n_seqs * j->calib.seq_len, want = nb_min(have, o->probe_tokens);
-  so.seq_len = nb_min(want, 128);
-  so.n_seqs = so.seq_len ? want / so.seq_len : 0;
-  if (so.n_seqs == 0) return nb_fail(err, NB_ERR_ARG, "a budget needs calibration text: give it with --calib");
-  return nb_sens_measure(&j->model->model.config, &j->model->model.weights, &so, j->choice->probe_kl,
+  int32_t *tokens = NULL;
+  nb_status st = probe_tokens(j, o->probe_tokens, &so, &tokens, err);
+  if (st == NB_OK)
+    st = nb_sens_measure(&j->model->model.config, &j->model->model.weights, &so, j->choice->probe_kl,
                          j->choice->probe_error, err);
+  nb_free(tokens);
+  return st;
 }
 
 /* Bytes for the free matrices at a number of bits a weight. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 void nb_calib_numbers_default(nb_calib_numbers *n) {
-  if (n->tokens < 0) n->tokens = 16384;
+  if (n->tokens < 0) n->tokens = 32768;
   if (n->seq < 0) n->seq = 512;
   if (n->probe_tokens < 0) n->probe_tokens = 256;
   if (n->probe_layers < 0) n->probe_layers = 12;

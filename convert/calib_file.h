@@ -9,7 +9,7 @@
 
 /* How much of a text is used, and for what; -1: not given as an option. */
 typedef struct nb_calib_numbers {
-  int tokens, seq;                /* 16384, 512 */
+  int tokens, seq;                /* 32768, 512 */
   int probe_tokens, probe_layers; /* 256, 12; layers 0: all */
 } nb_calib_numbers;
 

@@ -1,55 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "convert/calib_text.h"
 
-#include "text/chat_template.h"
+#include "base/mem.h"
+#include "convert/calib_source.h"
 #include "model/generate.h"
-#include "formats/jsonl.h"
-#include "formats/explain.h"
 #include "eval/sketch.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
-
-enum { MAX_TEXT = 1 << 30, MAX_MESSAGES = 256 };
-
-static bool ends_with(const char *s, const char *end) {
-  size_t n = strlen(s), m = strlen(end);
-  return n >= m && !strcmp(s + n - m, end);
-}
-
-/* ---- chats ---- */
-
-static nb_status chat_ids(const cJSON *record, const char *where, const nb_tokenizer *t, nb_ids *ids, nb_err *err) {
-  nb_chat_message m[MAX_MESSAGES];
-  size_t n = 0;
-  const cJSON *list = nb_json_get(record, "messages");
-  if (!list) list = nb_json_get(record, "conversations");
-  if (!cJSON_IsArray(list)) return nb_fail(err, NB_ERR_FORMAT, "%s: there is no list \"messages\"", where);
-  for (const cJSON *i = list->child; i && n < MAX_MESSAGES; i = i->next, n++) {
-    NB_TRY(nb_json_string(i, where, "role", &m[n].role, err));
-    NB_TRY(nb_json_string(i, where, "content", &m[n].content, err));
-  }
-  nb_text text = {0};
-  nb_status st = nb_chat_render_tokenizer(t, m, n, false, &text, err);
-  if (st != NB_OK) st = nb_fail_in(err, st, "%s", where);
-  else st = nb_tokenizer_encode(t, text.s ? text.s : "", text.n, 0, ids, err);
-  nb_text_free(&text);
-  return st;
-}
-
-static nb_status read_chats(const char *path, const char *bytes, size_t n, const nb_tokenizer *t, size_t tokens,
-                            nb_ids *ids, nb_err *err) {
-  nb_jsonl it;
-  const cJSON *record;
-  NB_TRY(nb_jsonl_open(bytes, n, path, &it, err));
-  nb_status st;
-  while ((st = nb_jsonl_next(&it, &record, err)) == NB_OK && record && ids->n < tokens)
-    if ((st = chat_ids(record, it.where, t, ids, err)) != NB_OK) break;
-  nb_jsonl_close(&it);
-  return st;
-}
 
 /* ---- the model's own text ---- */
 
@@ -119,7 +78,7 @@ fail:
 
 static void describe(cJSON *origin, const char *kind, uint64_t seed, size_t tokens, size_t seq, const char hex[33]) {
   cJSON_AddStringToObject(origin, "kind", kind);
-  if (!strcmp(kind, "self")) cJSON_AddNumberToObject(origin, "seed", (double)seed);
+  cJSON_AddNumberToObject(origin, "seed", (double)seed);
   cJSON_AddNumberToObject(origin, "tokens", (double)tokens);
   cJSON_AddNumberToObject(origin, "seq", (double)seq);
   cJSON_AddStringToObject(origin, "tokens_xxh3", hex);
@@ -133,48 +92,105 @@ cJSON *nb_calib_text_expect(size_t tokens, size_t seq, uint64_t seed) {
   return origin;
 }
 
-static nb_status read_source(const char *source, const nb_opened *m, size_t tokens, nb_calib_text *out,
-                             const char **kind, nb_err *err) {
-  char *text = NULL, hex[33];
-  size_t n;
+/* ---- drawing from texts ---- */
+
+/* Texts that are too short for a sequence are put together. */
+static nb_status join_short(nb_calib_sources *s, size_t seq, nb_ids *joined, uint64_t *hash, nb_err *err) {
+  for (size_t i = 0; i < s->n; i++) {
+    nb_calib_source *x = &s->items[i];
+    if (x->ids.n >= seq) continue;
+    for (size_t k = 0; k < x->ids.n; k++) NB_TRY(nb_ids_push(joined, x->ids.id[k], err));
+    *hash = *hash * 31 + x->hash;
+    nb_ids_free(&x->ids);
+  }
+  return NB_OK;
+}
+
+/* A text as sequences: those it has, and the one of each of `taken` stretches of equal length that is drawn next. */
+typedef struct drawing {
+  const nb_ids *ids;
+  size_t has, taken, next;
+  nb_rng rng;
+} drawing;
+
+static nb_status draw(drawing *d, size_t seq, nb_ids *out, nb_err *err) {
+  size_t from = d->next * d->has / d->taken, to = (d->next + 1) * d->has / d->taken;
+  size_t at = (from + nb_rng_next(&d->rng) % (to - from)) * seq;
+  for (size_t k = 0; k < seq; k++) NB_TRY(nb_ids_push(out, d->ids->id[at + k], err));
+  d->next++;
+  return NB_OK;
+}
+
+/* Sequences of all texts in turn, as evenly as they have them: any beginning of what is drawn has all kinds. */
+static nb_status draw_all(drawing *d, size_t n, size_t wanted, size_t seq, nb_ids *out, nb_err *err) {
+  for (bool any = true; any && wanted;) {
+    any = false;
+    for (size_t i = 0; i < n && wanted; i++)
+      if (d[i].taken < d[i].has) d[i].taken++, wanted--, any = true;
+  }
+  for (bool any = true; any;) {
+    any = false;
+    for (size_t i = 0; i < n; i++) {
+      if (d[i].next == d[i].taken) continue;
+      NB_TRY(draw(&d[i], seq, out, err));
+      any = true;
+    }
+  }
+  return NB_OK;
+}
+
+static nb_status read_sources(const char *const *given, size_t n, const nb_opened *m, const nb_calib_text_opts *o,
+                              nb_calib_text *out, nb_err *err) {
+  nb_calib_sources s;
+  nb_ids joined = {0};
   nb_status st;
-  NB_TRY(nb_explain_read_text(source, MAX_TEXT, &text, &n, err));
-  const char *slash = strrchr(source, '/');
-  hash_hex(text, n, hex);
-  cJSON_AddStringToObject(out->origin, "name", slash ? slash + 1 : source);
-  cJSON_AddNumberToObject(out->origin, "bytes", (double)n);
-  cJSON_AddStringToObject(out->origin, "xxh3", hex);
-  *kind = ends_with(source, ".jsonl") || ends_with(source, ".json") ? "chats" : "text";
-  if (!strcmp(*kind, "chats")) st = read_chats(source, text, n, m->tokenizer, tokens, &out->ids, err);
-  else st = nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, &out->ids, err);
-  free(text);
+  drawing *d = NULL;
+  uint64_t hash = 0;
+  NB_TRY(nb_calib_sources_read(given, n, m->tokenizer, &s, err));
+  NB_GOTO(join_short(&s, o->seq, &joined, &hash, err));
+  NB_GOTO(nb_new(&d, s.n + 1, sizeof *d, "the texts", err));
+  for (size_t i = 0; i <= s.n; i++) {
+    const nb_ids *ids = i < s.n ? &s.items[i].ids : &joined;
+    d[i] = (drawing){.ids = ids, .has = ids->n / o->seq, .rng = {o->seed ^ (i < s.n ? s.items[i].hash : hash)}};
+  }
+  NB_GOTO(draw_all(d, s.n + 1, o->tokens / o->seq, o->seq, &out->ids, err));
+  cJSON *texts = cJSON_AddArrayToObject(out->origin, "texts");
+  for (size_t i = 0; i < s.n; i++) {
+    cJSON_AddNumberToObject(s.items[i].origin, "sequences", (double)d[i].taken);
+    cJSON_AddItemToArray(texts, s.items[i].origin);
+    s.items[i].origin = NULL;
+  }
+fail:
+  nb_free(d);
+  nb_ids_free(&joined);
+  nb_calib_sources_free(&s);
   return st;
 }
 
-nb_status nb_calib_text_read(const char *source, const nb_opened *m, const nb_calib_text_opts *o, nb_calib_text *out,
-                             nb_err *err) {
+nb_status nb_calib_text_read(const char *const *given, size_t n, const nb_opened *m, const nb_calib_text_opts *o,
+                             nb_calib_text *out, nb_err *err) {
   nb_status st;
-  size_t tokens = o->tokens, seq = o->seq;
-  const char *kind = "self";
-  *out = (nb_calib_text){.seq = seq, .origin = cJSON_CreateObject()};
-  if (!strcmp(source, "self")) NB_GOTO(write_text(m, o, &out->ids, err));
-  else NB_GOTO(read_source(source, m, tokens, out, &kind, err));
-  out->n_seqs = nb_min(out->ids.n, tokens) / seq;
+  const char *kind = !n ? "bundled" : nb_calib_text_is_self(given, n) ? "self" : "texts";
+  *out = (nb_calib_text){.seq = o->seq, .origin = cJSON_CreateObject()};
+  if (!strcmp(kind, "self")) NB_GOTO(write_text(m, o, &out->ids, err));
+  else NB_GOTO(read_sources(given, n, m, o, out, err));
+  out->n_seqs = out->ids.n / o->seq;
   if (out->n_seqs == 0)
     NB_GOTO(nb_fail(err, NB_ERR_ARG,
-                    "%s has %zu tokens, which makes no sequence of %zu: give more text or a smaller "
-                    "--seq",
-                    source, nb_min(out->ids.n, tokens), seq));
-  out->ids.n = out->n_seqs * seq;
+                    "the calibration text (%s) makes no sequence of %zu tokens: give more text, more --tokens or a "
+                    "smaller --seq",
+                    n ? given[0] : kind, o->seq));
   char hex[33];
   hash_hex(out->ids.id, out->ids.n * sizeof *out->ids.id, hex);
-  describe(out->origin, kind, o->seed, out->ids.n, seq, hex);
+  describe(out->origin, kind, o->seed, out->ids.n, o->seq, hex);
   if (strcmp(kind, "self")) NB_GOTO(add_sketch(out, m->tokenizer, err));
   return NB_OK;
 fail:
   nb_calib_text_free(out);
   return st;
 }
+
+bool nb_calib_text_is_self(const char *const *given, size_t n) { return n == 1 && !strcmp(given[0], "self"); }
 
 void nb_calib_text_free(nb_calib_text *t) {
   nb_ids_free(&t->ids);

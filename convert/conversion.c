@@ -49,7 +49,7 @@ static nb_status check_before_work(run *u, nb_err *err) {
   NB_TRY(nb_outfile_create(j->out, &out, err));
   nb_outfile_abort(&out);
   NB_TRY(nb_resume_lock(j->out, &j->resume, err));
-  if (r->stats || strcmp(r->calib, "self") || !nb_recipe_has_budget(r)) return NB_OK;
+  if (!nb_calib_text_is_self(r->calib, r->n_calib) || !nb_recipe_has_budget(r)) return NB_OK;
   nb_calib_numbers_default(&r->n);
   cJSON *origin = nb_calib_text_expect((size_t)r->n.tokens, (size_t)r->n.seq, r->seed);
   j->origin = origin, j->recipe = nb_recipe_print(r);
@@ -71,7 +71,7 @@ static nb_status read_text(const run *u, nb_calib_text *text, nb_err *err) {
                              .threads = j->calib.threads,
                              .cpu_features = j->calib.cpu_features,
                              .reporter = u->reporter};
-  return nb_calib_text_read(u->r->calib, j->model, &opts, text, err);
+  return nb_calib_text_read(u->r->calib, u->r->n_calib, j->model, &opts, text, err);
 }
 
 /* The sensitivities were measured before. */
@@ -82,8 +82,8 @@ static nb_status take_stored(run *u, nb_err *err) {
   nb_status st;
   nb_calib_text given = {.n_seqs = 0};
   NB_GOTO(nb_calib_file_load(r->stats, j, &r->n, &u->c->text, &f, err));
-  if (r->calib) NB_GOTO(read_text(u, &given, err));
-  if (r->calib) NB_GOTO(nb_calib_file_same_text(r->stats, &f, &given, err));
+  if (r->n_calib) NB_GOTO(read_text(u, &given, err));
+  if (r->n_calib) NB_GOTO(nb_calib_file_same_text(r->stats, &f, &given, err));
   if (j->choice) memcpy(j->choice->probe_kl, f.probe_kl, f.n_matrices * sizeof *f.probe_kl);
   if (j->choice) memcpy(j->choice->probe_error, f.probe_error, f.n_matrices * sizeof *f.probe_error);
 fail:
@@ -98,7 +98,7 @@ static nb_status read_calibration(run *u, nb_err *err) {
   nb_calib_text *text = &u->c->text;
   if (r->stats) NB_TRY(take_stored(u, err));
   nb_calib_numbers_default(&r->n);
-  if (!r->stats && r->calib) NB_TRY(read_text(u, text, err));
+  if (nb_recipe_reads_text(r)) NB_TRY(read_text(u, text, err));
   j->calib.tokens = text->ids.id, j->calib.n_seqs = text->n_seqs, j->calib.seq_len = text->seq;
   j->origin = text->origin;
   const nb_config *c = &j->model->model.config;

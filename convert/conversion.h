@@ -23,7 +23,7 @@ typedef struct nb_conversion_opts {
   const nb_reporter *reporter; /* told of what takes long, which it also stops: NB_ERR_INTERRUPTED; may be NULL */
 } nb_conversion_opts;
 
-/* Quantizes m, a checkpoint with its tokenizer, by a recipe that nb_recipe_settle passed (its numbers are filled in).
+/* Quantizes m, a checkpoint with its tokenizer, by a recipe that nb_recipe_check passed (its numbers are filled in).
  * The paths were checked by nb_path_check. A calibrated run holds PATH.part, with which the next one goes on when this
  * one is stopped or killed; a second run with this output is refused meanwhile. nb_conversion_free releases *out, also
  * after a failure. */

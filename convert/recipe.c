@@ -2,6 +2,7 @@
 #include "convert/recipe.h"
 
 #include "base/mem.h"
+#include "formats/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,12 @@ const nb_recipe nb_recipe_default = {.codes = "table",
                                      .group = 64,
                                      .sweeps = 2,
                                      .damp = 0.01,
-                                     .alpha = 0.25,
+                                     .alpha = 0,
                                      .tune_rate = 5e-4};
 
 bool nb_recipe_has_budget(const nb_recipe *r) { return r->budget || r->preset || r->linear_bpw > 0; }
+
+bool nb_recipe_reads_text(const nb_recipe *r) { return !r->stats && (!r->fast || nb_recipe_has_budget(r)); }
 
 /* ---- what may be asked for ---- */
 
@@ -30,7 +33,7 @@ static const char *preset_budget(const char *name) {
 
 static bool within(int x, int least, int most) { return x >= least && x <= most; }
 
-nb_status nb_recipe_settle(nb_recipe *r, nb_err *err) {
+nb_status nb_recipe_check(const nb_recipe *r, nb_err *err) {
   const nb_calib_numbers *n = &r->n;
   if (!within(r->bits, NB_RECIPE_MIN_BITS, NB_RECIPE_MAX_BITS)) return nb_fail(err, NB_ERR_ARG, "--bits is 3 to 8");
   if (!within(r->group, NB_RECIPE_MIN_GROUP, NB_RECIPE_MAX_GROUP) || (r->group & (r->group - 1)))
@@ -45,12 +48,14 @@ nb_status nb_recipe_settle(nb_recipe *r, nb_err *err) {
     return nb_fail(err, NB_ERR_ARG, "--preset is one of " NB_RECIPE_PRESETS ", not '%s'", r->preset);
   if (!!r->budget + !!r->preset + (r->linear_bpw > 0) > 1)
     return nb_fail(err, NB_ERR_ARG, "--budget, --preset and --linear-bpw exclude each other: give one of them");
-  if (r->fast && (r->calib || r->stats) && !nb_recipe_has_budget(r))
+  if (r->fast && (r->n_calib || r->stats) && !nb_recipe_has_budget(r))
     return nb_fail(err, NB_ERR_ARG, "--fast makes no use of %s: leave one of them out",
-                   r->calib ? "--calib" : "--stats");
-  if (!r->calib && !r->stats) r->fast = true;
+                   r->n_calib ? "--calib" : "--stats");
   if (r->fast && (r->rotate || r->tune))
-    return nb_fail(err, NB_ERR_ARG, "--rotate and --tune need calibration: --calib FILE");
+    return nb_fail(err, NB_ERR_ARG, "--rotate and --tune need calibration: leave --fast out");
+  for (size_t i = 0; i < r->n_calib && r->n_calib > 1; i++)
+    if (!strcmp(r->calib[i], "self"))
+      return nb_fail(err, NB_ERR_ARG, "--calib self stands alone: leave the other texts out");
   return NB_OK;
 }
 
@@ -165,4 +170,73 @@ cJSON *nb_recipe_print(const nb_recipe *r) {
   if (r->tune) cJSON_AddStringToObject(out, "tune", r->tune);
   if (r->tune) cJSON_AddNumberToObject(out, "tune_rate", r->tune_rate);
   return out;
+}
+
+/* ---- what was remembered ---- */
+
+static nb_status read_set(const cJSON *json, const char *name, nb_recipe *r, const char ***set, nb_err *err) {
+  const cJSON *list, *i;
+  NB_TRY(nb_json_array(json, name, "set", &list, err));
+  NB_TRY(nb_new(set, (size_t)cJSON_GetArraySize(list) + 1, sizeof **set, "the recipe", err));
+  cJSON_ArrayForEach(i, list) {
+    if (!cJSON_IsString(i)) return nb_fail(err, NB_ERR_FORMAT, "%s: \"set\" holds more than strings", name);
+    (*set)[r->n_set++] = i->valuestring;
+  }
+  r->set = *set;
+  return NB_OK;
+}
+
+/* A switch that is remembered by its contrary. */
+static nb_status read_switch(const cJSON *json, const char *name, const char *key, bool contrary, bool *out,
+                             nb_err *err) {
+  bool x;
+  NB_TRY(nb_json_bool(json, name, key, &x, err));
+  *out = x != contrary;
+  return NB_OK;
+}
+
+static nb_status read_fraction(const cJSON *json, const char *name, const char *key, double *out, nb_err *err) {
+  NB_TRY(nb_json_f64(json, name, key, out, err));
+  return *out >= 0 && *out <= 1 ? NB_OK : nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is not 0 to 1", name, key);
+}
+
+static nb_status read_solver(const cJSON *json, const char *name, nb_recipe *r, nb_err *err) {
+  size_t sweeps;
+  NB_TRY(read_fraction(json, name, "damp", &r->damp, err));
+  NB_TRY(read_fraction(json, name, "alpha", &r->alpha, err));
+  NB_TRY(nb_json_size(json, name, "sweeps", 0, 20, &sweeps, err));
+  r->sweeps = (int)sweeps;
+  NB_TRY(read_switch(json, name, "tables", true, &r->no_tables, err));
+  NB_TRY(read_switch(json, name, "head_calibrated", true, &r->no_head, err));
+  NB_TRY(read_switch(json, name, "fold", true, &r->no_fold, err));
+  NB_TRY(read_switch(json, name, "sequential", false, &r->sequential, err));
+  NB_TRY(read_switch(json, name, "rotate", false, &r->rotate, err));
+  NB_TRY(nb_json_optional_string(json, name, "tune", &r->tune, err));
+  return nb_json_optional_f64(json, name, "tune_rate", &r->tune_rate, err);
+}
+
+nb_status nb_recipe_read(const cJSON *json, const char *name, nb_recipe *out, const char ***set, nb_err *err) {
+  static const char *const methods[] = {"plain", "search", "gptq", NULL}, *const codes[] = {"table", "uniform", NULL};
+  unsigned method, code;
+  size_t bits, group, tokens = 0, layers = 0;
+  *set = NULL;
+  *out = nb_recipe_default;
+  NB_TRY(nb_json_word(json, name, "method", methods, &method, err));
+  NB_TRY(nb_json_word(json, name, "codes", codes, &code, err));
+  NB_TRY(nb_json_size(json, name, "bits", NB_RECIPE_MIN_BITS, NB_RECIPE_MAX_BITS, &bits, err));
+  NB_TRY(nb_json_size(json, name, "group", NB_RECIPE_MIN_GROUP, NB_RECIPE_MAX_GROUP, &group, err));
+  out->fast = method == 0, out->no_gptq = method == 1;
+  out->codes = codes[code], out->bits = (int)bits, out->group = (int)group;
+  NB_TRY(nb_json_optional_string(json, name, "embed", &out->embed, err));
+  NB_TRY(nb_json_optional_string(json, name, "head", &out->head, err));
+  NB_TRY(nb_json_optional_string(json, name, "budget", &out->budget, err));
+  NB_TRY(nb_json_optional_string(json, name, "preset", &out->preset, err));
+  NB_TRY(nb_json_optional_f64(json, name, "linear_bpw", &out->linear_bpw, err));
+  if (nb_recipe_has_budget(out)) {
+    NB_TRY(nb_json_size(json, name, "probe_tokens", 0, NB_RECIPE_MAX_TOKENS, &tokens, err));
+    NB_TRY(nb_json_size(json, name, "probe_layers", 0, NB_RECIPE_MAX_TOKENS, &layers, err));
+    out->n.probe_tokens = (int)tokens, out->n.probe_layers = (int)layers;
+  }
+  NB_TRY(read_set(json, name, out, set, err));
+  return out->fast ? NB_OK : read_solver(json, name, out, err);
 }

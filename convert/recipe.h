@@ -29,11 +29,12 @@ typedef struct nb_recipe {
   const char *budget, *preset; /* of these and linear_bpw one may be given: a size of the file as nb_allocate_parse */
   double linear_bpw;           /* reads it, a named one, stored bits a weight of the layers' matrices; NULL, NULL, 0 */
   bool fast;                   /* no calibration: a text serves the budget only */
-  const char *calib;           /* as nb_calib_text_read takes it, or NULL */
-  const char *stats;           /* instead: a file of nibble calibrate, or NULL */
-  nb_calib_numbers n;          /* -1: not given */
-  uint64_t seed;               /* of the text that the model writes */
-  double damp, alpha;          /* these as nb_calib_opts has them */
+  const char *const *calib;    /* (n_calib) as nb_calib_text_read takes them; none: the bundled texts */
+  size_t n_calib;
+  const char *stats;  /* instead: a file of nibble calibrate, or NULL */
+  nb_calib_numbers n; /* -1: not given */
+  uint64_t seed;      /* as nb_calib_text_opts has it */
+  double damp, alpha; /* these as nb_calib_opts has them */
   int sweeps;
   bool no_gptq, no_tables, no_head, no_fold, sequential, rotate;
   const char *tune; /* "20m", "50steps", or NULL */
@@ -43,9 +44,11 @@ typedef struct nb_recipe {
 /* What holds where nothing is given. */
 extern const nb_recipe nb_recipe_default;
 
-/* Settles what follows from what is given (fast without a text), and refuses with NB_ERR_ARG what is out of range or
- * would be left unused. Before any file is opened. */
-nb_status nb_recipe_settle(nb_recipe *r, nb_err *err);
+/* Refuses with NB_ERR_ARG what is out of range or would be left unused. Before any file is opened. */
+nb_status nb_recipe_check(const nb_recipe *r, nb_err *err);
+
+/* Whether a text is read: always but for plain rounding without a budget, or when a file of nibble calibrate has it. */
+bool nb_recipe_reads_text(const nb_recipe *r);
 
 /* Whether bits go where they matter. */
 bool nb_recipe_has_budget(const nb_recipe *r);
@@ -59,5 +62,10 @@ nb_status nb_recipe_budget(const nb_recipe *r, const nb_parts *parts, nb_allocat
 
 /* The provenance's "recipe" (FORMAT.md). The caller deletes it. */
 cJSON *nb_recipe_print(const nb_recipe *r);
+
+/* The recipe that was printed, but for the texts, their numbers and the seed, which are not in it. Strings belong to
+ * `json`, which `name` stands for in messages; *set is what out->set points to, released with nb_free. NB_ERR_FORMAT
+ * names what is missing or of another kind. */
+nb_status nb_recipe_read(const cJSON *json, const char *name, nb_recipe *out, const char ***set, nb_err *err);
 
 #endif

@@ -74,20 +74,24 @@ nb_status nb_explain_bytes(const char *path, const char *head, size_t n, nb_file
                  todo ? ": " : "", todo ? todo : "");
 }
 
-nb_status nb_explain_read_text(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err) {
+nb_status nb_explain_text(const char *path, const char *bytes, size_t n, nb_err *err) {
   static const nb_file_kind binary[] = {NB_FILE_NBL,    NB_FILE_GGUF,   NB_FILE_SAFETENSORS, NB_FILE_EXPORT,
                                         NB_FILE_STATS,  NB_FILE_PART,   NB_FILE_JOURNAL,     NB_FILE_PARQUET,
                                         NB_FILE_PICKLE, NB_FILE_BUNDLE, NB_FILE_ZIP,         NB_FILE_GZIP,
-                                        NB_FILE_LFS};
-  NB_TRY(nb_mapfile_read(path, max_bytes, out, n, err));
-  nb_file_kind is = nb_filekind_of(*out, nb_min(*n, NB_FILE_HEAD));
-  for (size_t i = 0; i < sizeof binary / sizeof *binary; i++) {
-    if (is != binary[i]) continue;
-    free(*out);
-    *out = NULL;
-    return nb_fail(err, NB_ERR_FORMAT, "%s is %s, not a text", path, nb_filekind_name(is));
-  }
+                                        NB_FILE_LFS,    NB_FILE_NBLZ};
+  nb_file_kind is = nb_filekind_of(bytes, nb_min(n, NB_FILE_HEAD));
+  for (size_t i = 0; i < sizeof binary / sizeof *binary; i++)
+    if (is == binary[i]) return nb_fail(err, NB_ERR_FORMAT, "%s is %s, not a text", path, nb_filekind_name(is));
   return NB_OK;
+}
+
+nb_status nb_explain_read_text(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err) {
+  NB_TRY(nb_mapfile_read(path, max_bytes, out, n, err));
+  nb_status st = nb_explain_text(path, *out, *n, err);
+  if (st == NB_OK) return NB_OK;
+  free(*out);
+  *out = NULL;
+  return st;
 }
 
 /* ---- folders ---- */

@@ -16,8 +16,10 @@ nb_status nb_explain_model(const char *path, nb_status st, nb_err *err);
 nb_status nb_explain_bytes(const char *path, const char *head, size_t n, nb_file_kind wanted, nb_status st,
                            nb_err *err);
 
-/* Reads a text that a user gave, as nb_mapfile_read does. A model, a table or an archive in its place is NB_ERR_FORMAT:
- * as text, its bytes would give numbers without a meaning. */
+/* NB_ERR_FORMAT when n bytes that a user gave as a text are a model, a table or an archive: as text, these would give
+ * numbers without a meaning. */
+nb_status nb_explain_text(const char *path, const char *bytes, size_t n, nb_err *err);
+/* Reads a text that a user gave, as nb_mapfile_read does, and checks that. */
 nb_status nb_explain_read_text(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err);
 
 /* For a failure st to find a model's tensors: names with a prefix that some programs leave there. */

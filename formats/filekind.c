@@ -19,6 +19,7 @@ static const struct {
     {NB_FILE_JOURNAL, "a journal of nibble eval", "nbjrnl", {NULL}},
     {NB_FILE_GGUF, "a GGUF file", "GGUF", {NULL}},
     {NB_FILE_CHAT, "a conversation of nibble chat", "{", {"\"format\": \"nibble-chat\"", NULL}},
+    {NB_FILE_NBLZ, "a packed .nbl file", "NBLZ", {NULL}},
     {NB_FILE_LFS, "a pointer of git-lfs in place of the file", "version https://git-lfs.github.com/spec/", {NULL}},
     {NB_FILE_PARQUET, "a Parquet file of a data set", "PAR1", {NULL}},
     {NB_FILE_PICKLE, "a file of PyTorch", "PK\3\4", {"data.pkl"}},

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The quality tables: fidelity of quantized files against bytes, and what each method contributes.
+# Fidelity by kind of text is in bench_domains.sh.
 # usage: bench_quality.sh NIBBLE MODEL_DIR CALIBRATION_TEXT MEASURE_TEXT OUT_DIR [targets|ablation|texts]...
 # targets: each row is made by one quantize command and measured by `nibble kld` on 40 windows of 512 tokens.
 # ablation: one method at a time against the defaults, with the same formats, measured on the end of the calibration
@@ -82,7 +83,7 @@ ablation() {
   ablate "no sweeps" --sweeps 0
   ablate "1 sweep" --sweeps 1
   ablate "4 sweeps" --sweeps 4
-  ablate "no asymmetric target" --alpha 0
+  ablate "asymmetric target, alpha 0.25" --alpha 0.25
   ablate "alpha 0.5" --alpha 0.5
   ablate "no fitted tables" --no-tables
   ablate "damping 0.001" --damp 0.001

@@ -13,7 +13,7 @@ while [ $i -lt 60 ]; do echo "the ant in the thing $i"; i=$((i + 1)); done >"$di
 k=0
 for nibble in "$1" "$2"; do
   k=$((k + 1))
-  "$nibble" quantize -q "$dir/toy" -o "$dir/$k.nbl" >/dev/null || exit 1
+  "$nibble" quantize -q "$dir/toy" -o "$dir/$k.nbl" --fast >/dev/null || exit 1
   "$nibble" quantize -q "$dir/toy" -o "$dir/$k.tuned" --calib "$dir/text" --tokens 512 --seq 64 --tune 2steps \
     --budget 60kB --probe-tokens 64 >/dev/null || exit 1
   "$nibble" kld "$dir/toy" "$dir/$k.nbl" --text "$dir/text" --ctx 32 --json 2>/dev/null | grep -v seconds |

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 typedef struct options {
-  const char *out, *calib;
+  const char *out;
+  cli_list calib;
   nb_calib_numbers n;
   uint64_t seed;
 } options;
@@ -103,7 +104,7 @@ static nb_status calibrate(const options *o, const cli_common *common, const nb_
                              .threads = common->threads,
                              .cpu_features = common->features,
                              .reporter = &reporter};
-  NB_GOTO(nb_calib_text_read(o->calib, m, &opts, &text, err));
+  NB_GOTO(nb_calib_text_read(o->calib.items, o->calib.n, m, &opts, &text, err));
   NB_GOTO(new_file(&m->model, &text, &f, err));
   nb_quantize_choice choice = {.probe_kl = f.probe_kl, .probe_error = f.probe_error};
   j.choice = &choice;
@@ -125,10 +126,11 @@ int cmd_calibrate(int argc, char **argv) {
   nb_calib_numbers_default(&o.n);
   const cli_opt opts[] = {
       CLI_PATH("out", 'o', "FILE", NB_FILE_STATS, &o.out, "the file to write (required)"),
-      CLI_PATH("calib", 'c', "FILE", NB_PATH_READ, &o.calib,
-               "the text, chats (.jsonl), or self for text that the model writes (required)"),
-      CLI_U64("seed", 0, "N", &o.seed, "seed of the text that the model writes (0)"),
-      CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &o.n.tokens, "tokens of it to use (16384)"),
+      CLI_PATHS("calib", 'c', "PATH", NB_PATH_READ, &o.calib,
+                "a text, chats (.jsonl), a folder of such, or self for text that the model writes; may be given "
+                "several times; without it the texts that come with nibble"),
+      CLI_U64("seed", 0, "N", &o.seed, "seed of the draw from the texts, or of the text that the model writes (0)"),
+      CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &o.n.tokens, "tokens to draw from the texts (32768)"),
       CLI_INT("seq", 0, "N", NB_RECIPE_MIN_SEQ, NB_RECIPE_MAX_SEQ, &o.n.seq, "tokens of a sequence (512)"),
       CLI_INT("probe-tokens", 0, "N", 16, 65536, &o.n.probe_tokens, "tokens by which sensitivities are measured (256)"),
       CLI_INT("probe-layers", 0, "N", 0, 1024, &o.n.probe_layers,
@@ -137,12 +139,12 @@ int cmd_calibrate(int argc, char **argv) {
   };
   const cli_command cmd = {
       .name = "calibrate",
-      .args = "DIR --calib FILE -o STATS",
+      .args = "DIR -o STATS",
       .opts = opts,
       .about =
           "Measures what does not depend on the budget: how sensitive each matrix of the checkpoint in DIR is, and\n"
           "how much each input of it matters. `nibble quantize --stats STATS` then writes what it writes with\n"
-          "--calib FILE, for any number of budgets; `nibble diff --stats STATS` weighs errors by it.",
+          "the same texts, for any number of budgets; `nibble diff --stats STATS` weighs errors by it.",
       .common = CLI_JSON | CLI_THREADS | CLI_CPU,
       .min_args = 1,
       .max_args = 1};
@@ -150,7 +152,6 @@ int cmd_calibrate(int argc, char **argv) {
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   if (!o.out) return cli_usage(&cmd, "-o FILE is missing");
-  if (!o.calib) return cli_usage(&cmd, "--calib FILE is missing");
   nb_err err;
   nb_opened m = {0};
   nb_status st = cli_open(args.items[0], 0, &common, &m, &err);

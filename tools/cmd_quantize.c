@@ -112,7 +112,7 @@ static int report(const nb_quantize_job *j, const cli_common *common, double sec
 
 int cmd_quantize(int argc, char **argv) {
   const char *out = NULL;
-  cli_list set = {.n = 0};
+  cli_list set = {.n = 0}, calib = {.n = 0};
   nb_recipe r = nb_recipe_default;
   const cli_opt opts[] = {
       CLI_PATH("out", 'o', "FILE", NB_FILE_NBL, &out, "the file to write (required)"),
@@ -135,15 +135,16 @@ int cmd_quantize(int argc, char **argv) {
       CLI_INT("probe-layers", 0, "N", 0, 1024, &r.n.probe_layers,
               "layers that are measured, the others interpolated; 0: all (12)"),
       CLI_FLAG("fast", 0, &r.fast, "no calibration: the search for scales only"),
-      CLI_PATH(
-          "calib", 'c', "FILE", NB_PATH_READ, &r.calib,
-          "what to calibrate on: a text, chats (.jsonl), or self for text that the model writes; without it --fast"),
+      CLI_PATHS("calib", 'c', "PATH", NB_PATH_READ, &calib,
+                "what to calibrate on: a text, chats (.jsonl), a folder of such, or self for text that the model "
+                "writes; may be given several times; without it the texts that come with nibble"),
       CLI_PATH("stats", 0, "FILE", NB_PATH_READ, &r.stats, "instead: what `nibble calibrate` measured on such a text"),
-      CLI_U64("seed", 0, "N", &r.seed, "seed of the text that the model writes (0)"),
-      CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &r.n.tokens, "tokens of it to use (16384)"),
+      CLI_U64("seed", 0, "N", &r.seed, "seed of the draw from the texts, or of the text that the model writes (0)"),
+      CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &r.n.tokens, "tokens to draw from the texts (32768)"),
       CLI_INT("seq", 0, "N", NB_RECIPE_MIN_SEQ, NB_RECIPE_MAX_SEQ, &r.n.seq, "tokens of a sequence (512)"),
       CLI_DOUBLE("damp", 0, "X", 0, 1, &r.damp, "damping of the statistics, as a part of their mean diagonal (0.01)"),
-      CLI_DOUBLE("alpha", 0, "X", 0, 1, &r.alpha, "how much of earlier layers' distortion to make good (0.25)"),
+      CLI_DOUBLE("alpha", 0, "X", 0, 1, &r.alpha,
+                 "how much of earlier layers' distortion to make good (0: none, and a token costs half as much)"),
       CLI_INT("sweeps", 0, "N", 0, 20, &r.sweeps, "coordinate descent sweeps (2)"),
       CLI_FLAG("no-gptq", 0, &r.no_gptq, "without GPTQ: the weighted search and the sweeps only"),
       CLI_FLAG("no-tables", 0, &r.no_tables, "the default tables instead of one fitted to each matrix"),
@@ -176,7 +177,8 @@ int cmd_quantize(int argc, char **argv) {
   cli_reporting reporting;
   nb_reporter reporter = cli_reporter(&reporting, &common);
   r.set = set.items, r.n_set = set.n;
-  if (nb_recipe_settle(&r, &err) != NB_OK) return cli_usage(&cmd, "%s", err.msg);
+  r.calib = calib.items, r.n_calib = calib.n;
+  if (nb_recipe_check(&r, &err) != NB_OK) return cli_usage(&cmd, "%s", err.msg);
   nb_status st = cli_open(args.items[0], 0, &common, &m, &err);
   const nb_conversion_opts how = {out, common.threads, common.features, &reporter};
   if (st == NB_OK) st = nb_conversion_run(&m, &r, &how, &c, &err);

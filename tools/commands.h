@@ -16,11 +16,14 @@ int cmd_generate(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_kld(int argc, char **argv);
 int cmd_merge(int argc, char **argv);
+int cmd_pack(int argc, char **argv);
 int cmd_ppl(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 int cmd_quantize(int argc, char **argv);
+int cmd_reproduce(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_tokenize(int argc, char **argv);
+int cmd_unpack(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 
 #endif

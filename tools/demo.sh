@@ -11,7 +11,8 @@ model=${2:-$root/data/demo}
 data=${3:-$root/data/demo/mmlu}
 out=${OUT:-build/demo}
 mkdir -p "$out"
-# The bundled model comes with a text to calibrate on. A model of one's own: QUANTIZE="--calib text.txt".
+# The bundled model comes with a text to calibrate on. One's own is calibrated on the texts that come with nibble, unless
+# QUANTIZE says otherwise: "--calib text.txt", "--fast".
 own=${2:-}
 # shellcheck disable=SC2086
 set -- ${QUANTIZE:-}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening, verifying and binding the weights of hostile .nbl bytes. The header's checksum is made right first, since
- * no fuzzer would guess it. */
+/* Opening, verifying and binding the weights of hostile .nbl bytes, and reading how they were made. The header's
+ * checksum is made right first, since no fuzzer would guess it. */
 #include "base/mem.h"
+#include "convert/reproduce.h"
 #include "formats/nbl.h"
 #include "formats/nbl_layout.h"
 
@@ -22,6 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     (void)nb_nbl_verify(f, 1, NULL);
     nb_weight_source src;
     nb_weights w;
+    nb_reproduce_plan plan;
+    (void)nb_reproduce_read(f, "fuzz", NULL, 0, &plan, NULL);
+    nb_reproduce_free(&plan);
     nb_nbl_source(f, &src);
     if (nb_weights_bind(nb_nbl_config(f), &src, &w, NULL) == NB_OK) nb_weights_free(&w);
     nb_nbl_close(f);

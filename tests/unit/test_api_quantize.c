@@ -122,9 +122,13 @@ static void check_same(const nibble_quantize_options *o, const char *arguments) 
 /* ---- tests ---- */
 
 TEST(fast_as_the_command) {
-  check_same(NULL, "");
-  nibble_quantize_options o = {.size = sizeof o, .bits = 6, .group = 128, .cpu = "ref", .threads = 2};
-  check_same(&o, "-b 6 -g 128");
+  nibble_quantize_options o = {.size = sizeof o, .bits = 6, .group = 128, .cpu = "ref", .threads = 2, .fast = 1};
+  check_same(&o, "-b 6 -g 128 --fast");
+}
+
+TEST(bundled_texts_as_the_command) {
+  nibble_quantize_options o = {.size = sizeof o, .tokens = 512, .seq = 64, .seed = 3};
+  check_same(&o, "--tokens 512 --seq 64 --seed 3");
 }
 
 TEST(calibrated_as_the_command) {
@@ -170,7 +174,7 @@ TEST(stopped_and_gone_on) {
   CHECK(same_files(whole, out));
   /* A fast run leaves nothing, and an earlier file as it was. */
   watcher fast = {.stop = true};
-  nibble_quantize_options p = {.size = sizeof p, .progress = watch, .ctx = &fast};
+  nibble_quantize_options p = {.size = sizeof p, .progress = watch, .ctx = &fast, .fast = 1};
   CHECK_FAILS(NIBBLE_STOPPED, "interrupted", nibble_quantize(toy, out, &p, &err));
   CHECK(same_files(whole, out) && access(part, F_OK) != 0);
   unlink(whole), unlink(out);
@@ -187,7 +191,8 @@ TEST(wrong_paths) {
   CHECK_FAILS(NIBBLE_ERROR_IO, "no-text", nibble_quantize(toy, out, &o, &err));
   CHECK_FAILS(NIBBLE_ERROR_ARGUMENT, "checkpoint", nibble_quantize(NULL, out, NULL, &err));
   CHECK(nibble_quantize("/no-checkpoint", out, NULL, NULL) == NIBBLE_ERROR_IO); /* without a message */
-  CHECK(nibble_quantize(toy, out, NULL, &err) == NIBBLE_OK);
+  o = (nibble_quantize_options){.size = sizeof o, .fast = 1};
+  CHECK(nibble_quantize(toy, out, &o, &err) == NIBBLE_OK);
   char *again = temp_path("again.nbl");
   CHECK_FAILS(NIBBLE_ERROR_ARGUMENT, ".nbl file already", nibble_quantize(out, again, NULL, &err));
   CHECK(temp_count(temp_dir(), "nibble-") == 0 && temp_count(temp_dir(), ".part") == 0);
@@ -227,7 +232,7 @@ TEST(options_are_checked) {
   struct {
     nibble_quantize_options o;
     char later[64];
-  } newer = {.o = {.size = sizeof newer}};
+  } newer = {.o = {.size = sizeof newer, .fast = 1}};
   char *out = temp_path("x.nbl");
   nibble_quantize_options o = {.size = 0};
   CHECK_FAILS(NIBBLE_ERROR_ARGUMENT, "size", nibble_quantize(toy, out, &o, &err));
@@ -246,7 +251,6 @@ TEST(options_are_checked) {
              {{.linear_bpw = NAN, .calib = "self"}, "linear-bpw"},
              {{.preset = "tablet", .calib = "self"}, "phone|phone-small"},
              {{.preset = "phone", .budget = 60000, .calib = "self"}, "exclude"},
-             {{.budget = 60000}, "text"},
              {{.fast = 1, .calib = "self"}, "no use of"},
              {{.budget = 1000, .calib = "self", .tokens = 512, .seq = 64}, "smallest possible"},
              {{.threads = 5000}, "threads"},
@@ -263,6 +267,7 @@ int main(int argc, char **argv) {
   snprintf(program, sizeof program, "%.*s/../nibble", slash ? (int)(slash - argv[0]) : 1, slash ? argv[0] : ".");
   make_toy();
   RUN(fast_as_the_command);
+  RUN(bundled_texts_as_the_command);
   RUN(calibrated_as_the_command);
   RUN(budgets_as_the_command);
   RUN(self_as_the_command);

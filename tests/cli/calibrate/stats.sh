@@ -32,7 +32,13 @@ poke m/model.safetensors $(($(size_of m/model.safetensors) - 9)) '\1'
 fails '[12]' '*stats*another checkpoint*' nibble quantize m -o x.nbl --stats stats
 fails '[12]' '*stats*another model*' nibble quantize "$TESTS/../data/demo" -o x.nbl --stats stats
 fails '[12]' '*already*' nibble calibrate a.nbl --calib text -o x
-fails 2 '*--calib*' nibble calibrate "$TOY" -o x
+# On the bundled texts likewise.
+# shellcheck disable=SC2086
+nibble calibrate "$TOY" $opts $probe -o own -q >/dev/null
+# shellcheck disable=SC2086
+nibble quantize "$TOY" -o a.nbl -q $opts $probe --budget 60kB >/dev/null
+nibble quantize "$TOY" -o b.nbl -q --stats own --budget 60kB >/dev/null
+cmp a.nbl b.nbl
 fails '[12]' '*nowhere*' nibble calibrate "$TOY" --calib nowhere -o x
 fails '[12]' '*no/such*' nibble calibrate "$TOY" --calib text $opts -o no/such/x
 # Damage anywhere is noticed.

@@ -2,8 +2,8 @@
 # the accepted build does. The demo's checkpoint, which was really trained.
 . "$LIB"
 run() { nibble eval "$1.nbl" --data "$DATA/demo/mmlu" --sample 300 --seed 2 -q -t 1 --out "$1.json" >/dev/null; }
-nibble quantize -q "$DATA/demo" -o good.nbl >/dev/null
-nibble quantize -q "$DATA/demo" -o again.nbl >/dev/null
+nibble quantize -q "$DATA/demo" -o good.nbl --fast >/dev/null
+nibble quantize -q "$DATA/demo" -o again.nbl --fast >/dev/null
 run good
 run again
 nibble compare good.json again.json --max-kld 0.0005 --json >same

@@ -2,7 +2,7 @@
 . "$LIB"
 calibration_text 100 >text
 nibble calibrate "$TOY" --calib text --tokens 256 --seq 32 --probe-tokens 16 --probe-layers 0 -o stats -q >/dev/null
-nibble quantize "$TOY" -o worse.nbl -q -b 3 --set 1.down=6 --embed 8 >/dev/null
+nibble quantize "$TOY" -o worse.nbl -q --fast -b 3 --set 1.down=6 --embed 8 >/dev/null
 for a in "$TOY" "$NBL" worse.nbl; do
   for b in "$TOY" "$NBL" worse.nbl; do
     nibble diff "$a" "$b" --json --stats stats -t 1 >one

@@ -1,7 +1,7 @@
 # A snapshot of the hub (Parquet, sharded, a card beside it) and the authors' files are one data set to a run: the same answers, the
 # same hash of data and prompts. A file that is cut short ends the run with its name.
 . "$LIB"
-nibble quantize -q "$DATA/demo" -o demo.nbl >/dev/null
+nibble quantize -q "$DATA/demo" -o demo.nbl --fast >/dev/null
 same() { # TASK AUTHORS HUB
   nibble eval demo.nbl --task "$1" -q -t 1 --limit 3 --shots 0 --data "$TESTS/golden/$2" --out a.json >/dev/null
   nibble eval demo.nbl --task "$1" -q -t 1 --limit 3 --shots 0 --data "$TESTS/golden/hub/$3" --out b.json >/dev/null

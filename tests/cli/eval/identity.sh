@@ -11,7 +11,7 @@ of() { jsonq "model.$2" <"$1.json"; }
 [ "$(of nbl lineage_xxh3)" = "$(of toy lineage_xxh3)" ]
 [ "$(of nbl weights_xxh3)" != "$(of toy weights_xxh3)" ]
 [ "$(of copy weights_xxh3)" = "$(of nbl weights_xxh3)" ]
-nibble quantize -q "$TOY" --bits 3 -o three.nbl >/dev/null
+nibble quantize -q "$TOY" --fast --bits 3 -o three.nbl >/dev/null
 run three.nbl three
 [ "$(of three weights_xxh3)" != "$(of nbl weights_xxh3)" ]
 [ "$(of three lineage_xxh3)" = "$(of toy lineage_xxh3)" ]

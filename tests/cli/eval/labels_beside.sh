@@ -2,7 +2,7 @@
 # the rows; and what is said when there are none, too few, or labels that are no choice.
 . "$LIB"
 cp -R "$TESTS/golden/mcq/piqa" piqa
-nibble quantize -q "$DATA/demo" -o demo.nbl >/dev/null
+nibble quantize -q "$DATA/demo" -o demo.nbl --fast >/dev/null
 run="nibble eval demo.nbl --task piqa -q -t 1"
 right() { grep -o '"id": "[^"]*"\|"right": \[[^]]*\]' "$1"; }
 $run --data piqa --out a.json >/dev/null

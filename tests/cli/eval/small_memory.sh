@@ -23,7 +23,7 @@ head -c $head checkpoint/model.safetensors >whole
 i=0
 while [ $((i * 1000003)) -lt $((n - head)) ]; do cat block; i=$((i + 1)); done | head -c $((n - head)) >>whole
 mv whole checkpoint/model.safetensors
-nibble quantize -q checkpoint -o big.nbl >/dev/null
+nibble quantize -q checkpoint -o big.nbl --fast >/dev/null
 rm -r checkpoint
 questions q.jsonl 6
 run="nibble eval big.nbl --task custom --data q.jsonl -q -t 1 --batch 16"

@@ -103,7 +103,7 @@ sed 's/"nibble":"[^"]*"/"nobody":"11111"/' ck/model.safetensors >weights && cmp 
 refuses '*ck/model.safetensors is there*' nibble export m.nbl --hf ck
 rm weights
 chmod 600 notes.txt
-nibble quantize ck -o notes.txt --force -q >/dev/null
+nibble quantize ck -o notes.txt --fast --force -q >/dev/null
 cmp notes.txt m.nbl
 [ "$(ls -l notes.txt | cut -c 1-10)" = -rw------- ]
 
@@ -112,10 +112,10 @@ cmp notes.txt m.nbl
 for time in 1 2; do
   $run --out r.json --html p.html --junit j.xml --summary s.md --journal jl >/dev/null
   nibble inspect m.nbl --html i.html >/dev/null
-  nibble quantize ck -o m.nbl -q >/dev/null
+  nibble quantize ck -o m.nbl --fast -q >/dev/null
   nibble export m.nbl --hf out --tokenizer ck -q
   nibble probe m.nbl -f c --lengths 256 --texts 1 -o probe.jsonl
-  (cd ck && nibble quantize . -o in.nbl -q >/dev/null)
+  (cd ck && nibble quantize . -o in.nbl --fast -q >/dev/null)
 done
 [ ! -s jl ] && cmp m.nbl ck/in.nbl
 $run --bundle b.zip >b.log 2>&1 || grep -q libzip b.log

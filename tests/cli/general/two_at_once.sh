@@ -34,7 +34,7 @@ fight() {
 }
 same() { cmp "$1" "$2"; }
 
-nibble quantize "$TOY" -o whole.nbl -q -t 1 >/dev/null
+nibble quantize "$TOY" -o whole.nbl -q --fast -t 1 >/dev/null
 fight 0.1 whole.nbl fast.nbl nibble quantize "$TOY" -o fast.nbl -q -t 1
 nibble quantize "$TOY" -o calibrated -q -t 1 --calib text --tokens 512 --seq 64 >/dev/null
 fight 0.4 calibrated c.nbl nibble quantize "$TOY" -o c.nbl -q -t 1 --calib text --tokens 512 --seq 64
@@ -47,8 +47,8 @@ fight 0.05 whole/model.safetensors hf/model.safetensors nibble export m.nbl --hf
 cmp whole/config.json hf/config.json
 nibble export m.nbl --gguf whole.gguf -q
 fight 0.05 whole.gguf k.gguf nibble export m.nbl --gguf k.gguf -q
-nibble quantize whole.gguf -o of_gguf -q >/dev/null
-fight 0.1 of_gguf g.nbl nibble quantize whole.gguf -o g.nbl -q -t 1
+nibble quantize whole.gguf -o of_gguf --fast -q >/dev/null
+fight 0.1 of_gguf g.nbl nibble quantize whole.gguf -o g.nbl --fast -q -t 1
 
 same() {
   answers "$1" >a

@@ -2,7 +2,7 @@
 # questions share it.
 . "$LIB"
 calibration_text 400 >text
-nibble quantize -q "$DATA/demo" -o demo.nbl >/dev/null
+nibble quantize -q "$DATA/demo" -o demo.nbl --fast >/dev/null
 nibble probe demo.nbl --text text --lengths 300,700 --texts 2 -o needle.jsonl
 [ "$(wc -l <needle.jsonl)" = 16 ]
 [ "$(grep -c '"subject": "700 tokens"' needle.jsonl)" = 8 ]

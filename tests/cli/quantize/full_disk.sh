@@ -4,9 +4,9 @@
 mkdir small
 mount -t tmpfs -o size=16k none small 2>/dev/null || skip "may not mount a tmpfs"
 trap 'umount small' EXIT
-fails 1 '*x.nbl*' nibble quantize "$TOY" -o small/x.nbl --force
+fails 1 '*x.nbl*' nibble quantize "$TOY" -o small/x.nbl --fast --force
 [ -z "$(ls -A small)" ]
 echo old >small/x.nbl
-fails 1 '*x.nbl*' nibble quantize "$TOY" -o small/x.nbl --force
+fails 1 '*x.nbl*' nibble quantize "$TOY" -o small/x.nbl --fast --force
 [ "$(cat small/x.nbl)" = old ]
 [ "$(ls -A small)" = x.nbl ]

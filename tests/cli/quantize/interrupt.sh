@@ -1,7 +1,7 @@
 # Stopped in the middle: one line, exit 1, nothing half-written.
 . "$LIB"
 big m 6
-nibble quantize m -o x.nbl -t 1 2>err >out &
+nibble quantize m -o x.nbl --fast -t 1 2>err >out &
 pid=$!
 n=0
 # The temporary file shows that the work has begun.

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* nibble pack: a .nbl file entropy-coded, for a download. */
+#include "formats/nblz.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "tools/progress_cli.h"
+
+#include <cJSON.h>
+#include <sys/stat.h>
+
+int cmd_pack(int argc, char **argv) {
+  const char *out = NULL;
+  const cli_opt opts[] = {
+      CLI_PATH("out", 'o', "FILE", NB_FILE_NBLZ, &out, "the file to write (required)"),
+      CLI_END,
+  };
+  const cli_command cmd = {
+      .name = "pack",
+      .args = "FILE.nbl -o FILE.nblz",
+      .opts = opts,
+      .about = "Packs a .nbl file for a download: its codes entropy-coded, some 5 % smaller. It cannot be run in\n"
+               "this form; `nibble unpack` expands it to the identical file. All checksums are checked first.",
+      .common = CLI_JSON | CLI_THREADS,
+      .min_args = 1,
+      .max_args = 1};
+  cli_common common;
+  cli_args args;
+  if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  if (!out) return cli_usage(&cmd, "-o FILE is missing");
+  nb_err err;
+  cli_progress p;
+  uint64_t bytes = 0;
+  struct stat s = {0};
+  char from[CLI_TEXT], to[CLI_TEXT];
+  nb_progress cb = cli_progress_begin(&p, &common, "packing", "bytes");
+  nb_status st = nb_nblz_pack(args.items[0], out, common.threads, &cb, &bytes, &err);
+  cli_progress_end(&p);
+  if (st != NB_OK) return cli_fail(st, &err);
+  (void)stat(args.items[0], &s);
+  if (common.json) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "file", out);
+    cJSON_AddNumberToObject(o, "bytes", (double)bytes);
+    cJSON_AddNumberToObject(o, "from_bytes", (double)s.st_size);
+    return cli_print_json(o);
+  }
+  printf("%s: %s (%llu bytes), of %s\n", out, cli_bytes_text(to, bytes), (unsigned long long)bytes,
+         cli_bytes_text(from, (uint64_t)s.st_size));
+  return 0;
+}
