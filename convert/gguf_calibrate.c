@@ -89,7 +89,7 @@ nb_status nb_gguf_calibrate(const nb_opened *m, const nb_gguf_calibrate_opts *o,
   NB_GOTO(nb_new(&fine, model->weights.parts.n_matrices, sizeof *fine, "the types", err));
   NB_GOTO(choose_types(m, o, c, fine, err));
   NB_GOTO(copy_vectors(m, c, err));
-  NB_GOTO(nb_calib_text_read(o->text, m, &to, &text, err));
+  NB_GOTO(nb_calib_text_read(o->texts, o->n_texts, m, &to, &text, err));
   c->tokens = text.n_seqs * text.seq;
   nb_progress cb = nb_reporter_begin(o->reporter, "calibrating", "weights");
   const nb_calib_opts opts = {.tokens = text.ids.id,

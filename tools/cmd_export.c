@@ -261,7 +261,8 @@ static nb_status check_plan(const plan *p, nb_err *err) {
 
 /* What is asked for of a GGUF file. */
 typedef struct gguf_request {
-  const char *path, *type, *embed, *head, *tokenizer, *calib; /* embed, head: NULL as type */
+  const char *path, *type, *embed, *head, *tokenizer; /* embed, head: NULL as type */
+  cli_list calib;
   int tokens, seq;
 } gguf_request;
 
@@ -277,7 +278,8 @@ static nb_status calibrate(const nb_opened *m, const gguf_request *q, const cli_
   const nb_gguf_calibrate_opts o = {.type = type,
                                     .embed = embed ? embed : type,
                                     .head = head ? head : type,
-                                    .text = q->calib,
+                                    .texts = q->calib.items,
+                                    .n_texts = q->calib.n,
                                     .tokens = (size_t)q->tokens,
                                     .seq = (size_t)q->seq,
                                     .threads = common->threads,
@@ -296,10 +298,10 @@ static nb_status export_gguf(const nb_opened *m, const gguf_request *q, const cl
   nb_gguf_calibrated calibrated = {.tokens = 0};
   nb_status st;
   if (q->tokenizer) NB_GOTO(nb_open_tokenizer(q->tokenizer, &own, err));
-  if (q->calib) NB_GOTO(calibrate(m, q, common, &calibrated, err));
-  NB_GOTO(make_plan(q->calib ? &calibrated.model : &m->model, NB_F32, &p, err));
+  if (q->calib.n) NB_GOTO(calibrate(m, q, common, &calibrated, err));
+  NB_GOTO(make_plan(q->calib.n ? &calibrated.model : &m->model, NB_F32, &p, err));
   NB_GOTO(check_plan(&p, err));
-  p.calibrated = q->calib ? &calibrated : NULL;
+  p.calibrated = q->calib.n ? &calibrated : NULL;
   nb_gguf_source source = {.n = p.n, .describe = describe, .row = read_row, .blocks = read_blocks, .ctx = &p};
   cli_progress bar;
   nb_progress cb = cli_progress_begin(&bar, common, "exporting", NULL);
@@ -353,8 +355,8 @@ int cmd_export(int argc, char **argv) {
                  "--gguf: the type of the matrices; auto (default) takes what comes nearest to each"),
       CLI_CHOICE("embed", 0, TYPES, &q.embed, "--gguf: another type for the embedding"),
       CLI_CHOICE("head", 0, TYPES, &q.head, "--gguf: another type for the head, where it is not the embedding"),
-      CLI_PATH("calib", 'c', "TEXT", NB_PATH_READ, &q.calib,
-               "--gguf: round by calibration, as nibble quantize does (a text or chats)"),
+      CLI_PATHS("calib", 'c', "PATH", NB_PATH_READ, &q.calib,
+                "--gguf: round by calibration, as nibble quantize does, on a text, chats or a folder of such"),
       CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &q.tokens, "--calib: tokens to use (16384)"),
       CLI_INT("seq", 0, "N", NB_RECIPE_MIN_SEQ, NB_RECIPE_MAX_SEQ, &q.seq, "--calib: tokens of a sequence (512)"),
       CLI_PATH("tokenizer", 0, "DIR", NB_PATH_READ, &q.tokenizer, "take the tokenizer (--hf: its files) from there"),
@@ -377,7 +379,7 @@ int cmd_export(int argc, char **argv) {
   nb_opened m = {0};
   nb_gguf_export x = {0};
   const char *tokenizer = q.tokenizer;
-  bool without = dir || (tokenizer && !q.calib);
+  bool without = dir || (tokenizer && !q.calib.n);
   nb_status st = cli_open(args.items[0], without ? NB_OPEN_NO_TOKENIZER : 0, &common, &m, &err);
   nb_dtype to = dtype[0] == 'b' ? NB_BF16 : strcmp(dtype, "f16") == 0 ? NB_F16 : NB_F32;
   if (st == NB_OK && dir) st = export(&m, dir, tokenizer, to, &common, &err);
