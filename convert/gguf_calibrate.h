@@ -19,9 +19,9 @@ typedef struct nb_gguf_calibrated {
 
 typedef struct nb_gguf_calibrate_opts {
   const nb_ggml_type *type, *embed, *head; /* of the layers' matrices, of the embedding, of the head */
-  const char *const *texts; /* (n_texts) as nb_calib_text_read takes them */
+  const char *const *texts;                /* (n_texts) as nb_calib_text_read takes them */
   size_t n_texts;
-  size_t tokens, seq;                      /* to read, and of a sequence */
+  size_t tokens, seq; /* to read, and of a sequence */
   int threads;
   unsigned cpu_features;
   const nb_reporter *reporter; /* may be NULL */

@@ -46,30 +46,33 @@ static const nb_st_tensor *part(const module *x, const char *ending) {
   return nb_safetensors_lookup(x->st, name);
 }
 
-static nb_status wrong(const module *x, const char *ending, const nb_st_tensor *t, size_t rows, size_t cols,
-                       const char *types, nb_err *err) {
+/* What a part must be. */
+typedef struct wanted {
+  const char *ending, *types; /* of its name; the types that it may have, words between spaces */
+  size_t rows, cols;          /* cols 1 may be no dimension at all */
+  bool optional;              /* it may be missing */
+} wanted;
+
+static nb_status wrong(const module *x, const nb_st_tensor *t, const wanted *w, nb_err *err) {
   return nb_fail(err, NB_ERR_FORMAT,
                  "%s: tensor \"%.100s%s\" is %s of (%zu, %zu), but the packed matrix needs %.*s of (%zu, %zu)", x->path,
-                 x->name, ending, t->dtype, t->view.shape[0], t->view.n_dims > 1 ? t->view.shape[1] : 1,
-                 (int)strlen(types) - 2, types + 1, rows, cols);
+                 x->name, w->ending, t->dtype, t->view.shape[0], t->view.n_dims > 1 ? t->view.shape[1] : 1,
+                 (int)strlen(w->types) - 2, w->types + 1, w->rows, w->cols);
 }
 
-/* A part of one of the types (words between spaces) with so many rows and columns; cols 1 may be no dimension at all.
- * NULL in *out when it is not there and may be missing. */
-static nb_status take(module *x, const char *ending, const char *types, size_t rows, size_t cols, bool optional,
-                      const nb_st_tensor **out, nb_err *err) {
-  const nb_st_tensor *t = *out = part(x, ending);
+/* A part that belongs to the matrix. NULL in *out when it is not there and may be missing. */
+static nb_status take(module *x, const wanted *w, const nb_st_tensor **out, nb_err *err) {
+  const nb_st_tensor *t = *out = part(x, w->ending);
   char word[24];
-  if (!t && optional) return NB_OK;
+  if (!t && w->optional) return NB_OK;
   if (!t)
     return nb_fail(err, NB_ERR_FORMAT,
                    "%s: \"%.100s\" has packed codes but no tensor \"%s\": the checkpoint is incomplete, download it "
                    "again",
-                   x->path, x->name, ending + 1);
+                   x->path, x->name, w->ending + 1);
   snprintf(word, sizeof word, " %s ", t->dtype);
-  bool type = strstr(types, word), dims = t->view.n_dims <= 2;
-  if (!type || !dims || t->view.shape[0] != rows || t->view.shape[1] != cols)
-    return wrong(x, ending, t, rows, cols, types, err);
+  bool type = strstr(w->types, word), dims = t->view.n_dims <= 2;
+  if (!type || !dims || t->view.shape[0] != w->rows || t->view.shape[1] != w->cols) return wrong(x, t, w, err);
   x->used[t - x->st->tensors] = true;
   x->stored_bytes += t->n_bytes;
   return NB_OK;
@@ -81,7 +84,7 @@ static nb_status take(module *x, const char *ending, const char *types, size_t r
 /* Every input's group is one of the matrix's. */
 static nb_status take_groups(module *x, const char *ending, nb_err *err) {
   const nb_st_tensor *t;
-  NB_TRY(take(x, ending, WORDS, x->m.K, 1, true, &t, err));
+  NB_TRY(take(x, &(wanted){ending, WORDS, x->m.K, 1, true}, &t, err));
   if (!t) return NB_OK;
   const uint8_t *g = t->data;
   size_t none = 0;
@@ -120,8 +123,8 @@ static nb_status take_columns(module *x, bool shuffled, nb_err *err) {
   unsigned bits = m->code.bits;
   size_t cols = words(m->N, bits);
   const nb_st_tensor *scale, *zero;
-  NB_TRY(take(x, ".scales", FLOATS, m->groups, m->N, false, &scale, err));
-  NB_TRY(take(x, ".qzeros", WORDS, m->groups, cols, false, &zero, err));
+  NB_TRY(take(x, &(wanted){".scales", FLOATS, m->groups, m->N, false}, &scale, err));
+  NB_TRY(take(x, &(wanted){".qzeros", WORDS, m->groups, cols, false}, &zero, err));
   m->scale = scale->view, m->scale_row = 1, m->scale_group = m->N;
   m->zero = (nb_packed_numbers){
       .data = zero->data, .bits = bits, .word_step = 4, .line_step = 4 * cols, .shuffled = shuffled};
@@ -171,7 +174,7 @@ static nb_status shape_compressed(module *x, nb_err *err) {
   nb_packed_matrix *m = &x->m;
   const nb_st_tensor *shape;
   size_t cols = x->code->view.shape[1], bits = 0;
-  NB_TRY(take(x, ".weight_shape", " I64 I32 ", 2, 1, false, &shape, err));
+  NB_TRY(take(x, &(wanted){".weight_shape", " I64 I32 ", 2, 1, false}, &shape, err));
   size_t b = shape->n_bytes / 2;
   m->N = (size_t)nb_little_get(shape->data, b);
   m->K = (size_t)nb_little_get((const uint8_t *)shape->data + b, b);
@@ -201,10 +204,10 @@ static nb_status read_compressed(module *x, nb_err *err) {
     return nb_fail(err, NB_ERR_FORMAT, "%s: \"%.100s\" has %zu inputs, which are no %zu groups", x->path, x->name, m->K,
                    groups);
   m->groups = groups;
-  NB_TRY(take(x, ".weight_scale", FLOATS, one ? 1 : m->N, groups, false, &scale, err));
+  NB_TRY(take(x, &(wanted){".weight_scale", FLOATS, one ? 1 : m->N, groups, false}, &scale, err));
   m->scale = scale->view, m->scale_row = one ? 0 : groups, m->scale_group = 1;
   size_t lines = packed ? words(m->N, m->code.bits) : one ? 1 : m->N;
-  NB_TRY(take(x, ".weight_zero_point", packed ? WORDS : " I8 ", lines, groups, true, &zero, err));
+  NB_TRY(take(x, &(wanted){".weight_zero_point", packed ? WORDS : " I8 ", lines, groups, true}, &zero, err));
   if (zero && packed)
     m->zero = (nb_packed_numbers){.data = zero->data, .bits = m->code.bits, .word_step = 4 * groups, .line_step = 4};
   else if (zero)
@@ -232,8 +235,8 @@ static nb_status read_mlx(module *x, nb_err *err) {
   m->code = (nb_packed_numbers){
       .data = x->code->data, .bits = (unsigned)bits, .word_step = 4, .line_step = 4 * cols, .by_row = true};
   NB_TRY(count_groups(x, group, err));
-  NB_TRY(take(x, ".scales", FLOATS, m->N, m->groups, false, &scale, err));
-  NB_TRY(take(x, ".biases", FLOATS, m->N, m->groups, false, &bias, err));
+  NB_TRY(take(x, &(wanted){".scales", FLOATS, m->N, m->groups, false}, &scale, err));
+  NB_TRY(take(x, &(wanted){".biases", FLOATS, m->N, m->groups, false}, &bias, err));
   if (scale->view.dtype != bias->view.dtype)
     return nb_fail(err, NB_ERR_FORMAT, "%s: \"%.100s\" has scales of %s and biases of %s", x->path, x->name,
                    scale->dtype, bias->dtype);

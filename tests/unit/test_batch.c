@@ -339,7 +339,7 @@ TEST(log_probs) {
     CHECK_OK(nb_kv_create(c, n, NB_KV_Q16, nb_config_stretch(c, n), &kv, &err));
     CHECK_OK(nb_session_prefill(plain, &f.model, kv, ids, n, &err));
     for (size_t k = 0; k + 1 < n; k++) rows[k] = k;
-    CHECK_OK(nb_session_score(plain, &f.model, rows, ids + 1, n - 1, lp, greedy, &err));
+    CHECK_OK(nb_session_score(plain, &f.model, &(nb_targets){rows, ids + 1, n - 1}, lp, greedy, &err));
     for (size_t k = 0; k < x[i].n; k++) {
       const nb_batch_logprob *top = x[i].top[k];
       CHECK_MSG(x[i].of[k].id == ids[from + k] && x[i].of[k].logprob == lp[from + k - 1], "text %zu, token %zu", i, k);

@@ -258,7 +258,8 @@ TEST(where) {
   static const char rows[] = "{\"q\":\"x\",\"a\":\"y\",\"level\":\"3\"}\n{\"q\":\"z\",\"a\":\"y\",\"level\":\"2\"}\n";
   d = (nb_dataset){0};
   CHECK_OK(nb_task_parse(written, strlen(written), "t.json", NULL, &t, &err));
-  CHECK_OK(nb_dataset_add(&t, "t.jsonl", NULL, rows, strlen(rows), NULL, 0, &d, &err));
+  const nb_dataset_file file = {.name = "t.jsonl", .bytes = rows, .n = strlen(rows)};
+  CHECK_OK(nb_dataset_add(&t, &file, &d, &err));
   CHECK_OK(nb_dataset_finish(&d, "t.jsonl", &err));
   CHECK(d.n == 1 && !strcmp(d.item[0].question, "z"));
   nb_dataset_free(&d), nb_task_free(&t);

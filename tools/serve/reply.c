@@ -220,26 +220,33 @@ static const char *chunk_object(const serve_reply *r) {
   return r->kind == SERVE_CHAT ? "chat.completion.chunk" : "text_completion";
 }
 
-/* An event with a piece of a text, which may be empty; why: NULL while the text goes on. */
-static nb_status event(const serve_reply *r, const serve_choice *c, size_t index, const char *piece, size_t n,
-                       const char *why, serve_told *told, nb_text *out, nb_err *err) {
+/* A piece of a text, which may be empty. */
+typedef struct piece {
+  size_t index; /* of the text */
+  const char *s;
+  size_t n;
+  const char *why; /* it ended, NULL while it goes on */
+} piece;
+
+static nb_status event(const serve_reply *r, const serve_choice *c, const piece *p, serve_told *told, nb_text *out,
+                       nb_err *err) {
   nb_jsonout j = {.out = out, .err = err};
   NB_TRY(nb_text_append_str(out, "data: ", err));
   open_object(r, chunk_object(r), &j);
   nb_jsonout_open(&j, "choices", '[');
   nb_jsonout_open(&j, NULL, '{');
-  nb_jsonout_u64(&j, "index", index);
+  nb_jsonout_u64(&j, "index", p->index);
   if (r->kind == SERVE_CHAT) {
     nb_jsonout_open(&j, "delta", '{');
     if (!told->role) nb_jsonout_string(&j, "role", "assistant");
-    if (!told->role || n) nb_jsonout_text(&j, "content", piece, n);
+    if (!told->role || p->n) nb_jsonout_text(&j, "content", p->s, p->n);
     nb_jsonout_close(&j, '}');
     told->role = true;
   } else {
-    nb_jsonout_text(&j, "text", piece, n);
+    nb_jsonout_text(&j, "text", p->s, p->n);
   }
   NB_TRY(logprobs(r, c, told, &j, err));
-  if (why) nb_jsonout_string(&j, "finish_reason", why);
+  if (p->why) nb_jsonout_string(&j, "finish_reason", p->why);
   else nb_jsonout_null(&j, "finish_reason");
   nb_jsonout_close(&j, '}');
   nb_jsonout_close(&j, ']');
@@ -252,17 +259,17 @@ static nb_status choice_events(const serve_reply *r, const serve_choice *c, size
                                nb_text *out, nb_err *err) {
   if (told->over) return NB_OK;
   if (told->bytes < c->echo.n) {
-    NB_TRY(event(r, c, index, c->echo.s, c->echo.n, NULL, told, out, err));
+    NB_TRY(event(r, c, &(piece){index, c->echo.s, c->echo.n, NULL}, told, out, err));
     told->bytes = c->echo.n;
   }
   size_t shown = told->bytes - c->echo.n, safe = c->began ? c->stop.safe : 0;
   if (safe > shown || (c->over && told->scored < c->n_ready) || (r->kind == SERVE_CHAT && !told->role)) {
-    NB_TRY(event(r, c, index, safe ? c->stop.text.s + shown : "", safe - shown, NULL, told, out, err));
+    NB_TRY(event(r, c, &(piece){index, safe ? c->stop.text.s + shown : "", safe - shown, NULL}, told, out, err));
     told->bytes += safe - shown;
   }
   if (!c->over) return NB_OK;
   told->over = true;
-  return event(r, c, index, "", 0, reason(c), told, out, err);
+  return event(r, c, &(piece){index, "", 0, reason(c)}, told, out, err);
 }
 
 nb_status serve_reply_events(const serve_reply *r, const serve_job *job, serve_told *told, nb_text *out, bool *over,

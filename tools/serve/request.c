@@ -177,10 +177,26 @@ static nb_status read_members(const cJSON *j, serve_request *r, nb_err *err) {
   return o ? nb_json_optional_bool(o, where, "include_usage", &r->include_usage, err) : NB_OK;
 }
 
+/* A model may write the character NUL, and a client then sends it back as a part of the conversation, but texts here
+ * end with one: its escape becomes that of U+FFFD, which is as long. */
+static void replace_nul(char *json, size_t n) {
+  for (size_t i = 0; i + 6 <= n; i++) {
+    if (json[i] != '\\') continue;
+    if (!memcmp(json + i + 1, "u0000", 5)) memcpy(json + i + 1, "ufffd", 5);
+    i++; /* what is escaped begins nothing */
+  }
+}
+
 nb_status serve_request_parse(serve_kind kind, const char *bytes, size_t n, serve_request *out, nb_err *err) {
+  nb_text own = {0};
   *out = (serve_request){.kind = kind};
-  NB_TRY(nb_json_parse(bytes, n, where, &out->json, err));
-  return read_members(out->json, out, err);
+  nb_status st = nb_text_append(&own, bytes, n, err);
+  if (st == NB_OK) {
+    if (n) replace_nul(own.s, n);
+    st = nb_json_parse(n ? own.s : "", n, where, &out->json, err);
+  }
+  nb_text_free(&own);
+  return st == NB_OK ? read_members(out->json, out, err) : st;
 }
 
 void serve_request_free(serve_request *r) {

@@ -42,8 +42,8 @@ typedef struct serve_request {
   size_t top;    /* and of so many likeliest ones */
 } serve_request;
 
-/* Reads n bytes. NB_ERR_FORMAT or NB_ERR_ARG says what is wrong with which member; NB_ERR_UNSUPPORTED names what nibble
- * does not do. serve_request_free releases, also after a failure. */
+/* Reads n bytes; a NUL in a text becomes U+FFFD. NB_ERR_FORMAT or NB_ERR_ARG says what is wrong with which member;
+ * NB_ERR_UNSUPPORTED names what nibble does not do. serve_request_free releases, also after a failure. */
 nb_status serve_request_parse(serve_kind kind, const char *bytes, size_t n, serve_request *out, nb_err *err);
 void serve_request_free(serve_request *r);
 

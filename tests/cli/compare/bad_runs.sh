@@ -18,7 +18,7 @@ bad fewer '/"id": "q3"/s/"logprobs": \[[^]]*\]/"logprobs": [-1]/' 1 '*fewer.json
 bad answer '/"id": "q3"/s/"right": \[3\]/"right": [0]/' 2 '*not comparable: question "q3" has another answer*'
 bad prompts 's/"prompts_xxh3": "[0-9a-f]\{8\}/"prompts_xxh3": "00000000/' 1 '*prompts.json: "prompts_xxh3" does not fit*'
 bad data 's/"data_xxh3": "[0-9a-f]\{8\}/"data_xxh3": "00000000/' 2 '*not comparable: the runs answer different questions*'
-bad shots 's/"shots": 0, "subjects"/"shots": 5, "subjects"/' 2 '*not comparable: the number of shots is 0 in the baseline and 5*'
+bad shots 's/"shots": 0,/"shots": 5,/' 2 '*not comparable: the number of shots is 0 in the baseline and 5*'
 bad newer 's/"format_version": 1/"format_version": 2/' 1 '*newer.json: written by a newer nibble*'
 # No question in common, though the same task.
 sed 's/"id": "q/"id": "p/' q.jsonl >p.jsonl

@@ -76,7 +76,7 @@ add() { # DIR NAME SHAPE BYTES: one tensor more, at the end
   data=$(($(size_of "$f") - 8 - n))
   dd if="$f" bs=1 skip=8 count="$n" 2>/dev/null | sed 's/} *$//' >header
   printf ',"%s":{"dtype":"F32","shape":%s,"data_offsets":[%s,%s]}}' "$2" "$3" "$data" $((data + $4)) >>header
-  { u64le "$(size_of header)"; cat header; tail -c +$((8 + n + 1)) "$f"; head -c "$4" /dev/zero; } >new
+  { u64le "$(size_of header)"; cat header; tail -c +$((8 + n + 1)) "$f"; head -c "$4" /dev/zero | tr "\\0" "\\1"; } >new
   mv new "$f"
   rm header
 }

@@ -35,7 +35,7 @@ fight() {
 same() { cmp "$1" "$2"; }
 
 nibble quantize "$TOY" -o whole.nbl -q --fast -t 1 >/dev/null
-fight 0.1 whole.nbl fast.nbl nibble quantize "$TOY" -o fast.nbl -q -t 1
+fight 0.1 whole.nbl fast.nbl nibble quantize "$TOY" -o fast.nbl -q --fast -t 1
 nibble quantize "$TOY" -o calibrated -q -t 1 --calib text --tokens 512 --seq 64 >/dev/null
 fight 0.4 calibrated c.nbl nibble quantize "$TOY" -o c.nbl -q -t 1 --calib text --tokens 512 --seq 64
 nibble quantize "$TOY" -o tuned -q -t 1 --calib text --tokens 512 --seq 64 --tune 2steps >/dev/null
