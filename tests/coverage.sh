@@ -25,11 +25,14 @@ find "$1" -name '*.gcda' -exec gcov -n {} + 2>/dev/null | awk '
 [ $# -eq 2 ] || exit 0
 echo
 echo "parsers of bytes from outside: by the replayed corpus, by all of these suites"
-# Everything of formats and text but what writes, prints messages or asks the system; what eval reads; unfinished runs.
+# Everything of formats and text but what writes, prints messages or asks the system; what eval, calibration and the
+# server read; how a file says that it was made; unfinished runs.
 awk 'function parses(f) {
     if (f ~ /^formats\/.*(write|out|outfile|lockfile|oserror|paths|mapfile|open)\.c$/) return 0
-    return f ~ /^(formats|lib\/text)\// || f ~ /^lib\/base\/(utf8|ggml)\.c$/ || f == "convert/resume.c" ||
-      f ~ /^eval\/(dataset|filter|gate|item|journal|lmeval|pattern|result_json|rowpath|rows|sketch|task|template|written)\.c$/
+    return f ~ /^(formats|lib\/text)\// || f ~ /^lib\/base\/(utf8|ggml)\.c$/ ||
+      f ~ /^convert\/(calib_source|reproduce|resume)\.c$/ || f ~ /^tools\/(messages|serve\/request)\.c$/ ||
+      f ~ /^eval\/(dataset|filter|gate|item|journal|lmeval|pattern|result_json|rowpath|rows)\.c$/ ||
+      f ~ /^eval\/(sketch|suite|task|template|written)\.c$/
   }
   !parses($7) { next }
   NR == FNR { replay[$7] = $3; next }
