@@ -90,10 +90,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   write_files(dir, data, n);
   nb_safetensors st;
   if (nb_safetensors_open(dir, &st, &err) == NB_OK) {
+    nb_hash *hash = malloc((st.n_tensors + 1) * sizeof *hash), whole;
+    if (!hash) abort();
     for (size_t i = 0; i < st.n_tensors; i++) {
-      nb_safetensors_hash(&st.tensors[i]);
+      hash[i] = nb_safetensors_hash(&st.tensors[i]);
       if (nb_safetensors_lookup(&st, st.tensors[i].name) != &st.tensors[i]) abort();
     }
+    for (size_t i = 0; i < st.n_shards; i++)
+      if (nb_safetensors_fingerprint(&st, i, hash, &whole, &err) != NB_OK) abort();
+    free(hash);
     (void)nb_explain_names(&st, NB_ERR_FORMAT, &err);
     nb_safetensors_close(&st);
   }

@@ -57,6 +57,8 @@ static nb_status read_path(const nb_task *t, const char *folder, const char *nam
   FILE *f = fopen(path, "wb");
   bool written = f && fwrite(bytes, 1, n, f) == n;
   if (f) fclose(f);
+  bool has;
+  if (written) (void)nb_dataset_has(t, alone ? path : dir, t->split, &has, &err);
   nb_status st = written ? nb_dataset_read(t, alone ? path : dir, t->split, d, &err) : NB_ERR_IO;
   unlink(path);
   if (!alone) rmdir(sub);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A file of limits: what is accepted is in range, and a run can be held to it. */
 #include "eval/gate.h"
+#include "scratch.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -33,6 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_err err;
   nb_gates g = nb_gates_default();
   if (nb_gates_parse((const char *)data, n, "fuzz.json", &g, &err) != NB_OK) return 0;
+  nb_gates same = nb_gates_default();
+  if (nb_gates_load(scratch_write("fuzz.json", data, n), &same, &err) != NB_OK) abort();
+  if (nb_gates_margin(&same) != nb_gates_margin(&g)) abort();
   if (!(g.margin >= 0 && g.margin < 100 && g.alpha > 0 && g.alpha < 0.5)) abort();
   if (g.max_drop < 0 || g.max_kld < 0 || g.min_accuracy < 0 || g.min_accuracy > 100) abort();
   if (g.min_paired < 0 || g.min_paired > 100) abort();

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -22,10 +23,21 @@ static size_t count(const nb_answer *a, const bool *done) {
   return n;
 }
 
+static void pack_again(const nb_written *w, nb_pool *pool) {
+  nb_text bytes = {0};
+  nb_written *again;
+  nb_err err;
+  if (nb_written_pack(w, &bytes, &err) != NB_OK) abort();
+  if (!nb_written_unpack((const unsigned char *)bytes.s, bytes.n, pool, &again) || again->n != w->n) abort();
+  for (size_t i = 0; i < w->n; i++)
+    if (strcmp(w->text[i], again->text[i]) || w->tokens[i] != again->tokens[i]) abort();
+  nb_text_free(&bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_pool pool = {0};
   nb_written *written;
-  (void)nb_written_unpack(data, n, &pool, &written);
+  if (nb_written_unpack(data, n, &pool, &written)) pack_again(written, &pool);
   char path[] = "/tmp/nibble-fuzz-journal.XXXXXX";
   nb_err err;
   int fd = mkstemp(path);

@@ -59,6 +59,8 @@ static size_t read_all(const nb_resume *r) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   char dir[] = "/tmp/nibble-fuzz-part.XXXXXX", path[64], part[72];
   nb_qfmt formats[MATRICES] = {{0}};
+  double numbers[3 * MATRICES] = {0};
+  nb_quantize_choice choice = {numbers, numbers + MATRICES, numbers + 2 * MATRICES};
   nb_resume *r;
   size_t before = 0;
   nb_err err;
@@ -68,8 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   for (int pass = 0; pass < 3; pass++) {
     bool found;
     if (nb_resume_lock(path, &r, &err) != NB_OK) abort();
-    if (nb_resume_read(r, signature, MATRICES, formats, NULL, &found, &err) != NB_OK) abort();
-    if (found != (pass > 0) || nb_resume_begin(r, formats, NULL, &err) != NB_OK) abort();
+    if (nb_resume_read(r, signature, MATRICES, formats, &choice, &found, &err) != NB_OK) abort();
+    if (found != (pass > 0) || nb_resume_begin(r, formats, &choice, &err) != NB_OK) abort();
     if (pass == 1) {
       before = nb_resume_count(r);
       if (read_all(r) > before) abort();

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/report.h"
+#include "scratch.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* A result file: what is accepted can be written again, compared with itself and reported. */
+/* A result file: what is accepted can be saved and loaded again, compared with itself and reported. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_err err;
   nb_result r;
@@ -16,7 +16,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_gates gates = nb_gates_default();
   nb_compare_opts o = {.alpha = 0.05, .margin = 0.01, .reps = 10};
   if (nb_result_parse((const char *)data, n, "fuzz.json", &r, &err) != NB_OK) return 0;
-  if (nb_result_write(&r, &text, &err) != NB_OK) abort();
+  nb_result again;
+  const char *path = scratch("x.json");
+  if (nb_result_save(&r, path, &err) != NB_OK || nb_result_load(path, &again, &err) != NB_OK || again.n != r.n) abort();
+  nb_result_free(&again);
   bool compared = nb_compare(&r, &r, &o, &c, &err) == NB_OK;
   if (compared && (c.gained || c.lost)) abort();
   for (int i = compared ? 0 : 1; i < 2; i++) { /* against itself, then alone */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/prompt.h"
+#include "scratch.h"
 
 #include <stdint.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* A task description, a NUL, and rows for it as JSON lines: prompts are built from whatever can be read. */
+/* A task description, a NUL, and rows for it as JSON lines: prompts are built from whatever can be read. The
+ * description opens as a file, too. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   const char *s = (const char *)data, *nul = memchr(s, 0, n);
   size_t n_task = nul ? (size_t)(nul - s) : n;
@@ -15,6 +16,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   nb_dataset d = {0};
   nb_prompter p;
   if (nb_task_parse(s, n_task, "fuzz.json", NULL, &t, &err) != NB_OK) return 0;
+  nb_task same;
+  if (nb_task_open(scratch_write("fuzz.json", s, n_task), NULL, &same, &err) != NB_OK) abort();
+  if (strcmp(nb_task_category(&t, "s"), nb_task_category(&same, "s"))) abort();
+  nb_task_free(&same);
   if (nul) {
     const char *rows = nul + 1;
     size_t n_rows = n - n_task - 1;

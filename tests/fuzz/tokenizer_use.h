@@ -27,6 +27,10 @@ static inline void tokenizer_use(nb_tokenizer *t, const char *s, size_t n, unsig
       nb_tokenizer_decode(t, ids.id, ids.n, skip_special, &text, NULL) != NB_OK)
     abort();
   decode_stepwise(t, &ids, skip_special);
+  for (size_t i = 0; i < ids.n; i++)
+    if ((size_t)ids.id[i] >= nb_tokenizer_n_vocab(t)) abort();
+    else (void)nb_tokenizer_is_special(t, ids.id[i]);
+  (void)nb_tokenizer_begun(t, s, n);
   nb_text_clear(&text);
   if (nb_tokenizer_save(t, &text, NULL) == NB_OK) {
     if (nb_tokenizer_load(text.s, text.n, &u, NULL) != NB_OK) abort();
