@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Write the seeds of tests/fuzz/corpus that are made of goldens and of nothing: a block of each type of GGUF, the
 configurations of published models, the templates of the Jinja goldens, folders that hold a whole
-tiny checkpoint, the built-in tasks with rows for them, a snapshot of the hub. Needs only Python; the other seeds are small files that were put there by hand.
+tiny checkpoint, the built-in tasks with rows for them, a snapshot of the hub, inputs that are each refused for a reason
+of their own. Needs only Python; the other seeds are small files that were put there by hand.
 
 usage: make_seeds.py
 """
-import base64, json, os, struct
+import base64, json, os, struct, zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOLDEN = os.path.join(HERE, "..", "golden")
@@ -307,6 +308,274 @@ def packed():
                           "model.safetensors": read(GOLDEN, "packed", "gptq2", "model.safetensors")})
 
 
+# ---- results, suites, samples, limits: what is refused, each in its own way ----
+
+def results():
+    """Variants of written.json, a result of the toy model that was put into the corpus."""
+    whole = json.loads(read(HERE, "corpus", "result", "written.json"))
+
+    def one(name, change):
+        r = json.loads(json.dumps(whole))
+        change(r["protocol"], r["answers"], r["measured"], r)
+        write("result", "refused_" + name, json.dumps(r, separators=(",", ":")).encode())
+
+    one("marks", lambda p, a, m, r: p.update(marks=[1]))
+    one("no_marks", lambda p, a, m, r: p.pop("marks"))
+    one("prompt_hash", lambda p, a, m, r: a[0].update(prompt_xxh3="x"))
+    one("twice", lambda p, a, m, r: a.append(a[0]))
+    one("stopped", lambda p, a, m, r: p.update(stopped_at=1))
+    one("newer", lambda p, a, m, r: r.update(format_version=2))
+    one("series", lambda p, a, m, r: m.update(memory_series=[[1, 2]]))
+    one("no_texts", lambda p, a, m, r: a[0].update(written=[]))
+    one("text_numbers", lambda p, a, m, r: a[0].update(written=[1]))
+    one("found", lambda p, a, m, r: a[0].update(found=["x"]))
+    one("tokens", lambda p, a, m, r: a[0].update(new_tokens=[1]))
+    one("mark", lambda p, a, m, r: a[0].update(marks=[2, 0]))
+    write("journal", "texts", struct.pack("<III", 2, 1, 1) + b"p" + struct.pack("<II", 3, 2) + b"ab" +
+          struct.pack("<II", 1, 0))
+
+
+def suites():
+    row = {"name": "a", "task": "mmlu", "data": ["a"]}
+    for name, change in (("texts", {"data": [1]}), ("long_name", {"name": "x" * 70}), ("below", {"data": ["c", "a"]}),
+                         ("zipped", {"data": ["b"]}), ("unknown", {"x": 1}), ("both", {"needs": "x"})):
+        write("suite", name, json.dumps({"suite": "x", "rows": [{**row, **change}]}).encode())
+    write("suite", "published", json.dumps({"suite": "x", "published": "nothing", "rows": [row]}).encode())
+    for name, change in (("margin", {"margin": 200}), ("kld", {"max_kld": -1}), ("paired", {"min_paired": 101})):
+        write("gate", "refused_" + name, json.dumps(change).encode())
+
+
+def samples():
+    def line(right, logprobs, choices=(" x", " y"), **more):
+        return json.dumps({"doc_id": 0, "target": right, "filtered_resps": [[v, "False"] for v in logprobs],
+                           "arguments": {f"gen_args_{i}": {"arg_0": "q" if len(set(choices)) > 1 else f"q{i}", "arg_1": c}
+                                         for i, c in enumerate(choices)}, **more}).encode() + b"\n"
+    two, other = line("0", ["-1", "-2"], acc=1.0), line("1", ["-2", "-1"], acc=1.0)
+    write("lmeval", "twins", two + two + two)
+    write("lmeval", "other_target", two + b"\0" + other)
+    write("lmeval", "no_pair", two + b"\0" + line("0", ["-1", "-2"], (" a", " b")))
+    write("lmeval", "not_said", line("x", ["-1", "-2", "-3"], ("x", "x", "x")))
+    write("lmeval", "positive", line("0", ["1", "-2"]))
+    write("lmeval", "few", line("0", ["-1"]))
+    write("lmeval", "no_choice", line("z", ["-1", "-2"]))
+    write("lmeval", "wrong_acc", line("0", ["-1", "-2"], acc=0.0))
+    write("lmeval", "number", line(1, ["-2", "-1"]) + line("[1]", ["-2", "-1"]) + line(" y", ["-2", "-1"]))
+    write("lmeval", "written", b'{"doc_id": 0, "arguments": {"a": {"arg_0": "q", "arg_1": {"until": []}}}}\n')
+    write("lmeval", "half", line("0", ["-1", "-2"], acc=0.5))
+
+
+def requests():
+    for name, body in (("prompt_object", b'0{"prompt":{}}'), ("prompts_many", b'0{"prompt":["' + b'","' * 200 + b'"]}'),
+                       ("prompt_mixed", b'0{"prompt":["a",{}]}'), ("stop_number", b'0{"prompt":"a","stop":1}'),
+                       ("stop_many", b'0{"prompt":"a","stop":["a","a","a","a","a","a","a","a","a","a","a","a","a","a","a","a","a"]}'),
+                       ("stop_long", b'0{"prompt":"a","stop":"' + b"a" * 3000 + b'"}'),
+                       ("choices_many", b'0{"prompt":["a","a","a","a","a","a","a","a"],"n":100}'),
+                       ("choices_more", b'0{"prompt":["a","a","a","a","a","a","a","a"],"n":20}'),
+                       ("tool_choice", b'1{"messages":[{"role":"user","content":"x"}],"tool_choice":false,"echo":false}')):
+        write("serve_request", name, body)
+
+
+# ---- what a calibration is drawn from ----
+
+def zipped(members):
+    out, directory = b"", b""
+    for name, data in members:
+        name, crc = name.encode(), zlib.crc32(data)
+        fields = struct.pack("<HHHHIIIH", 0, 0, 0, 33, crc, len(data), len(data), len(name))
+        directory += b"PK\1\2" + struct.pack("<HH", 20, 20) + fields + struct.pack("<HHHHII", 0, 0, 0, 0, 0, len(out)) + name
+        out += b"PK\3\4" + struct.pack("<H", 20) + fields + struct.pack("<H", 0) + name + data
+    return out + directory + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, len(members), len(members), len(directory), len(out), 0)
+
+
+def calibration():
+    chat = b'{"messages": [{"role": "user", "content": "ab c"}, {"role": "assistant", "content": "d"}]}\n'
+    for name, data in (("text", b"x.txt\nthe ab c\n\nd e"), ("chat", b"x.jsonl\n" + chat + chat.replace(b"messages", b"conversations")),
+                       ("list", b"x.json\n[" + chat + b"]"), ("no_list", b'x.jsonl\n{"text": "x"}\n'),
+                       ("no_role", b'x.jsonl\n{"messages": [{"content": "x"}]}\n'), ("model", b"x.txt\nGGUF" + bytes(40)),
+                       ("zip", b"x.zip\n" + zipped([("a.txt", b"the"), ("b.jsonl", chat), ("c.bin", b"x")])),
+                       ("empty_zip", b"x.zip\n" + zipped([("a.bin", b"x"), ("b.bin", b"y")]))):
+        write("calib_source", name, data)
+    for name, members in (("zip_out", [("../a", b"x")]), ("zip_twice", [("a", b"x"), ("a", b"y")]),
+                          ("zip_below", [("./a", b"x"), ("b/", b""), ("b/c.gz", b"\x1f\x8bx")])):
+        write("archive", name, zipped(members))
+
+
+# ---- tokenizers ----
+
+def tokenizers():
+    base = json.loads(read(TOY, "tokenizer.json"))
+
+    def one(name, **change):
+        text = json.loads(json.dumps(base))
+        for path, v in change.items():
+            at = text
+            *way, last = path.split("__")
+            for key in way:
+                at = at[key]
+            at[last] = v
+        data = json.dumps(text, separators=(",", ":"), ensure_ascii=False).encode()
+        write("tokenizer_json", name, data + b" " * ((3 - len(data)) % 6))  # odd, so that it is the settings as well
+
+    for i, pattern in enumerate((r"\x41|\x{42}|\pL", r"[\x41-\x5a]+|\d+|\w+|\s", r"\pL", r"(?#x)a", r"a{2}+", r"{|a{1,2}",
+                                 r"[[a]]", r"\q", r"\p{L", r"[a", r"[^\S]", r"\v|\é|\p{Nd}|[\p{L}\p{M}]", r"(a*)*b")):
+        one(f"regex_{i}", pre_tokenizer={"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated"})
+    one("behavior", pre_tokenizer={"type": "Split", "pattern": {"String": "a"}, "behavior": "x"})
+    meta = {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first", "add_prefix_space": True}
+    one("metaspace", pre_tokenizer=meta)
+    one("metaspace_odd", pre_tokenizer={**meta, "add_prefix_space": False})
+    one("metaspace_other", pre_tokenizer={**meta, "prepend_scheme": "x"})
+    one("processors", post_processor={"type": "Sequence", "processors": [{"type": "ByteLevel"}, base["post_processor"]]})
+    one("processor_twice", post_processor={"type": "Sequence", "processors": [base["post_processor"]] * 2})
+    single = [{"SpecialToken": {"id": "<s>", "type_id": 0}}]
+    one("template_without", post_processor__single=single)
+    one("template_behind", post_processor__single=[{"Sequence": {"id": "A", "type_id": 0}}] + single)
+    one("dropout", model__dropout=0.5)
+    one("merge_number", model__merges=[1])
+    one("hole", model__vocab={"a": 100000})
+    one("ascii", pre_tokenizer={"type": "Punctuation", "behavior": "Contiguous"})
+    one("lower", normalizer={"type": "Sequence", "normalizers": [{"type": "Lowercase"}, {"type": "NFC"}]})
+    one("templates", chat_template=[{"name": "tool", "template": "t"}, {"name": "default", "template": "d"}])
+    one("split_special", split_special_tokens=True)
+    one("decoder_key", added_tokens_decoder={"x": {"content": "y"}})
+    one("many_merges", model__merges=["a b"] * 40)
+
+
+# ---- files that are damaged: each in its own way ----
+
+def tensors():
+    def one(name, header, data):
+        text = json.dumps(header, separators=(",", ":")).encode()
+        write("safetensors", name, struct.pack("<Q", len(text)) + text + bytes(data))
+
+    def part(shape, begin, end):
+        return {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+
+    one("backwards", {"a": part([1], 4, 0)}, 4)
+    one("product", {"a": part([1 << 40, 1 << 40], 0, 4)}, 4)
+    one("overlap", {"a": part([2], 0, 8), "b": part([2], 4, 12)}, 12)
+    one("empties", {"a": part([0], 0, 0), "b": part([0], 0, 0), "c": part([1], 0, 4)}, 4)
+
+
+def nbl():
+    """toy.nbl with another provenance."""
+    file = read(HERE, "corpus", "nbl", "toy.nbl")
+    n, size, meta, tokenizer, data = struct.unpack_from("<I", file, 12)[0], *struct.unpack_from("<QQQQ", file, 32)
+    records = bytearray(file[64:64 + 64 * n])
+    at = 64 + 64 * n
+    whole = json.loads(file[at:at + meta])
+    solver = {"damp": 0.01, "alpha": 0.5, "sweeps": 1, "tables": True, "head_calibrated": True, "fold": True,
+              "sequential": False, "rotate": False, "tune": "10s"}
+    for name, text in (("calibrated", "mix"), ("self", "self"), ("texts", "texts")):
+        whole["provenance"].update(
+            calibration={"kind": text, "tokens": 64, "seq": 32, "seed": 3}, tuned=[5, 1.0],
+            recipe={"method": "gptq", "bits": 3, "group": 64, "codes": "table", "set": [], **solver})
+        if name == "texts":
+            del whole["provenance"]["recipe"]
+        if name == "self":
+            whole["provenance"]["tuned"] = [0]
+        text = json.dumps(whole, separators=(",", ":")).encode()
+        head = at + len(text) + tokenizer
+        begin = head + -head % 64
+        moved = bytearray(records)
+        for i in range(n):
+            offset = struct.unpack_from("<Q", moved, 64 * i + 32)[0] - data + begin
+            struct.pack_into("<Q", moved, 64 * i + 32, offset)
+        out = bytearray(file[:64]) + moved + text + file[at + meta:at + meta + tokenizer] + bytes(begin - head) + file[data:]
+        struct.pack_into("<QQQQ", out, 32, len(out), len(text), tokenizer, begin)
+        write("nbl", name, bytes(out))
+
+
+def other_tools():
+    """How other tools say that they packed the weights: what is not read."""
+    for name, q in (("bitsandbytes", {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}),
+                    ("fp8", {"quant_method": "fp8"}), ("marlin", {"quant_method": "gptq", "is_marlin_format": True}),
+                    ("whole_rows", {"quant_method": "gptq", "group_size": -1, "format": "gptq_v2"}),
+                    ("gemv", {"quant_method": "awq", "version": "gemv"}),
+                    ("floats", {"quant_method": "compressed-tensors", "format": "float-quantized"}),
+                    ("sparse", {"quant_method": "compressed-tensors", "format": "pack-quantized",
+                                "sparsity_config": {"format": "sparse-24"}}),
+                    ("transforms", {"quant_method": "compressed-tensors", "format": "pack-quantized",
+                                    "transform_config": {"config_groups": {"a": {}}}}),
+                    ("float_group", {"quant_method": "compressed-tensors", "format": "pack-quantized",
+                                     "config_groups": {"a": {"weights": {"type": "float", "num_bits": 8}}}}),
+                    ("mlx_mode", {"bits": 4, "group_size": 64, "mode": "mxfp4"}),
+                    ("mlx_module", {"bits": 4, "group_size": 64, "a": {"mode": "mxfp4"}}), ("nobody", {"x": 1})):
+        write("hf_config", "packed_" + name, json.dumps({"quantization_config": q}).encode())
+    ranks = [b"%s %d\n" % (base64.b64encode(bytes([i])), i) for i in range(256)]
+    config = tiny("LlamaForCausalLM", "llama")[0]
+    for name, lines in (("few", ranks[:100]), ("none", [b"\n"]), ("gap", ranks[:9] + ranks[10:])):
+        folder("ranks_" + name, {"config.json": config, "cl100k_base.tiktoken": b"".join(lines), "tokenizer_config.json": {}})
+
+
+# ---- templates that end in a refusal, or print what few print ----
+
+REFUSED = r"""{% for i in range(9999) %}{% for k in range(9999) %}{% endfor %}{% endfor %}
+{{ 'x' * 1000000000 }}
+{{ [1] * 1000000000 }}
+{% for i in [1] %}{{ 1 if loop else 2 }}{{ loop|length }}{% endfor %}
+{{ [1, 2] < [1] }}{{ [1] < [1] }}{{ [1] < [1, 2] }}
+{{ {[1]: 2} }}
+{{ {'a': 1}[[]] }}
+{{ (1).real }}
+{{ 'a b c'.rsplit(none, 1) }}
+{{ 'a'.nobody() }}
+{{ [1, 2].copy() }}
+{{ {'a': 1}.copy() }}
+{{ [1].nobody() }}
+{{ range(10000000) }}
+{{ strftime_now('%Q') }}
+{{ strftime_now('LONG') }}
+{{ nobody() }}
+{{ 'abc def'|truncate(1) }}
+{{ 1|indent }}
+{{ '1'|int(0, 99) }}
+{{ 'x'|round }}
+{{ 1|round(99) }}
+{{ 1|tojson(separators=[1]) }}
+{{ [1]|map(attribute=[])|list }}
+{{ ['a']|sum }}
+{{ [1]|batch('x')|list }}
+{{ 1|items }}
+{% set ns = namespace(a=[]) %}{% for i in range(999) %}{% set ns.a = [ns.a] %}{% endfor %}{{ ns.a }}
+{% set ns = namespace(a=[]) %}{% for i in range(999) %}{% set ns.a = [ns.a] %}{% endfor %}{{ ns.a|tojson }}
+{{ '%99999d' % 1 }}
+{{ '%d' % 1e300 }}
+{{ '%x' % 1.5 }}
+{{ '%c' % 'ab' }}
+{{ '%c' % [] }}
+{{ '%5' % 1 }}
+{{ 'a' % 1 }}
+{{ '%s%%' % ('a',) }}
+{{ ('a'|safe) + '<b>' }}
+{{ ('a'|safe) ~ '<b>' }}
+{{ 1.5 - 1 }}{{ 2.5 * 2 }}{{ 1 - 0.5 }}
+{{ '\x4' }}
+{{ '\u12' }}
+{% set loop.x = 1 %}
+{% set ns = namespace() %}{% set ns.keys = 1 %}{{ ns.keys }}
+{% set x = 1 %}{% set x.y = 1 %}
+{{ 'LONG' * 90000 }}{{ 'LONG' * 90000 }}{{ 'LONG' * 90000 }}
+{% set ns = namespace(a='LONG') %}{% for i in range(30) %}{% set ns.a = ns.a + ns.a %}{% endfor %}
+{{ '%s' % 1|safe }}{{ 'a'|format(1) }}
+{{ 'ab'|replace('', 'LONG', 3) }}{{ 'ab'.replace('', '-') }}
+{{ [[1, 2], [3]]|sum(start=[]) }}
+{{ 'a'|join(1) }}{{ [1, 'a']|sort }}
+{{ 1|dictsort }}
+{{ true - 1 }}{{ -true }}{{ 7 // 2.0 }}{{ 7 % 0 }}
+{{ {'a': [1, {'b': none}]}|pprint }}
+{{ [1, 2, 3][::0] }}
+{{ '%(a)s' % {'a': 1} }}{{ '%(b)s' % {'a': 1} }}
+{{ '%*d' % (5, 1) }}
+{{ 'x'.center(99999999) }}
+{{ 'é'.encode() }}
+{{ cycler(1, 2).next() }}{{ joiner(', ')() }}{{ lipsum() }}""".replace("LONG", "long " * 60).split("\n")
+
+
+def refused_templates():
+    for i in range(0, len(REFUSED), 20):
+        write("chat_template", "refused_%d" % (i // 20), "\x1e".join(REFUSED[i:i + 20]).encode())
+
+
 if __name__ == "__main__":
     gguf_types()
     gguf_models()
@@ -318,3 +587,13 @@ if __name__ == "__main__":
     templates()
     folders()
     packed()
+    results()
+    suites()
+    samples()
+    requests()
+    calibration()
+    tokenizers()
+    tensors()
+    nbl()
+    other_tools()
+    refused_templates()
