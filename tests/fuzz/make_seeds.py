@@ -502,9 +502,10 @@ def other_tools():
                     ("mlx_module", {"bits": 4, "group_size": 64, "a": {"mode": "mxfp4"}}), ("nobody", {"x": 1})):
         write("hf_config", "packed_" + name, json.dumps({"quantization_config": q}).encode())
     ranks = [b"%s %d\n" % (base64.b64encode(bytes([i])), i) for i in range(256)]
-    config = tiny("LlamaForCausalLM", "llama")[0]
+    config, weights = tiny("LlamaForCausalLM", "llama")
     for name, lines in (("few", ranks[:100]), ("none", [b"\n"]), ("gap", ranks[:9] + ranks[10:])):
-        folder("ranks_" + name, {"config.json": config, "cl100k_base.tiktoken": b"".join(lines), "tokenizer_config.json": {}})
+        folder("ranks_" + name, {"config.json": config, "model.safetensors": weights,
+                                 "cl100k_base.tiktoken": b"".join(lines), "tokenizer_config.json": {}})
 
 
 # ---- templates that end in a refusal, or print what few print ----
