@@ -10,6 +10,10 @@ chat='{"messages": [{"role": "user", "content": "the ant"}], "max_tokens": 12, "
 post /v1/chat/completions "$chat}" >a
 [ "$(jsonq choices.0.message.content <a)" = "$want" ]
 [ "$(jsonq model <a)" = toy ] && [ "$(jsonq object <a)" = chat.completion ]
+# A NUL, which a model may have written and a client sends back, counts as U+FFFD.
+post /v1/completions '{"prompt": "a\u0000b", "max_tokens": 8, "temperature": 0}' >a
+post /v1/completions '{"prompt": "a\ufffdb", "max_tokens": 8, "temperature": 0}' >b
+[ "$(jsonq choices.0.text <a)" = "$(jsonq choices.0.text <b)" ] && [ "$(jsonq usage.prompt_tokens <a)" = "$(jsonq usage.prompt_tokens <b)" ]
 # As a stream: the pieces make the text, and the end is said.
 post /v1/chat/completions "$chat, \"stream\": true, \"stream_options\": {\"include_usage\": true}}" >s
 [ "$(tail -n 2 s | head -n 1)" = 'data: [DONE]' ]

@@ -46,7 +46,6 @@ bad invalid_request '{"prompt": "x", "logprobs": 21}'
 bad invalid_request '{"prompt": "x", "stop": 3}'
 bad invalid_request '{"prompt": "x", "stream": "yes"}'
 bad invalid_request "$(printf '{"prompt": "\377"}')"
-bad invalid_request "$(printf '{"prompt": "\\u0000"}')"
 bad invalid_request "$(awk 'BEGIN { for (i = 0; i < 500; i++) printf "[" }')"
 bad unsupported_parameter '{"prompt": "x", "frequency_penalty": 0.1}'
 bad unsupported_parameter '{"prompt": "x", "logit_bias": {"5": 1}}'
