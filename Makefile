@@ -316,7 +316,7 @@ fuzz: ## fuzz every target for FUZZ_TIME seconds each with clang (TARGET=json: o
 fuzz-programs: $(FUZZ:%=$(B)/fuzz_%)
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libnibble.a
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d $(filter %.c %.a,$^) -o $@ $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d $(filter %.c %.o,$^) $(filter %.a,$^) -o $@ $(LDLIBS_ALL)
 
 .PHONY: asan tsan
 asan: ## unit, command-line and replay tests under AddressSanitizer and UBSan

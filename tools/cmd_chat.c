@@ -210,6 +210,7 @@ static nb_status answer(chat *c, nb_err *err) {
   a.max_new = nb_min((size_t)c->o->n, context - ids.n);
   cli_interrupt_forget();
   NB_GOTO(talk_run(&c->talk, &ids, &a, err));
+  cli_interrupt_forget(); /* it was meant for the answer */
   printf("\n");
   fflush(stdout);
   c->last = a.stats, c->reused = a.reused, c->turns++;

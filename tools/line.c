@@ -2,13 +2,16 @@
 #include "tools/line.h"
 
 #include "base/mem.h"
+#include "tools/progress_cli.h"
 
 #include <errno.h>
 #include <locale.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 #ifdef NB_HAVE_LIBEDIT
 #include <histedit.h>
 #endif
@@ -28,7 +31,36 @@ struct line_reader {
 
 bool line_is_terminal(const line_reader *r) { return r->terminal; }
 
+/* False with errno EINTR when Ctrl-C came. A signal between looking for it and waiting would be missed, so waits are
+ * short. */
+static bool wait_for_input(void) {
+  for (;;) {
+    struct pollfd in = {STDIN_FILENO, POLLIN, 0};
+    if (cli_interrupt_came()) return errno = EINTR, false;
+    int n = poll(&in, 1, 100);
+    if (n > 0) return true;
+    if (n < 0 && errno != EINTR) return false;
+  }
+}
+
 #ifdef NB_HAVE_LIBEDIT
+/* One character for the editor: 1, 0 at the end, -1 with errno. Bytes that make no character count one by one. */
+static int get_char(EditLine *e, wchar_t *out) {
+  (void)e;
+  mbstate_t state = {0};
+  for (;;) {
+    char c;
+    if (!wait_for_input()) return -1;
+    ssize_t n = read(STDIN_FILENO, &c, 1);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return (int)n;
+    size_t used = mbrtowc(out, &c, 1, &state);
+    if (used == (size_t)-2) continue; /* the rest is to come */
+    if (used == (size_t)-1) *out = (unsigned char)c;
+    return 1;
+  }
+}
+
 static char *show_prompt(EditLine *e) {
   line_reader *r;
   el_get(e, EL_CLIENTDATA, &r);
@@ -48,6 +80,7 @@ static void open_editor(line_reader *r) {
   history(r->history, &ev, H_SETUNIQUE, 1);
   el_set(r->edit, EL_HIST, history, r->history);
   el_set(r->edit, EL_SIGNAL, 0);
+  el_set(r->edit, EL_GETCFN, get_char);
   el_source(r->edit, NULL);
 }
 #endif
@@ -85,7 +118,10 @@ static const char *get(line_reader *r, ssize_t *n) {
     return s;
   }
 #endif
-  if (r->terminal) fputs(r->goes_on ? "... " : r->prompt, stderr), fflush(stderr);
+  if (r->terminal) {
+    fputs(r->goes_on ? "... " : r->prompt, stderr), fflush(stderr);
+    if (!wait_for_input()) return *n = -1, NULL;
+  }
   *n = getline(&r->buf, &r->cap, stdin);
   return r->buf;
 }
