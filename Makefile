@@ -188,9 +188,9 @@ $(B)/gen/calibration.c: $(CALIBRATION) Makefile
 	    echo "{\"$$(basename $$f)\", text_$$n, sizeof text_$$n},"; done; echo "};"; \
 	  echo "const size_t nb_n_calib_bundle = sizeof nb_calib_bundle / sizeof *nb_calib_bundle;"; } > $@
 
-# The pages likewise, with what they share in place of the lines @page.css@ and @page.js@.
+# The pages likewise, with what they share in place of the lines @page.head@, @page.css@ and @page.js@.
 PAGES := $(sort $(wildcard data/report/*.html))
-PAGE_PARTS := $(foreach p,page.css page.js,-e '/^@$p@$$/{' -e 'r data/report/$p' -e d -e '}')
+PAGE_PARTS := $(foreach p,page.head page.css page.js,-e '/^@$p@$$/{' -e 'r data/report/$p' -e d -e '}')
 $(B)/gen/pages.c: $(PAGES) $(wildcard data/report/page.*) Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "eval/page.h"'; \

@@ -87,6 +87,8 @@ typedef struct cli_opt {
 #define CLI_STRING(name, letter, arg, dest, help)                                                                      \
   { CLI_TYPE_STRING, name, letter, arg, 0, 0, NULL, {.string = dest}, help, NB_PATH_NONE }
 /* One of the words in `choice` ("uniform|table"); *dest is a string (compare with strcmp). */
+/* The names that nb_kv_type_parse knows, for CLI_CHOICE. */
+#define CLI_KV_TYPES "f32|f16|q16|q8"
 #define CLI_CHOICE(name, letter, choice, dest, help)                                                                   \
   { CLI_TYPE_CHOICE, name, letter, choice, 0, 0, choice, {.string = dest}, help, NB_PATH_NONE }
 /* The same, but the word may be left out: then the option means the first one. */

@@ -200,7 +200,7 @@ int cmd_gate(int argc, char **argv) {
       CLI_DOUBLE("alpha", 0, "P", 1e-6, 0.4, &j->alpha, "chance of a wrong pass, and of a wrong fail (0.05)"),
       CLI_PATH("junit", 0, "FILE", NB_FILE_JUNIT, &j->junit, "write JUnit XML, a test a stage"),
       CLI_U64("seed", 0, "N", &g.o.seed, "of the questions' order (1)"),
-      CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &g.o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_CHOICE("kv", 0, CLI_KV_TYPES, &g.o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_INT("batch", 0, "N", 16, 8192, &g.o.batch,
               "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
       CLI_END,

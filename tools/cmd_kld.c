@@ -159,8 +159,8 @@ int cmd_kld(int argc, char **argv) {
                  "start each window with the begin token (auto: as the tokenizer says)"),
       CLI_FLAG("special", 0, &o.special,
                "names of special tokens in the text (<|end|>) are those tokens, as transformers reads them; else text"),
-      CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "the candidate's cache (q16 for .nbl files, f32 for checkpoints)"),
-      CLI_CHOICE("ref-kv", 0, "f32|f16|q16|q8", &o.ref_kv, "the reference's cache"),
+      CLI_CHOICE("kv", 0, CLI_KV_TYPES, &o.kv, "the candidate's cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_CHOICE("ref-kv", 0, CLI_KV_TYPES, &o.ref_kv, "the reference's cache"),
       CLI_END,
   };
   const cli_command cmd = {

@@ -142,7 +142,7 @@ int cmd_ppl(int argc, char **argv) {
       CLI_INT("windows", 0, "N", 0, 1e9, &o.windows, "windows at most (0: all)"),
       CLI_CHOICE("bos", 0, "auto|yes|each|no", &o.bos,
                  "a begin token before the text (auto: as the tokenizer says; each: in every window)"),
-      CLI_CHOICE("kv", 0, "f32|f16|q16|q8", &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_CHOICE("kv", 0, CLI_KV_TYPES, &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_INT("batch", 0, "N", 16, 8192, &o.batch,
               "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
       CLI_END,

@@ -17,6 +17,14 @@ static void report_loss(const nb_gptq_report *rep, nb_quantized *q) {
   q->fell_back = rep->fell_back;
 }
 
+/* The next rows of m in floats, at w, as the statistics would have them. */
+static nb_status take_rows(const nb_solve *s, const nb_hess *h, const nb_linear *m, size_t row0, float *w,
+                           nb_gptq_rows *out, nb_err *err) {
+  *out = (nb_gptq_rows){w, row0, nb_min(m->N - row0, CHUNK)};
+  for (size_t i = 0; i < out->N; i++) nb_linear_row(m, row0 + i, w + i * m->K);
+  return nb_gptq_target(h, w, row0, out->N, s->o->threads, err);
+}
+
 nb_status nb_solve_matrix(nb_solve *s, const nb_hess *h, const nb_linear *m, nb_qfmt fmt, nb_coded *coded,
                           nb_quantized *q, nb_err *err) {
   nb_status st;
@@ -25,20 +33,19 @@ nb_status nb_solve_matrix(nb_solve *s, const nb_hess *h, const nb_linear *m, nb_
   nb_gptq_report rep = {0, 0, 0, 0};
   const nb_gptq_opts go = {s->o->gptq, s->o->sweeps, s->o->threads, s->what};
   float *w;
+  nb_gptq_rows part;
   size_t rows = nb_min(m->N, CHUNK);
   nb_grid_make(fmt, NULL, &g);
   NB_TRY(nb_new(&w, rows * m->K, sizeof *w, "a matrix", err));
   for (size_t row0 = 0; row0 < m->N; row0 += rows) {
     nb_assert(row0 % NB_TILE == 0);
-    size_t n = nb_min(rows, m->N - row0);
-    for (size_t i = 0; i < n; i++) nb_linear_row(m, row0 + i, w + i * m->K);
-    NB_GOTO(nb_gptq_target(h, w, row0, n, s->o->threads, err));
+    NB_GOTO(take_rows(s, h, m, row0, w, &part, err));
     if (row0 == 0) {
-      if (s->o->fit_tables && fmt.table) NB_GOTO(nb_gptq_fit_table(&g, w, n, m->K, h->diag, err));
+      if (s->o->fit_tables && fmt.table) NB_GOTO(nb_gptq_fit_table(&g, w, part.N, m->K, h->diag, err));
       NB_GOTO(nb_qout_init(&g, m->N, m->K, coded->own, coded->n_bytes, &out, err));
     }
-    NB_GOTO(nb_gptq_solve(h, &(nb_gptq_rows){w, row0, n}, &g, &go, &out, &rep, err));
-    NB_GOTO(nb_solve_advance(s, (uint64_t)n * m->K, err));
+    NB_GOTO(nb_gptq_solve(h, &part, &g, &go, &out, &rep, err));
+    NB_GOTO(nb_solve_advance(s, (uint64_t)part.N * m->K, err));
   }
   report_loss(&rep, q);
 fail:
@@ -55,6 +62,7 @@ nb_status nb_solve_blocks(nb_solve *s, const nb_hess *h, const nb_linear *m, con
   nb_gptq_report rep = {0, 0, 0, 0};
   const nb_gptq_opts go = {s->o->gptq, s->o->sweeps, s->o->threads, s->what};
   float *w;
+  nb_gptq_rows part;
   size_t rows = nb_min(m->N, CHUNK);
   if (q->few || !nb_blocks_make(type, &b)) {
     const nb_quant_opts how = {q->few ? NULL : h->diag, 1, s->o->threads, s->what};
@@ -64,11 +72,9 @@ nb_status nb_solve_blocks(nb_solve *s, const nb_hess *h, const nb_linear *m, con
   NB_TRY(nb_coded_blocks_room(m, type, s->what, coded, err));
   NB_TRY(nb_new(&w, rows * m->K, sizeof *w, "a matrix", err));
   for (size_t row0 = 0; row0 < m->N; row0 += rows) {
-    size_t n = nb_min(rows, m->N - row0);
-    for (size_t i = 0; i < n; i++) nb_linear_row(m, row0 + i, w + i * m->K);
-    NB_GOTO(nb_gptq_target(h, w, row0, n, s->o->threads, err));
-    NB_GOTO(nb_gptq_solve_blocks(h, &(nb_gptq_rows){w, row0, n}, &b, &go, coded->own, &rep, err));
-    NB_GOTO(nb_solve_advance(s, (uint64_t)n * m->K, err));
+    NB_GOTO(take_rows(s, h, m, row0, w, &part, err));
+    NB_GOTO(nb_gptq_solve_blocks(h, &part, &b, &go, coded->own, &rep, err));
+    NB_GOTO(nb_solve_advance(s, (uint64_t)part.N * m->K, err));
   }
   nb_coded_blocks_read(coded, type, s->o->threads);
   report_loss(&rep, q);

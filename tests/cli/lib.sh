@@ -123,3 +123,24 @@ questions() {
 
 # answers FILE: the lines of a result that must not depend on how the run was made.
 answers() { grep -E '^\{"id"|^"(total|macro)"' "$1"; }
+
+# find_browser: $browser is a Chromium, or empty.
+find_browser() {
+  browser=
+  for b in chromium chromium-browser google-chrome; do
+    [ -n "$browser" ] || ! command -v $b >/dev/null || browser=$b
+  done
+}
+
+# catching PAGE: the page with a first script that lists its errors in `failed`.
+catching() {
+  sed 's|<meta charset="utf-8">|&<script>var failed = []; addEventListener("error", e => failed.push(e.message));</script>|' "$1"
+}
+
+# in_browser WIDTH: test.html, whose title its script makes "all is well". What it printed is left in log. Fails when the
+# browser does not run.
+in_browser() {
+  timeout 60 $browser --headless --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --window-size="$1",900 \
+    --virtual-time-budget=5000 --enable-logging=stderr --dump-dom "file://$PWD/test.html" >dom 2>log || return 1
+  grep -q '<title>all is well</title>' dom || { grep -o '<title>.*</title>' dom >&2; grep CONSOLE log >&2; exit 1; }
+}

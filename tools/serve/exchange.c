@@ -207,7 +207,7 @@ enum MHD_Result serve_exchange_answer(serve_exchange *x, serve_kind kind) {
   nb_err err;
   const char *code;
   bool stream;
-  if (x->too_large) return serve_send_error(x, 413, "request_too_large", "the request is longer than --body allows");
+  if (x->too_large) return serve_send_error(x, 413, "request_too_large", serve_too_large);
   if (x->too_much) return serve_send_error(x, 503, "overloaded", "too many requests arrive at a time: try again");
   serve_deadline(x, s->o.timeout + s->o.idle);
   pthread_mutex_lock(&s->reading);

@@ -290,13 +290,6 @@ bool serve_worker_submit(serve_worker *e, serve_job *j) {
   return fits;
 }
 
-void serve_worker_cancel(serve_worker *e, serve_job *j) {
-  pthread_mutex_lock(&e->lock);
-  j->cancelled = e->cancelled = true;
-  pthread_cond_signal(&e->wake);
-  pthread_mutex_unlock(&e->lock);
-}
-
 void serve_worker_close(serve_worker *e) {
   pthread_mutex_lock(&e->lock);
   e->closed = true;

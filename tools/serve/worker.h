@@ -84,8 +84,6 @@ void serve_job_free(serve_worker *e, serve_job *j);
 
 /* Puts the job into the queue. False: the queue is full, or the worker ends. */
 bool serve_worker_submit(serve_worker *e, serve_job *j);
-/* Asks for the job's end. */
-void serve_worker_cancel(serve_worker *e, serve_job *j);
 /* No job is taken any more; those that are there go on. */
 void serve_worker_close(serve_worker *e);
 

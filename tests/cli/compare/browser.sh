@@ -1,9 +1,6 @@
 # The report in a real browser: no error, tables sort and filter, everything has a name.
 . "$LIB"
-browser=
-for b in chromium chromium-browser google-chrome; do
-  [ -n "$browser" ] || ! command -v $b >/dev/null || browser=$b
-done
+find_browser
 [ -n "$browser" ] || skip "no chromium"
 questions q.jsonl 60
 sed -e 's/"subject": "s1"/"subject": "<s1> \&amp; more"/' q.jsonl >q2.jsonl
@@ -16,7 +13,7 @@ nibble eval "$TOY" --task ./task.json --data q2.jsonl -q --texts --out base.json
 nibble eval "$NBL" --task ./task.json --data q2.jsonl -q --texts --out cand.json >/dev/null
 nibble compare base.json cand.json --any-model --margin 99 --html r.html >/dev/null
 {
-  sed 's|<meta charset="utf-8">|&<script>var failed = []; addEventListener("error", e => failed.push(e.message));</script>|' r.html
+  catching r.html
   cat <<'T'
 <script>{
 const need = (what, ok) => { if (!ok) failed.push(what); };
@@ -51,14 +48,12 @@ document.title = failed.length ? "failed: " + failed.join("; ") : "all is well";
 T
 } >test.html
 for width in 1200 390; do
-  timeout 60 $browser --headless --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --window-size=$width,900 \
-    --virtual-time-budget=5000 --enable-logging=stderr --dump-dom "file://$PWD/test.html" >dom 2>log || skip "$browser does not run here"
-  grep -q '<title>all is well</title>' dom || { grep -o '<title>.*</title>' dom >&2; grep CONSOLE log >&2; exit 1; }
+  in_browser $width || skip "$browser does not run here"
 done
 # A run alone: no error, its parts, and nothing of a comparison.
 nibble eval "$NBL" --task ./task.json --data q2.jsonl -q --texts --html one.html >/dev/null
 {
-  sed 's|<meta charset="utf-8">|&<script>var failed = []; addEventListener("error", e => failed.push(e.message));</script>|' one.html
+  catching one.html
   cat <<'T'
 <script>{
 const need = (what, ok) => { if (!ok) failed.push(what); }, text = document.getElementById("main").textContent;
@@ -71,6 +66,4 @@ document.title = failed.length ? "failed: " + failed.join("; ") : "all is well";
 }</script>
 T
 } >test.html
-timeout 60 $browser --headless --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --window-size=390,900 \
-  --virtual-time-budget=5000 --dump-dom "file://$PWD/test.html" >dom 2>log
-grep -q '<title>all is well</title>' dom || { grep -o '<title>.*</title>' dom >&2; exit 1; }
+in_browser 390

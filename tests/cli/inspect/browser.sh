@@ -1,9 +1,6 @@
 # The page of a calibrated file in a real browser: no error, every matrix drawn and numbered, names, nothing from elsewhere.
 . "$LIB"
-browser=
-for b in chromium chromium-browser google-chrome; do
-  [ -n "$browser" ] || ! command -v $b >/dev/null || browser=$b
-done
+find_browser
 calibration_text 200 >text
 mkdir '<b>&amp;'
 f='<b>&amp;/it.nbl'
@@ -17,7 +14,7 @@ grep -q '"sketch" *:' r.html && exit 1
 [ -n "$browser" ] || skip "no chromium"
 check() { # PAGE SCRIPT
   {
-    sed 's|<meta charset="utf-8">|&<script>var failed = []; addEventListener("error", e => failed.push(e.message));</script>|' "$1"
+    catching "$1"
     cat <<T
 <script>{
 const need = (what, ok) => { if (!ok) failed.push(what); };
@@ -35,9 +32,7 @@ document.title = failed.length ? "failed: " + failed.join("; ") : "all is well";
 T
   } >test.html
   for width in 1100 390; do
-    timeout 60 $browser --headless --no-sandbox --disable-gpu --user-data-dir="$PWD/profile" --window-size=$width,900 \
-      --virtual-time-budget=5000 --enable-logging=stderr --dump-dom "file://$PWD/test.html" >dom 2>log || skip "$browser does not run here"
-    grep -q '<title>all is well</title>' dom || { grep -o '<title>.*</title>' dom >&2; grep CONSOLE log >&2; exit 1; }
+    in_browser $width || skip "$browser does not run here"
     ! grep CONSOLE log >&2
   done
 }

@@ -6,10 +6,7 @@ nibble quantize "$DATA/demo" -o demo.nbl -q --fast >/dev/null
 # A sanitizer keeps what was released for a while, and its build does not start with so little: no load there, whose memory
 # is judged (by hand: ASAN_OPTIONS=quarantine_size_mb=1 tests/serve/load.py).
 ! (ulimit -v 200000 && nibble --version >/dev/null 2>&1) || timeout 300 python3 "$TESTS/serve/load.py" "$(command -v nibble)" demo.nbl 0.2 16 >log 2>&1 || { tail -n 20 log >&2; exit 1; }
-browser=
-for b in chromium chromium-browser google-chrome; do
-  [ -n "$browser" ] || ! command -v $b >/dev/null || browser=$b
-done
+find_browser
 if [ -n "$browser" ]; then
   code=0
   timeout 300 python3 "$TESTS/serve/page.py" "$(command -v nibble)" demo.nbl "$browser" >log 2>&1 || code=$?
