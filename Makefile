@@ -39,8 +39,6 @@ endif
 ifeq ($(VARIANT),asan)
   OPT := -O1
   SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-  # Forced into each other, with checks of every lane, the reference's functions take gcc 7 minutes instead of 10 s.
-  FLAGS_ref := -DINLINE='static inline'
 endif
 ifeq ($(VARIANT),tsan)
   # clang's OpenMP runtime with the Archer tool tells ThreadSanitizer of its barriers; gcc's runtime cannot.

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The reference kernels: plain C, meant to be read. */
+
+/* There are no vectors to keep in registers here, and a compiler that must inline everything takes minutes for it. */
+#define INLINE static inline
+
 #include "kernels/v16_ref.h"
 
 #include "base/assert.h"

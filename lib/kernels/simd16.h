@@ -6,7 +6,7 @@
 
 #include "kernels/kernels.h"
 
-/* Vectors must stay in registers. (The sanitizers' build of ref.c, which has none, says otherwise.) */
+/* Vectors must stay in registers (ref.c, which has none, says otherwise). */
 #ifndef INLINE
 #define INLINE static inline __attribute__((always_inline))
 #endif
