@@ -6,12 +6,11 @@
 #include "formats/mapfile.h"
 #include "formats/nbl.h"
 #include "formats/outfile.h"
+#include "formats/zstd.h"
 
 #include <string.h>
 #include <xxhash.h>
-#include <zstd.h>
 
-/* Level 3 finds repeated text in the metadata; in codes nothing repeats, and their entropy is all there is. */
 enum {
   HEAD = 64,
   SEGMENT = 16, /* bytes of one in the list */
@@ -19,7 +18,6 @@ enum {
   RAW_CHUNK = 1 << 20,  /* bytes of the file */
   CODE_CHUNK = 1 << 17, /* bytes of the file for each bit: 128 KiB to 1 MiB */
   MOST = 1 << 20,       /* bytes of a chunk's stream: of 5 bits, 8 / 5 of 640 KiB */
-  LEVEL = 3
 };
 static const char magic[8] = "NBLZ\0\0\0\1";
 
@@ -79,9 +77,8 @@ static bool from_stream(unsigned bits, const uint8_t *in, size_t n, uint8_t *out
 
 typedef struct packing {
   nb_outfile out;
-  ZSTD_CCtx *z;
+  nb_zstd *z;
   uint8_t *stream, *packed; /* (MOST), and what that may become at worst */
-  size_t room;
   segment *segment;
   size_t n_segments;
   const nb_progress *progress;
@@ -132,9 +129,9 @@ static nb_status write_head(packing *p, const nb_mapfile *file, nb_err *err) {
 
 static nb_status write_chunk(packing *p, unsigned bits, const uint8_t *data, size_t n, size_t stream, nb_err *err) {
   uint8_t size[4];
+  size_t packed = 0;
   to_stream(bits, data, n, p->stream);
-  size_t packed = ZSTD_compressCCtx(p->z, p->packed, p->room, p->stream, stream, LEVEL);
-  if (ZSTD_isError(packed)) return nb_fail(err, NB_ERR_MEMORY, "packing: %s", ZSTD_getErrorName(packed));
+  NB_TRY(nb_zstd_pack(p->z, p->stream, stream, p->packed, &packed, err));
   nb_little_put(size, packed, 4);
   NB_TRY(nb_outfile_write(&p->out, size, sizeof size, err));
   return nb_outfile_write(&p->out, p->packed, packed, err);
@@ -156,24 +153,24 @@ static nb_status write_chunks(packing *p, const nb_mapfile *file, nb_err *err) {
 
 nb_status nb_nblz_pack(const char *path, const char *out, int threads, const nb_progress *progress,
                        uint64_t *packed_bytes, nb_err *err) {
-  packing p = {.room = ZSTD_compressBound(MOST), .progress = progress};
+  packing p = {.progress = progress};
   nb_mapfile file = {.size = 0};
   nb_nbl *f = NULL;
   nb_status st;
+  NB_GOTO(nb_zstd_create(out, &p.z, err));
   NB_GOTO(nb_nbl_open(path, true, threads, &f, err));
   NB_GOTO(nb_mapfile_open(path, &file, err));
   NB_GOTO(nb_outfile_create(out, &p.out, err));
   NB_GOTO(list_segments(&p, f, err));
   NB_GOTO(nb_new(&p.stream, MOST, 1, "packing", err));
-  NB_GOTO(nb_new(&p.packed, p.room, 1, "packing", err));
-  if (!(p.z = ZSTD_createCCtx())) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "out of memory packing"));
+  NB_GOTO(nb_new(&p.packed, nb_zstd_bound(MOST), 1, "packing", err));
   NB_GOTO(write_head(&p, &file, err));
   NB_GOTO(write_chunks(&p, &file, err));
   *packed_bytes = p.out.size;
   st = nb_outfile_commit(&p.out, err);
 fail:
   nb_outfile_abort(&p.out);
-  ZSTD_freeCCtx(p.z);
+  nb_zstd_free(p.z);
   nb_free(p.stream), nb_free(p.packed), nb_free(p.segment);
   nb_mapfile_close(&file);
   nb_nbl_close(f);
@@ -217,7 +214,7 @@ nb_status nb_nblz_open_memory(const void *data, size_t n, const char *name, nb_n
 typedef struct unpacking {
   const nb_nblz *z;
   size_t at;
-  ZSTD_DCtx *ctx;
+  nb_zstd *zstd;
   uint8_t *stream, *bytes; /* (MOST) each */
   XXH3_state_t *hash;
 } unpacking;
@@ -233,8 +230,9 @@ static nb_status read_chunk(unpacking *u, const segment *s, size_t n, nb_err *er
   if (z->n - u->at < 4) return damaged(u, err);
   size_t packed = (size_t)nb_little_get(z->data + u->at, 4);
   if (packed > z->n - u->at - 4) return damaged(u, err);
-  size_t got = ZSTD_decompressDCtx(u->ctx, u->stream, stream, z->data + u->at + 4, packed);
-  if (ZSTD_isError(got) || got != stream || !from_stream(s->bits, u->stream, n, u->bytes)) return damaged(u, err);
+  if (!nb_zstd_unpack(u->zstd, z->data + u->at + 4, packed, u->stream, stream) ||
+      !from_stream(s->bits, u->stream, n, u->bytes))
+    return damaged(u, err);
   u->at += 4 + packed;
   XXH3_128bits_update(u->hash, u->bytes, n);
   return NB_OK;
@@ -250,9 +248,10 @@ static nb_status check_end(const unpacking *u, nb_err *err) {
 
 nb_status nb_nblz_expand(const nb_nblz *z, nb_status (*put)(void *ctx, const void *data, size_t n, nb_err *err),
                          void *ctx, nb_err *err) {
-  unpacking u = {.z = z, .at = z->at, .ctx = ZSTD_createDCtx(), .hash = XXH3_createState()};
+  unpacking u = {.z = z, .at = z->at, .hash = XXH3_createState()};
   nb_status st;
-  if (!u.ctx || !u.hash) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "out of memory unpacking"));
+  NB_GOTO(nb_zstd_create(z->name, &u.zstd, err));
+  if (!u.hash) NB_GOTO(nb_fail(err, NB_ERR_MEMORY, "out of memory unpacking"));
   NB_GOTO(nb_new(&u.stream, MOST, 1, "unpacking", err));
   NB_GOTO(nb_new(&u.bytes, MOST, 1, "unpacking", err));
   XXH3_128bits_reset(u.hash);
@@ -267,7 +266,7 @@ nb_status nb_nblz_expand(const nb_nblz *z, nb_status (*put)(void *ctx, const voi
   }
   st = check_end(&u, err);
 fail:
-  ZSTD_freeDCtx(u.ctx);
+  nb_zstd_free(u.zstd);
   XXH3_freeState(u.hash);
   nb_free(u.stream), nb_free(u.bytes);
   return st;

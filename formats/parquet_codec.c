@@ -3,11 +3,9 @@
  * format_description.txt); gzip is zlib's, zstd libzstd's. */
 #include "base/little.h"
 #include "formats/parquet_impl.h"
+#include "formats/zstd.h"
 
 #include <zlib.h>
-#ifdef NB_HAVE_ZSTD
-#include <zstd.h>
-#endif
 
 enum { NONE, SNAPPY, GZIP, LZO, BROTLI, LZ4, ZSTD, LZ4_RAW }; /* CompressionCodec */
 
@@ -63,6 +61,7 @@ static bool gzip(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
 nb_status nb_parquet_codec_unpack(int codec, const uint8_t *in, size_t n, uint8_t *out, size_t size, const char *where,
                                   nb_err *err) {
   bool done;
+  nb_zstd *z;
   switch (codec) {
   case NONE:
     done = n == size;
@@ -71,13 +70,10 @@ nb_status nb_parquet_codec_unpack(int codec, const uint8_t *in, size_t n, uint8_
   case SNAPPY: done = snappy(in, n, out, size); break;
   case GZIP: done = gzip(in, n, out, size); break;
   case ZSTD:
-#ifdef NB_HAVE_ZSTD
-    done = ZSTD_decompress(out, size, in, n) == size;
+    NB_TRY(nb_zstd_create(where, &z, err));
+    done = nb_zstd_unpack(z, in, n, out, size);
+    nb_zstd_free(z);
     break;
-#else
-    return nb_fail(err, NB_ERR_UNSUPPORTED,
-                   "%s: compressed with zstd, and this nibble was built without libzstd (package libzstd-dev)", where);
-#endif
   default:
     return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: compressed with %s, which is not read (want Snappy, gzip or zstd)",
                    where, nb_parquet_codec_name(codec));
