@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 /* Packs the .nbl file `path`, whose checksums are all checked first, into `out`, which appears whole or not at all.
- * packed_bytes: its size. progress (bytes; may be NULL). NB_ERR_UNSUPPORTED: a build without Zstandard (zstd.h), here and
- * below. */
+ * packed_bytes: its size. progress (bytes; may be NULL). NB_ERR_UNSUPPORTED: a build without Zstandard (zstd.h), here
+ * and below. */
 nb_status nb_nblz_pack(const char *path, const char *out, int threads, const nb_progress *progress,
                        uint64_t *packed_bytes, nb_err *err);
 

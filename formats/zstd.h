@@ -11,8 +11,8 @@
 
 typedef struct nb_zstd nb_zstd;
 
-/* One for packing or unpacking any number of pieces, one after another. NB_ERR_UNSUPPORTED, naming `name`, the file that
- * needs it: this build has no Zstandard. Released with nb_zstd_free. */
+/* One for packing or unpacking any number of pieces, one after another. NB_ERR_UNSUPPORTED, naming `name`, the file
+ * that needs it: this build has no Zstandard. Released with nb_zstd_free. */
 nb_status nb_zstd_create(const char *name, nb_zstd **out, nb_err *err);
 void nb_zstd_free(nb_zstd *z); /* NULL is allowed */
 
