@@ -34,7 +34,7 @@ only() {
   for only_name in "$@"; do echo "$only_name"; done | LC_ALL=C sort | cmp -s - "$work_list" ||
     { echo "the directory holds: $(tr '\n' ' ' <"$work_list")" >&2; exit 1; }
 }
-work_list=$(dirname "$NBL")/list
+work_list=$(dirname "$NBL")/list.$$
 
 # calibration_text LINES: a text without much sense, on standard output.
 calibration_text() {
