@@ -94,7 +94,7 @@ def main():
             bad |= texts(chat, nibble, model, n, Path(shared) / "eval/gsm8k")
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(60)
+        bad = server.wait(60) or bad
     return bad
 
 

@@ -130,5 +130,4 @@ with tempfile.TemporaryDirectory() as profile:
             break
         bad |= result != ["all is well"] or bool(console)
 server.send_signal(signal.SIGTERM)
-server.wait(60)
-sys.exit(bad)
+sys.exit(server.wait(60) or bad)

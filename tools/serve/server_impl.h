@@ -8,6 +8,7 @@
 #include "tools/serve/server.h"
 
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <strings.h>
 #include <time.h>
 
@@ -36,7 +37,7 @@ struct serve_server {
   size_t body_bytes; /* of all requests that are not read yet */
   uint64_t answers;  /* numbered */
   nb_rng seeds;
-  volatile bool draining;
+  atomic_bool draining; /* set under the lock, read without */
 };
 
 /* What is wrong with a request; code 0: nothing. */
