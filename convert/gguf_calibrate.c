@@ -45,8 +45,7 @@ static nb_status take(void *ctx, const nb_quantized *q, nb_err *err) {
   return NB_OK;
 }
 
-static nb_status choose_types(const nb_opened *m, const nb_gguf_calibrate_opts *o, nb_gguf_calibrated *c, nb_qfmt *fine,
-                              nb_err *err) {
+static nb_status choose_types(const nb_opened *m, const nb_gguf_calibrate_opts *o, nb_gguf_calibrated *c, nb_err *err) {
   const nb_parts *parts = &m->model.weights.parts;
   NB_TRY(nb_new(&c->type, parts->n_matrices, sizeof(void *), "the types", err));
   NB_TRY(nb_new(&c->rows, parts->n_matrices, sizeof(void *), "the types", err));
@@ -55,7 +54,6 @@ static nb_status choose_types(const nb_opened *m, const nb_gguf_calibrate_opts *
                                 : i == parts->embed                             ? o->embed
                                                                                 : o->type;
     c->type[i] = nb_gguf_type_for(asked, nb_parts_matrix(parts, i)->K);
-    fine[i] = (nb_qfmt){c->type[i]->id == NB_GGML_Q8_0 ? 8 : 4, 0, 32};
   }
   return NB_OK;
 }
@@ -76,7 +74,6 @@ nb_status nb_gguf_calibrate(const nb_opened *m, const nb_gguf_calibrate_opts *o,
   const nb_model *model = &m->model;
   nb_calib_text text = {.n_seqs = 0};
   taking t = {m, c, 0};
-  nb_qfmt *fine = NULL;
   nb_status st;
   *c = (nb_gguf_calibrated){.tokens = 0};
   const nb_calib_text_opts to = {.tokens = o->tokens,
@@ -86,8 +83,7 @@ nb_status nb_gguf_calibrate(const nb_opened *m, const nb_gguf_calibrate_opts *o,
                                  .reporter = o->reporter};
   if (!nb_opened_checkpoint(m))
     return nb_fail(err, NB_ERR_ARG, "a .nbl file is rounded already: calibrate from its checkpoint");
-  NB_GOTO(nb_new(&fine, model->weights.parts.n_matrices, sizeof *fine, "the types", err));
-  NB_GOTO(choose_types(m, o, c, fine, err));
+  NB_GOTO(choose_types(m, o, c, err));
   NB_GOTO(copy_vectors(m, c, err));
   NB_GOTO(nb_calib_text_read(o->texts, o->n_texts, m, &to, &text, err));
   c->tokens = text.n_seqs * text.seq;
@@ -107,10 +103,9 @@ nb_status nb_gguf_calibrate(const nb_opened *m, const nb_gguf_calibrate_opts *o,
                               .blocks = c->type,
                               .put = take,
                               .ctx = &t};
-  st = nb_calib_run(&model->config, &model->weights, fine, &opts, err);
+  st = nb_calib_run(&model->config, &model->weights, NULL, &opts, err);
   nb_reporter_end(o->reporter);
 fail:
-  nb_free(fine);
   nb_calib_text_free(&text);
   return nb_opened_explain(m, st, err);
 }

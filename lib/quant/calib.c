@@ -222,16 +222,17 @@ static bool too_few(const run *r, size_t site) { return site >= NB_SITES && r->c
 static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_t i, nb_err *err) {
   size_t m = nb_parts_first(r->parts, full->number) + i;
   const nb_part *p = nb_parts_matrix(r->parts, m);
-  nb_qfmt fmt = r->formats[m];
+  const nb_ggml_type *blocks = r->o->blocks ? r->o->blocks[m] : NULL;
+  nb_qfmt fmt = blocks ? (nb_qfmt){0} : r->formats[m];
   nb_coded *c = &r->coded[i];
   nb_quantized *q = &r->out[i];
   bool few = h && too_few(r, p->site);
   char what[64];
   nb_part_describe(p, what);
   r->solve.what = what;
-  *q = (nb_quantized){.matrix = m, .layer = r->base, .plain = -1, .loss = -1, .few = few && fmt.bits};
-  if (r->o->blocks) {
-    NB_TRY(nb_solve_blocks(&r->solve, h, &full->w[i], r->o->blocks[m], c, q, err));
+  *q = (nb_quantized){.matrix = m, .layer = r->base, .plain = -1, .loss = -1, .few = few && (blocks || fmt.bits)};
+  if (blocks) {
+    NB_TRY(nb_solve_blocks(&r->solve, h, &full->w[i], blocks, c, q, err));
   } else if (fmt.bits == 0) {
     NB_TRY(nb_coded_dense(&full->w[i], what, c, err));
     NB_TRY(nb_solve_advance(&r->solve, weights_of(p), err));
@@ -372,7 +373,8 @@ static nb_status solve_layer(run *r, const nb_layer *full, nb_err *err) {
 static nb_status fold_scales(run *r, nb_fold *fold, nb_err *err) {
   const nb_calib_opts *o = r->o;
   const size_t n_seqs = nb_min(o->n_seqs, (FOLD_TOKENS + r->T - 1) / r->T);
-  const nb_qfmt *fmt = r->formats + nb_parts_first(r->parts, fold->layer.number);
+  const size_t first = nb_parts_first(r->parts, fold->layer.number);
+  const nb_fold_forms forms = {o->blocks ? NULL : r->formats + first, o->blocks ? o->blocks + first : NULL};
   nb_proxy8 eight;
   nb_status st = nb_proxy8_layer(r->parts, &fold->layer, o->threads, &eight, err);
   nb_proxy8_set_fine(&eight, false);
@@ -383,7 +385,7 @@ static nb_status fold_scales(run *r, nb_fold *fold, nb_err *err) {
     for (size_t i = site; i < end && st == NB_OK; i++) {
       float *H = r->H[i];
       r->H[i] = NULL;
-      if (H && r->count[i]) st = nb_fold_scale(fold, nb_session_kernels(r->s), i, H, fmt, o->threads, err);
+      if (H && r->count[i]) st = nb_fold_scale(fold, nb_session_kernels(r->s), i, H, &forms, o->threads, err);
       else nb_free(H);
     }
   }
@@ -398,7 +400,8 @@ static nb_status fold_and_solve_layer(run *r, size_t layer, nb_err *err) {
   const nb_calib_opts *o = r->o;
   const nb_layer *full = &r->w->layer[layer];
   bool coded = true;
-  for (size_t i = 0; i < r->parts->per_layer; i++) coded &= r->formats[nb_parts_first(r->parts, layer) + i].bits != 0;
+  for (size_t i = 0; i < r->parts->per_layer && !o->blocks; i++)
+    coded &= r->formats[nb_parts_first(r->parts, layer) + i].bits != 0;
   if (!coded || (!o->fold && !o->rotate)) return solve_layer(r, full, err);
   nb_fold fold = {0};
   nb_status st;
@@ -463,8 +466,9 @@ static nb_status head_statistics(run *r, nb_hess *h, nb_err *err) {
 static nb_status solve_head(run *r, nb_err *err) {
   const nb_linear *full = nb_weights_head(r->w);
   size_t m = r->parts->head;
-  nb_qfmt fmt = r->formats[m];
-  if (fmt.bits == 0 || !r->o->calibrate_head) {
+  const nb_ggml_type *blocks = r->o->blocks ? r->o->blocks[m] : NULL;
+  nb_qfmt fmt = blocks ? (nb_qfmt){0} : r->formats[m];
+  if (!(blocks || fmt.bits) || !r->o->calibrate_head) {
     NB_TRY(plain_matrix(r->w, r->formats, m, 1, r->o, err));
     return nb_solve_advance(&r->solve, (uint64_t)full->N * full->K, err);
   }
@@ -474,8 +478,8 @@ static nb_status solve_head(run *r, nb_err *err) {
   nb_status st;
   r->solve.what = "the head";
   NB_GOTO(head_statistics(r, &h, err));
-  if (r->o->blocks) {
-    NB_GOTO(nb_solve_blocks(&r->solve, &h, full, r->o->blocks[m], &coded, &q, err));
+  if (blocks) {
+    NB_GOTO(nb_solve_blocks(&r->solve, &h, full, blocks, &coded, &q, err));
   } else {
     NB_GOTO(nb_coded_room(full, fmt, "the head", &coded, err));
     NB_GOTO(nb_solve_matrix(&r->solve, &h, full, fmt, &coded, &q, err));

@@ -38,8 +38,8 @@ typedef struct nb_calib_opts {
   int threads;
   unsigned cpu_features;
   const nb_progress *progress; /* in weights; may be NULL */
-  /* (n_matrices) Blocks of GGUF files instead: data is then these, and formats only say how fine they are (for folds).
-   * Types that the solver does not know are rounded weight by weight. No `resume`. NULL: .nbl formats. */
+  /* (n_matrices) Blocks of GGUF files instead: data is then these. Types that the solver does not know are rounded
+   * weight by weight. No `resume`. NULL: .nbl formats. */
   const nb_ggml_type *const *blocks;
   /* Takes each matrix: the embedding, every layer's in their order, the head. */
   nb_status (*put)(void *ctx, const nb_quantized *q, nb_err *err);
@@ -48,8 +48,8 @@ typedef struct nb_calib_opts {
   void *ctx;
 } nb_calib_opts;
 
-/* Quantizes a dense model. formats (parts.n_matrices): by number; bits 0: the matrix is left as it is. NB_ERR_NUMERIC
- * names the layer whose states are not finite. */
+/* Quantizes a dense model. formats (parts.n_matrices): by number; bits 0: the matrix is left as it is; NULL with
+ * `blocks`. NB_ERR_NUMERIC names the layer whose states are not finite. */
 nb_status nb_calib_run(const nb_config *c, const nb_weights *w, const nb_qfmt *formats, const nb_calib_opts *o,
                        nb_err *err);
 

@@ -139,6 +139,7 @@ static void input_sizes(const nb_config *c, size_t site, const float *H, size_t 
 typedef struct trials {
   nb_hess h;
   const float *s, *step; /* (K) the scales now, and from the last power to this */
+  nb_gptq_opts plain;    /* rounding alone */
 } trials;
 
 /* Rows of H from the last power's basis to this one's. */
@@ -152,32 +153,54 @@ static void rescale_rows(void *ctx, size_t begin, size_t end, int thread) {
   }
 }
 
-/* The sampled rows of one matrix with their columns scaled, plainly quantized: the loss over that of no weights. */
-static nb_status try_matrix(const trials *t, const nb_linear *w, nb_qfmt fmt, int threads, double *loss, nb_err *err) {
+/* Rows, plainly rounded to a format. */
+static nb_status try_format(const trials *t, const nb_gptq_rows *rows, nb_qfmt fmt, nb_gptq_report *rep, nb_err *err) {
   nb_status st;
-  size_t n = nb_min(SAMPLE, w->N), K = w->K;
-  const nb_gptq_opts plain = {.threads = threads, .what = "a trial"};
   nb_qmat m;
   nb_qmat_layout l;
   nb_qout out;
   nb_grid g;
+  void *data = NULL;
+  nb_grid_make(fmt, NULL, &g);
+  NB_TRY(nb_qmat_plan(rows->N, t->h.K, fmt, &m, &l, err));
+  NB_TRY(nb_new(&data, l.total, 1, "rows on trial", err));
+  NB_GOTO(nb_qout_init(&g, rows->N, t->h.K, data, l.total, &out, err));
+  NB_GOTO(nb_gptq_solve(&t->h, rows, &g, &t->plain, &out, rep, err));
+fail:
+  nb_free(data);
+  return st;
+}
+
+/* To blocks. Types that the solver does not know lose too little to count. */
+static nb_status try_blocks(const trials *t, const nb_gptq_rows *rows, const nb_ggml_type *type, nb_gptq_report *rep,
+                            nb_err *err) {
+  nb_blocks b;
+  uint8_t *data = NULL;
+  if (!nb_blocks_make(type, &b)) return NB_OK;
+  NB_TRY(nb_new(&data, rows->N, nb_blocks_row_bytes(&b, t->h.K), "rows on trial", err));
+  nb_status st = nb_gptq_solve_blocks(&t->h, rows, &b, &t->plain, data, rep, err);
+  nb_free(data);
+  return st;
+}
+
+/* The sampled rows of matrix i with their columns scaled, plainly rounded: the loss over that of no weights. */
+static nb_status try_matrix(const trials *t, const nb_linear *w, const nb_fold_forms *forms, size_t i, double *loss,
+                            nb_err *err) {
+  nb_status st;
+  size_t n = nb_min(SAMPLE, w->N), K = w->K;
   nb_gptq_report rep = {0, 0, 0, 0};
   float *x = NULL;
-  void *data = NULL;
-  NB_GOTO(nb_qmat_plan(n, K, fmt, &m, &l, err));
   NB_GOTO(nb_new(&x, n * K, sizeof *x, "rows on trial", err));
-  NB_GOTO(nb_new(&data, l.total, 1, "rows on trial", err));
-  for (size_t i = 0; i < n; i++) {
-    nb_linear_row(w, i * w->N / n, x + i * K);
-    for (size_t k = 0; k < K; k++) x[i * K + k] *= t->s[k];
+  for (size_t r = 0; r < n; r++) {
+    nb_linear_row(w, r * w->N / n, x + r * K);
+    for (size_t k = 0; k < K; k++) x[r * K + k] *= t->s[k];
   }
-  nb_grid_make(fmt, NULL, &g);
-  NB_GOTO(nb_qout_init(&g, n, K, data, l.total, &out, err));
-  NB_GOTO(nb_gptq_solve(&t->h, &(nb_gptq_rows){x, 0, n}, &g, &plain, &out, &rep, err));
+  const nb_gptq_rows rows = {x, 0, n};
+  NB_GOTO(forms->blocks ? try_blocks(t, &rows, forms->blocks[i], &rep, err)
+                        : try_format(t, &rows, forms->fmt[i], &rep, err));
   *loss += rep.zero > 0 ? rep.solved / rep.zero : 0;
 fail:
   nb_free(x);
-  nb_free(data);
   return st;
 }
 
@@ -222,8 +245,8 @@ static void apply(nb_fold *f, size_t site, size_t K, const float *s, float *made
   }
 }
 
-nb_status nb_fold_scale(nb_fold *f, const nb_kernels *kernels, size_t site, float *H, const nb_qfmt *fmt, int threads,
-                        nb_err *err) {
+nb_status nb_fold_scale(nb_fold *f, const nb_kernels *kernels, size_t site, float *H, const nb_fold_forms *forms,
+                        int threads, nb_err *err) {
   const nb_config *c = f->c;
   const nb_parts *parts = f->parts;
   nb_assert(nb_fold_legal(c, site));
@@ -231,7 +254,7 @@ nb_status nb_fold_scale(nb_fold *f, const nb_kernels *kernels, size_t site, floa
   double *size = NULL, best = 0;
   float *s = NULL;
   size_t K = nb_parts_site_inputs(c, site);
-  trials t = {.h = {.H = H}};
+  trials t = {.h = {.H = H}, .plain = {.threads = threads, .what = "a trial"}};
   NB_GOTO(nb_new(&size, K, sizeof *size, "scales", err));
   NB_GOTO(nb_new(&s, 2 * K, sizeof *s, "scales", err));
   input_sizes(c, site, H, K, size);
@@ -243,7 +266,7 @@ nb_status nb_fold_scale(nb_fold *f, const nb_kernels *kernels, size_t site, floa
     for (size_t k = 0; k < K; k++) s[k] = (float)exp(power * size[k]);
     if (i > 0) nb_parallel_for(threads, K, 64, rescale_rows, &t);
     for (size_t n = 0; n < parts->per_layer; n++)
-      if (meets(nb_parts_matrix(parts, n), site)) NB_GOTO(try_matrix(&t, &f->layer.w[n], fmt[n], threads, &loss, err));
+      if (meets(nb_parts_matrix(parts, n), site)) NB_GOTO(try_matrix(&t, &f->layer.w[n], forms, n, &loss, err));
     if (i == 0 || loss < best) best = loss, f->power[site] = power;
   }
   for (size_t k = 0; k < K; k++) s[k] = (float)exp(f->power[site] * size[k]);

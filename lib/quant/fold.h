@@ -25,6 +25,12 @@ typedef struct nb_fold {
   float *own;
 } nb_fold;
 
+/* How the matrices of a layer will be coded: what scales are chosen by. */
+typedef struct nb_fold_forms {
+  const nb_qfmt *fmt;                /* (parts.per_layer), or NULL: */
+  const nb_ggml_type *const *blocks; /* (parts.per_layer) in blocks of GGUF files */
+} nb_fold_forms;
+
 /* Copies a layer of any form. Ends with nb_fold_free. */
 nb_status nb_fold_create(const nb_config *c, const nb_parts *parts, const nb_layer *layer, nb_fold *out, nb_err *err);
 void nb_fold_free(nb_fold *f);
@@ -36,9 +42,9 @@ nb_status nb_fold_rotate(nb_fold *f, nb_err *err);
 bool nb_fold_legal(const nb_config *c, size_t site);
 
 /* Chooses and folds the scales of a site. H (K, K): the sum of outer products of its inputs in the layer as it is now
- * (the lower triangle counts), taken over. fmt (parts.per_layer): how the layer's matrices will be coded. */
-nb_status nb_fold_scale(nb_fold *f, const nb_kernels *kernels, size_t site, float *H, const nb_qfmt *fmt, int threads,
-                        nb_err *err);
+ * (the lower triangle counts), taken over. */
+nb_status nb_fold_scale(nb_fold *f, const nb_kernels *kernels, size_t site, float *H, const nb_fold_forms *forms,
+                        int threads, nb_err *err);
 
 /* The channel that makes input k of a site: query heads of a group share their value head's. */
 size_t nb_fold_channel(const nb_config *c, size_t site, size_t k);

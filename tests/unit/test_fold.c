@@ -20,10 +20,10 @@ typedef struct fixture {
   float *H[NB_SITES]; /* of the last run */
 } fixture;
 
-static nb_status open_fixture(fixture *x) {
+static nb_status open_fixture(fixture *x, const char *path) {
   memset(x, 0, sizeof *x);
   nb_session_opts so = {.threads = 1, .max_tokens = T, .cpu_features = nb_cpu_detect()};
-  NB_TRY(nb_open("tests/golden/model/gqa_f16", NB_OPEN_NO_TOKENIZER, 1, &x->checkpoint, &err));
+  NB_TRY(nb_open(path, NB_OPEN_NO_TOKENIZER, 1, &x->checkpoint, &err));
   x->c = x->checkpoint.model.config, x->w = x->checkpoint.model.weights;
   NB_TRY(nb_session_create(&x->c, &so, &x->s, &err));
   NB_TRY(nb_kv_create_layers(&x->c, 1, T, NB_KV_F32, 0, &x->kv, &err));
@@ -81,7 +81,7 @@ TEST(the_transform_is_orthogonal) {
 TEST(a_rotation_changes_the_weights_but_no_output) {
   fixture x;
   nb_fold f;
-  CHECK_OK(open_fixture(&x));
+  CHECK_OK(open_fixture(&x, "tests/golden/model/gqa_f16"));
   CHECK(x.c.heads > x.c.kv_heads); /* grouped queries */
   for (size_t l = 0; l < x.c.layers; l++) {
     CHECK_OK(nb_fold_create(&x.c, &x.w.parts, &x.w.layer[l], &f, &err));
@@ -107,12 +107,11 @@ static void make_outliers(const nb_config *c, const nb_parts *parts, nb_fold *f)
   }
 }
 
-TEST(scales_change_no_output_and_help_rounding) {
+/* Folds the scales of all sites of all layers of a model, for matrices coded as forms say. */
+static void fold_all(const char *path, const nb_fold_forms *forms) {
   fixture x;
   nb_fold f;
-  nb_qfmt fmt[16];
-  for (int s = 0; s < 16; s++) CHECK_OK(nb_qfmt_parse("u3g64", &fmt[s], &err));
-  CHECK_OK(open_fixture(&x));
+  CHECK_OK(open_fixture(&x, path));
   bool all[NB_SITES] = {false};
   for (size_t l = 0; l < x.c.layers; l++) {
     CHECK_OK(nb_fold_create(&x.c, &x.w.parts, &x.w.layer[l], &f, &err));
@@ -120,7 +119,7 @@ TEST(scales_change_no_output_and_help_rounding) {
     float *before = run(&x, &f.layer);
     for (size_t s = 0; s < NB_SITES; s++) {
       CHECK(nb_fold_legal(&x.c, s));
-      CHECK_OK(nb_fold_scale(&f, nb_session_kernels(x.s), s, x.H[s], fmt, 2, &err));
+      CHECK_OK(nb_fold_scale(&f, nb_session_kernels(x.s), s, x.H[s], forms, 2, &err));
       x.H[s] = NULL; /* taken over */
     }
     float *after = run(&x, &f.layer);
@@ -132,6 +131,17 @@ TEST(scales_change_no_output_and_help_rounding) {
   }
   for (int i = 0; i < NB_SITES; i++) CHECK_MSG(all[i], "site %d was never scaled", i);
   close_fixture(&x);
+}
+
+TEST(scales_change_no_output_and_help_rounding) {
+  nb_qfmt fmt[16];
+  const nb_ggml_type *blocks[16];
+  for (int s = 0; s < 16; s++) {
+    CHECK_OK(nb_qfmt_parse("u3g64", &fmt[s], &err));
+    blocks[s] = nb_ggml_find(NB_GGML_Q4_0);
+  }
+  fold_all("tests/golden/model/gqa_f16", &(nb_fold_forms){fmt, NULL});
+  fold_all("tests/golden/model/sharded", &(nb_fold_forms){NULL, blocks});
 }
 
 int main(void) {

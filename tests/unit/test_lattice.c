@@ -90,13 +90,36 @@ TEST(matrices_of_other_tools) {
   for (size_t i = 0; i < 3; i++) {
     /* int8 by channel with scales in bfloat16: the format holds code and scale, and so their product before rounding */
     CHECK(golden("ct_int8", names[i], "u8g256", true) == 0);
-    /* half floats have more bits than a format's steps: every code is kept, the steps move by less than 1 / 254 */
+    /* half floats have more bits than a format's steps: every code is kept, the steps move by little */
     double four = golden("gptq4_sym", names[i], "u4g32", false),
            eight = golden("ct8_channel", names[i], "u8g256", false);
     CHECK_MSG(four < 0.004 && eight < 0.004 && four > 0, "%g %g", four, eight);
     /* zero points are not held, nor is another group */
     CHECK(golden("ct4_zeros", names[i], "u4g32", false) > 0.01);
   }
+}
+
+/* Half-float scales of a row move by at most 1/253 of the largest in root mean square (formats/PACKED.md): 127 steps
+ * make that, the row's step rounded to bfloat16, and the choice of the step can only be better. */
+TEST(scales_that_no_format_holds) {
+  enum { MOST = 48 };
+  double worst = 0;
+  state = 13;
+  for (int t = 0; t < 3000; t++) {
+    float s[MOST], peak = 0;
+    int8_t q[MOST];
+    uint16_t row;
+    size_t n = 1 + below(MOST);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+      s[i] = nb_f16_f32(nb_f32_f16(0.01f * expf((t % 3) * 0.5f * gauss())));
+      peak = fmaxf(peak, s[i]);
+    }
+    nb_lattice_scales(s, n, q, &row);
+    for (size_t i = 0; i < n; i++) sum += pow((double)s[i] - (double)nb_bf16_f32(row) * q[i], 2);
+    worst = fmax(worst, sqrt(sum / (double)n) / (double)peak);
+  }
+  CHECK_MSG(worst > 0 && worst <= 1.0 / 253, "%g", worst);
 }
 
 TEST(what_is_no_lattice) {
@@ -120,6 +143,7 @@ TEST(what_is_no_lattice) {
 int main(void) {
   RUN(values_that_a_format_holds);
   RUN(matrices_of_other_tools);
+  RUN(scales_that_no_format_holds);
   RUN(what_is_no_lattice);
   return test_end();
 }

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""llama.cpp in a script: its library from the wheel `xllamacpp`, called through ctypes, for tokens, perplexities, an
+importance matrix and its own quantizer. It owns what is known here of llama.cpp's structures.
+
+What llama.cpp's programs do with these functions is done here likewise: windows of 512 tokens without BOS
+(llama-perplexity; the second half of each is scored), the mean squared inputs of every matrix (llama-imatrix
+--process-output), each matrix row by row through ggml_quantize_chunk with these (llama-quantize --pure --imatrix; the
+embedding has none).
+"""
+import ctypes as C, importlib.util, os, struct
+import numpy as np
+
+CTX = 512
+F32, Q4_0, Q4_1, Q8_0, Q4_K, IQ4_NL = 0, 2, 3, 8, 12, 20  # ggml's numbers of types
+TYPES = dict(q4_0=Q4_0, q4_1=Q4_1, q8_0=Q8_0, q4_k=Q4_K, iq4_nl=IQ4_NL)
+
+
+class Tensor(C.Structure):
+    pass
+
+
+Tensor._fields_ = [("type", C.c_int), ("buffer", C.c_void_p), ("ne", C.c_int64 * 4), ("nb", C.c_size_t * 4),
+                   ("op", C.c_int), ("op_params", C.c_int32 * 16), ("flags", C.c_int32), ("src", C.POINTER(Tensor) * 10),
+                   ("view_src", C.c_void_p), ("view_offs", C.c_size_t), ("data", C.c_void_p), ("name", C.c_char * 64)]
+Seen = C.CFUNCTYPE(C.c_bool, C.POINTER(Tensor), C.c_bool, C.c_void_p)
+
+
+class ModelParams(C.Structure):  # left as the library fills them; a copy may be too long
+    _fields_ = [("all", C.c_uint8 * 1024)]
+
+
+class ContextParams(C.Structure):  # likewise behind the fields that are set
+    _fields_ = [("n_ctx", C.c_uint32), ("n_batch", C.c_uint32), ("n_ubatch", C.c_uint32), ("counts", C.c_uint32 * 4),
+                ("n_threads", C.c_int32), ("n_threads_batch", C.c_int32), ("kinds", C.c_int32 * 5),
+                ("rope", C.c_float * 6), ("yarn_ctx", C.c_uint32), ("defrag", C.c_float), ("seen", C.c_void_p),
+                ("seen_data", C.c_void_p), ("type_k", C.c_int32), ("type_v", C.c_int32), ("rest", C.c_uint8 * 912)]
+
+
+class Batch(C.Structure):
+    _fields_ = [("n", C.c_int32), ("token", C.POINTER(C.c_int32)), ("embd", C.c_void_p), ("pos", C.POINTER(C.c_int32)),
+                ("n_seq", C.POINTER(C.c_int32)), ("seq", C.POINTER(C.POINTER(C.c_int32))), ("logits", C.POINTER(C.c_int8))]
+
+
+def library():
+    folder = importlib.util.find_spec("xllamacpp").submodule_search_locations[0]
+    l = C.CDLL(os.path.join(folder, "xllamacpp.abi3.so"))
+    for name, result in (("llama_model_default_params", ModelParams), ("llama_context_default_params", ContextParams),
+                         ("llama_model_load_from_file", C.c_void_p), ("llama_init_from_model", C.c_void_p),
+                         ("llama_model_get_vocab", C.c_void_p), ("llama_batch_init", Batch),
+                         ("llama_get_memory", C.c_void_p), ("llama_get_logits_ith", C.POINTER(C.c_float)),
+                         ("llama_model_chat_template", C.c_char_p), ("ggml_op_name", C.c_char_p),
+                         ("ggml_quantize_chunk", C.c_size_t)):
+        getattr(l, name).restype = result
+    l.quiet = C.CFUNCTYPE(None, C.c_int, C.c_char_p, C.c_void_p)(
+        lambda level, s, _: level >= 4 and print(s.decode(), end=""))
+    l.llama_log_set(l.quiet, None)
+    return l
+
+
+class Model:
+    """A GGUF file that llama.cpp has loaded."""
+
+    def __init__(self, lib, path):
+        self.l = lib
+        self.model = C.c_void_p(lib.llama_model_load_from_file(path.encode(), lib.llama_model_default_params()))
+        assert self.model, f"llama.cpp does not load {path}"
+        self.vocab = C.c_void_p(lib.llama_model_get_vocab(self.model))
+        self.n_vocab = lib.llama_vocab_n_tokens(self.vocab)
+
+    def close(self):
+        self.l.llama_model_free(self.model)
+
+    def has_template(self):
+        return bool(self.l.llama_model_chat_template(self.model, None))
+
+    def tokenize(self, text):
+        ids = (C.c_int32 * (len(text) + 8))()
+        n = self.l.llama_tokenize(self.vocab, text, len(text), ids, len(ids), C.c_bool(False), C.c_bool(True))
+        assert n >= 0
+        return list(ids[:n])
+
+    def windows(self, ids, chunks, scored, seen=None):
+        """Runs the windows one by one, the cache in F32; yields each with a reader of row i's logits."""
+        p = self.l.llama_context_default_params()
+        assert p.type_k == p.type_v == 1 and not p.seen, "llama.cpp's structures have changed: compare llama.h"
+        p.n_ctx = p.n_batch = p.n_ubatch = CTX
+        p.n_threads = p.n_threads_batch = len(os.sched_getaffinity(0))
+        p.type_k = p.type_v = F32
+        p.seen = C.cast(seen, C.c_void_p) if seen else None
+        ctx = C.c_void_p(self.l.llama_init_from_model(self.model, p))
+        batch = self.l.llama_batch_init(CTX, 0, 1)
+        row = lambda i: np.ctypeslib.as_array(self.l.llama_get_logits_ith(ctx, i), (self.n_vocab,)).astype(np.float64)
+        for k in range(min(chunks, len(ids) // CTX)):
+            window = ids[k * CTX:(k + 1) * CTX]
+            self.l.llama_memory_clear(C.c_void_p(self.l.llama_get_memory(ctx)), C.c_bool(True))
+            batch.n = CTX
+            for i, t in enumerate(window):
+                batch.token[i], batch.pos[i], batch.n_seq[i], batch.logits[i] = t, i, 1, scored(i)
+                batch.seq[i][0] = 0
+            assert self.l.llama_decode(ctx, batch) == 0
+            yield window, row
+        self.l.llama_free(ctx)
+
+    def perplexity(self, ids, chunks):
+        nll, n = 0.0, 0
+        for window, row in self.windows(ids, chunks, lambda i: CTX // 2 - 1 <= i < CTX - 1):
+            for i in range(CTX // 2 - 1, CTX - 1):
+                x = row(i)
+                m = x.max()
+                nll += m + np.log(np.exp(x - m).sum()) - x[window[i + 1]]
+                n += 1
+        return float(np.exp(nll / n))
+
+    def importance(self, ids, chunks):
+        """The mean squared inputs of each matrix by its name."""
+        sums, counts = {}, {}
+
+        @Seen
+        def seen(t, ask, _):
+            t = t.contents
+            if not t.src[0] or self.l.ggml_op_name(t.op) != b"MUL_MAT": return not ask
+            name, x = t.src[0].contents.name.decode(), t.src[1].contents
+            if not name.endswith(".weight"): return not ask
+            if ask: return True
+            assert x.type == F32 and x.nb[0] == 4 and x.nb[1] == 4 * x.ne[0]
+            rows = np.ctypeslib.as_array(C.cast(x.data, C.POINTER(C.c_float)), (x.ne[1], x.ne[0])).astype(np.float64)
+            sums[name] = sums.get(name, 0) + (rows * rows).sum(axis=0)
+            counts[name] = counts.get(name, 0) + len(rows)
+            return True
+
+        for _ in self.windows(ids, chunks, lambda i: 1, seen):
+            pass
+        return {name: (s / counts[name]).astype(np.float32) for name, s in sums.items()}
+
+
+def quantize(lib, source, importance, type_name, out):
+    """Writes the BF16 file `source` again with all its matrices in a type, as llama-quantize --pure does."""
+    from gguf import GGUFReader
+    r, to = GGUFReader(source), TYPES[type_name]
+    block, size = {Q4_0: (32, 18), Q4_1: (32, 20), Q8_0: (32, 34), Q4_K: (256, 144), IQ4_NL: (32, 18)}[to]
+    head, begin, data = open(source, "rb").read(r.tensors[0].field.offset), 0, []
+    table = b""
+    for t in r.tensors:
+        shape = [int(n) for n in t.shape]
+        if len(shape) == 1:
+            bytes_, kind = t.data.tobytes(), int(t.tensor_type)
+        else:
+            K, N = shape
+            assert t.tensor_type.name == "BF16" and K % block == 0, t.name
+            x = np.ascontiguousarray((t.data.view(np.uint16).astype(np.uint32) << 16).view(np.float32).reshape(N, K))
+            h = importance.get(t.name)
+            made = np.empty(N * K // block * size, np.uint8)
+            n = lib.ggml_quantize_chunk(to, C.c_void_p(x.ctypes.data), C.c_void_p(made.ctypes.data), C.c_int64(0),
+                                        C.c_int64(N), C.c_int64(K), C.c_void_p(h.ctypes.data) if h is not None else None)
+            assert n == len(made)
+            bytes_, kind = made.tobytes(), to
+        name = t.name.encode()
+        table += struct.pack(f"<Q{len(name)}sI{len(shape)}QIQ", len(name), name, len(shape), *shape, kind, begin)
+        data.append(bytes_ + bytes(-len(bytes_) % r.alignment))
+        begin += len(data[-1])
+    with open(out, "wb") as f:
+        f.write(head + table + bytes(-len(head + table) % r.alignment))
+        for d in data:
+            f.write(d)
