@@ -54,7 +54,7 @@ static const struct {
     {NB_FILE_CONFIG, "the configuration of a checkpoint", "{", {"\"architectures\""}},
     {NB_FILE_TOKENIZER, "a tokenizer", "{", {"\"added_tokens\""}},
     {NB_FILE_PROBE, "questions of nibble probe", "{\"id\": \"", {" tokens\", \"depth\": "}},
-    {NB_FILE_QUESTION, "a question of a data set", "{", {"\"question\"", "\"choices\""}},
+    {NB_FILE_QUESTION, "a file of questions", "{", {"\"question\"", "\"choices\""}},
     {NB_FILE_LIST, "a list, such as a data set", "[", {NULL}},
     /* Behind the size of its header, which no magic number precedes: see has_header. */
     {NB_FILE_EXPORT, "a checkpoint of nibble export", "", {"\"nibble\":\""}},

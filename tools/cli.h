@@ -28,6 +28,7 @@
 #ifndef NB_CLI_H
 #define NB_CLI_H
 
+#include "base/bytes.h"
 #include "base/status.h"
 #include "formats/paths.h"
 
@@ -169,9 +170,7 @@ const char *cli_nearest(const char *word, const char *const *list, size_t n);
 
 /* ---- sizes and times for people; each returns buf ---- */
 
-enum { CLI_TEXT = 32 };
-/* "512 B", "61.3 kB", "7.64 GB" (powers of 1000). */
-char *cli_bytes_text(char buf[CLI_TEXT], uint64_t bytes);
+enum { CLI_TEXT = NB_BYTES_TEXT };
 /* "0.8 s", "42 s", "3 min 20 s", "2 h 05 min". */
 char *cli_seconds_text(char buf[CLI_TEXT], double seconds);
 

@@ -3,6 +3,7 @@
  * ids are compared with what the cache holds: what the model sees is what it would see without a cache. */
 #include "base/bytes.h"
 #include "eval/memory.h"
+#include "formats/explain.h"
 #include "formats/json.h"
 #include "formats/mapfile.h"
 #include "formats/outfile.h"
@@ -106,8 +107,9 @@ static nb_status do_load(chat *c, const char *file, nb_err *err) {
   if (!*file) return nb_fail(err, NB_ERR_ARG, "/load wants a file's name");
   NB_TRY(nb_mapfile_read(file, MAX_FILE, &bytes, &n, err));
   nb_status st = nb_json_parse(bytes, n, file, &j, err);
-  free(bytes);
   if (st == NB_OK) st = read_saved(c, j, file, &said, err);
+  st = nb_explain_bytes(file, bytes, n, NB_FILE_CHAT, st, err);
+  free(bytes);
   cJSON_Delete(j);
   if (st != NB_OK) return messages_free(&said), st;
   messages_free(&c->said);
@@ -129,8 +131,8 @@ static nb_status do_stats(chat *c, const char *arg, nb_err *err) {
            s->prompt_tokens, c->reused, run, s->prompt_s > 0 ? (double)run / s->prompt_s : 0, s->new_tokens,
            s->new_s > 0 ? (double)s->new_tokens / s->new_s : 0);
   }
-  printf("memory: %s of the file, %s its own, %s of that the cache\n", cli_bytes_text(a, m.file_bytes),
-         cli_bytes_text(b, m.anon_bytes), cli_bytes_text(d, nb_batch_kv_bytes(c->talk.batch)));
+  printf("memory: %s of the file, %s its own, %s of that the cache\n", nb_bytes_text(a, m.file_bytes),
+         nb_bytes_text(b, m.anon_bytes), nb_bytes_text(d, nb_batch_kv_bytes(c->talk.batch)));
   return NB_OK;
 }
 

@@ -38,9 +38,9 @@ static nb_status find(folder *f, const char *base, const char *dir, nb_err *err)
     size_t n = strlen(e->d_name), room = strlen(dir) + n + 2;
     if (n <= 5 || strcmp(e->d_name + n - 5, ".json") || e->d_name[0] == '.') continue;
     char *path = malloc(room);
+    if (path) snprintf(path, room, "%s/%s", dir, e->d_name);
     st = path ? nb_grow(&f->list, &f->cap, f->n + 1, sizeof *f->list, err)
               : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", dir);
-    if (st == NB_OK) snprintf(path, room, "%s/%s", dir, e->d_name);
     if (st != NB_OK || same_file(path, base)) {
       free(path);
       continue;
