@@ -45,7 +45,12 @@ static nb_status prepare(const gating *g, const char *base, const char *data, as
   nb_evaluation_opts eo = eval_prepared(&o, &select);
   eo.chat = p->chat;
   NB_TRY(nb_evaluation_prepare(&eo, &out->e, err));
-  return nb_compare_protocols(p, &out->e.protocol, err);
+  NB_TRY(nb_compare_protocols(p, &out->e.protocol, err));
+  if (out->e.n == out->base.n && !strcmp(out->e.protocol.data_hash, p->data_hash)) return NB_OK;
+  return nb_fail(err, NB_ERR_ARG,
+                 "%s answered other questions (%zu, data %.8s) than %s holds (%zu, data %.8s): give the data of that "
+                 "run, or run it again on these",
+                 base, out->base.n, p->data_hash, data, out->e.n, out->e.protocol.data_hash);
 }
 
 /* ---- answering ---- */

@@ -59,8 +59,8 @@ static int by_size(const void *a, const void *b) {
   return strcmp(x->path, y->path);
 }
 
-/* j: NULL of the baseline, whose score is `score`. */
-static void print_row(const nb_result *r, const nb_judgement *j, double score, cli_table *t) {
+/* j: NULL of the baseline. A candidate's score is of the questions that are in both. */
+static void print_row(const nb_result *r, const nb_judgement *j, cli_table *t) {
   const nb_comparison *c = j ? j->against : NULL;
   cli_table_cell(t, "%s", r->model.name);
   cli_table_cell(t, "%.1f", (double)r->model.file_bytes / 1e6);
@@ -68,7 +68,8 @@ static void print_row(const nb_result *r, const nb_judgement *j, double score, c
   if (r->has_measured && r->measured.seconds > 0)
     cli_table_cell(t, "%.0f", (double)r->measured.tokens / r->measured.seconds);
   else cli_table_cell(t, "-");
-  cli_table_cell(t, "%.2f", 100 * score);
+  cli_table_cell(t, "%zu", c ? c->n : r->n);
+  cli_table_cell(t, "%.2f", 100 * (c ? c->cand_score : nb_result_score(r)));
   if (!c) {
     for (int i = 0; i < 6; i++) cli_table_cell(t, "%s", i < 5 ? "" : "baseline");
     return;
@@ -82,14 +83,14 @@ static void print_row(const nb_result *r, const nb_judgement *j, double score, c
 }
 
 static void print_table(const folder *f) {
-  static const char *const head[] = {"model",    "MB",     "bits", "tokens/s",   "score",  "change",
-                                     "interval", "gained", "lost", "divergence", "verdict"};
+  static const char *const head[] = {"model",  "MB",       "bits",   "tokens/s", "questions",  "score",
+                                     "change", "interval", "gained", "lost",     "divergence", "verdict"};
   cli_table t;
-  cli_table_begin(&t, "lrrrrrrrrrl");
+  cli_table_begin(&t, "lrrrrrrrrrrl");
   for (size_t i = 0; i < sizeof head / sizeof *head; i++) cli_table_cell(&t, "%s", head[i]);
   cli_table_rule(&t);
-  print_row(&f->base, NULL, f->list[0].against.base_score, &t);
-  for (size_t i = 0; i < f->n; i++) print_row(&f->list[i].run, &f->judged[i], f->list[i].against.cand_score, &t);
+  print_row(&f->base, NULL, &t);
+  for (size_t i = 0; i < f->n; i++) print_row(&f->list[i].run, &f->judged[i], &t);
   cli_table_end(&t, stdout);
 }
 

@@ -28,6 +28,14 @@ code=0
 g bad.nbl --max-kld 1e-6 >text || code=$?
 [ $code = 3 ] && grep -q '^divergence  *fail: .*; \(25\|100\) questions in ' text
 grep -q '^accuracy' text && exit 1
+# Data that are not the baseline's: fewer, more, or another text under the same names.
+head -n 899 q.jsonl >fewer.jsonl
+{ cat q.jsonl; sed -n 's/"q1"/"q901"/p' q.jsonl | sed 's/the 1/the 901/'; } >more.jsonl
+sed 's/the 7 of/the 8 of/' q.jsonl >other.jsonl
+for data in fewer more other; do
+  fails 2 "*base.json answered other questions (900, data *) than $data.jsonl holds (*): give the data of that run*" \
+    nibble gate "$NBL" --against base.json --data $data.jsonl -q
+done
 # A written task stands between; what does not belong together is refused.
 g "$NBL" --margin 2 --written wbase.json --written-data w.jsonl --written-task ./w.json >text
 grep -q '^written  *not refused: .*; 40 questions in ' text
