@@ -65,7 +65,7 @@ static nb_status do_reset(chat *c, const char *arg, nb_err *err) {
 static nb_status do_save(chat *c, const char *file, nb_err *err) {
   nb_text t = {0};
   nb_jsonout j = {.out = &t, .err = err};
-  const nb_path paths[] = {{c->path, NULL, NB_PATH_READ}, {file, "save", NB_FILE_CHAT}};
+  const nb_path paths[] = {{c->path, NULL, NB_PATH_READ}, {file, NULL, NB_FILE_CHAT}};
   if (!*file) return nb_fail(err, NB_ERR_ARG, "/save wants a file's name");
   NB_TRY(nb_path_check(paths, 2, false, err));
   nb_jsonout_open(&j, NULL, '{');

@@ -24,7 +24,7 @@ refused() { # PATTERN LINE...
   # shellcheck disable=SC2254
   case $(cat err) in $pattern) ;; *) cat err >&2; exit 1 ;; esac
 }
-refused '*mine*' '/save mine'
+refused '*mine is there already and not a conversation*: give another name, or remove it first' '/save mine'
 refused '*own.nbl*' '/save own.nbl'
 cmp own.nbl "$NBL" && [ "$(cat mine)" = mine ]
 refused '*/save wants*' '/save'
