@@ -73,6 +73,7 @@ static const char *advice(nb_file_kind is, nb_file_kind wanted) {
       {NB_FILE_PROBE, NULL, "give it to `nibble eval --data`", NULL},
       {NB_FILE_QUESTION, NULL, "give it to `nibble eval --data`", NULL},
       {NB_FILE_RUNS, NULL, "give one of its --out files", asks},
+      {NB_FILE_SUITE, NULL, "give the files of its rows, which lie beside it", asks},
   };
   const char *what = NULL;
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)

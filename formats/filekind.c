@@ -39,6 +39,7 @@ static const struct {
     {NB_FILE_RUNS, "what `nibble eval --json` says of several runs", "{", {"\"runs\"", "\"verdicts\""}},
     {NB_FILE_RESULT, "a result of nibble eval", "{", {"\"format\": \"nibble-result\""}},
     {NB_FILE_RESULT, "a result of nibble eval", "{", {"\"format\":\"nibble-result\""}},
+    {NB_FILE_SUITE, "a table of nibble eval --suite", "{", {"\"format\": \"nibble-suite\"", NULL}},
     {NB_FILE_VERDICT, "a comparison's verdict (--json), not a run", "{", {"\"verdict\"", "\"gates\""}},
     {NB_FILE_LIGHTEVAL,
      "a result of lighteval, without each question's answers",

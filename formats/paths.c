@@ -53,6 +53,7 @@ static bool same_file(const struct stat *a, const struct stat *b) {
 
 static bool same_place(const place *a, const place *b) {
   if (a->exists && b->exists) return same_file(&a->file, &b->file);
+  if (!a->has_dir && !b->has_dir) return !strcmp(a->path, b->path); /* in a folder that is yet to be made */
   return a->has_dir && b->has_dir && same_file(&a->dir, &b->dir) && !strcmp(last_name(a->path), last_name(b->path));
 }
 

@@ -124,6 +124,7 @@ enum { CLI_JSON = 1, CLI_THREADS = 2, CLI_CPU = 4 };
 typedef struct cli_common {
   bool json;         /* --json: one object on standard output instead of text */
   bool quiet;        /* -q, --quiet: no progress, no notes */
+  bool force;        /* --force: replace a file, whatever it is; cli_parse has looked at the options' */
   int threads;       /* -t, --threads N; by default the processors of this process, never 0 */
   const char *cpu;   /* --cpu SET, as given, or NULL */
   unsigned features; /* what nb_cpu_detect says, masked by --cpu */
