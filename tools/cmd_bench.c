@@ -264,7 +264,7 @@ static nb_status bench_together(const options *o, const cli_common *common, cons
   cJSON *j = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(j, "together");
   nb_status st;
   NB_GOTO(parse_list("decode", o->decode, 0, NB_MAX_POSITION, context, &n_context, err));
-  NB_GOTO(nb_open(name, 0, common->threads, &m, err));
+  NB_GOTO(cli_open(name, 0, common, &m, err));
   kv = m.kv;
   if (o->kv) NB_GOTO(nb_kv_type_parse(o->kv, &kv, err));
   NB_GOTO(nb_session_create(&m.model.config, &so, &s, err));
