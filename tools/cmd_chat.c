@@ -34,10 +34,11 @@ typedef struct chat {
   const nb_opened *m;
   talk talk;
   line_reader *in;
-  char *system;  /* NULL: none */
-  messages said; /* user and assistant by turns */
-  size_t first;  /* of them, the first that the model still sees */
-  size_t turns;  /* answered, for seeds */
+  char *system;   /* NULL: none */
+  messages said;  /* user and assistant by turns */
+  size_t context; /* tokens that the model sees */
+  size_t first;   /* of the messages, the first that it still sees */
+  size_t turns;   /* answered, for seeds */
   nb_generation_stats last;
   size_t reused; /* by the last answer */
 } chat;
@@ -201,8 +202,7 @@ static nb_status fit(chat *c, size_t context, nb_ids *ids, nb_err *err) {
 }
 
 static nb_status answer(chat *c, nb_err *err) {
-  size_t positions = c->m->model.config.max_position;
-  size_t context = c->o->context ? nb_min((size_t)c->o->context, positions) : positions;
+  const size_t context = c->context;
   nb_ids ids = {0};
   nb_status st;
   bool terminal = line_is_terminal(c->in);
@@ -273,6 +273,7 @@ static nb_status chat_run(const options *o, const cli_common *common, const nb_o
                           nb_err *err) {
   chat c = {.o = o, .common = common, .path = path, .m = m};
   nb_status st;
+  NB_GOTO(talk_context(m, path, o->context, &c.context, err));
   NB_GOTO(talk_check_template(m->tokenizer, o->raw, o->system != NULL, common, path, err));
   NB_GOTO(line_open("> ", &c.in, err));
   NB_GOTO(talk_begin(m, common, o->kv, &c.talk, err));

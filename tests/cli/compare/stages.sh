@@ -42,3 +42,12 @@ grep -q '^written  *not refused: .*; 40 questions in ' text
 fails 2 '*--written-data*' g "$NBL" --written wbase.json
 fails '[12]' '*not of a written task*' g "$NBL" --written base.json --written-data q.jsonl
 fails '[12]' '*of a written task*' nibble gate "$NBL" --against wbase.json --data w.jsonl --task ./w.json -q
+# Prompts that do not fit are named before the first question, and CI gets a test for them.
+{ head -n 500 q.jsonl; echo '{"id": "long", "question": "'"$(printf 'the %.0s' $(seq 80))"'", "choices": ["a", "b"], "answer": "A"}'; } >long.jsonl
+sed -e 's/_embeddings": 64/_embeddings": 256/' "$TOY/config.json" >config
+toy wide
+mv config wide/config.json
+nibble eval wide --task custom --data long.jsonl -q --out wide.json >/dev/null
+fails 2 '*asked as in wide.json: *1 of 501 prompts do not fit: question long*' \
+  nibble gate "$NBL" --against wide.json --data long.jsonl -q --junit long.xml
+grep -q 'name="prompts"' long.xml
