@@ -239,7 +239,11 @@ nb_status nb_explain_model(const char *path, nb_status st, nb_err *err) {
   /* What is understood and refused (NB_ERR_UNSUPPORTED) says so best itself. */
   if (st == NB_OK || st == NB_ERR_MEMORY || st == NB_ERR_INTERRUPTED || st == NB_ERR_UNSUPPORTED) return st;
   if (stat(path, &s)) return no_such_path(path, st, err);
-  if (!S_ISDIR(s.st_mode)) return nb_explain_bytes(path, head, read_head(path, head), NB_FILE_NBL, st, err);
+  if (!S_ISDIR(s.st_mode)) {
+    size_t n = read_head(path, head);
+    if (nb_filekind_is(NB_FILE_GGUF, head, n)) return st; /* it was read as one, and st is what is wrong with it */
+    return nb_explain_bytes(path, head, n, NB_FILE_NBL, st, err);
+  }
   nb_status (*const look[])(const char *, nb_status, nb_err *) = {cache_root, bad_entry, adapter, lacks};
   for (size_t i = 0; i < sizeof look / sizeof *look; i++) {
     nb_err better = {""};

@@ -38,7 +38,7 @@ nibble inspect e >/dev/null # needs none
 is "*toy/model.safetensors is a .safetensors file, not a .nbl file: give its folder*" "$TOY/model.safetensors"
 is '*config.json is the configuration of a checkpoint, not a .nbl file: give its folder' "$TOY/config.json"
 printf 'GGUF\3\0\0\0' >m.gguf
-is '*m.gguf is a GGUF file*' m.gguf
+is '*m.gguf: it ends within its head: it is truncated*' m.gguf
 printf 'PAR1....' >m.parquet
 is '*m.parquet is a Parquet file*' m.parquet
 printf '<!DOCTYPE html><html>login</html>' >page
