@@ -125,7 +125,10 @@ static nb_status add_path(const reading *r, const char *path, nb_err *err) {
     const char *name = nb_archive_name(a, i);
     char *bytes;
     size_t n;
-    if (nb_archive_count(a) > 1 && !holds_chats(name) && !ends_with(name, ".txt")) continue;
+    if (nb_archive_count(a) > 1 && !holds_chats(name) && !ends_with(name, ".txt")) {
+      if (!r->out->n_left_out++) snprintf(r->out->left_out, sizeof r->out->left_out, "%s", nb_archive_where(a, i));
+      continue;
+    }
     found++;
     if ((st = nb_archive_read(a, i, &bytes, &n, err)) != NB_OK) break;
     st = nb_explain_text(nb_archive_where(a, i), bytes, n, err);

@@ -17,6 +17,8 @@ typedef struct nb_calib_source {
 typedef struct nb_calib_sources {
   nb_calib_source *items; /* (n) in the order that they were given, a folder's by name */
   size_t n;
+  size_t n_left_out;  /* members of folders and archives with other names, */
+  char left_out[160]; /* of which this is the first: its path */
 } nb_calib_sources;
 
 /* Reads and tokenizes. given (n): text files; .jsonl or .json files of chats ("messages" or "conversations": role and

@@ -147,6 +147,9 @@ static nb_status read_sources(const char *const *given, size_t n, const nb_opene
   drawing *d = NULL;
   uint64_t hash = 0;
   NB_TRY(nb_calib_sources_read(given, n, m->tokenizer, &s, err));
+  if (s.n_left_out)
+    nb_reporter_note(o->reporter, "%zu file%s left out, %s the first: only names in .txt, .jsonl and .json are read",
+                     s.n_left_out, s.n_left_out == 1 ? " is" : "s are", s.left_out);
   NB_GOTO(join_short(&s, o->seq, &joined, &hash, err));
   NB_GOTO(nb_new(&d, s.n + 1, sizeof *d, "the texts", err));
   for (size_t i = 0; i <= s.n; i++) {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/rows.h"
 
+#include "base/mem.h"
 #include "formats/csv.h"
+#include "formats/explain.h"
 #include "formats/jsonl.h"
 #include "formats/parquet.h"
 #include "eval/rowpath.h"
@@ -153,8 +155,8 @@ size_t nb_rows_ending(const char *path, size_t *length) {
   return kind;
 }
 
-nb_status nb_rows_read(const nb_task *t, const char *file, const char *bytes, size_t n, row_fn see, void *ctx,
-                       nb_err *err) {
+static nb_status read_by_name(const nb_task *t, const char *file, const char *bytes, size_t n, row_fn see, void *ctx,
+                              nb_err *err) {
   size_t length;
   switch (nb_rows_ending(file, &length)) {
   case ENDING_JSONL:
@@ -165,4 +167,11 @@ nb_status nb_rows_read(const nb_task *t, const char *file, const char *bytes, si
     return nb_fail(err, NB_ERR_UNSUPPORTED,
                    "%s: want a name that ends in .csv, .jsonl, .json or .parquet (or that and .gz)", file);
   }
+}
+
+nb_status nb_rows_read(const nb_task *t, const char *file, const char *bytes, size_t n, row_fn see, void *ctx,
+                       nb_err *err) {
+  size_t length, head = nb_min(n, NB_FILE_HEAD); /* rows may say anything: no word is sought in all of them */
+  nb_file_kind wanted = nb_rows_ending(file, &length) == ENDING_PARQUET ? NB_FILE_PARQUET : NB_FILE_QUESTION;
+  return nb_explain_bytes(file, bytes, head, wanted, read_by_name(t, file, bytes, n, see, ctx, err), err);
 }

@@ -29,47 +29,66 @@ static size_t read_head(const char *path, char head[NB_FILE_HEAD + 1]) {
   return n;
 }
 
-/* What to do with a file that was given for a model, or for a result. */
+static bool asks_questions(nb_file_kind wanted) { return wanted == NB_FILE_QUESTION || wanted == NB_FILE_PARQUET; }
+
+/* What to do with a file that was given for a model, for a result, or for questions. */
 static const char *advice(nb_file_kind is, nb_file_kind wanted) {
   static const char run[] = "run it with `nibble eval --out`", folder[] = "give its folder",
                     retry[] = "give the same command again to end the run",
-                    saved[] = "save it with safetensors, model.save_pretrained(DIR)";
+                    saved[] = "save it with safetensors, model.save_pretrained(DIR)",
+                    whole[] = "give its folder, which has config.json and tokenizer.json",
+                    pull[] = "run `git lfs pull` in its folder, or download it again",
+                    page[] = "what should be here was not downloaded",
+                    first[] = "the model comes first, then --data with the questions",
+                    judged[] = "`nibble compare` judges it; --data takes the questions themselves",
+                    asks[] = "--data takes the questions themselves";
   static const struct {
     nb_file_kind is;
-    const char *model, *result;
+    const char *model, *result, *questions;
   } known[] = {
-      {NB_FILE_LFS, "run `git lfs pull` in its folder, or download it again",
-       "run `git lfs pull` in its folder, or download it again"},
-      {NB_FILE_NBL, NULL, run},
-      {NB_FILE_GGUF, NULL, run},
-      {NB_FILE_SAFETENSORS, "give its folder, which has config.json and tokenizer.json", run},
-      {NB_FILE_EXPORT, "give its folder, which has config.json and tokenizer.json", run},
-      {NB_FILE_PICKLE, saved, NULL},
-      {NB_FILE_STATS, "it is for `nibble quantize --stats`", NULL},
-      {NB_FILE_PART, retry, NULL},
-      {NB_FILE_JOURNAL, retry, retry},
-      {NB_FILE_INDEX, folder, NULL},
-      {NB_FILE_CONFIG, folder, NULL},
-      {NB_FILE_TOKENIZER, folder, NULL},
-      {NB_FILE_WEB_PAGE, "what should be here was not downloaded", "what should be here was not downloaded"},
-      {NB_FILE_BUNDLE, NULL, "give the result.json in it"},
-      {NB_FILE_GZIP, "unpack it", "unpack it"},
-      {NB_FILE_TASK, NULL, "give it to `nibble eval --task`"},
-      {NB_FILE_PROBE, NULL, "give it to `nibble eval --data`"},
-      {NB_FILE_QUESTION, NULL, "give it to `nibble eval --data`"},
-      {NB_FILE_RUNS, NULL, "give one of its --out files"},
+      {NB_FILE_LFS, pull, pull, pull},
+      {NB_FILE_NBL, NULL, run, first},
+      {NB_FILE_NBLZ, "expand it with `nibble unpack`", "expand it with `nibble unpack`", first},
+      {NB_FILE_GGUF, NULL, run, first},
+      {NB_FILE_SAFETENSORS, whole, run, first},
+      {NB_FILE_EXPORT, whole, run, first},
+      {NB_FILE_PICKLE, saved, NULL, first},
+      {NB_FILE_STATS, "it is for `nibble quantize --stats`", NULL, asks},
+      {NB_FILE_PART, retry, NULL, asks},
+      {NB_FILE_JOURNAL, retry, retry, asks},
+      {NB_FILE_INDEX, folder, NULL, NULL},
+      {NB_FILE_CONFIG, folder, NULL, NULL},
+      {NB_FILE_TOKENIZER, folder, NULL, NULL},
+      {NB_FILE_WEB_PAGE, page, page, page},
+      {NB_FILE_PAGE, NULL, NULL, asks},
+      {NB_FILE_RESULT, NULL, NULL, judged},
+      {NB_FILE_HARNESS, NULL, NULL, judged},
+      {NB_FILE_SAMPLE, NULL, NULL, judged},
+      {NB_FILE_LIGHTEVAL, NULL, NULL, asks},
+      {NB_FILE_VERDICT, NULL, NULL, asks},
+      {NB_FILE_BUNDLE, NULL, "give the result.json in it", judged},
+      {NB_FILE_GZIP, "unpack it", "unpack it", "give its name the ending .gz"},
+      {NB_FILE_PARQUET, NULL, NULL, "give its name the ending .parquet"},
+      {NB_FILE_TASK, NULL, "give it to `nibble eval --task`", NULL},
+      {NB_FILE_PROBE, NULL, "give it to `nibble eval --data`", NULL},
+      {NB_FILE_QUESTION, NULL, "give it to `nibble eval --data`", NULL},
+      {NB_FILE_RUNS, NULL, "give one of its --out files", asks},
+      {NB_FILE_SUITE, NULL, "give the files of its rows, which lie beside it", asks},
   };
   const char *what = NULL;
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (known[i].is == is) what = wanted == NB_FILE_RESULT ? known[i].result : known[i].model;
+    if (known[i].is == is)
+      what = asks_questions(wanted) ? known[i].questions : wanted == NB_FILE_RESULT ? known[i].result : known[i].model;
   return !what && wanted == NB_FILE_RESULT ? "give the file that `nibble eval --out` wrote" : what;
 }
 
-nb_status nb_explain_bytes(const char *path, const char *head, size_t n, nb_file_kind wanted, nb_status st,
+nb_status nb_explain_bytes(const char *path, const void *head, size_t n, nb_file_kind wanted, nb_status st,
                            nb_err *err) {
-  nb_file_kind is = st == NB_OK ? NB_FILE_UNKNOWN : nb_filekind_of(head, n);
+  if (st == NB_OK || st == NB_ERR_MEMORY || st == NB_ERR_INTERRUPTED) return st;
+  nb_file_kind is = nb_filekind_of(head, n);
   if (is == NB_FILE_UNKNOWN || is == wanted) return st; /* it is what was wanted, and something is wrong with it */
   const char *todo = advice(is, wanted);
+  if (!todo && asks_questions(wanted)) return st; /* rows of any object, whatever their fields are called */
   return nb_fail(err, NB_ERR_FORMAT, "%s is %s, not %s%s%s", path, nb_filekind_name(is), nb_filekind_name(wanted),
                  todo ? ": " : "", todo ? todo : "");
 }
@@ -155,8 +174,9 @@ static nb_status cache_root(const char *dir, nb_status st, nb_err *err) {
 }
 
 static nb_status adapter(const char *dir, nb_status st, nb_err *err) {
-  char path[PATH_BYTES], head[NB_FILE_HEAD + 1], base[NAME] = "its base model";
+  char path[PATH_BYTES], head[NB_FILE_HEAD + 1], file[NAME], base[NAME] = "its base model";
   if (!has(dir, "adapter_config.json")) return st;
+  if (find_entry(dir, ".safetensors", file) && strncmp(file, "adapter_", 8)) return st; /* weights of its own */
   snprintf(path, sizeof path, "%.4000s/adapter_config.json", dir);
   cJSON *j = NULL;
   const char *name = NULL;
@@ -190,11 +210,6 @@ static nb_status lacks(const char *dir, nb_status st, nb_err *err) {
     if (has(inner, "config.json"))
       return nb_fail(err, NB_ERR_FORMAT, "%s has no config.json; did you mean %s?", dir, inner);
   }
-  if (has(dir, "config.json") && weights && !has(dir, "tokenizer.json") && !find_entry(dir, ".tiktoken", name))
-    return nb_fail(err, NB_ERR_FORMAT, "%s has no tokenizer.json: download it too%s", dir,
-                   has(dir, "tokenizer.model") ? ", or make it of tokenizer.model: in Python "
-                                                 "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
-                                               : "");
   return st;
 }
 
@@ -221,9 +236,14 @@ static nb_status no_such_path(const char *path, nb_status st, nb_err *err) {
 nb_status nb_explain_model(const char *path, nb_status st, nb_err *err) {
   struct stat s;
   char head[NB_FILE_HEAD + 1];
-  if (st == NB_OK || st == NB_ERR_MEMORY || st == NB_ERR_INTERRUPTED) return st;
+  /* What is understood and refused (NB_ERR_UNSUPPORTED) says so best itself. */
+  if (st == NB_OK || st == NB_ERR_MEMORY || st == NB_ERR_INTERRUPTED || st == NB_ERR_UNSUPPORTED) return st;
   if (stat(path, &s)) return no_such_path(path, st, err);
-  if (!S_ISDIR(s.st_mode)) return nb_explain_bytes(path, head, read_head(path, head), NB_FILE_NBL, st, err);
+  if (!S_ISDIR(s.st_mode)) {
+    size_t n = read_head(path, head);
+    if (nb_filekind_is(NB_FILE_GGUF, head, n)) return st; /* it was read as one, and st is what is wrong with it */
+    return nb_explain_bytes(path, head, n, NB_FILE_NBL, st, err);
+  }
   nb_status (*const look[])(const char *, nb_status, nb_err *) = {cache_root, bad_entry, adapter, lacks};
   for (size_t i = 0; i < sizeof look / sizeof *look; i++) {
     nb_err better = {""};

@@ -13,7 +13,7 @@ nb_status nb_explain_model(const char *path, nb_status st, nb_err *err);
 
 /* The same for a file of another kind than `wanted`, by its first n bytes (formats/filekind.h): says "PATH is X, not
  * WANTED", and what to do with it. */
-nb_status nb_explain_bytes(const char *path, const char *head, size_t n, nb_file_kind wanted, nb_status st,
+nb_status nb_explain_bytes(const char *path, const void *head, size_t n, nb_file_kind wanted, nb_status st,
                            nb_err *err);
 
 /* NB_ERR_FORMAT when n bytes that a user gave as a text are a model, a table or an archive: as text, these would give

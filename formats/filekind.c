@@ -39,6 +39,7 @@ static const struct {
     {NB_FILE_RUNS, "what `nibble eval --json` says of several runs", "{", {"\"runs\"", "\"verdicts\""}},
     {NB_FILE_RESULT, "a result of nibble eval", "{", {"\"format\": \"nibble-result\""}},
     {NB_FILE_RESULT, "a result of nibble eval", "{", {"\"format\":\"nibble-result\""}},
+    {NB_FILE_SUITE, "a table of nibble eval --suite", "{", {"\"format\": \"nibble-suite\"", NULL}},
     {NB_FILE_VERDICT, "a comparison's verdict (--json), not a run", "{", {"\"verdict\"", "\"gates\""}},
     {NB_FILE_LIGHTEVAL,
      "a result of lighteval, without each question's answers",
@@ -54,7 +55,7 @@ static const struct {
     {NB_FILE_CONFIG, "the configuration of a checkpoint", "{", {"\"architectures\""}},
     {NB_FILE_TOKENIZER, "a tokenizer", "{", {"\"added_tokens\""}},
     {NB_FILE_PROBE, "questions of nibble probe", "{\"id\": \"", {" tokens\", \"depth\": "}},
-    {NB_FILE_QUESTION, "a question of a data set", "{", {"\"question\"", "\"choices\""}},
+    {NB_FILE_QUESTION, "a file of questions", "{", {"\"question\"", "\"choices\""}},
     {NB_FILE_LIST, "a list, such as a data set", "[", {NULL}},
     /* Behind the size of its header, which no magic number precedes: see has_header. */
     {NB_FILE_EXPORT, "a checkpoint of nibble export", "", {"\"nibble\":\""}},

@@ -26,6 +26,7 @@ typedef enum nb_file_kind {
   NB_FILE_EXPORT, /* the weights of a checkpoint that `nibble export` made */
   NB_FILE_RUNS,
   NB_FILE_VERDICT,
+  NB_FILE_SUITE, /* the table of `nibble eval --suite` */
   /* what others write */
   NB_FILE_LFS,
   NB_FILE_SAFETENSORS,

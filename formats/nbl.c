@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/nbl.h"
 
+#include "formats/explain.h"
 #include "formats/hf_config.h"
 #include "formats/json.h"
 #include "formats/mapfile.h"
@@ -102,7 +103,8 @@ static nb_status read_meta(nb_nbl *f, const uint8_t *p, size_t n, nb_err *err) {
 static nb_status read_header(nb_nbl *f, nb_err *err) {
   const uint8_t *p = f->data;
   if (f->size < NB_NBL_HEADER || memcmp(p, NB_NBL_MAGIC, 8))
-    return nb_fail(err, NB_ERR_FORMAT, "%s is not a .nbl file", f->name);
+    return nb_explain_bytes(f->name, f->data, f->size, NB_FILE_NBL,
+                            nb_fail(err, NB_ERR_FORMAT, "%s is not a .nbl file", f->name), err);
   uint64_t version = nb_little_get(p + 8, 4);
   if (version > NB_NBL_VERSION)
     return nb_fail(err, NB_ERR_UNSUPPORTED,

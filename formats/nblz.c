@@ -3,6 +3,7 @@
 
 #include "base/little.h"
 #include "base/mem.h"
+#include "formats/explain.h"
 #include "formats/mapfile.h"
 #include "formats/nbl.h"
 #include "formats/outfile.h"
@@ -189,7 +190,9 @@ nb_status nb_nblz_open_memory(const void *data, size_t n, const char *name, nb_n
   const uint8_t *p = data;
   uint64_t sum = 0;
   *out = (nb_nblz){.data = p, .n = n, .name = name};
-  if (n < HEAD || memcmp(p, magic, 4)) return nb_fail(err, NB_ERR_FORMAT, "%s is not a packed .nbl file", name);
+  if (n < HEAD || memcmp(p, magic, 4))
+    return nb_explain_bytes(name, data, n, NB_FILE_NBLZ,
+                            nb_fail(err, NB_ERR_FORMAT, "%s is not a packed .nbl file", name), err);
   if (memcmp(p, magic, sizeof magic))
     return nb_fail(err, NB_ERR_UNSUPPORTED, "%s was packed by a newer nibble: update this one", name);
   out->file_bytes = nb_little_get(p + 8, 8);

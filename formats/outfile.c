@@ -4,6 +4,7 @@
 #endif
 #include "formats/outfile.h"
 
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "formats/mapfile.h"
 #include "formats/oserror.h"
@@ -163,8 +164,8 @@ nb_status nb_outfile_reserve(nb_outfile *f, uint64_t bytes, nb_err *err) {
   do r = fallocate(f->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes);
   while (r && errno == EINTR);
   if (r && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
-    char doing[64];
-    snprintf(doing, sizeof doing, "reserve the %.2f GB that it needs", (double)bytes / 1e9);
+    char doing[64], size[NB_BYTES_TEXT];
+    snprintf(doing, sizeof doing, "reserve the %s that it needs", nb_bytes_text(size, bytes));
     return nb_oserror_fail(err, errno, f->path, doing);
   }
 #else

@@ -241,7 +241,7 @@ static nb_status read_mlx(module *x, nb_err *err) {
     return nb_fail(err, NB_ERR_FORMAT, "%s: \"%.100s\" has scales of %s and biases of %s", x->path, x->name,
                    scale->dtype, bias->dtype);
   m->scale = scale->view, m->bias = bias->view, m->scale_row = m->groups, m->scale_group = 1;
-  snprintf(x->what, sizeof x->what, "mlx %zu", bits);
+  snprintf(x->what, sizeof x->what, "mlx %u", (unsigned)bits);
   return NB_OK;
 }
 

@@ -53,6 +53,7 @@ static bool same_file(const struct stat *a, const struct stat *b) {
 
 static bool same_place(const place *a, const place *b) {
   if (a->exists && b->exists) return same_file(&a->file, &b->file);
+  if (!a->has_dir && !b->has_dir) return !strcmp(a->path, b->path); /* in a folder that is yet to be made */
   return a->has_dir && b->has_dir && same_file(&a->dir, &b->dir) && !strcmp(last_name(a->path), last_name(b->path));
 }
 
@@ -147,8 +148,8 @@ static nb_status check_input(const place *out, const nb_path *input, nb_err *err
 
 static nb_status check_kind(const place *out, bool force, nb_err *err) {
   if (force || !out->exists || !S_ISREG(out->file.st_mode) || is_of_kind(out->path, out->kind)) return NB_OK;
-  return nb_fail(err, NB_ERR_ARG, "%s is there already and not %s: give another name, or %s to replace it", out->path,
-                 nb_filekind_name(out->kind), out->of->option ? "--force" : "force");
+  return nb_fail(err, NB_ERR_ARG, "%s is there already and not %s: give another name, or %s", out->path,
+                 nb_filekind_name(out->kind), out->of->option ? "--force to replace it" : "remove it first");
 }
 
 /* Whether something is there that an export may not replace: a checkpoint made elsewhere. */

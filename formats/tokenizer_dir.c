@@ -45,6 +45,20 @@ static nb_status read_beside(const char *dir, const char *name, char path[PATH_M
   return NB_OK;
 }
 
+/* The files of which transformers makes a tokenizer.json. */
+static nb_status no_tokenizer(const char *dir, nb_err *err) {
+  static const char *const older[] = {"tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"};
+  char path[PATH_MAX];
+  struct stat sb;
+  for (size_t i = 0; i < sizeof older / sizeof *older; i++)
+    if (snprintf(path, sizeof path, "%s/%s", dir, older[i]) < PATH_MAX && !stat(path, &sb))
+      return nb_fail(err, NB_ERR_IO,
+                     "%s has no tokenizer.json: download it too, or make it of %s: in Python "
+                     "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
+                     dir, older[i]);
+  return nb_fail(err, NB_ERR_IO, "%s has no tokenizer.json: download it too", dir);
+}
+
 nb_status nb_tokenizer_read_dir(const char *dir, nb_tokenizer **out, nb_err *err) {
   char path[NB_TOKENIZER_FILES][PATH_MAX];
   nb_tokenizer_files f = {.json = {NULL, 0, NULL}};
@@ -53,12 +67,7 @@ nb_status nb_tokenizer_read_dir(const char *dir, nb_tokenizer **out, nb_err *err
   *out = NULL;
   for (int i = 0; i < NB_TOKENIZER_FILES && st == NB_OK; i++)
     if (i != 1 || !f.json.bytes) st = read_beside(dir, nb_tokenizer_file_names[i], path[i], file[i], err);
-  if (st == NB_OK && !f.json.bytes && !f.tiktoken.bytes)
-    st = nb_fail(
-        err, NB_ERR_IO,
-        "%s: there is no such file, and no " NB_TIKTOKEN_NAME " either: a checkpoint needs its tokenizer "
-        "(a tokenizer.model is converted by transformers: AutoTokenizer.from_pretrained(...).save_pretrained(...))",
-        f.json.name);
+  if (st == NB_OK && !f.json.bytes && !f.tiktoken.bytes) st = no_tokenizer(dir, err);
   if (st == NB_OK) st = nb_tokenizer_from_files(&f, out, err);
   for (int i = 0; i < NB_TOKENIZER_FILES; i++) free((char *)file[i]->bytes);
   return st;

@@ -159,7 +159,7 @@ static nb_status add_template_ids(const cJSON *special, const char *where, const
   const cJSON *entry, *list;
   NB_TRY(nb_json_object(special, where, name, &entry, err));
   NB_TRY(nb_json_array(entry, where, "ids", &list, err));
-  for (const cJSON *c = list->child; c; c = c->next) {
+  for (const cJSON *c = list->child; c && ids->n <= NB_MAX_TEMPLATE; c = c->next) { /* more will be refused */
     size_t id;
     NB_TRY(nb_json_as_size(c, where, "an id of special_tokens", 0, NB_MAX_TOKENS, &id, err));
     NB_TRY(nb_ids_push(ids, (int32_t)id, err));

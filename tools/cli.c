@@ -94,16 +94,7 @@ const char *cli_nearest(const char *word, const char *const *list, size_t n) {
   return found;
 }
 
-/* ---- sizes and times ---- */
-
-char *cli_bytes_text(char buf[CLI_TEXT], uint64_t bytes) {
-  static const char *const unit[] = {"B", "kB", "MB", "GB", "TB"};
-  double v = (double)bytes;
-  int u = 0;
-  while (v >= 999.5 && u < 4) v /= 1000, u++;
-  snprintf(buf, CLI_TEXT, "%.*f %s", u == 0 || v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2, v, unit[u]);
-  return buf;
-}
+/* ---- times ---- */
 
 char *cli_seconds_text(char buf[CLI_TEXT], double s) {
   if (!(s >= 0 && s < 1e9)) snprintf(buf, CLI_TEXT, "?");

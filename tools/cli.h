@@ -28,6 +28,7 @@
 #ifndef NB_CLI_H
 #define NB_CLI_H
 
+#include "base/bytes.h"
 #include "base/status.h"
 #include "formats/paths.h"
 
@@ -123,6 +124,7 @@ enum { CLI_JSON = 1, CLI_THREADS = 2, CLI_CPU = 4 };
 typedef struct cli_common {
   bool json;         /* --json: one object on standard output instead of text */
   bool quiet;        /* -q, --quiet: no progress, no notes */
+  bool force;        /* --force: replace a file, whatever it is; cli_parse has looked at the options' */
   int threads;       /* -t, --threads N; by default the processors of this process, never 0 */
   const char *cpu;   /* --cpu SET, as given, or NULL */
   unsigned features; /* what nb_cpu_detect says, masked by --cpu */
@@ -169,9 +171,7 @@ const char *cli_nearest(const char *word, const char *const *list, size_t n);
 
 /* ---- sizes and times for people; each returns buf ---- */
 
-enum { CLI_TEXT = 32 };
-/* "512 B", "61.3 kB", "7.64 GB" (powers of 1000). */
-char *cli_bytes_text(char buf[CLI_TEXT], uint64_t bytes);
+enum { CLI_TEXT = NB_BYTES_TEXT };
 /* "0.8 s", "42 s", "3 min 20 s", "2 h 05 min". */
 char *cli_seconds_text(char buf[CLI_TEXT], double seconds);
 

@@ -101,8 +101,8 @@ static void print_run(size_t threads, const nb_bench_opts *o, const nb_bench *x)
   print_rows(&t, "prompt of", 1, "GMAC/s", x->prefill, o->n_prefill);
   print_rows(&t, "decode after", 2, "GB/s", x->decode, o->n_context);
   cli_table_end(&t, stdout);
-  printf("memory: %s of the file's pages, %s cache, %s else, %s together\n", cli_bytes_text(a, x->memory.file_bytes),
-         cli_bytes_text(b, x->kv_bytes), cli_bytes_text(c, other_bytes(x)), cli_bytes_text(d, x->memory.peak_bytes));
+  printf("memory: %s of the file's pages, %s cache, %s else, %s together\n", nb_bytes_text(a, x->memory.file_bytes),
+         nb_bytes_text(b, x->kv_bytes), nb_bytes_text(c, other_bytes(x)), nb_bytes_text(d, x->memory.peak_bytes));
 }
 
 static void print_text(const nb_opened *m, const nb_kernels *k, const nb_bench_opts *o, const result *r) {
@@ -112,7 +112,7 @@ static void print_text(const nb_opened *m, const nb_kernels *k, const nb_bench_o
   printf("%s, kernels %s, nibble %s, compiled by %s\n", cpu, k->name, NB_VERSION, __VERSION__);
   printf("model: %s, %.3f G weights a prompt token, %s a decoded token, cache %s of %.0f bytes a position; opened in "
          "%.1f ms\n",
-         cli_bytes_text(a, m->file_bytes), x->macs_per_token / 1e9, cli_bytes_text(b, (uint64_t)x->bytes_per_token),
+         nb_bytes_text(a, m->file_bytes), x->macs_per_token / 1e9, nb_bytes_text(b, (uint64_t)x->bytes_per_token),
          nb_kv_type_name(o->kv), x->kv_bytes_per_position, 1e3 * r->load_s);
   for (size_t i = 0; i < r->n; i++) print_run(r->threads[i], o, &r->bench[i]);
 }
@@ -264,7 +264,7 @@ static nb_status bench_together(const options *o, const cli_common *common, cons
   cJSON *j = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(j, "together");
   nb_status st;
   NB_GOTO(parse_list("decode", o->decode, 0, NB_MAX_POSITION, context, &n_context, err));
-  NB_GOTO(nb_open(name, 0, common->threads, &m, err));
+  NB_GOTO(cli_open(name, 0, common, &m, err));
   kv = m.kv;
   if (o->kv) NB_GOTO(nb_kv_type_parse(o->kv, &kv, err));
   NB_GOTO(nb_session_create(&m.model.config, &so, &s, err));
@@ -286,7 +286,7 @@ static nb_status bench_together(const options *o, const cli_common *common, cons
     if (!common->json)
       printf("%d texts after %zu tokens (%zu in common): %.1f tokens/s written, %.1f as a prompt, %.0f %%; caches %s\n",
              o->together, context[i], shared, b.written_per_s, b.prompt_per_s, 100 * b.written_per_s / b.prompt_per_s,
-             cli_bytes_text(bytes, b.kv_bytes));
+             nb_bytes_text(bytes, b.kv_bytes));
   }
   if (common->json) cli_print_json(j), j = NULL;
 fail:

@@ -3,6 +3,7 @@
  * ids are compared with what the cache holds: what the model sees is what it would see without a cache. */
 #include "base/bytes.h"
 #include "eval/memory.h"
+#include "formats/explain.h"
 #include "formats/json.h"
 #include "formats/mapfile.h"
 #include "formats/outfile.h"
@@ -33,10 +34,11 @@ typedef struct chat {
   const nb_opened *m;
   talk talk;
   line_reader *in;
-  char *system;  /* NULL: none */
-  messages said; /* user and assistant by turns */
-  size_t first;  /* of them, the first that the model still sees */
-  size_t turns;  /* answered, for seeds */
+  char *system;   /* NULL: none */
+  messages said;  /* user and assistant by turns */
+  size_t context; /* tokens that the model sees */
+  size_t first;   /* of the messages, the first that it still sees */
+  size_t turns;   /* answered, for seeds */
   nb_generation_stats last;
   size_t reused; /* by the last answer */
 } chat;
@@ -64,7 +66,7 @@ static nb_status do_reset(chat *c, const char *arg, nb_err *err) {
 static nb_status do_save(chat *c, const char *file, nb_err *err) {
   nb_text t = {0};
   nb_jsonout j = {.out = &t, .err = err};
-  const nb_path paths[] = {{c->path, NULL, NB_PATH_READ}, {file, "save", NB_FILE_CHAT}};
+  const nb_path paths[] = {{c->path, NULL, NB_PATH_READ}, {file, NULL, NB_FILE_CHAT}};
   if (!*file) return nb_fail(err, NB_ERR_ARG, "/save wants a file's name");
   NB_TRY(nb_path_check(paths, 2, false, err));
   nb_jsonout_open(&j, NULL, '{');
@@ -106,8 +108,9 @@ static nb_status do_load(chat *c, const char *file, nb_err *err) {
   if (!*file) return nb_fail(err, NB_ERR_ARG, "/load wants a file's name");
   NB_TRY(nb_mapfile_read(file, MAX_FILE, &bytes, &n, err));
   nb_status st = nb_json_parse(bytes, n, file, &j, err);
-  free(bytes);
   if (st == NB_OK) st = read_saved(c, j, file, &said, err);
+  st = nb_explain_bytes(file, bytes, n, NB_FILE_CHAT, st, err);
+  free(bytes);
   cJSON_Delete(j);
   if (st != NB_OK) return messages_free(&said), st;
   messages_free(&c->said);
@@ -129,8 +132,8 @@ static nb_status do_stats(chat *c, const char *arg, nb_err *err) {
            s->prompt_tokens, c->reused, run, s->prompt_s > 0 ? (double)run / s->prompt_s : 0, s->new_tokens,
            s->new_s > 0 ? (double)s->new_tokens / s->new_s : 0);
   }
-  printf("memory: %s of the file, %s its own, %s of that the cache\n", cli_bytes_text(a, m.file_bytes),
-         cli_bytes_text(b, m.anon_bytes), cli_bytes_text(d, nb_batch_kv_bytes(c->talk.batch)));
+  printf("memory: %s of the file, %s its own, %s of that the cache\n", nb_bytes_text(a, m.file_bytes),
+         nb_bytes_text(b, m.anon_bytes), nb_bytes_text(d, nb_batch_kv_bytes(c->talk.batch)));
   return NB_OK;
 }
 
@@ -199,8 +202,7 @@ static nb_status fit(chat *c, size_t context, nb_ids *ids, nb_err *err) {
 }
 
 static nb_status answer(chat *c, nb_err *err) {
-  size_t positions = c->m->model.config.max_position;
-  size_t context = c->o->context ? nb_min((size_t)c->o->context, positions) : positions;
+  const size_t context = c->context;
   nb_ids ids = {0};
   nb_status st;
   bool terminal = line_is_terminal(c->in);
@@ -271,6 +273,7 @@ static nb_status chat_run(const options *o, const cli_common *common, const nb_o
                           nb_err *err) {
   chat c = {.o = o, .common = common, .path = path, .m = m};
   nb_status st;
+  NB_GOTO(talk_context(m, path, o->context, &c.context, err));
   NB_GOTO(talk_check_template(m->tokenizer, o->raw, o->system != NULL, common, path, err));
   NB_GOTO(line_open("> ", &c.in, err));
   NB_GOTO(talk_begin(m, common, o->kv, &c.talk, err));

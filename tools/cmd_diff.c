@@ -25,7 +25,8 @@ typedef struct pair {
   const float *importance;    /* (K) of the inputs, or NULL: all alike */
   double error, total, worst; /* sums of (a - b)^2 and a^2; the largest |a - b| */
   double w_error, w_total;    /* the sums weighted by importance */
-  bool not_finite;
+  const char *bad;            /* the model of a weight that is NaN or infinite, and its row */
+  size_t bad_row;
 } pair;
 
 /* What is measured of a matrix, or of all of a layer's together (the mean). */
@@ -38,6 +39,7 @@ typedef struct diff_job {
   pair *pair;
   float *row; /* two rows a thread */
   size_t longest;
+  const char *const *name; /* the two models' paths */
 } diff_job;
 
 static void name_pair(pair *out, const nb_part *p) {
@@ -56,7 +58,7 @@ static void compare_range(void *ctx, size_t begin, size_t end, int thread) {
       nb_basis_apply(&p->basis, n, p->b.K, y);
       for (size_t k = 0; k < p->a.K; k++) {
         double d = (double)x[k] - y[k];
-        if (!isfinite(d)) p->not_finite = true;
+        if (!isfinite(d) && !p->bad) p->bad = isfinite(x[k]) ? j->name[1] : j->name[0], p->bad_row = n;
         p->error += d * d;
         p->total += (double)x[k] * x[k];
         p->worst = fmax(p->worst, fabs(d));
@@ -241,17 +243,20 @@ static void print_text(pair *p, size_t n, sums *layer, size_t layers, size_t mos
 }
 
 static nb_status not_finite(const pair *p, nb_err *err) {
-  if (p->layer < 0) return nb_fail(err, NB_ERR_NUMERIC, "%s: a weight is NaN or infinite", p->name);
-  return nb_fail(err, NB_ERR_NUMERIC, "layer %d %s: a weight is NaN or infinite", p->layer, p->name);
+  char layer[32] = "";
+  if (p->layer >= 0) snprintf(layer, sizeof layer, "layer %d ", p->layer);
+  return nb_fail(err, NB_ERR_NUMERIC, "%s: %s%s: a weight in row %zu is NaN or infinite", p->bad, layer, p->name,
+                 p->bad_row);
 }
 
 typedef struct options {
+  const char *const *path; /* of A and of B */
   const char *stats;
   int worst;
 } options;
 
 static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *common, const options *o, nb_err *err) {
-  diff_job j = {0};
+  diff_job j = {.name = o->path};
   nb_calfile stats = {.meta = NULL};
   nb_basis inner = {NULL, NULL};
   sums *layer = NULL;
@@ -267,7 +272,7 @@ static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *
   NB_GOTO(nb_new(&j.row, (size_t)common->threads * 2 * j.longest, sizeof(float), "the comparison", err));
   NB_GOTO(compare_pairs(&j, n, common, err));
   for (size_t i = 0; i < n; i++)
-    if (j.pair[i].not_finite) NB_GOTO(not_finite(&j.pair[i], err));
+    if (j.pair[i].bad) NB_GOTO(not_finite(&j.pair[i], err));
   sum_layers(j.pair, n, a->model.weights.parts.per_layer, layer);
   if (!common->json) print_text(j.pair, n, layer, layers, (size_t)o->worst, o->stats);
   else if (print_json(j.pair, n, layer, layers, o->stats)) st = NB_ERR_MEMORY;
@@ -302,6 +307,7 @@ int cmd_diff(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  o.path = args.items;
   nb_err err;
   nb_opened a = {0}, b = {0};
   nb_status st = cli_open(args.items[0], NB_OPEN_NO_TOKENIZER, &common, &a, &err);

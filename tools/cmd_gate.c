@@ -45,7 +45,22 @@ static nb_status prepare(const gating *g, const char *base, const char *data, as
   nb_evaluation_opts eo = eval_prepared(&o, &select);
   eo.chat = p->chat;
   NB_TRY(nb_evaluation_prepare(&eo, &out->e, err));
-  return nb_compare_protocols(p, &out->e.protocol, err);
+  NB_TRY(nb_compare_protocols(p, &out->e.protocol, err));
+  if (out->e.n == out->base.n && !strcmp(out->e.protocol.data_hash, p->data_hash)) return NB_OK;
+  return nb_fail(err, NB_ERR_ARG,
+                 "%s answered other questions (%zu, data %.8s) than %s holds (%zu, data %.8s): give the data of that "
+                 "run, or run it again on these",
+                 base, out->base.n, p->data_hash, data, out->e.n, out->e.protocol.data_hash);
+}
+
+/* That all prompts fit, and are those that the baseline answered, is known before the first is run. */
+static nb_status check_prompts(gating *g, const nb_gates *limits, const char *base, asked *a, nb_err *err) {
+  const eval_runs r = {.o = &g->o, .common = &g->common, .gates = *limits};
+  double paired;
+  nb_status st = eval_prompts(&r, &a->e, &g->model, err);
+  if (st == NB_OK) st = nb_compare_ahead(&a->base, a->e.item, &g->model.plan, &paired, err);
+  nb_plan_free(&g->model.plan);
+  return st == NB_OK ? st : nb_fail_in(err, st, "asked as in %s", base);
 }
 
 /* ---- answering ---- */
@@ -169,6 +184,8 @@ static nb_status run(gating *g, const char *model, nb_err *err) {
   if (g->written && g->texts.e.task.score != NB_SCORE_GENERATE)
     return nb_fail(err, NB_ERR_ARG, "%s (--written) is not of a written task", g->written);
   NB_TRY(eval_load(o, &g->common, model, &g->model, err));
+  NB_TRY(check_prompts(g, &limits, o->against, &g->choices, err));
+  if (g->written) NB_TRY(check_prompts(g, &limits, g->written, &g->texts, err));
   const nb_stage_limits sl = {.margin = limits.margin / 100,
                               .alpha = limits.alpha,
                               .max_kld = isnan(limits.max_kld) ? 0.05 : limits.max_kld,

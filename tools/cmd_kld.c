@@ -3,7 +3,6 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "eval/fidelity.h"
-#include "formats/explain.h"
 #include "base/mem.h"
 #include "formats/open.h"
 #include "tools/progress_cli.h"
@@ -13,34 +12,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { MAX_TEXT = 1 << 30 };
-
 typedef struct options {
   const char *text, *bos, *ref_kv, *kv;
   int ctx, chunks;
   bool special; /* their names in the text are the tokens, not text */
 } options;
-
-/* The text's tokens; *specials: how many names of special tokens stand in it. */
-static nb_status read_ids(const options *o, const nb_opened *m, nb_ids *ids, size_t *specials, nb_err *err) {
-  char *text = NULL;
-  size_t n;
-  nb_ids parsed = {0};
-  nb_status st;
-  NB_TRY(nb_explain_read_text(o->text, MAX_TEXT, &text, &n, err));
-  NB_GOTO(nb_tokenizer_encode(m->tokenizer, text, n, 0, &parsed, err));
-  *specials = 0;
-  for (size_t i = 0; i < parsed.n; i++) *specials += nb_tokenizer_is_special(m->tokenizer, parsed.id[i]);
-  if (o->special || !*specials) {
-    *ids = parsed, parsed = (nb_ids){0};
-  } else {
-    NB_GOTO(nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, ids, err));
-  }
-fail:
-  nb_ids_free(&parsed);
-  free(text);
-  return st;
-}
 
 /* Beyond its positions a model was never trained, and its perplexity says nothing of it. */
 static void warn_of_length(const nb_opened *m, const char *name, size_t ctx) {
@@ -54,12 +30,10 @@ static void print_error(int decimals, double se) {
   if (isfinite(se)) printf(" +- %.*f", decimals, se);
 }
 
-static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o, bool special, size_t specials) {
+static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o, const cli_window_text *text) {
   printf("%zu window%s of %zu tokens, %zu predictions scored\n", f->chunks, f->chunks > 1 ? "s" : "", o->ctx,
          f->scored);
-  if (specials)
-    printf("%zu names of special tokens in the text, read as %s\n", specials,
-           special ? "those tokens" : "text (--special reads them as tokens)");
+  cli_windows_print_specials(text);
   printf("\n");
   printf("perplexity     reference %.4f   candidate %.4f   (ratio %.4f)\n", f->ref_ppl, f->cand_ppl,
          f->cand_ppl / f->ref_ppl);
@@ -74,7 +48,7 @@ static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o, bool spe
 }
 
 static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const char *names[2], const size_t overlap[2],
-                      bool special, size_t specials) {
+                      const cli_window_text *text) {
   cJSON *j = cJSON_CreateObject();
   cJSON_AddStringToObject(j, "reference", names[0]);
   cJSON_AddStringToObject(j, "candidate", names[1]);
@@ -87,7 +61,6 @@ static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const cha
                 {"chunks", (double)f->chunks},
                 {"scored", (double)f->scored},
                 {"bos", o->bos},
-                {"special_names", (double)specials},
                 {"ref_ppl", f->ref_ppl},
                 {"cand_ppl", f->cand_ppl},
                 {"kl_mean", f->kl_mean},
@@ -102,7 +75,7 @@ static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const cha
                 {"cand_seconds", f->cand_seconds}};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     cJSON_AddNumberToObject(j, number[i].name, number[i].value);
-  cJSON_AddStringToObject(j, "special_names_as", special ? "tokens" : "text");
+  cli_windows_add_specials(text, j);
   cJSON_AddItemToObject(j, "window_kl", cJSON_CreateDoubleArray(o->window_kl, (int)f->chunks));
   return j;
 }
@@ -111,41 +84,42 @@ static nb_status measure(const options *o, const cli_common *common, nb_opened *
                          const char *names[2], nb_err *err) {
   nb_status st;
   nb_session *s[2] = {NULL, NULL};
-  nb_ids ids = {0};
+  cli_window_text text = {.n = 0};
   cli_progress p;
   nb_fidelity result;
-  size_t overlap[2], specials = 0;
+  size_t overlap[2];
   nb_fidelity_opts fo = {.ctx = (size_t)o->ctx, .max_chunks = (size_t)o->chunks, .bos = -1};
   nb_kv_type kv[2] = {ref->kv, cand->kv};
   nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->ctx, .cpu_features = common->features};
   if (o->ref_kv) NB_TRY(nb_kv_type_parse(o->ref_kv, &kv[0], err));
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &kv[1], err));
-  NB_GOTO(read_ids(o, ref, &ids, &specials, err));
+  NB_GOTO(cli_windows_read(o->text, ref->tokenizer, o->special, &text, err));
   NB_GOTO(cli_windows_begin(ref->tokenizer, o->bos, &fo.bos, err));
-  size_t whole = nb_max(1, ids.n / fo.ctx);
+  size_t whole = nb_max(1, text.ids.n / fo.ctx);
   fo.max_chunks = fo.max_chunks ? nb_min(fo.max_chunks, whole) : whole;
   NB_GOTO(nb_new(&fo.window_kl, fo.max_chunks, sizeof *fo.window_kl, "the windows", err));
   NB_GOTO(nb_session_create(&ref->model.config, &so, &s[0], err));
   NB_GOTO(nb_session_create(&cand->model.config, &so, &s[1], err));
-  size_t windows = ids.n / fo.ctx;
+  size_t windows = text.ids.n / fo.ctx;
   if (fo.max_chunks) windows = nb_min(windows, fo.max_chunks);
   const nb_opened *model[] = {ref, cand};
   for (int i = 0; i < 2 && windows; i++) warn_of_length(model[i], names[i], fo.ctx);
-  const cli_windows seen = {ref->tokenizer, ids.id, windows, fo.ctx};
+  const cli_windows seen = {ref->tokenizer, text.ids.id, windows, fo.ctx};
+  cli_windows_warn_of_vocabulary(names[1], &seen);
   for (int i = 0; i < 2; i++) NB_GOTO(cli_windows_overlap(model[i], names[i], &seen, &overlap[i], err));
   nb_progress cb = cli_progress_begin(&p, common, "comparing", "windows");
   fo.progress = &cb;
   const nb_fidelity_side a = {s[0], &ref->model, kv[0]}, b = {s[1], &cand->model, kv[1]};
-  st = nb_fidelity_measure(&a, &b, ids.id, ids.n, &fo, &result, err);
+  st = nb_fidelity_measure(&a, &b, text.ids.id, text.ids.n, &fo, &result, err);
   cli_progress_end(&p);
   if (st != NB_OK) goto fail;
-  if (common->json) cli_print_json(as_json(&result, &fo, names, overlap, o->special, specials));
-  else print_text(&result, &fo, o->special, specials);
+  if (common->json) cli_print_json(as_json(&result, &fo, names, overlap, &text));
+  else print_text(&result, &fo, &text);
 fail:
   nb_session_free(s[0]);
   nb_session_free(s[1]);
   nb_free(fo.window_kl);
-  nb_ids_free(&ids);
+  cli_windows_free(&text);
   return st;
 }
 
@@ -157,8 +131,7 @@ int cmd_kld(int argc, char **argv) {
       CLI_INT("chunks", 0, "N", 0, 1e9, &o.chunks, "windows at most (0: all)"),
       CLI_CHOICE("bos", 0, "auto|yes|no", &o.bos,
                  "start each window with the begin token (auto: as the tokenizer says)"),
-      CLI_FLAG("special", 0, &o.special,
-               "names of special tokens in the text (<|end|>) are those tokens, as transformers reads them; else text"),
+      CLI_WINDOWS_SPECIAL(&o.special),
       CLI_CHOICE("kv", 0, CLI_KV_TYPES, &o.kv, "the candidate's cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_CHOICE("ref-kv", 0, CLI_KV_TYPES, &o.ref_kv, "the reference's cache"),
       CLI_END,

@@ -20,8 +20,8 @@ static int report(const cli_common *common, const char *source, const char *out,
     cJSON_AddNumberToObject(o, "from_bytes", (double)s.st_size);
     return cli_print_json(o);
   }
-  printf("%s: %s (%llu bytes), of %s\n", out, cli_bytes_text(to, bytes), (unsigned long long)bytes,
-         cli_bytes_text(from, (uint64_t)s.st_size));
+  printf("%s: %s (%llu bytes), of %s\n", out, nb_bytes_text(to, bytes), (unsigned long long)bytes,
+         nb_bytes_text(from, (uint64_t)s.st_size));
   return 0;
 }
 

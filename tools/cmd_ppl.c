@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble ppl: how well one model predicts a text. */
 #include "eval/perplexity.h"
-#include "formats/explain.h"
 #include "formats/open.h"
 #include "tools/commands.h"
 #include "tools/progress_cli.h"
@@ -11,11 +10,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { MAX_TEXT = 1 << 30 };
-
 typedef struct options {
   const char *text, *bos, *kv;
   int ctx, stride, windows, batch;
+  bool special; /* their names in the text are the tokens, not text */
 } options;
 
 /* What the sums are divided by, of the part of the text that was predicted. */
@@ -50,15 +48,26 @@ fail:
   return st;
 }
 
-static void report(const options *o, bool json, const char *name, const nb_perplexity *p, const sizes *z, int32_t bos,
-                   size_t overlap) {
+/* Everything that is said of it. */
+typedef struct measured {
+  nb_perplexity p;
+  sizes z;
+  int32_t bos;
+  size_t overlap; /* windows that the model was calibrated on */
+  cli_window_text text;
+} measured;
+
+static void report(const options *o, bool json, const char *name, const measured *m) {
+  const nb_perplexity *p = &m->p;
+  const sizes *z = &m->z;
   double mean = p->nll / (double)p->scored, ppl = exp(mean), bits = p->nll / log(2) / (double)nb_max(z->bytes, 1);
   double word = exp(p->nll / (double)z->words), per_s = (double)p->scored / p->seconds;
   double low = exp(mean - 1.96 * p->nll_se), high = exp(mean + 1.96 * p->nll_se);
   if (!json) {
-    printf("%zu window%s of %d tokens, %d apart; %zu tokens predicted (%zu bytes, %zu words)\n\n", p->windows,
+    printf("%zu window%s of %d tokens, %d apart; %zu tokens predicted (%zu bytes, %zu words)\n", p->windows,
            p->windows > 1 ? "s" : "", o->ctx, o->stride, p->scored, z->bytes, z->words);
-    printf("perplexity     %.4f a token", ppl);
+    cli_windows_print_specials(&m->text);
+    printf("\nperplexity     %.4f a token", ppl);
     if (isfinite(p->nll_se)) printf(" (95 %% of texts like it: %.4f to %.4f)", low, high);
     printf("   %.4f a word\nbits a byte    %.5f\ntokens/s       %.1f\n", word, bits, per_s);
     return;
@@ -75,8 +84,8 @@ static void report(const options *o, bool json, const char *name, const nb_perpl
                 {"tokens", (double)p->scored},
                 {"bytes", (double)z->bytes},
                 {"words", (double)z->words},
-                {"bos", bos},
-                {"calibrated_on", (double)overlap},
+                {"bos", m->bos},
+                {"calibrated_on", (double)m->overlap},
                 {"nll", p->nll},
                 {"ppl", ppl},
                 {"ppl_low", low},
@@ -86,17 +95,14 @@ static void report(const options *o, bool json, const char *name, const nb_perpl
                 {"seconds", p->seconds}};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     cJSON_AddNumberToObject(j, number[i].name, number[i].value);
+  cli_windows_add_specials(&m->text, j);
   cli_print_json(j);
 }
 
 static nb_status measure(options *o, const cli_common *common, const char *name, const nb_opened *m, nb_err *err) {
-  char *text = NULL;
-  size_t n = 0, overlap = 0;
-  nb_ids ids = {0};
+  measured r = {.overlap = 0};
   nb_session *s = NULL;
   nb_status st;
-  nb_perplexity result;
-  sizes z;
   cli_progress p;
   size_t longest = m->model.config.max_position;
   if (!o->ctx) o->ctx = (int)nb_min(longest, 2048);
@@ -108,27 +114,26 @@ static nb_status measure(options *o, const cli_common *common, const char *name,
                            .bos_each = o->bos[0] == 'e',
                            .kv = m->kv};
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &po.kv, err));
-  NB_GOTO(nb_explain_read_text(o->text, MAX_TEXT, &text, &n, err));
-  NB_GOTO(nb_tokenizer_encode(m->tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, &ids, err));
+  NB_GOTO(cli_windows_read(o->text, m->tokenizer, o->special, &r.text, err));
   NB_GOTO(cli_windows_begin(m->tokenizer, o->bos, &po.bos, err));
-  const cli_windows seen = {m->tokenizer, ids.id, ids.n / po.ctx, po.ctx};
-  NB_GOTO(cli_windows_overlap(m, name, &seen, &overlap, err));
+  const cli_windows seen = {m->tokenizer, r.text.ids.id, r.text.ids.n / po.ctx, po.ctx};
+  NB_GOTO(cli_windows_overlap(m, name, &seen, &r.overlap, err));
   nb_session_opts so = {.threads = common->threads,
                         .max_tokens = o->batch ? nb_min((size_t)o->batch, po.ctx) : 0,
                         .cpu_features = common->features};
   NB_GOTO(nb_session_create(&m->model.config, &so, &s, err));
   nb_progress cb = cli_progress_begin(&p, common, "reading", "windows");
   po.progress = &cb;
-  st = nb_perplexity_measure(s, &m->model, ids.id, ids.n, &po, &result, err);
+  st = nb_perplexity_measure(s, &m->model, r.text.ids.id, r.text.ids.n, &po, &r.p, err);
   cli_progress_end(&p);
   if (st != NB_OK) goto fail;
-  const sizes whole = {n, count_words(text, n)};
-  NB_GOTO(measure_text(m->tokenizer, &whole, &ids, &result, po.bos >= 0, &z, err));
-  report(o, common->json, name, &result, &z, po.bos, overlap);
+  r.bos = po.bos;
+  const sizes whole = {r.text.n, count_words(r.text.bytes, r.text.n)};
+  NB_GOTO(measure_text(m->tokenizer, &whole, &r.text.ids, &r.p, po.bos >= 0, &r.z, err));
+  report(o, common->json, name, &r);
 fail:
   nb_session_free(s);
-  nb_ids_free(&ids);
-  free(text);
+  cli_windows_free(&r.text);
   return st;
 }
 
@@ -142,6 +147,7 @@ int cmd_ppl(int argc, char **argv) {
       CLI_INT("windows", 0, "N", 0, 1e9, &o.windows, "windows at most (0: all)"),
       CLI_CHOICE("bos", 0, "auto|yes|each|no", &o.bos,
                  "a begin token before the text (auto: as the tokenizer says; each: in every window)"),
+      CLI_WINDOWS_SPECIAL(&o.special),
       CLI_CHOICE("kv", 0, CLI_KV_TYPES, &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
       CLI_INT("batch", 0, "N", 16, 8192, &o.batch,
               "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
@@ -166,7 +172,7 @@ int cmd_ppl(int argc, char **argv) {
   if (o.ctx && o.stride > o.ctx) return cli_usage(&cmd, "--stride %d is more than --ctx %d", o.stride, o.ctx);
   nb_err err;
   nb_opened m = {0};
-  nb_status st = nb_open(args.items[0], 0, common.threads, &m, &err);
+  nb_status st = cli_open(args.items[0], 0, &common, &m, &err);
   if (st == NB_OK && !m.tokenizer) st = nb_fail(&err, NB_ERR_ARG, "%s has no tokenizer", args.items[0]);
   if (st == NB_OK) st = measure(&o, &common, args.items[0], &m, &err);
   nb_opened_free(&m);

@@ -37,7 +37,7 @@ static nb_status probe(const options *o, const cli_common *common, const char *m
   nb_ids ids = {0};
   nb_text out = {0};
   nb_status st;
-  NB_GOTO(nb_open(model, 0, common->threads, &m, err));
+  NB_GOTO(cli_open(model, 0, common, &m, err));
   if (!m.tokenizer) NB_GOTO(nb_fail(err, NB_ERR_ARG, "%s has no tokenizer", model));
   NB_GOTO(nb_explain_read_text(o->text, MAX_TEXT, &text, &n, err));
   NB_GOTO(nb_tokenizer_encode(m.tokenizer, text, n, NB_ENCODE_PLAIN_SPECIAL, &ids, err));

@@ -103,7 +103,7 @@ static int report(const nb_quantize_job *j, const cli_common *common, double sec
   }
   print_formats(parts, j->formats);
   if (!j->fast) print_losses(parts, j->report);
-  printf("%s: %s (%llu bytes), linears at %.3f bits a weight, in %s\n", j->out, cli_bytes_text(size, j->file_bytes),
+  printf("%s: %s (%llu bytes), linears at %.3f bits a weight, in %s\n", j->out, nb_bytes_text(size, j->file_bytes),
          (unsigned long long)j->file_bytes, bpw, cli_seconds_text(time, seconds));
   return 0;
 }

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct options {
@@ -18,14 +19,18 @@ typedef struct options {
   cli_list calib;
 } options;
 
-/* Where the file is made that nobody asked to keep: beside the first. */
+/* Where the file is made that nobody asked to keep: beside the first. What has that name already is somebody's, and
+ * would be removed in the end. */
 static nb_status choose_out(options *o, char **own, nb_err *err) {
   size_t n = strlen(o->file) + sizeof ".again.nbl";
+  struct stat there;
   o->keep = o->out != NULL;
   if (o->keep) return NB_OK;
   NB_TRY(nb_new(own, n, 1, "a path", err));
   snprintf(*own, n, "%s.again.nbl", o->file);
   o->out = *own;
+  if (!lstat(o->out, &there))
+    return nb_fail(err, NB_ERR_ARG, "%s is there already: remove it, or name the file to make with --out", o->out);
   const nb_path paths[] = {
       {o->file, NULL, NB_PATH_READ}, {o->checkpoint, NULL, NB_PATH_READ}, {o->out, NULL, NB_FILE_NBL}};
   return nb_path_check(paths, sizeof paths / sizeof *paths, false, err);
@@ -109,9 +114,11 @@ int cmd_reproduce(int argc, char **argv) {
   nb_text where = {0};
   o.file = args.items[0], o.checkpoint = args.items[1];
   nb_status st = choose_out(&o, &own, &err);
-  if (st == NB_OK) st = reproduce(&o, &common, &where, &err);
+  if (st == NB_OK) {
+    st = reproduce(&o, &common, &where, &err);
+    if (!o.keep) unlink(o.out);
+  }
   int code = st == NB_OK ? report(&o, &common, &where) : cli_fail(st, &err);
-  if (st == NB_OK && !o.keep) unlink(o.out);
   nb_text_free(&where);
   nb_free(own);
   return code;

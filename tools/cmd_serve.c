@@ -7,6 +7,7 @@
 #include "tools/commands.h"
 #include "tools/progress_cli.h"
 #include "tools/serve/server.h"
+#include "tools/talk.h"
 
 #include <string.h>
 #include <time.h>
@@ -36,14 +37,15 @@ static nb_status serve(const options *o, const cli_common *common, const nb_open
   serve_server *s;
   int port;
   nb_kv_type kv = m->kv;
-  size_t positions = m->model.config.max_position;
+  size_t context;
+  NB_TRY(talk_context(m, name, o->context, &context, err));
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &kv, err));
   serve_opts so = {.host = o->host,
                    .port = o->port,
                    .name = name,
                    .keys = o->keys,
                    .body = (size_t)o->body,
-                   .context = o->context ? nb_min((size_t)o->context, positions) : positions,
+                   .context = context,
                    .connections = (size_t)o->connections,
                    .timeout = o->timeout,
                    .idle = o->idle,

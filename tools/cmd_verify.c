@@ -32,7 +32,7 @@ int cmd_verify(int argc, char **argv) {
     cJSON_AddNumberToObject(o, "tensors", (double)nb_nbl_count(f));
     code = cli_print_json(o);
   } else {
-    printf("%s: ok, %zu tensors, %s, checked in %s\n", args.items[0], nb_nbl_count(f), cli_bytes_text(size, bytes),
+    printf("%s: ok, %zu tensors, %s, checked in %s\n", args.items[0], nb_nbl_count(f), nb_bytes_text(size, bytes),
            cli_seconds_text(time, cli_clock() - began));
   }
   nb_nbl_close(f);

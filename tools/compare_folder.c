@@ -38,9 +38,9 @@ static nb_status find(folder *f, const char *base, const char *dir, nb_err *err)
     size_t n = strlen(e->d_name), room = strlen(dir) + n + 2;
     if (n <= 5 || strcmp(e->d_name + n - 5, ".json") || e->d_name[0] == '.') continue;
     char *path = malloc(room);
+    if (path) snprintf(path, room, "%s/%s", dir, e->d_name);
     st = path ? nb_grow(&f->list, &f->cap, f->n + 1, sizeof *f->list, err)
               : nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", dir);
-    if (st == NB_OK) snprintf(path, room, "%s/%s", dir, e->d_name);
     if (st != NB_OK || same_file(path, base)) {
       free(path);
       continue;
@@ -59,8 +59,8 @@ static int by_size(const void *a, const void *b) {
   return strcmp(x->path, y->path);
 }
 
-/* j: NULL of the baseline, whose score is `score`. */
-static void print_row(const nb_result *r, const nb_judgement *j, double score, cli_table *t) {
+/* j: NULL of the baseline. A candidate's score is of the questions that are in both. */
+static void print_row(const nb_result *r, const nb_judgement *j, cli_table *t) {
   const nb_comparison *c = j ? j->against : NULL;
   cli_table_cell(t, "%s", r->model.name);
   cli_table_cell(t, "%.1f", (double)r->model.file_bytes / 1e6);
@@ -68,7 +68,8 @@ static void print_row(const nb_result *r, const nb_judgement *j, double score, c
   if (r->has_measured && r->measured.seconds > 0)
     cli_table_cell(t, "%.0f", (double)r->measured.tokens / r->measured.seconds);
   else cli_table_cell(t, "-");
-  cli_table_cell(t, "%.2f", 100 * score);
+  cli_table_cell(t, "%zu", c ? c->n : r->n);
+  cli_table_cell(t, "%.2f", 100 * (c ? c->cand_score : nb_result_score(r)));
   if (!c) {
     for (int i = 0; i < 6; i++) cli_table_cell(t, "%s", i < 5 ? "" : "baseline");
     return;
@@ -82,14 +83,14 @@ static void print_row(const nb_result *r, const nb_judgement *j, double score, c
 }
 
 static void print_table(const folder *f) {
-  static const char *const head[] = {"model",    "MB",     "bits", "tokens/s",   "score",  "change",
-                                     "interval", "gained", "lost", "divergence", "verdict"};
+  static const char *const head[] = {"model",  "MB",       "bits",   "tokens/s", "questions",  "score",
+                                     "change", "interval", "gained", "lost",     "divergence", "verdict"};
   cli_table t;
-  cli_table_begin(&t, "lrrrrrrrrrl");
+  cli_table_begin(&t, "lrrrrrrrrrrl");
   for (size_t i = 0; i < sizeof head / sizeof *head; i++) cli_table_cell(&t, "%s", head[i]);
   cli_table_rule(&t);
-  print_row(&f->base, NULL, f->list[0].against.base_score, &t);
-  for (size_t i = 0; i < f->n; i++) print_row(&f->list[i].run, &f->judged[i], f->list[i].against.cand_score, &t);
+  print_row(&f->base, NULL, &t);
+  for (size_t i = 0; i < f->n; i++) print_row(&f->list[i].run, &f->judged[i], &t);
   cli_table_end(&t, stdout);
 }
 

@@ -29,6 +29,7 @@ typedef struct running_suite {
   const nb_selection *select;
   nb_suite suite;
   running_row *row; /* (suite.n) */
+  nb_text table;    /* where it is written; empty: nowhere */
   eval_model model;
 } running_suite;
 
@@ -94,15 +95,28 @@ static nb_status prepare_row(running_suite *s, running_row *r, nb_err *err) {
   return st == NB_OK ? st : nb_fail_in(err, st, "row %s", row->name);
 }
 
-/* What the rows write may not replace anything else. */
-static nb_status check_files(const running_row *r, nb_err *err) {
-  nb_path paths[4];
+/* No file of a row, and not the table's, may replace anything that is read, or each other. */
+static nb_status check_files(const running_suite *s, const char *model, nb_err *err) {
+  const judge_options *j = &s->o->judge;
+  nb_path *paths;
+  NB_TRY(nb_new(&paths, 7 + 5 * s->suite.n, sizeof *paths, "the files of a suite", err));
   size_t n = 0;
-  if (r->data.n) paths[n++] = (nb_path){r->data.s, "data", NB_PATH_READ};
-  if (r->against.n) paths[n++] = (nb_path){r->against.s, "against", NB_PATH_READ};
-  if (r->out.n) paths[n++] = (nb_path){r->out.s, "out", NB_FILE_RESULT};
-  if (r->journal.n) paths[n++] = (nb_path){r->journal.s, "journal", NB_FILE_JOURNAL};
-  return nb_path_check(paths, n, false, err);
+  paths[n++] = (nb_path){model, NULL, NB_PATH_READ};
+  paths[n++] = (nb_path){s->o->suite, "suite", NB_PATH_READ};
+  if (j->junit) paths[n++] = (nb_path){j->junit, "junit", NB_FILE_JUNIT};
+  if (j->summary) paths[n++] = (nb_path){j->summary, "summary", NB_FILE_MARKDOWN};
+  if (j->html) paths[n++] = (nb_path){j->html, "html", NB_FILE_PAGE};
+  if (s->table.n) paths[n++] = (nb_path){s->table.s, "out", NB_FILE_SUITE};
+  for (const running_row *r = s->row; r < s->row + s->suite.n; r++) {
+    if (r->row->task) paths[n++] = (nb_path){r->row->task, "suite", NB_PATH_READ}; /* if it is a file's name */
+    if (r->data.n) paths[n++] = (nb_path){r->data.s, "data", NB_PATH_READ};
+    if (r->against.n) paths[n++] = (nb_path){r->against.s, "against", NB_PATH_READ};
+    if (r->out.n) paths[n++] = (nb_path){r->out.s, "out", NB_FILE_RESULT};
+    if (r->journal.n) paths[n++] = (nb_path){r->journal.s, "journal", NB_FILE_JOURNAL};
+  }
+  nb_status st = nb_path_check(paths, n, s->common->force, err);
+  nb_free(paths);
+  return st;
 }
 
 /* ---- the table ---- */
@@ -147,7 +161,6 @@ static nb_status report_all(const running_suite *s, int *code, nb_err *err) {
   size_t n = s->suite.n, n_judged = 0;
   nb_suite_line *line = calloc(n, sizeof *line);
   nb_judgement *judged = calloc(n, sizeof *judged);
-  nb_text summary = {0};
   nb_status st = line && judged ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory: a table");
   if (st != NB_OK) goto fail;
   fill_lines(s, line, judged);
@@ -160,14 +173,12 @@ static nb_status report_all(const running_suite *s, int *code, nb_err *err) {
   NB_GOTO(judge_save(&ci, judged, n, err));
   NB_GOTO(save_table(j->summary, nb_suite_table_markdown, &t, err));
   NB_GOTO(save_table(j->html, nb_suite_table_html, &t, err));
-  NB_GOTO(file_in(s->o->out.n ? s->o->out.items[0] : NULL, "suite", ".json", &summary, err));
-  NB_GOTO(save_table(summary.s, nb_suite_table_json, &t, err));
+  NB_GOTO(save_table(s->table.s, nb_suite_table_json, &t, err));
   NB_GOTO(print_table(s, &t, err));
   for (size_t i = 0; i < n; i++)
     if (judged[i].n) judged[n_judged++] = judged[i];
   *code = judge_exit(judged, n_judged);
 fail:
-  nb_text_free(&summary);
   free(line), free(judged);
   return st;
 }
@@ -197,9 +208,10 @@ nb_status eval_suite(const eval_options *o, const cli_common *common, const nb_s
   for (size_t i = 0; i < s.suite.n; i++) {
     s.row[i].row = &s.suite.row[i];
     NB_GOTO(prepare_row(&s, &s.row[i], err));
-    NB_GOTO(check_files(&s.row[i], err));
     ran += s.row[i].e.n > 0;
   }
+  NB_GOTO(file_in(o->out.n ? o->out.items[0] : NULL, "suite", ".json", &s.table, err));
+  NB_GOTO(check_files(&s, model, err));
   if (!ran)
     NB_GOTO(nb_fail(err, NB_ERR_ARG, "%s holds the data of none of the suite's rows; %s", o->data, s.row[0].why));
   NB_GOTO(eval_load(o, common, model, &s.model, err));
@@ -216,6 +228,7 @@ fail:
     nb_text_free(&r->data), nb_text_free(&r->out), nb_text_free(&r->journal), nb_text_free(&r->against);
   }
   nb_opened_free(&s.model.model);
+  nb_text_free(&s.table);
   nb_free(s.row);
   nb_suite_free(&s.suite);
   return st;

@@ -296,16 +296,19 @@ static nb_status check_alike(const nb_evaluation *e, const eval_model *a, const 
   return NB_OK;
 }
 
+nb_status eval_prompts(const eval_runs *r, const nb_evaluation *e, eval_model *model, nb_err *err) {
+  nb_status st = check_prompts(r->common, e, model, err);
+  nb_err other;
+  if (st == NB_ERR_ARG && report_ended(r, e, model->name, "prompts", err, &other) != NB_OK) cli_warn("%s", other.msg);
+  return st;
+}
+
 /* Everything that is known to go wrong before the first question is run. */
 static nb_status check_all(const eval_options *o, const eval_runs *r, const nb_evaluation *e, eval_model *model,
                            nb_err *err) {
   for (size_t i = 0; i < r->n; i++) NB_TRY(warn_of_overlap(e, &model[i], err));
   for (size_t i = 0; i < r->n; i++) {
-    nb_status st = check_prompts(r->common, e, &model[i], err);
-    nb_err other;
-    if (st == NB_ERR_ARG && report_ended(r, e, model[i].name, "prompts", err, &other) != NB_OK)
-      cli_warn("%s", other.msg);
-    NB_TRY(st);
+    NB_TRY(eval_prompts(r, e, &model[i], err));
     if (i) NB_TRY(check_alike(e, &model[0], &model[i], err));
     if (o->against) NB_TRY(check_against(o, r, e, &model[i].plan, err));
   }

@@ -59,6 +59,10 @@ nb_status eval_run(const eval_options *o, const cli_common *common, nb_evaluatio
                    eval_runs *out, nb_err *err);
 void eval_runs_free(eval_runs *r);
 
+/* Builds all prompts before the first is run, into the model's plan, which nb_plan_free releases. NB_ERR_ARG names
+ * those that do not fit; CI gets a failed test for them. Of r the options, common and gates are read. */
+nb_status eval_prompts(const eval_runs *r, const nb_evaluation *e, eval_model *model, nb_err *err);
+
 /* `nibble eval MODEL --suite`: every row of the suite, one table. *code: the worst verdict's, 0 without limits. */
 nb_status eval_suite(const eval_options *o, const cli_common *common, const nb_selection *select, const char *model,
                      int *code, nb_err *err);

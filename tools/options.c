@@ -19,7 +19,7 @@ typedef struct option_set {
   cli_opt opts[MAX_OPTS];
   size_t n;
   unsigned common; /* what of the shared ones the command takes */
-  bool help, force;
+  bool help;
 } option_set;
 
 static void collect(option_set *set, const cli_command *c, cli_common *common) {
@@ -28,13 +28,13 @@ static void collect(option_set *set, const cli_command *c, cli_common *common) {
       CLI_INT("threads", 't', "N", 1, NB_MAX_THREADS, &common->threads,
               "threads (default: the processors that this process may use)"),
       CLI_STRING("cpu", 0, "SET", &common->cpu, "use no instruction set above SET: ref, avx2, avx512vnni, neon, ..."),
-      CLI_FLAG("force", 0, &set->force, "replace a file that is there already, whatever it is"),
+      CLI_FLAG("force", 0, &common->force, "replace a file that is there already, whatever it is"),
       CLI_FLAG("quiet", 'q', &common->quiet, "no progress and no notes"),
       CLI_FLAG("help", 'h', &set->help, "print this help"),
   };
   const unsigned need[] = {CLI_JSON, CLI_THREADS, CLI_CPU, WRITES, 0, 0};
   size_t room = MAX_OPTS - sizeof shared / sizeof *shared;
-  set->n = 0, set->common = c->common, set->help = set->force = false;
+  set->n = 0, set->common = c->common, set->help = false;
   for (const cli_opt *o = c->opts; o && o->type != CLI_TYPE_END && set->n < room; o++) {
     set->opts[set->n++] = *o;
     if (nb_path_written(o->file)) set->common |= WRITES;
@@ -189,7 +189,7 @@ static int parse_option(const cli_command *c, const option_set *set, int argc, c
 }
 
 /* All arguments are read; of the options each that has a file says so. Returns 0, or 2 after a message. */
-static int check_files(const cli_command *c, const option_set *set, const cli_args *args) {
+static int check_files(const cli_command *c, const option_set *set, const cli_common *common, const cli_args *args) {
   enum { MAX = 4 * CLI_MAX_ITEMS };
   nb_path paths[MAX];
   size_t n = 0;
@@ -202,7 +202,7 @@ static int check_files(const cli_command *c, const option_set *set, const cli_ar
     for (size_t k = 0; o->file != NB_PATH_NONE && k < items && n < MAX; k++)
       paths[n++] = (nb_path){o->type == CLI_TYPE_LIST ? o->to.list->items[k] : *o->to.string, o->name, o->file};
   }
-  return nb_path_check(paths, n, set->force, &err) == NB_OK ? 0 : cli_usage(c, "%s", err.msg);
+  return nb_path_check(paths, n, common->force, &err) == NB_OK ? 0 : cli_usage(c, "%s", err.msg);
 }
 
 bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, cli_args *args) {
@@ -231,7 +231,7 @@ bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, 
   if (args->n < c->min_args)
     args->exit_code = cli_usage(c, args->n ? "an argument is missing" : "arguments are missing");
   else if (args->n > c->max_args) args->exit_code = cli_usage(c, "unexpected argument '%s'", args->items[c->max_args]);
-  if (!args->exit_code) args->exit_code = check_files(c, &set, args);
+  if (!args->exit_code) args->exit_code = check_files(c, &set, common, args);
   if (args->exit_code) return false;
   if (!common->threads) common->threads = nb_parallel_cpus();
   common->features = nb_cpu_detect();

@@ -85,7 +85,7 @@ void cli_interrupt_forget(void) { interrupt_came = 0; }
 static char *amount(char buf[CLI_TEXT], const cli_progress *p, double v) {
   static const char *const unit[] = {"", "k", "M", "G", "T"};
   int u = 0;
-  if (!p->item) return cli_bytes_text(buf, (uint64_t)v);
+  if (!p->item) return nb_bytes_text(buf, (uint64_t)v);
   while (v >= 99999.5 && u < 4) v /= 1000, u++;
   if (u && v >= 999.5) v /= 1000, u = u < 4 ? u + 1 : u;
   snprintf(buf, CLI_TEXT, "%.*f%s", v == (double)(uint64_t)v || v >= 99.95 ? 0 : v >= 9.95 ? 1 : u ? 2 : 1, v, unit[u]);

@@ -52,9 +52,9 @@ static void print_measured(const nb_result *r, FILE *f) {
             (unsigned long long)m->steps, (unsigned long long)m->most_running, (unsigned long long)m->gave_way);
   if (m->from_journal) fprintf(f, "        and %llu questions from the journal\n", (unsigned long long)m->from_journal);
   fprintf(f, "memory  %s of files, %s of its own (cache %s, workspace %s), peak %s\n",
-          cli_bytes_text(a, m->memory.most.file_bytes), cli_bytes_text(b, m->memory.most.anon_bytes),
-          cli_bytes_text(c, m->kv_bytes), cli_bytes_text(d, m->session_bytes),
-          cli_bytes_text(e, m->memory.most.peak_bytes));
+          nb_bytes_text(a, m->memory.most.file_bytes), nb_bytes_text(b, m->memory.most.anon_bytes),
+          nb_bytes_text(c, m->kv_bytes), nb_bytes_text(d, m->session_bytes),
+          nb_bytes_text(e, m->memory.most.peak_bytes));
 }
 
 nb_status report_text(const nb_result *r, FILE *f, nb_err *err) {
@@ -63,8 +63,8 @@ nb_status report_text(const nb_result *r, FILE *f, nb_err *err) {
   char bytes[CLI_TEXT];
   NB_TRY(nb_summary_make(r, &s, err));
   fprintf(f, "%s: %s, %.2f bits a weight\n%s%s%s, split %s, %zu shots, %zu questions%s%s\n\n", r->model.name,
-          cli_bytes_text(bytes, r->model.file_bytes), r->model.bits, p->task, *p->preset ? " " : "", p->preset,
-          p->split, p->shots, r->n, nb_protocol_stopped_early(p) ? " (stopped early)" : "",
+          nb_bytes_text(bytes, r->model.file_bytes), r->model.bits, p->task, *p->preset ? " " : "", p->preset, p->split,
+          p->shots, r->n, nb_protocol_stopped_early(p) ? " (stopped early)" : "",
           p->chat == NB_CHAT_NO       ? ""
           : p->chat == NB_CHAT_SINGLE ? ", chat"
                                       : ", chat in turns");

@@ -96,6 +96,13 @@ void talk_answer_free(talk_answer *a) { nb_text_free(&a->text); }
 
 /* ---- conversations ---- */
 
+nb_status talk_context(const nb_opened *m, const char *model, int asked, size_t *context, nb_err *err) {
+  size_t positions = m->model.config.max_position;
+  *context = asked ? (size_t)asked : positions;
+  if (*context <= positions) return NB_OK;
+  return nb_fail(err, NB_ERR_ARG, "--context %d: %s takes %zu tokens at most", asked, model, positions);
+}
+
 bool talk_has_template(const nb_tokenizer *t, bool raw) { return !raw && *nb_tokenizer_chat_template(t); }
 
 nb_status talk_check_template(const nb_tokenizer *t, bool raw, bool system, const cli_common *c, const char *model,

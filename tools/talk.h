@@ -36,6 +36,9 @@ typedef struct talk_answer {
 nb_status talk_run(talk *t, const nb_ids *ids, talk_answer *a, nb_err *err);
 void talk_answer_free(talk_answer *a);
 
+/* The tokens that a model sees: as many as were asked for (0: its positions). NB_ERR_ARG: it has fewer. */
+nb_status talk_context(const nb_opened *m, const char *model, int asked, size_t *context, nb_err *err);
+
 /* Whether a conversation goes through the tokenizer's chat template. Without one, or raw, its turns make one text: each
  * turn of the user begins a new line, and the model goes on from the end. */
 bool talk_has_template(const nb_tokenizer *t, bool raw);

@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,4 +25,13 @@ bool nb_bytes_parse(const char *text, uint64_t *bytes) {
   /* Whole numbers below 2^53 and sums like 1.8GiB are exact enough in a double to round down. */
   *bytes = (uint64_t)(value * scale);
   return true;
+}
+
+char *nb_bytes_text(char buf[NB_BYTES_TEXT], uint64_t bytes) {
+  static const char *const unit[] = {"B", "kB", "MB", "GB", "TB"};
+  double v = (double)bytes;
+  int u = 0;
+  while (v >= 999.5 && u < 4) v /= 1000, u++;
+  snprintf(buf, NB_BYTES_TEXT, "%.*f %s", u == 0 || v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2, v, unit[u]);
+  return buf;
 }

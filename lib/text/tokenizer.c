@@ -294,6 +294,9 @@ nb_status nb_tokenizer_add_step(nb_tokenizer *t, nb_stage stage, const nb_step *
 nb_status nb_tokenizer_set_template(nb_tokenizer *t, const int32_t *before, size_t n_before, const int32_t *after,
                                     size_t n_after, nb_err *err) {
   t->before.n = t->after.n = 0;
+  if (n_before + n_after > NB_MAX_TEMPLATE)
+    return nb_fail(err, NB_ERR_FORMAT, "the post-processor's template adds more than %d tokens to a text",
+                   NB_MAX_TEMPLATE);
   for (size_t i = 0; i < n_before + n_after; i++) {
     int32_t id = i < n_before ? before[i] : after[i - n_before];
     if (id < 0 || (size_t)id >= t->n_ids || !t->token[id].flags)

@@ -11,6 +11,7 @@ enum {
   NB_MAX_TOKENS = 1 << 21, /* ids */
   NB_MAX_MERGES = 1 << 22,
   NB_MAX_TOKEN_BYTES = 1 << 13, /* one token's text */
+  NB_MAX_TEMPLATE = 4096,       /* ids that a text gets around it */
   NB_MAX_NAMED = 64,
   NB_MAX_NAME = 64,
   NB_MAX_STEPS = 64,             /* in a stage */

@@ -24,7 +24,13 @@ while [ $i -lt 6 ]; do
 done >q.jsonl
 while [ $i -lt 120 ]; do i=$((i + 1)); echo "a line of text to calibrate on, the number $i, $((i * 7919 % 1000)) in it"; done >text
 "$program" eval toy.nbl --task custom --data q.jsonl --out base.json -q -t 1 >log 2>&1 &&
-  "$program" eval toy.nbl --task custom --data q.jsonl --shard 1/1 --out part.json -q -t 1 >log 2>&1 || { cat log; exit 1; }
+  "$program" eval toy.nbl --task custom --data q.jsonl --shard 1/1 --out part.json -q -t 1 >log 2>&1 &&
+  "$program" export toy --gguf toy.gguf -q -t 1 >log 2>&1 && "$program" pack toy.nbl -o toy.nblz -q >log 2>&1 ||
+  { cat log; exit 1; }
+mkdir runs
+cp base.json runs/one.json
+cp base.json runs/two.json
+printf 'the ant\n/save out/talk.jsonl\n' >typed
 
 p=0 f=0 s=0
 # The outputs as they are without a fault; times differ.
@@ -44,7 +50,7 @@ one() {
   kind=$1 n=$2 code=0
   shift 2
   fresh
-  NB_FAULT=$kind:$n timeout 60 "$program" "$@" >stdout 2>err </dev/null || code=$?
+  NB_FAULT=$kind:$n timeout 60 "$program" "$@" >stdout 2>err <typed || code=$?
   case $code in
   0) outputs >now; cmp -s now want || { bad "succeeded with other files: $(diff want now | grep '^[<>]' | head -n 2 | tr '\n' ' ')"; return; } ;;
   1 | 2 | 3 | 4) grep -q '^nibble' err || { bad "exit $code without a message"; return; } ;;
@@ -65,7 +71,7 @@ each() {
   name=$1
   fresh
   code=0
-  NB_FAULT_COUNT=counts "$program" "$@" >stdout 2>err </dev/null || code=$?
+  NB_FAULT_COUNT=counts "$program" "$@" >stdout 2>err <typed || code=$?
   kind=none n=0
   [ $code = 0 ] || { bad "exit $code without a fault"; return; }
   outputs >want
@@ -96,5 +102,16 @@ each eval toy.nbl --task custom --data q.jsonl --against base.json --bundle out/
 each compare base.json base.json --html out/c.html --json --margin 99 --resamples 100
 each merge part.json -o out/merged.json
 each kld toy toy.nbl --text text -t 1
+each ppl toy.nbl --text text --ctx 64 --windows 2 -t 1 --json
+each export toy.nbl --gguf out/m.gguf -t 1
+each export toy --gguf out/m.gguf --type q4_0 --calib text --tokens 64 --seq 32 -t 1
+each quantize toy.gguf -o out/m.nbl --fast -t 1
+each pack toy.nbl -o out/m.nblz -t 1 --json
+each unpack toy.nblz -o out/m.nbl --json
+each reproduce toy.nbl toy -o out/again.nbl -t 1 --json
+each compare base.json runs --html out/c.html --margin 99 --resamples 100
+each gate toy.nbl --against base.json --data q.jsonl --junit out/j.xml --margin 99 -t 1 --json
+each chat toy.nbl --raw -n 3 -t 1
+each probe toy --text text -o out/probe.jsonl --lengths 300 --texts 1
 echo "$p passed, $f failed, $s skipped"
 [ "$f" -eq 0 ]

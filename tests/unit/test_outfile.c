@@ -196,7 +196,7 @@ TEST(full_disk) {
   nb_status created = nb_outfile_create(path, &f, &err);
   CHECK(created == NB_OK);
   CHECK(nb_outfile_reserve(&f, 100 << 20, &err) == NB_ERR_IO && strstr(err.msg, "No space left on device"));
-  CHECK(strstr(err.msg, "reserve the 0.10 GB that it needs") != NULL);
+  CHECK(strstr(err.msg, "reserve the 105 MB that it needs") != NULL);
   CHECK(nb_outfile_reserve(&f, 1 << 20, &err) == NB_OK);
   nb_status st = NB_OK;
   for (int i = 0; i < 3 && st == NB_OK; i++) st = nb_outfile_write(&f, block, 1 << 20, &err);

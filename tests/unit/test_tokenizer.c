@@ -430,6 +430,20 @@ TEST(costly_steps) {
   }
 }
 
+/* A template of few bytes that names many ids many times over. */
+TEST(costly_template) {
+  nb_text json = {0};
+  nb_tokenizer *t;
+  CHECK_OK(
+      nb_text_append_str(&json, "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[", &err));
+  for (int i = 0; i < 100; i++) CHECK_OK(nb_text_append_str(&json, "{\"SpecialToken\":{\"id\":\"x\"}},", &err));
+  CHECK_OK(nb_text_append_str(&json, "{\"Sequence\":{\"id\":\"A\"}}],\"special_tokens\":{\"x\":{\"ids\":[0", &err));
+  for (int i = 0; i < 100; i++) CHECK_OK(nb_text_append_str(&json, ",0", &err));
+  CHECK_OK(nb_text_append_str(&json, "]}}}}", &err));
+  CHECK(from_string(json.s, NULL, NULL, &t) == NB_ERR_FORMAT && strstr(err.msg, "adds more than 4096 tokens"));
+  nb_text_free(&json);
+}
+
 /* Every truncation and every changed byte of the compact form is either refused or gives a tokenizer that
  * works. */
 TEST(damaged_compact_form) {
@@ -480,6 +494,7 @@ int main(void) {
   RUN(refused);
   RUN(costly_pattern);
   RUN(costly_steps);
+  RUN(costly_template);
   RUN(damaged_compact_form);
   temp_remove();
   return test_end();

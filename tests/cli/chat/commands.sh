@@ -24,7 +24,7 @@ refused() { # PATTERN LINE...
   # shellcheck disable=SC2254
   case $(cat err) in $pattern) ;; *) cat err >&2; exit 1 ;; esac
 }
-refused '*mine*' '/save mine'
+refused '*mine is there already and not a conversation*: give another name, or remove it first' '/save mine'
 refused '*own.nbl*' '/save own.nbl'
 cmp own.nbl "$NBL" && [ "$(cat mine)" = mine ]
 refused '*/save wants*' '/save'
@@ -48,3 +48,6 @@ nibble chat "$NBL" </dev/null >out && [ ! -s out ]
 [ "$(printf the | nibble chat "$NBL" -q -n 3)" = "$(nibble generate "$NBL" -q -p the -n 3)" ]
 say /help | grep -q '^/system TEXT'
 say /exit the >out && [ ! -s out ]
+# More context than the model has is refused, as a prompt that does not fit is.
+fails 2 '*--context 65: *takes 64 tokens at most' nibble chat "$NBL" -c 65
+fails 2 '*--context 65: *takes 64 tokens at most' nibble serve "$NBL" -c 65 -p 0

@@ -22,3 +22,14 @@ nibble compare runs/toy.json runs --json >j || :
 [ "$(grep -o '"verdict"' j | wc -l)" -ge 3 ]
 fails [12] '*no result file*' nibble compare runs/toy.json empty
 fails 2 '*--also*' nibble compare runs/toy.json runs --also runs/toy.json
+
+# With parts of the questions each row says how many, and the baseline's score is its own.
+mkdir parts
+head -n 10 q.jsonl >part.jsonl
+nibble eval "$NBL" --task custom --data part.jsonl --out parts/part.json -q >/dev/null
+code=0
+nibble compare runs/toy.json parts --common >table || code=$?
+[ $code = 4 ]
+score=$(jsonq total.score <runs/toy.json | awk '{printf "%.2f", 100 * $1}')
+sed -n 3p table | grep -qF " 40  $score "
+sed -n 4p table | grep -q ' 10  .*undecided$'

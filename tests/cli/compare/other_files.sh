@@ -9,7 +9,7 @@ is "$NBL" '*.nbl is a .nbl file, not a result of nibble eval: run it with*'
 is "$TOY/model.safetensors" '* is a .safetensors file*'
 is "$TOY/config.json" "*is the configuration of a checkpoint*"
 is "$TOY/tokenizer.json" '*is a tokenizer*'
-is q.jsonl '*q.jsonl is a question of a data set*: give it to `nibble eval --data`'
+is q.jsonl '*q.jsonl is a file of questions*: give it to `nibble eval --data`'
 is "$DATA/tasks/custom.json" '* is a task description*'
 printf 'GGUF\003\000\000\000' >m.gguf
 is m.gguf '*m.gguf is a GGUF file*'

@@ -61,6 +61,21 @@ ev --journal jr --out c >/dev/null
 [ -z "$(ls jr)" ]
 grep -v '^"measured"' c/written.json >j
 grep -v '^"measured"' runs/written.json | cmp - j
+# No file of a row, nor the table, is written over the suite, a task, a model, or each other.
+mkdir here there
+cp mine.json here/suite.json
+cp w.json there/mmlu.json
+fails 2 '*--out would write over here/suite.json (--suite), which is read*' \
+  nibble eval "$NBL" --suite here/suite.json --data sets --out here -q --overlong truncate
+fails 2 '*there/mmlu.json is there already and not a result of nibble eval*' ev --out there
+cmp mine.json here/suite.json && cmp w.json there/mmlu.json
+sed 's/"Two things"/"Suite"/' mine.json >collides.json
+fails 2 '*--out and --out would both write new/suite.json*' \
+  nibble eval "$NBL" --suite ./collides.json --data sets --out new -q --overlong truncate
+mkdir new
+fails 2 '*--html and --out would both write new/written.json*' ev --out new --html new/written.json
+[ -z "$(ls new)" ]
+ev --out runs >/dev/null # one of its own is replaced
 # What makes no sense.
 fails 2 '*--suite*' ev --task custom
 fails '[12]' '*none of the suite*' nibble eval "$NBL" --suite ./mine.json --data jr -q

@@ -30,12 +30,15 @@ mkdir outer; toy outer/inner
 is '*outer has no config.json; did you mean outer/inner?' outer
 toy e; rm e/tokenizer.json
 fails 1 '*e has no tokenizer.json: download it too' nibble generate e -p x
+: >e/tokenizer.model
+fails 1 '*e has no tokenizer.json: *or make it of tokenizer.model*save_pretrained*' nibble tokenize e -p x
+nibble inspect e >/dev/null # needs none
 
 # Files.
 is "*toy/model.safetensors is a .safetensors file, not a .nbl file: give its folder*" "$TOY/model.safetensors"
 is '*config.json is the configuration of a checkpoint, not a .nbl file: give its folder' "$TOY/config.json"
 printf 'GGUF\3\0\0\0' >m.gguf
-is '*m.gguf is a GGUF file*' m.gguf
+is '*m.gguf: it ends within its head: it is truncated*' m.gguf
 printf 'PAR1....' >m.parquet
 is '*m.parquet is a Parquet file*' m.parquet
 printf '<!DOCTYPE html><html>login</html>' >page
@@ -46,6 +49,26 @@ echo '{"results": {"mmlu": {"acc,none": 0.5}}}' >harness.json
 is '*harness.json is a result of lm-evaluation-harness, not a .nbl file' harness.json
 fails 1 '*harness.json is a result of lm-evaluation-harness, not a result of nibble eval: give the file*' nibble compare harness.json harness.json
 fails 1 '*toy.nbl is a .nbl file, not a result of nibble eval: run it with*' nibble compare "$NBL" "$NBL"
+
+# Each command that takes one kind of file alone says what it got.
+nibble pack "$NBL" -o packed.nblz -q >/dev/null
+questions q.jsonl 6
+nibble eval "$NBL" --task custom --data q.jsonl -q --out result.json >/dev/null
+for command in "verify" "pack -o x" "generate -p x" "serve"; do
+  fails 1 '*packed.nblz is a packed .nbl file, not a .nbl file: expand it with `nibble unpack`' nibble $command packed.nblz
+  fails 1 '*result.json is a result of nibble eval, not a .nbl file*' nibble $command result.json
+done
+fails 1 '*packed.nblz is a packed .nbl file*' nibble reproduce packed.nblz "$TOY"
+fails 1 '*toy.nbl is a .nbl file, not a packed .nbl file' nibble unpack "$NBL" -o x
+fails 1 '*lfs.nbl is a pointer of git-lfs in place of the file, not a packed .nbl file: run*' nibble unpack lfs.nbl -o x
+fails 1 '*result.json is a result of nibble eval, not a conversation of nibble chat' nibble chat "$NBL" --load result.json
+fails 1 '*result.json is a result of nibble eval, not a file of nibble calibrate' nibble quantize "$TOY" -o x --stats result.json
+
+# What a refusal names is not hidden behind what else is missing.
+toy f; rm f/tokenizer.json
+edit f/config.json 's/^{$/{"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "nf4"},/'
+fails 1 '*f/config.json: the checkpoint is quantized by bitsandbytes*' nibble quantize f -o x.nbl
+rm -r f
 
 # Names of tensors. The prefix takes the place of blanks that pad the header.
 renamed() { # DIR SED-SCRIPT: the header rewritten; its length changes

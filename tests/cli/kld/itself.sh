@@ -37,4 +37,12 @@ nibble kld "$TOY" "$NBL" --text text --ctx 65 >out 2>err
 grep -q "warning: windows of 65 tokens are longer than the 64 that $TOY takes" err
 nibble kld "$TOY" "$NBL" --text text --ctx 64 >out 2>err
 grep -q longer err && exit 1
+grep -q vocabulary err && exit 1
+# A candidate with another vocabulary is told by its tokens; one without a tokenizer needs none.
+toy other
+edit other/tokenizer.json 's/"ing": \([0-9]*\)/"xing": \1/; s/"th": \([0-9]*\)/"ing": \1/; s/"xing"/"th"/' # two change places
+nibble kld "$TOY" other --text text --ctx 64 >out 2>err
+grep -q 'warning: other has another vocabulary: of [0-9]* of the [0-9]* tokens' err
+rm other/tokenizer.json
+nibble kld "$TOY" other --text text --ctx 64 2>&1 >out | grep -q vocabulary && exit 1
 true

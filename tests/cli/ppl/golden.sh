@@ -30,3 +30,19 @@ fails 2 '*--stride 20 is more than --ctx 10*' nibble ppl "$NBL" --text text --ct
 fails 2 '*--text FILE is missing*' nibble ppl "$NBL"
 printf 'a' >short
 fails 2 '*nothing to predict*' nibble ppl "$DATA/demo" -q --bos no --text short
+# Names of special tokens are text unless asked for as tokens, and the output says which. What was noted at opening is said.
+for i in $(seq 1 60); do echo "the ant<|end|> in the thing $i"; done >special
+nibble ppl "$NBL" --text special >out 2>err
+grep -q '^60 names of special tokens in the text, read as text' out
+[ ! -s err ]
+nibble ppl "$NBL" --text special --special --json >j
+[ "$(jsonq special_names <j)" = 60 ] && [ "$(jsonq special_names_as <j)" = tokens ]
+[ "$(jsonq tokens <j)" -lt "$(sed -n 's/.*; \([0-9]*\) tokens predicted.*/\1/p' out)" ]
+mkdir noted
+cp "$TOY"/* noted
+mv noted/model.safetensors noted/one.safetensors
+printf '{"weight_map": {"lm_head.weight": "one.safetensors", "visual.weight": "one.safetensors"}}' >noted/model.safetensors.index.json
+for command in "ppl noted --text special" "bench noted --prefill 8 --decode 0 -n 1 --seconds 0" "probe noted --text special -o p.jsonl --texts 1 --lengths 300"; do
+  nibble $command >out 2>err
+  grep -q '^nibble: note: noted: .*visual.weight' err || { cat err >&2; exit 1; }
+done

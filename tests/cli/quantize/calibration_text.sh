@@ -24,6 +24,10 @@ few="--tokens 256 --seq 32"
   nibble quantize "$TOY" -o one.nbl -q --calib d $few >/dev/null
   nibble quantize "$TOY" -o two.nbl -q --calib d/a.txt --calib d/b.txt $few >/dev/null
   cmp one.nbl two.nbl
+  echo "not a text by its name" >d/notes.md
+  nibble quantize "$TOY" -o two.nbl --calib d $few >/dev/null 2>err
+  grep -q '^nibble: note: 1 file is left out, d/notes.md the first' err && cmp one.nbl two.nbl
+  rm d/notes.md
   nibble quantize "$TOY" -o other.nbl -q --calib d --seed 1 $few >/dev/null
   cmp -s one.nbl other.nbl && exit 1
   nibble quantize "$TOY" -o own.nbl -q $few >/dev/null

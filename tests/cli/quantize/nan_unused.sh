@@ -49,6 +49,7 @@ nibble diff a.gguf zero.hf -n 1 >/dev/null
 toy b
 poke b/model.safetensors "$(row 108)" '\000\176'
 fails 1 '*embed_tokens*NaN*row 108*' nibble quantize b -o x.nbl --fast
+fails 1 'nibble: b: embed: a weight in row 108 is NaN or infinite' nibble diff "$NBL" b
 
 # A tied head multiplies by the row.
 toy c

@@ -27,4 +27,12 @@ grep -q '^tensor: [a-z]' out || { cat out >&2; exit 1; }
 code=0
 nibble reproduce y.nbl "$TOY" -q --calib text --json >out || code=$?
 [ $code = 3 ] && jsonq equal <out | grep -qx false
+# A file that has the name of the one that is made and removed is somebody's.
+cp x.nbl x.nbl.again.nbl
+fails 2 '*x.nbl.again.nbl is there already: remove it, or name*' nibble reproduce x.nbl "$TOY" -q --calib text
+cmp x.nbl x.nbl.again.nbl
+rm x.nbl.again.nbl
+ln -s text x.nbl.again.nbl
+fails 2 '*x.nbl.again.nbl is there already*' nibble reproduce x.nbl "$TOY" -q --calib text
+rm x.nbl.again.nbl
 only m out text third x.nbl y.nbl
