@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* A row as it is run. */
 typedef struct running_row {
@@ -31,23 +30,6 @@ typedef struct running_suite {
   running_row *row; /* (suite.n) */
   eval_model model;
 } running_suite;
-
-/* FOLDER/ID.ENDING, when a folder is given. */
-static nb_status file_in(const char *folder, const char *id, const char *ending, nb_text *out, nb_err *err) {
-  if (!folder) return NB_OK;
-  NB_TRY(nb_text_append_str(out, folder, err));
-  NB_TRY(nb_text_append_str(out, "/", err));
-  NB_TRY(nb_text_append_str(out, id, err));
-  return nb_text_append_str(out, ending, err);
-}
-
-static nb_status make_folder(const char *path, nb_err *err) {
-  struct stat s;
-  if (!path) return NB_OK;
-  if (mkdir(path, 0777) && (stat(path, &s) || !S_ISDIR(s.st_mode)))
-    return nb_fail(err, NB_ERR_IO, "%s: a suite's files need a folder, which cannot be made there", path);
-  return NB_OK;
-}
 
 /* ---- before the first question ---- */
 
@@ -83,9 +65,9 @@ static nb_status prepare_row(running_suite *s, running_row *r, nb_err *err) {
   NB_TRY(choose_examples(r, err));
   if (*r->why) return NB_OK;
   r->o.shots_from = r->examples;
-  NB_TRY(file_in(o->out.n ? o->out.items[0] : NULL, row->id, ".json", &r->out, err));
-  NB_TRY(file_in(o->journal, row->id, ".journal", &r->journal, err));
-  NB_TRY(file_in(o->against, row->id, ".json", &r->against, err));
+  NB_TRY(eval_file_in(o->out.n ? o->out.items[0] : NULL, row->id, ".json", &r->out, err));
+  NB_TRY(eval_file_in(o->journal, row->id, ".journal", &r->journal, err));
+  NB_TRY(eval_file_in(o->against, row->id, ".json", &r->against, err));
   if (r->out.n) r->o.out.items[0] = r->out.s;
   r->o.journal = r->journal.s, r->o.against = r->against.s;
   nb_evaluation_opts eo = eval_prepared(&r->o, s->select);
@@ -160,7 +142,7 @@ static nb_status report_all(const running_suite *s, int *code, nb_err *err) {
   NB_GOTO(judge_save(&ci, judged, n, err));
   NB_GOTO(save_table(j->summary, nb_suite_table_markdown, &t, err));
   NB_GOTO(save_table(j->html, nb_suite_table_html, &t, err));
-  NB_GOTO(file_in(s->o->out.n ? s->o->out.items[0] : NULL, "suite", ".json", &summary, err));
+  NB_GOTO(eval_file_in(s->o->out.n ? s->o->out.items[0] : NULL, "suite", ".json", &summary, err));
   NB_GOTO(save_table(summary.s, nb_suite_table_json, &t, err));
   NB_GOTO(print_table(s, &t, err));
   for (size_t i = 0; i < n; i++)
@@ -175,8 +157,8 @@ fail:
 /* ---- the whole ---- */
 
 static nb_status run_rows(running_suite *s, nb_err *err) {
-  NB_TRY(make_folder(s->o->out.n ? s->o->out.items[0] : NULL, err));
-  NB_TRY(make_folder(s->o->journal, err));
+  NB_TRY(eval_make_folder(s->o->out.n ? s->o->out.items[0] : NULL, err));
+  NB_TRY(eval_make_folder(s->o->journal, err));
   for (size_t i = 0; i < s->suite.n; i++) {
     running_row *r = &s->row[i];
     if (!r->e.n) continue;
