@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Patterns as in lm-evaluation-harness 0.4.13, tasks/ifeval/instructions.py. Some checkers lean on models of
- * other libraries there and are close to them here, not equal: the language of a text (langdetect, which answers by
- * chance) and its number of sentences (NLTK's Punkt). */
+/* Patterns as in lm-evaluation-harness 0.4.13, tasks/ifeval/instructions.py. Two things lean on models of other
+ * libraries there: the language of a text (langdetect, which answers by chance) and its number of sentences (NLTK's
+ * Punkt). Where they decide, and may do so in another way there, the answer is marked as approximate. */
 #include "eval/ifeval.h"
 
 #include "eval/language.h"
 #include "eval/regexp.h"
+#include "eval/sentences.h"
 #include "eval/strings.h"
 #include "formats/json.h"
 
 #include <stdio.h>
-#include <utf8proc.h>
 
 const char *const nb_ifeval_mark_names[NB_IFEVAL_MARKS] = {"prompt_strict", "inst_strict", "prompt_loose",
                                                            "inst_loose"};
@@ -20,6 +20,7 @@ typedef struct check {
   const cJSON *args;
   const char *id, *text;
   size_t n;
+  bool *approximate; /* set by a verdict that may be another one there */
   nb_err *err;
 } check;
 
@@ -89,42 +90,7 @@ static bool is_blank(const char *s, size_t n) {
   return true;
 }
 
-typedef struct range {
-  int32_t from, to;
-} range;
-
-/* Unicode's Other_Uppercase and Other_Lowercase, which Python's isupper and islower count too: numerals, circled and
- * raised letters. */
-static const range other_upper[] = {
-    {0x2160, 0x216f}, {0x24b6, 0x24cf}, {0x1f130, 0x1f149}, {0x1f150, 0x1f169}, {0x1f170, 0x1f189}};
-static const range other_lower[] = {
-    {0xaa, 0xaa},     {0xba, 0xba},     {0x2b0, 0x2b8},     {0x2c0, 0x2c1},     {0x2e0, 0x2e4},     {0x345, 0x345},
-    {0x37a, 0x37a},   {0x1d2c, 0x1d6a}, {0x1d78, 0x1d78},   {0x1d9b, 0x1dbf},   {0x2071, 0x2071},   {0x207f, 0x207f},
-    {0x2090, 0x209c}, {0x2170, 0x217f}, {0x24d0, 0x24e9},   {0x2c7c, 0x2c7d},   {0xa69c, 0xa69d},   {0xa770, 0xa770},
-    {0xa7f8, 0xa7f9}, {0xab5c, 0xab5f}, {0x10780, 0x10780}, {0x10783, 0x10785}, {0x10787, 0x107b0}, {0x107b2, 0x107ba}};
-
-static bool within(const range *r, size_t n, int32_t c) {
-  for (size_t i = 0; i < n; i++)
-    if (c >= r[i].from && c <= r[i].to) return true;
-  return false;
-}
-
-/* Whether the cased letters are all upper (or all lower) case, and there is one. */
-static bool all_case(const char *s, size_t n, bool upper) {
-  bool any = false;
-  size_t len;
-  for (size_t i = 0; i < n; i += len) {
-    int32_t c = nb_strings_char(s, n, i, &len);
-    utf8proc_category_t k = c >= 0 ? utf8proc_category(c) : UTF8PROC_CATEGORY_CN;
-    bool is_upper = k == UTF8PROC_CATEGORY_LU || within(other_upper, sizeof other_upper / sizeof *other_upper, c);
-    bool is_lower = k == UTF8PROC_CATEGORY_LL || within(other_lower, sizeof other_lower / sizeof *other_lower, c);
-    if (k == UTF8PROC_CATEGORY_LT || (upper ? is_lower : is_upper)) return false;
-    any = any || is_upper || is_lower;
-  }
-  return any;
-}
-
-static bool is_capitals(const char *s, size_t n) { return all_case(s, n, true); }
+static bool is_capitals(const char *s, size_t n) { return nb_strings_all_case(s, n, true); }
 
 /* ---- pieces between separators ---- */
 
@@ -212,23 +178,28 @@ static nb_status letter_frequency(const check *c, bool *out) {
 static nb_status response_language(const check *c, bool *out) {
   const char *want, *have = nb_language_of(c->text, c->n);
   NB_TRY(string(c, "language", &want));
+  *c->approximate |= have != NULL;
   *out = !have || !strcmp(want, have);
   return NB_OK;
 }
 
 static nb_status english_case(const check *c, bool upper, bool *out) {
+  *out = nb_strings_all_case(c->text, c->n, upper);
+  if (!*out) return NB_OK;
   const char *have = nb_language_of(c->text, c->n);
-  *out = all_case(c->text, c->n, upper) && (!have || !strcmp(have, "en"));
+  *c->approximate |= have != NULL;
+  *out = !have || !strcmp(have, "en");
   return NB_OK;
 }
 
 static nb_status number_sentences(const check *c, bool *out) {
-  size_t n;
-  NB_TRY(count(c,
-               "\\S(?:(?!(?<!\\b[A-Z])(?<!\\bMr)(?<!\\bMrs)(?<!\\bMs)(?<!\\bDr)(?<!\\bSt)(?<!\\be\\.g)(?<!\\bi\\.e)"
-               "[.?!][\"')\\]*]*\\s+(?![a-z,;:])).)*+(?s:.[\"')\\]*]*)?",
-               false, NULL, &n));
-  return relates(c, (double)n, "num_sentences", "relation", out);
+  nb_sentences n;
+  bool fewest, most;
+  NB_TRY(nb_sentences_count(c->text, c->n, &n, c->err));
+  NB_TRY(relates(c, (double)n.fewest, "num_sentences", "relation", &fewest));
+  NB_TRY(relates(c, (double)n.most, "num_sentences", "relation", &most));
+  *c->approximate |= fewest != most;
+  return relates(c, (double)n.likely, "num_sentences", "relation", out);
 }
 
 static nb_status number_words(const check *c, bool *out) {
@@ -521,8 +492,9 @@ static const struct {
                 {"change_case:english_lowercase", english_lowercase},
                 {"punctuation:no_comma", no_comma}};
 
-static nb_status follows(const char *id, const cJSON *args, const char *text, bool *out, nb_err *err) {
-  check c = {args, id, text, strlen(text), err};
+static nb_status follows(const char *id, const cJSON *args, const char *text, bool *out, bool *approximate,
+                         nb_err *err) {
+  check c = {args, id, text, strlen(text), approximate, err};
   *out = false;
   for (size_t i = 0; i < sizeof checkers / sizeof *checkers; i++)
     if (!strcmp(checkers[i].id, id)) return is_blank(text, c.n) ? NB_OK : checkers[i].follows(&c, out);
@@ -547,12 +519,12 @@ static nb_status make_variants(const char *text, nb_text v[VARIANTS], nb_err *er
   return NB_OK;
 }
 
-nb_status nb_ifeval_mark(const cJSON *row, const char *text, double value[NB_IFEVAL_MARKS],
-                         double weight[NB_IFEVAL_MARKS], nb_err *err) {
+nb_status nb_ifeval_mark(const cJSON *row, const char *text, nb_ifeval_marks *out, nb_err *err) {
   const cJSON *ids, *args;
   nb_text v[VARIANTS] = {{0}};
   nb_status st;
   size_t n = 0, strict = 0, loose = 0;
+  *out = (nb_ifeval_marks){.approximate = false};
   NB_TRY(nb_json_array(row, "the row", "instruction_id_list", &ids, err));
   NB_TRY(nb_json_array(row, "the row", "kwargs", &args, err));
   NB_GOTO(make_variants(text, v, err));
@@ -562,14 +534,15 @@ nb_status nb_ifeval_mark(const cJSON *row, const char *text, double value[NB_IFE
     if (!cJSON_IsString(id) || !cJSON_IsObject(a))
       NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "instruction_id_list and kwargs do not go together"));
     for (size_t i = 0; i < VARIANTS && !yes; i++) {
-      NB_GOTO(follows(id->valuestring, a, v[i].s, &yes, err));
+      NB_GOTO(follows(id->valuestring, a, v[i].s, &yes, &out->approximate, err));
       strict += yes && i == 0;
     }
     loose += yes;
   }
   if (!n) NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "the row has no instruction"));
-  value[0] = strict == n, value[1] = (double)strict, value[2] = loose == n, value[3] = (double)loose;
-  weight[0] = weight[2] = 1, weight[1] = weight[3] = (double)n;
+  out->value[0] = strict == n, out->value[1] = (double)strict;
+  out->value[2] = loose == n, out->value[3] = (double)loose;
+  out->weight[0] = out->weight[2] = 1, out->weight[1] = out->weight[3] = (double)n;
 fail:
   for (size_t i = 0; i < VARIANTS; i++) nb_text_free(&v[i]);
   return st;

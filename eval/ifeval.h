@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* IFEval's rules (Zhou et al. 2023, arXiv 2311.07911): whether a text follows the instructions of its prompt. Each
- * checker decides as lm-evaluation-harness 0.4.13's does. */
+ * checker decides as lm-evaluation-harness 0.4.13's does, or says that it may not. */
 #ifndef NB_IFEVAL_H
 #define NB_IFEVAL_H
 
@@ -13,9 +13,13 @@ enum { NB_IFEVAL_MARKS = 4 };
 /* prompt_strict, inst_strict, prompt_loose, inst_loose */
 extern const char *const nb_ifeval_mark_names[NB_IFEVAL_MARKS];
 
-/* row: with instruction_id_list and kwargs. Instructions count one each in the inst marks' weights. NB_ERR_FORMAT: the
- * row names an instruction that is not known. */
-nb_status nb_ifeval_mark(const cJSON *row, const char *text, double value[NB_IFEVAL_MARKS],
-                         double weight[NB_IFEVAL_MARKS], nb_err *err);
+typedef struct nb_ifeval_marks {
+  double value[NB_IFEVAL_MARKS], weight[NB_IFEVAL_MARKS]; /* instructions count one each in the inst marks' weights */
+  bool approximate; /* an instruction's verdict rests on the text's language (language.h), which is not found as there,
+                       or on a number of sentences that is not certain (sentences.h) */
+} nb_ifeval_marks;
+
+/* row: with instruction_id_list and kwargs. NB_ERR_FORMAT: the row names an instruction that is not known. */
+nb_status nb_ifeval_mark(const cJSON *row, const char *text, nb_ifeval_marks *out, nb_err *err);
 
 #endif

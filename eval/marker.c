@@ -263,7 +263,12 @@ nb_status nb_marker_mark(const nb_marker *m, const nb_item *item, nb_pool *pool,
   if (!w->found) return nb_fail(err, NB_ERR_MEMORY, "out of memory: answers");
   for (size_t k = 0; k < m->n_marks; k++) w->found[k] = "";
   nb_status st = NB_OK;
-  if (m->how == IFEVAL) st = nb_ifeval_mark(item->row, w->text[0], w->value, w->weight, err);
+  if (m->how == IFEVAL) {
+    nb_ifeval_marks marks;
+    st = nb_ifeval_mark(item->row, w->text[0], &marks, err);
+    for (size_t k = 0; k < NB_IFEVAL_MARKS; k++) w->value[k] = marks.value[k], w->weight[k] = marks.weight[k];
+    w->approximate = marks.approximate;
+  }
   for (size_t k = 0; k < m->n_marks && m->how != IFEVAL && st == NB_OK; k++) st = mark_one(m, item, k, pool, w, err);
   return st == NB_OK ? st : nb_fail_in(err, st, "question %s", item->id);
 }

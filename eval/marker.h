@@ -17,6 +17,7 @@ typedef struct nb_written {
   const char **found;          /* (n_marks) the answer that the rule found in it; "" for rules that find none */
   double value[NB_MAX_MARKS];  /* 0 to weight */
   double weight[NB_MAX_MARKS]; /* what the question counts: 1, but IFEval's instructions count one each */
+  bool approximate;            /* see nb_ifeval_marks */
 } nb_written;
 
 typedef struct nb_marker nb_marker;

@@ -42,6 +42,15 @@ static void add_measured(nb_measured *to, const nb_measured *m) {
   most->anon_bytes = nb_memwatch_larger(most->anon_bytes, m->memory.most.anon_bytes);
   most->peak_bytes = nb_memwatch_larger(most->peak_bytes, m->memory.most.peak_bytes);
   to->kv_bytes = nb_memwatch_larger(to->kv_bytes, m->kv_bytes);
+  to->new_tokens += m->new_tokens, to->steps += m->steps, to->gave_way += m->gave_way;
+  to->most_running = nb_memwatch_larger(to->most_running, m->most_running);
+  to->model_seconds += m->model_seconds;
+}
+
+static void take_measured(nb_result *to, const nb_result *from) {
+  if (!from->has_measured) return;
+  if (to->has_measured) add_measured(&to->measured, &from->measured);
+  else to->measured = from->measured, to->has_measured = true;
 }
 
 nb_status nb_merge(const nb_result *shard, const char *const *name, size_t n, nb_result *out, nb_err *err) {
@@ -64,9 +73,7 @@ nb_status nb_merge(const nb_result *shard, const char *const *name, size_t n, nb
     nb_assert(out->n + r->n <= total);
     memcpy(row + out->n, r->row, r->n * sizeof *row);
     out->n += r->n;
-    if (!r->has_measured) continue;
-    if (!out->has_measured) out->measured = r->measured, out->has_measured = true;
-    else add_measured(&out->measured, &r->measured);
+    take_measured(out, r);
   }
   out->protocol.shard = out->protocol.shards = 0;
   if (n > shards || out->n != out->protocol.questions) {
@@ -75,6 +82,39 @@ nb_status nb_merge(const nb_result *shard, const char *const *name, size_t n, nb
                    shard[0].protocol.questions);
   }
   return NB_OK;
+}
+
+/* ---- parts ---- */
+
+typedef struct placed {
+  const nb_item *item;
+  const nb_row *row;
+} placed;
+
+static int by_place(const void *a, const void *b) {
+  const placed *x = a, *y = b;
+  return (x->item > y->item) - (x->item < y->item);
+}
+
+nb_status nb_merge_parts(const nb_evaluation *e, const nb_result *part, size_t n, nb_result *out, nb_err *err) {
+  size_t total = 0, from = 0;
+  placed *p;
+  *out = (nb_result){.protocol = part[0].protocol, .model = part[0].model, .texts = part[0].texts};
+  for (size_t k = 0; k < n; k++) total += part[k].n;
+  nb_assert(total && total <= e->n);
+  NB_TRY(nb_new(&p, total, sizeof *p, "answers", err));
+  for (size_t k = 0; k < n; from += part[k++].n) { /* a result's rows stand in the data's order */
+    for (size_t i = 0; i < part[k].n; i++) p[from + i].item = e->item[from + i];
+    qsort(p + from, part[k].n, sizeof *p, by_place);
+    for (size_t i = 0; i < part[k].n; i++) p[from + i].row = &part[k].row[i];
+    take_measured(out, &part[k]);
+  }
+  qsort(p, total, sizeof *p, by_place);
+  if ((out->row = calloc(total, sizeof *out->row))) out->n = total;
+  for (size_t i = 0; i < out->n; i++) out->row[i] = *p[i].row;
+  nb_free(p);
+  if (e->order) out->protocol.stopped_at = total, out->protocol.seed = e->order;
+  return out->row ? NB_OK : nb_fail(err, NB_ERR_MEMORY, "out of memory: %zu answers", total);
 }
 
 /* ---- which shard am I ---- */

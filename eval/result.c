@@ -29,6 +29,12 @@ size_t nb_result_calibrated_on(const nb_result *r) {
   return n;
 }
 
+size_t nb_result_approximate(const nb_result *r) {
+  size_t n = 0;
+  for (size_t i = 0; i < r->n; i++) n += r->row[i].answer.written && r->row[i].answer.written->approximate;
+  return n;
+}
+
 double nb_result_score(const nb_result *r) {
   nb_scores s = {0};
   for (size_t i = 0; i < r->n; i++) {

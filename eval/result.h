@@ -95,6 +95,8 @@ void nb_result_free(nb_result *r);
 double nb_result_score(const nb_result *r);
 /* Rows that the model was calibrated on. */
 size_t nb_result_calibrated_on(const nb_result *r);
+/* Written answers whose marks are approximate (nb_written). */
+size_t nb_result_approximate(const nb_result *r);
 /* XXH3-128 of the rows' prompts, as hex. */
 void nb_result_prompts_hash(const nb_result *r, char out[NB_HASH_TEXT]);
 /* Of the items: id, subject, question, choices, right ones. */

@@ -224,6 +224,7 @@ nb_status nb_result_write(const nb_result *r, nb_text *out, nb_err *err) {
   write_protocol(&j, r);
   nb_result_write_model(&j, &r->model);
   nb_jsonout_u64(&j, "calibrated_on", nb_result_calibrated_on(r));
+  if (nb_result_approximate(r)) nb_jsonout_u64(&j, "approximate", nb_result_approximate(r));
   NB_TRY(write_summary(&j, r));
   nb_jsonout_open(&j, "answers", '[');
   for (size_t i = 0; i < r->n; i++) write_row(&j, r, &r->row[i]);

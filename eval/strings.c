@@ -18,6 +18,40 @@ bool nb_strings_is_space(int32_t c) {
          (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
+typedef struct range {
+  int32_t from, to;
+} range;
+
+/* Unicode's Other_Uppercase and Other_Lowercase, which Python's isupper and islower count too: numerals, circled and
+ * raised letters. */
+static const range other_upper[] = {
+    {0x2160, 0x216f}, {0x24b6, 0x24cf}, {0x1f130, 0x1f149}, {0x1f150, 0x1f169}, {0x1f170, 0x1f189}};
+static const range other_lower[] = {
+    {0xaa, 0xaa},     {0xba, 0xba},     {0x2b0, 0x2b8},     {0x2c0, 0x2c1},     {0x2e0, 0x2e4},     {0x345, 0x345},
+    {0x37a, 0x37a},   {0x1d2c, 0x1d6a}, {0x1d78, 0x1d78},   {0x1d9b, 0x1dbf},   {0x2071, 0x2071},   {0x207f, 0x207f},
+    {0x2090, 0x209c}, {0x2170, 0x217f}, {0x24d0, 0x24e9},   {0x2c7c, 0x2c7d},   {0xa69c, 0xa69d},   {0xa770, 0xa770},
+    {0xa7f8, 0xa7f9}, {0xab5c, 0xab5f}, {0x10780, 0x10780}, {0x10783, 0x10785}, {0x10787, 0x107b0}, {0x107b2, 0x107ba}};
+
+static bool within(const range *r, size_t n, int32_t c) {
+  for (size_t i = 0; i < n; i++)
+    if (c >= r[i].from && c <= r[i].to) return true;
+  return false;
+}
+
+bool nb_strings_all_case(const char *s, size_t n, bool upper) {
+  bool any = false;
+  size_t len;
+  for (size_t i = 0; i < n; i += len) {
+    int32_t c = nb_strings_char(s, n, i, &len);
+    utf8proc_category_t k = c >= 0 ? utf8proc_category(c) : UTF8PROC_CATEGORY_CN;
+    bool is_upper = k == UTF8PROC_CATEGORY_LU || within(other_upper, sizeof other_upper / sizeof *other_upper, c);
+    bool is_lower = k == UTF8PROC_CATEGORY_LL || within(other_lower, sizeof other_lower / sizeof *other_lower, c);
+    if (k == UTF8PROC_CATEGORY_LT || (upper ? is_lower : is_upper)) return false;
+    any = any || is_upper || is_lower;
+  }
+  return any;
+}
+
 void nb_strings_strip(nb_text *t) {
   size_t begin = t->n, end = 0, len;
   for (size_t i = 0; i < t->n; i += len)

@@ -12,6 +12,9 @@ bool nb_strings_is_space(int32_t c);
 /* The character at s[i], -1 for an ill-formed byte, and its length in bytes. */
 int32_t nb_strings_char(const char *s, size_t n, size_t i, size_t *len);
 
+/* Whether the cased letters are all upper (or all lower) case, and there is one: Python's isupper and islower. */
+bool nb_strings_all_case(const char *s, size_t n, bool upper);
+
 /* Without white space at both ends, in place. */
 void nb_strings_strip(nb_text *t);
 /* Appends the text in lower or upper case (one to one mappings). */

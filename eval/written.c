@@ -25,6 +25,7 @@ void nb_written_write(nb_jsonout *j, const nb_written *w) {
   write_texts(j, "found", w->found, w->n_marks);
   write_numbers(j, "marks", w->value, w->n_marks);
   write_numbers(j, "weights", w->weight, w->n_marks);
+  if (w->approximate) nb_jsonout_bool(j, "approximate", true);
   if (w->prompt) nb_jsonout_string(j, "prompt", w->prompt);
 }
 
@@ -90,6 +91,7 @@ nb_status nb_written_read(const cJSON *answer, const char *where, size_t n_marks
   if (!(w->tokens = nb_pool_get(pool, w->n * sizeof *w->tokens)))
     return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);
   for (size_t i = 0; i < w->n; i++) w->tokens[i] = (uint32_t)tokens[i];
+  NB_TRY(nb_json_optional_bool(answer, where, "approximate", &w->approximate, err));
   NB_TRY(nb_json_optional_string(answer, where, "prompt", &prompt, err));
   if (prompt && !(w->prompt = nb_pool_copy(pool, prompt, strlen(prompt))))
     return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", where);

@@ -6,7 +6,8 @@
 #include "eval/marker.h"
 #include "formats/jsonout.h"
 
-/* Writes the members "written", "new_tokens", "found", "marks", "weights", and "prompt" where it is kept. */
+/* Writes the members "written", "new_tokens", "found", "marks", "weights", "approximate" where it is so, and
+ * "prompt" where it is kept. */
 void nb_written_write(nb_jsonout *j, const nb_written *w);
 
 /* Reads them; n_marks: as many as the protocol names. Memory comes from the pool. */

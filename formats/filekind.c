@@ -16,7 +16,7 @@ static const struct {
     {NB_FILE_NBL, "a .nbl file", NB_NBL_MAGIC, {NULL}},
     {NB_FILE_STATS, "a file of nibble calibrate", "NBCALIB", {NULL}},
     {NB_FILE_PART, "finished matrices of nibble quantize", "NBLPART", {NULL}},
-    {NB_FILE_JOURNAL, "a journal of nibble eval", "nbjrnl", {NULL}},
+    {NB_FILE_JOURNAL, "a journal of nibble eval or gate", "nbjrnl", {NULL}},
     {NB_FILE_GGUF, "a GGUF file", "GGUF", {NULL}},
     {NB_FILE_CHAT, "a conversation of nibble chat", "{", {"\"format\": \"nibble-chat\"", NULL}},
     {NB_FILE_NBLZ, "a packed .nbl file", "NBLZ", {NULL}},

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble gate: a verdict about a candidate in minutes, from cheap questions to dear ones (eval/stages.h). */
+#include "eval/merge.h"
 #include "eval/stages.h"
+#include "formats/paths.h"
 #include "tools/commands.h"
 #include "tools/evaluating.h"
 #include "tools/progress_cli.h"
 
 #include <cJSON.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A baseline's run and the same questions for the candidate. */
@@ -22,6 +25,8 @@ typedef struct gating {
   asked choices, texts;
   eval_model model;
   nb_stages stages;
+  nb_text journal[NB_STAGES]; /* each stage's, in the folder of --journal; empty: none */
+  nb_result part[NB_STAGES];  /* what each stage that asked something got */
 } gating;
 
 /* Everything about the questions is as in the baseline's run, which decides nothing else. */
@@ -71,6 +76,20 @@ static nb_status on_answer(void *ctx, size_t index, const nb_item *item, const n
 
 static size_t on_enough(void *ctx) { return nb_stopping_enough(ctx); }
 
+/* A journal a stage: each is of a run of its own, which its key tells from every other (run_key.h). */
+static nb_status name_journals(gating *g, nb_err *err) {
+  const char *folder = g->o.journal;
+  nb_path paths[NB_STAGES + 2] = {{g->o.data, "data", NB_PATH_READ}, {g->written_data, "written-data", NB_PATH_NONE}};
+  if (!folder) return NB_OK;
+  if (g->written_data) paths[1].file = NB_PATH_READ;
+  for (nb_stage_kind k = 0; k < NB_STAGES; k++) {
+    NB_TRY(eval_file_in(folder, nb_stage_names[k], ".journal", &g->journal[k], err));
+    paths[2 + k] = (nb_path){g->journal[k].s, "journal", NB_FILE_JOURNAL};
+  }
+  NB_TRY(nb_path_check(paths, NB_STAGES + 2, false, err));
+  return eval_make_folder(folder, err);
+}
+
 /* A stage's questions: those of the order that were not looked at yet, up to the pause. */
 static nb_status answer(void *ctx, nb_stopping *s, nb_err *err) {
   gating *g = ctx;
@@ -90,15 +109,14 @@ static nb_status answer(void *ctx, nb_stopping *s, nb_err *err) {
                            .kv = g->model.kv,
                            .kv_bytes = (size_t)o->kv_memory,
                            .threads = g->common.threads,
+                           .journal = g->journal[g->stages.at].s,
                            .progress = &cb,
                            .answered = on_answer,
                            .enough = on_enough,
                            .ctx = s};
-  nb_result result;
-  nb_status st = nb_evaluation_answer(&part, &run, &result, err);
+  nb_status st = nb_evaluation_answer(&part, &run, &g->part[g->stages.at], err);
   cli_progress_end(&p);
   nb_session_free(session);
-  if (st == NB_OK) nb_result_free(&result);
   return st;
 }
 
@@ -120,6 +138,8 @@ static double seconds(const nb_stages *s) {
   return sum;
 }
 
+static uint64_t from_journal(const gating *g, nb_stage_kind k) { return g->part[k].measured.from_journal; }
+
 static void print_text(const gating *g) {
   const nb_stages *s = &g->stages;
   char text[NB_GATE_TEXT], time[CLI_TEXT];
@@ -128,9 +148,11 @@ static void print_text(const gating *g) {
     if (!reached(s, k)) continue;
     nb_stages_text(s, k, text, sizeof text);
     nb_verdict v = stage_verdict(s, k);
-    printf("%-11s %s: %s; %zu questions in %s\n", nb_stage_names[k],
+    printf("%-11s %s: %s; %zu questions in %s", nb_stage_names[k],
            v == NB_VERDICT_PASS && k != NB_STAGE_ACCURACY ? "not refused" : nb_verdict_name(v), text,
            s->stage[k].questions, cli_seconds_text(time, s->stage[k].seconds));
+    if (from_journal(g, k)) printf(", %llu of them from the journal", (unsigned long long)from_journal(g, k));
+    putchar('\n');
   }
   printf("\n%s after %s\n", nb_verdict_name(s->verdict), cli_seconds_text(time, seconds(s)));
 }
@@ -147,6 +169,7 @@ static int print_json(const gating *g) {
     cJSON_AddStringToObject(e, "stage", nb_stage_names[k]);
     cJSON_AddStringToObject(e, "verdict", nb_verdict_name(stage_verdict(s, k)));
     cJSON_AddNumberToObject(e, "questions", (double)s->stage[k].questions);
+    cJSON_AddNumberToObject(e, "from_journal", (double)from_journal(g, k));
     cJSON_AddNumberToObject(e, "seconds", s->stage[k].seconds);
     cJSON_AddStringToObject(e, "text", text);
   }
@@ -172,6 +195,33 @@ static nb_status save_junit(const gating *g, nb_err *err) {
   return judge_save(&o, &j, 1, err);
 }
 
+/* The answers of the first run's questions, and of the second's, as results of runs that stopped early. */
+static nb_status save_results(const gating *g, nb_err *err) {
+  const cli_list *out = &g->o.out;
+  nb_result parts[2], whole;
+  size_t n = 0;
+  if (out->n) {
+    parts[n++] = g->part[NB_STAGE_DIVERGENCE];
+    if (g->part[NB_STAGE_ACCURACY].n) parts[n++] = g->part[NB_STAGE_ACCURACY];
+    NB_TRY(nb_merge_parts(&g->choices.e, parts, n, &whole, err));
+    nb_status st = nb_result_save(&whole, out->items[0], err);
+    nb_result_free(&whole);
+    NB_TRY(st);
+  }
+  if (out->n < 2) return NB_OK;
+  if (g->part[NB_STAGE_TEXTS].n) return nb_result_save(&g->part[NB_STAGE_TEXTS], out->items[1], err);
+  cli_warn("%s is not written: the gate ended before the written questions", out->items[1]);
+  return NB_OK;
+}
+
+static nb_status save_all(const gating *g, nb_err *err) {
+  NB_TRY(save_results(g, err));
+  NB_TRY(save_junit(g, err));
+  for (nb_stage_kind k = 0; k < NB_STAGES; k++)
+    if (g->journal[k].n) remove(g->journal[k].s);
+  return NB_OK;
+}
+
 static nb_status run(gating *g, const char *model, nb_err *err) {
   const eval_options *o = &g->o;
   nb_gates limits;
@@ -183,6 +233,7 @@ static nb_status run(gating *g, const char *model, nb_err *err) {
   if (g->written) NB_TRY(prepare(g, g->written, g->written_data, &g->texts, err));
   if (g->written && g->texts.e.task.score != NB_SCORE_GENERATE)
     return nb_fail(err, NB_ERR_ARG, "%s (--written) is not of a written task", g->written);
+  NB_TRY(name_journals(g, err));
   NB_TRY(eval_load(o, &g->common, model, &g->model, err));
   NB_TRY(check_prompts(g, &limits, o->against, &g->choices, err));
   if (g->written) NB_TRY(check_prompts(g, &limits, g->written, &g->texts, err));
@@ -215,6 +266,10 @@ int cmd_gate(int argc, char **argv) {
       CLI_DOUBLE("margin", 0, "POINTS", 0, 99, &j->margin, "the drop that would be accepted (1)"),
       CLI_DOUBLE("max-kld", 0, "NATS", 1e-9, 1e6, &j->max_kld, "the largest mean KL divergence of the answers (0.05)"),
       CLI_DOUBLE("alpha", 0, "P", 1e-6, 0.4, &j->alpha, "chance of a wrong pass, and of a wrong fail (0.05)"),
+      CLI_PATHS("out", 'o', "FILE", NB_FILE_RESULT, &g.o.out,
+                "write what was answered as a result file, for `nibble compare` (a second time: of --written)"),
+      CLI_PATH("journal", 0, "DIR", NB_FILE_JOURNAL, &g.o.journal,
+               "keep answers in this folder, a file a stage; a gate that was killed goes on from them"),
       CLI_PATH("junit", 0, "FILE", NB_FILE_JUNIT, &j->junit, "write JUnit XML, a test a stage"),
       CLI_U64("seed", 0, "N", &g.o.seed, "of the questions' order (1)"),
       CLI_CHOICE("kv", 0, CLI_KV_TYPES, &g.o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
@@ -240,13 +295,16 @@ int cmd_gate(int argc, char **argv) {
   if (!cli_parse(&cmd, argc, argv, &g.common, &args)) return args.exit_code;
   if (!g.o.against || !g.o.data) return cli_usage(&cmd, "--against RUN and --data PATH are wanted");
   if (!g.written != !g.written_data) return cli_usage(&cmd, "--written and --written-data go together");
+  if (g.o.out.n > (g.written ? 2 : 1))
+    return cli_usage(&cmd, "%zu times --out: once, and with --written a second time", g.o.out.n);
   g.model.name = args.items[0];
   nb_status st = run(&g, args.items[0], &err);
-  if (st == NB_OK) st = save_junit(&g, &err);
+  if (st == NB_OK) st = save_all(&g, &err);
   int code = g.stages.verdict == NB_VERDICT_PASS ? 0 : g.stages.verdict == NB_VERDICT_FAIL ? 3 : JUDGE_UNDECIDED;
   if (st != NB_OK) code = cli_fail(st, &err);
   else if (g.common.json && print_json(&g)) code = 1;
   else if (!g.common.json) print_text(&g);
+  for (nb_stage_kind k = 0; k < NB_STAGES; k++) nb_result_free(&g.part[k]), nb_text_free(&g.journal[k]);
   nb_stages_free(&g.stages);
   nb_opened_free(&g.model.model);
   nb_evaluation_free(&g.choices.e), nb_evaluation_free(&g.texts.e);

@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* A row as it is run. */
 typedef struct running_row {
@@ -32,23 +31,6 @@ typedef struct running_suite {
   nb_text table;    /* where it is written; empty: nowhere */
   eval_model model;
 } running_suite;
-
-/* FOLDER/ID.ENDING, when a folder is given. */
-static nb_status file_in(const char *folder, const char *id, const char *ending, nb_text *out, nb_err *err) {
-  if (!folder) return NB_OK;
-  NB_TRY(nb_text_append_str(out, folder, err));
-  NB_TRY(nb_text_append_str(out, "/", err));
-  NB_TRY(nb_text_append_str(out, id, err));
-  return nb_text_append_str(out, ending, err);
-}
-
-static nb_status make_folder(const char *path, nb_err *err) {
-  struct stat s;
-  if (!path) return NB_OK;
-  if (mkdir(path, 0777) && (stat(path, &s) || !S_ISDIR(s.st_mode)))
-    return nb_fail(err, NB_ERR_IO, "%s: a suite's files need a folder, which cannot be made there", path);
-  return NB_OK;
-}
 
 /* ---- before the first question ---- */
 
@@ -84,9 +66,9 @@ static nb_status prepare_row(running_suite *s, running_row *r, nb_err *err) {
   NB_TRY(choose_examples(r, err));
   if (*r->why) return NB_OK;
   r->o.shots_from = r->examples;
-  NB_TRY(file_in(o->out.n ? o->out.items[0] : NULL, row->id, ".json", &r->out, err));
-  NB_TRY(file_in(o->journal, row->id, ".journal", &r->journal, err));
-  NB_TRY(file_in(o->against, row->id, ".json", &r->against, err));
+  NB_TRY(eval_file_in(o->out.n ? o->out.items[0] : NULL, row->id, ".json", &r->out, err));
+  NB_TRY(eval_file_in(o->journal, row->id, ".journal", &r->journal, err));
+  NB_TRY(eval_file_in(o->against, row->id, ".json", &r->against, err));
   if (r->out.n) r->o.out.items[0] = r->out.s;
   r->o.journal = r->journal.s, r->o.against = r->against.s;
   nb_evaluation_opts eo = eval_prepared(&r->o, s->select);
@@ -186,8 +168,8 @@ fail:
 /* ---- the whole ---- */
 
 static nb_status run_rows(running_suite *s, nb_err *err) {
-  NB_TRY(make_folder(s->o->out.n ? s->o->out.items[0] : NULL, err));
-  NB_TRY(make_folder(s->o->journal, err));
+  NB_TRY(eval_make_folder(s->o->out.n ? s->o->out.items[0] : NULL, err));
+  NB_TRY(eval_make_folder(s->o->journal, err));
   for (size_t i = 0; i < s->suite.n; i++) {
     running_row *r = &s->row[i];
     if (!r->e.n) continue;
@@ -210,7 +192,7 @@ nb_status eval_suite(const eval_options *o, const cli_common *common, const nb_s
     NB_GOTO(prepare_row(&s, &s.row[i], err));
     ran += s.row[i].e.n > 0;
   }
-  NB_GOTO(file_in(o->out.n ? o->out.items[0] : NULL, "suite", ".json", &s.table, err));
+  NB_GOTO(eval_file_in(o->out.n ? o->out.items[0] : NULL, "suite", ".json", &s.table, err));
   NB_GOTO(check_files(&s, model, err));
   if (!ran)
     NB_GOTO(nb_fail(err, NB_ERR_ARG, "%s holds the data of none of the suite's rows; %s", o->data, s.row[0].why));

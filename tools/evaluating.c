@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 nb_evaluation_opts eval_prepared(const eval_options *o, const nb_selection *select) {
   return (nb_evaluation_opts){.task = o->task ? o->task : "mmlu",
@@ -28,6 +29,22 @@ nb_evaluation_opts eval_prepared(const eval_options *o, const nb_selection *sele
                                           : o->overlong[0] == 't' ? NB_OVERLONG_TRUNCATE
                                                                   : NB_OVERLONG_FAIL,
                               .select = *select};
+}
+
+nb_status eval_file_in(const char *folder, const char *id, const char *ending, nb_text *out, nb_err *err) {
+  if (!folder) return NB_OK;
+  NB_TRY(nb_text_append_str(out, folder, err));
+  NB_TRY(nb_text_append_str(out, "/", err));
+  NB_TRY(nb_text_append_str(out, id, err));
+  return nb_text_append_str(out, ending, err);
+}
+
+nb_status eval_make_folder(const char *path, nb_err *err) {
+  struct stat s;
+  if (!path) return NB_OK;
+  if (mkdir(path, 0777) && (stat(path, &s) || !S_ISDIR(s.st_mode)))
+    return nb_fail(err, NB_ERR_IO, "%s: the files of several runs need a folder, which cannot be made there", path);
+  return NB_OK;
 }
 
 /* ---- one model ---- */

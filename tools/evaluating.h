@@ -52,6 +52,11 @@ typedef struct eval_runs {
   size_t n_judged;
 } eval_runs;
 
+/* Appends FOLDER/ID.ENDING, when a folder is given. */
+nb_status eval_file_in(const char *folder, const char *id, const char *ending, nb_text *out, nb_err *err);
+/* Makes a folder for the files of several runs, unless it is there; NULL: none is wanted. */
+nb_status eval_make_folder(const char *path, nb_err *err);
+
 /* Runs n models over e's questions, saves the results that --out asks for and judges them. *out points into itself and
  * to o, common, e and the models: it must not be moved, and they must outlive it. eval_runs_free releases, after a
  * failure too. */

@@ -76,6 +76,11 @@ nb_status report_text(const nb_result *r, FILE *f, nb_err *err) {
             nb_scores_ece(&s.total));
   if (nb_result_calibrated_on(r))
     fprintf(f, "%zu questions stand in the text that the model was calibrated on\n", nb_result_calibrated_on(r));
+  if (nb_result_approximate(r))
+    fprintf(f,
+            "the marks of %zu answers rest on their language or on a number of sentences that is not certain "
+            "(formats/TASKS.md)\n",
+            nb_result_approximate(r));
   if (r->has_measured) print_measured(r, f);
   nb_summary_free(&s);
   return NB_OK;

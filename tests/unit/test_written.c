@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include "eval/ifeval.h"
+#include "eval/sentences.h"
 
 #include "eval/dataset.h"
 #include "eval/regexp.h"
@@ -283,21 +284,75 @@ TEST(capitals_equal_the_goldens) {
   CHECK(cJSON_GetArraySize(all) == 200);
   for (const cJSON *g = all->child; g; g = g->next)
     for (int more = 0; more < 2; more++) { /* fewer than the count: no; fewer than one more: yes */
-      double value[NB_IFEVAL_MARKS], weight[NB_IFEVAL_MARKS];
+      nb_ifeval_marks marks;
       n = (size_t)snprintf(text, sizeof text,
                            "{\"instruction_id_list\": [\"change_case:capital_word_frequency\"], \"kwargs\": "
                            "[{\"capital_frequency\": %d, \"capital_relation\": \"less than\"}]}",
                            nb_json_get(g, "capitals")->valueint + more);
       CHECK_OK(nb_json_parse(text, n, "row", &row, &e));
-      CHECK_OK(nb_ifeval_mark(row, nb_json_get(g, "text")->valuestring, value, weight, &e));
-      CHECK_MSG(value[0] == more, "%s: not %d capitals", nb_json_get(g, "text")->valuestring,
-                nb_json_get(g, "capitals")->valueint);
+      CHECK_OK(nb_ifeval_mark(row, nb_json_get(g, "text")->valuestring, &marks, &e));
+      CHECK_MSG(marks.value[0] == more && !marks.approximate, "%s: not %d capitals",
+                nb_json_get(g, "text")->valuestring, nb_json_get(g, "capitals")->valueint);
       cJSON_Delete(row);
     }
   cJSON_Delete(all);
 }
 
+/* Sentences are counted as NLTK's Punkt counts them, whatever its statistics of words are
+ * (tests/golden/make_sentence_goldens.py). */
+TEST(sentences_are_punkts) {
+  nb_err e;
+  char *bytes;
+  size_t n, certain = 0;
+  cJSON *all;
+  CHECK_OK(nb_mapfile_read("tests/golden/sentences.json", 1 << 20, &bytes, &n, &e));
+  CHECK_OK(nb_json_parse(bytes, n, "sentences.json", &all, &e));
+  free(bytes);
+  CHECK(cJSON_GetArraySize(all) == 400);
+  for (const cJSON *g = all->child; g; g = g->next) {
+    const char *text = nb_json_get(g, "text")->valuestring;
+    size_t want = (size_t)nb_json_get(g, "sentences")->valueint;
+    nb_sentences s;
+    CHECK_OK(nb_sentences_count(text, strlen(text), &s, &e));
+    CHECK_MSG(s.fewest <= want && want <= s.most, "%s: %zu sentences, not %zu to %zu", text, want, s.fewest, s.most);
+    CHECK(s.fewest <= s.likely && s.likely <= s.most);
+    certain += s.fewest == s.most;
+  }
+  CHECK_MSG(certain > 150, "%zu", certain);
+  cJSON_Delete(all);
+}
+
+/* What a row's one instruction says of a text: 0 or 1, and whether that is approximate (2 more); -1: nothing. */
+static int followed(const char *id, const char *kwargs, const char *text) {
+  char json[300];
+  nb_err e;
+  cJSON *row = NULL;
+  nb_ifeval_marks m;
+  size_t n = (size_t)snprintf(json, sizeof json, "{\"instruction_id_list\": [\"%s\"], \"kwargs\": [{%s}]}", id, kwargs);
+  bool marked = nb_json_parse(json, n, "row", &row, &e) == NB_OK && nb_ifeval_mark(row, text, &m, &e) == NB_OK;
+  cJSON_Delete(row);
+  return marked ? (int)m.value[0] + 2 * m.approximate : -1;
+}
+
+/* A verdict is approximate where a model that is not here would decide it, and nowhere else. */
+TEST(approximate_marks_are_named) {
+  const char *sentences = "length_constraints:number_sentences", *language = "language:response_language";
+  const char *least3 = "\"num_sentences\": 3, \"relation\": \"at least\"";
+  CHECK(followed(sentences, least3, "One. two? three!") == 1); /* a small letter begins a sentence, too */
+  CHECK(followed(sentences, least3, "One. Two at 3 p.m. sharp.") == 0 + 2);
+  CHECK(followed(sentences, least3, "Mr. Smith of Acme Inc. Ohio came.") == 0 + 2);
+  CHECK(followed(sentences, least3, "Mr. Smith came. So did Dr. Jones. All is well.") == 1);
+  CHECK(followed(sentences, least3, "Of Acme Inc. he came at noon.") == 0);
+  CHECK(followed(language, "\"language\": \"de\"", "Das ist ein Haus und der Garten.") == 1 + 2);
+  CHECK(followed(language, "\"language\": \"de\"", "12345") == 1);
+  CHECK(followed("change_case:english_lowercase", "", "all is small here") == 1 + 2);
+  CHECK(followed("change_case:english_lowercase", "", "All is not small here") == 0);
+  CHECK(followed("punctuation:no_comma", "", "Mr. Smith came") == 1);
+}
+
 int main(void) {
+  RUN(sentences_are_punkts);
+  RUN(approximate_marks_are_named);
   RUN(capitals_equal_the_goldens);
   RUN(marks_equal_the_harness);
   RUN(prompts_equal_the_harness);
