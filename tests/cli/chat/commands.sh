@@ -25,7 +25,7 @@ refused() { # PATTERN LINE...
   case $(cat err) in $pattern) ;; *) cat err >&2; exit 1 ;; esac
 }
 refused '*mine*' '/save mine'
-refused '*own.nbl*' '/save own.nbl'
+refused '*: /save would write over own.nbl*' '/save own.nbl'
 cmp own.nbl "$NBL" && [ "$(cat mine)" = mine ]
 refused '*/save wants*' '/save'
 refused '*nowhere*' '/load nowhere'
@@ -36,6 +36,8 @@ echo '{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content"
 refused '*twice: message 1*take turns*' '/load twice'
 echo '{"messages": 3}' >number
 refused '*number*"messages" is a number*' '/load number'
+echo '{"messages": [{"role": "user", "content": 5}]}' >content
+refused '*: content*"content" is neither*' '/load content'
 head -c 300 "$NBL" >binary
 refused '*binary*' '/load binary'
 printf 'a\0b\n' >zero

@@ -35,6 +35,8 @@ until(rb"no command /frob")
 until(rb"> ")
 say(b"half a li\x03")  # at the prompt it takes the line back
 until(rb"> ")
+say("/system caf\u00e9\n".encode())  # letters, although these tests have the locale C
+until(rb"> $")
 say(b"/stats\n")
 until(rb"1 turns, 1 of them seen")
 until(rb"> ")
@@ -52,5 +54,6 @@ for again in range(60):  # what is typed while the terminal changes its mode may
 sys.exit("it did not end")
 T
 timeout 120 python3 talk.py
+[ "$(jsonq system <saved.json)" = 'café' ]
 [ "$(jsonq messages.0.content <saved.json)" = 'the ant' ]
 [ -n "$(jsonq messages.1.content <saved.json)" ]

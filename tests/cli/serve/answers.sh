@@ -37,6 +37,11 @@ post /v1/completions "{\"prompt\": $ids, \"max_tokens\": 8, \"temperature\": 0, 
 [ "$(jsonq choices.0.logprobs.token_logprobs.0 <b)" = "$(jsonq choices.0.logprobs.token_logprobs.$n <a)" ]
 post /v1/completions "{\"prompt\": \"the ant\", \"max_tokens\": 8, \"temperature\": 0, \"stop\": [\"no such\", \"$(printf '%s' "$raw" | cut -c 2-3 | sed 's/[\\"]/\\&/g')\"]}" >a
 [ "$(jsonq choices.0.finish_reason <a)" = stop ] && [ "$(jsonq choices.0.text <a)" = "$(printf '%s' "$raw" | cut -c 1)" ]
+# A long prompt beside it, which the context has no more room for, does not shorten a text.
+long=$(awk 'BEGIN { for (i = 0; i < 24; i++) printf "the ant " }')
+post /v1/completions "{\"prompt\": [\"the ant\", \"$long\"], \"max_tokens\": 40, \"temperature\": 0}" >a
+post /v1/completions '{"prompt": "the ant", "max_tokens": 40, "temperature": 0}' >b
+[ "$(jsonq choices.0.text <a)" = "$(jsonq choices.0.text <b)" ] && [ "$(jsonq usage.completion_tokens <a)" -gt "$(jsonq usage.completion_tokens <b)" ]
 # The same in a full batch: twenty clients at a time.
 i=0
 while [ $i -lt 20 ]; do
