@@ -2,7 +2,8 @@
 . "$LIB"
 command -v python3 >/dev/null || skip "no python3"
 big_positions() { sed -e 's/"max_position_embeddings": [0-9]*/"max_position_embeddings": 60000/' "$TOY/config.json" >long/config.json; }
-toy long && big_positions
+toy long
+big_positions
 cat >talk.py <<'T'
 import os, pty, re, select, signal, sys, time
 pid, fd = pty.fork()
