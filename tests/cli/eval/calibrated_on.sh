@@ -13,7 +13,7 @@ for i in 1 2 30 90; do # the last is not in the text
   [ -n "$line" ] || line="How does the grass in garden $i grow if no one at all of this street ever looks after it"
   printf '{"id": "q%s", "question": "%s", "choices": ["a", "the"], "answer": "A"}\n' "$i" "$line" >>q.jsonl
 done
-sed 's/ants/owls/; s/bees/cats/; s/when/if/; s/house/barn/' text >other
+sed 's/ants/owls/; s/bees/cats/; s/when/if/; s/house/barn/; s/town/city/' text >other
 nibble quantize m -o c.nbl -q --calib text --tokens 8192 --seq 64 --group 32 >/dev/null
 nibble eval c.nbl --task custom --data q.jsonl -q --json --out c.json >printed 2>err
 grep -q '^nibble: warning: c.nbl .* 3 of the 4 questions' err
