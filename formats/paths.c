@@ -62,7 +62,7 @@ static bool same_place(const place *a, const place *b) {
 /* What a message calls it: an option, or what it is to a caller without options. */
 static const char *path_text(const nb_path *p, char buf[64]) {
   if (!p->option) return nb_path_written(p->file) ? "the output" : "an argument";
-  snprintf(buf, 64, "--%s", p->option);
+  snprintf(buf, 64, "%s%s", *p->option == '/' ? "" : "--", p->option);
   return buf;
 }
 

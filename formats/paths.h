@@ -25,7 +25,7 @@
 
 typedef struct nb_path {
   const char *path;
-  const char *option; /* "out", for messages; NULL: an argument, or the output */
+  const char *option; /* "out", or a command "/save", for messages; NULL: an argument, or the output */
   nb_file_kind file;  /* what is written there: NB_FILE_NBL with FILE.part and FILE.untuned beside it, NB_FILE_EXPORT a
                          folder, where a path of an option that is read is its tokenizer; or one of the above */
 } nb_path;

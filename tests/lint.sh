@@ -55,6 +55,9 @@ p=$((p + 1))
 # `sh -e` goes on after a line that begins with `!`: such a line cannot fail.
 hit=$(grep -n -E '^ *! [^|&]*$' tests/cli/*/*.sh)
 [ -z "$hit" ] && p=$((p + 1)) || bad "tests that cannot fail (write: command && exit 1): $hit"
+# And after a list of which any but the last command fails.
+hit=$(grep -n -E '^(\[|[a-z_]+) .* && ' tests/cli/*/*.sh | grep -v -E '^[^:]*:[0-9]*:(if|elif|while|until|for|repeat|awk|sh) |\|\||\$\(cd|&& (exit|skip|return)')
+[ -z "$hit" ] && p=$((p + 1)) || bad "conditions that cannot fail (write one a line): $hit"
 
 # Only tools print and end the process.
 for file in $(sources | grep -v '^tools/'); do

@@ -87,7 +87,7 @@ static nb_status read_saved(chat *c, const cJSON *j, const char *file, messages 
   const char *system = NULL;
   NB_TRY(nb_json_array(j, file, "messages", &list, err));
   NB_TRY(nb_json_optional_string(j, file, "system", &system, err));
-  NB_TRY(messages_read(list, "messages", said, err));
+  NB_TRY(messages_read(list, file, said, err));
   bool has_system = said->n && !strcmp(said->m[0].role, "system");
   if (has_system) system = said->m[0].content;
   for (size_t i = has_system; i < said->n; i++)
@@ -194,7 +194,7 @@ static nb_status fit(chat *c, size_t context, nb_ids *ids, nb_err *err) {
       c->first += 2;
       NB_TRY(encode(c, ids, err));
     }
-  if (c->first != before)
+  if (ids->n < context && c->first != before)
     cli_note(c->common, "the context of %zu tokens is nearly full: the oldest %zu turns are no longer seen", context,
              (c->first - before) / 2);
   if (ids->n < context) return NB_OK;

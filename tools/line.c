@@ -5,6 +5,7 @@
 #include "tools/progress_cli.h"
 
 #include <errno.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
 #include <stdio.h>
@@ -70,6 +71,8 @@ static char *show_prompt(EditLine *e) {
 static void open_editor(line_reader *r) {
   HistEvent ev;
   setlocale(LC_CTYPE, "");
+  /* Text is UTF-8 to the model and to terminals, also where the locale has other letters or, in containers, ASCII. */
+  if (strcmp(nl_langinfo(CODESET), "UTF-8") && !setlocale(LC_CTYPE, "C.UTF-8")) setlocale(LC_CTYPE, "UTF-8");
   r->edit = el_init("nibble", stdin, stdout, stderr);
   r->history = history_init();
   if (!r->edit || !r->history) return;

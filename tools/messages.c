@@ -47,10 +47,10 @@ static nb_status read_parts(const cJSON *parts, const char *where, nb_text *out,
 nb_status messages_read(const cJSON *array, const char *where, messages *list, nb_err *err) {
   size_t i = 0;
   for (const cJSON *m = array->child; m; m = m->next, i++) {
-    char place[64];
+    char place[280];
     const char *role;
     nb_text parts = {0};
-    snprintf(place, sizeof place, "%.40s[%zu]", where, i);
+    snprintf(place, sizeof place, "%.240s[%zu]", where, i);
     if (list->n == MESSAGES_MAX) return nb_fail(err, NB_ERR_FORMAT, "%s: more than %d messages", where, MESSAGES_MAX);
     NB_TRY(nb_json_string(m, place, "role", &role, err));
     const cJSON *content = nb_json_get(m, "content");

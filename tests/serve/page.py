@@ -45,6 +45,7 @@ id("temperature").value = "9";
 id("text").value = "wrong";
 id("send").click();
 await until("an error is shown", () => document.querySelector("article.failed[role=alert]"));
+need("what failed can be sent again", id("text").value === "wrong");
 need("the server's message: " + texts()[2], /temperature/.test(texts()[2]));
 id("new").click();
 need("a new chat", document.querySelectorAll("article").length === 0);
@@ -90,6 +91,9 @@ class Proxy(http.server.BaseHTTPRequestHandler):
                 name = re.search(r'"model": "([^"]*)"', page := r.read().decode())[1]
                 page = page.replace('<meta charset="utf-8">', '<meta charset="utf-8">' + FIRST)
                 self.wfile.write(page.replace("</body>", LAST.replace("NAME", f'"{name}"') + "</body>").encode())
+                self.wfile.flush()
+                if shots:  # one is taken when the page has come: that is, when its script is through
+                    done.wait(60)
             else:
                 while piece := r.read1(4096):
                     self.wfile.write(piece)
@@ -115,7 +119,7 @@ with tempfile.TemporaryDirectory() as profile:
         result.clear()
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", f"--window-size={width},800", "--enable-logging=stderr"]
         command += ["--blink-settings=preferredColorScheme=0"] if theme == "dark" else []
-        command += [f"--screenshot={shots}/{width}-{theme}.png", "--virtual-time-budget=15000"] if shots else ["--remote-debugging-port=0"]
+        command += [f"--screenshot={shots}/{width}-{theme}.png"] if shots else ["--remote-debugging-port=0"]
         b = subprocess.Popen(command + [f"http://127.0.0.1:{proxy.server_address[1]}/"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         heard = done.wait(60)
         if shots:

@@ -48,12 +48,12 @@ static nb_status set_prompt(const maker *k, size_t prompt, const nb_ids *ids, co
   *k->too_long = ids->n + (r->max_tokens > 0) > k->context;
   if (*k->too_long)
     return nb_fail(err, NB_ERR_ARG, "the prompt has %zu tokens, and the context is %zu", ids->n, k->context);
-  k->job->max_new = nb_min(k->job->max_new, nb_min(r->max_tokens, k->context - ids->n));
   for (size_t i = 0; i < r->n; i++) {
     serve_choice *c = &k->job->choice[prompt * r->n + i];
     NB_TRY(nb_new(&c->prompt, ids->n, sizeof *c->prompt, "a prompt", err));
     memcpy(c->prompt, ids->id, ids->n * sizeof *c->prompt);
     c->n_prompt = ids->n;
+    c->max_new = nb_min(r->max_tokens, k->context - ids->n);
     c->sampling = r->sampling;
     c->sampling.seed = (r->has_seed ? r->sampling.seed : seed) + i;
     NB_TRY(nb_text_append(&c->echo, text->s, text->n, err));
@@ -66,7 +66,7 @@ static nb_status fill(const maker *k, uint64_t seed, nb_err *err) {
   serve_job *j = k->job;
   size_t n_prompts = r->kind == SERVE_CHAT ? 1 : r->n_prompts, told = 0;
   j->top = r->top, j->logprobs = r->logprobs, j->score_prompt = r->echo && r->logprobs;
-  j->max_new = SIZE_MAX, j->per_prompt = r->n;
+  j->per_prompt = r->n;
   if (r->top > k->m->model.config.vocab) return nb_fail(err, NB_ERR_ARG, "the vocabulary is smaller than logprobs");
   if (r->max_tokens == 0 && !r->logprobs)
     return nb_fail(err, NB_ERR_ARG, "\"max_tokens\" is 0 and no log-probs are asked for");
@@ -84,7 +84,8 @@ static nb_status fill(const maker *k, uint64_t seed, nb_err *err) {
     nb_text_free(&text);
     NB_TRY(st);
   }
-  told = (told + j->max_new * j->n_choices) * (r->top + 1);
+  for (size_t i = 0; i < j->n_choices; i++) told += j->choice[i].max_new;
+  told *= r->top + 1;
   if (r->logprobs && told > MAX_LOGPROBS)
     return nb_fail(err, NB_ERR_ARG, "the request may ask for %zu log-probs, and %d is the most: ask for fewer tokens",
                    told, MAX_LOGPROBS);

@@ -210,6 +210,11 @@ static bool has_key(const serve_exchange *x) {
   return found;
 }
 
+static bool is_json(const char *type) {
+  static const char json[] = "application/json";
+  return type && !strncasecmp(type, json, sizeof json - 1) && strchr("; \t", type[sizeof json - 1]);
+}
+
 /* Notes what is wrong with a request before its body is looked at. It is said once the body has come: an answer to half
  * a request may be lost when the connection is closed on the other half. */
 static void check_head(serve_exchange *x, const char *method) {
@@ -228,7 +233,7 @@ static void check_head(serve_exchange *x, const char *method) {
                          "/v1/completions"};
   else if (post ? strcmp(method, "POST") != 0 : !get)
     *r = (serve_refusal){405, "wrong_method", post ? "this path takes POST" : "this path takes GET"};
-  else if (post && (!type || strncasecmp(type, "application/json", 16)))
+  else if (post && !is_json(type))
     *r = (serve_refusal){415, "wrong_content_type", "send \"Content-Type: application/json\""};
   else if (post && s->draining) *r = (serve_refusal){503, "draining", "the server ends"};
 }

@@ -153,7 +153,7 @@ static nb_status begin_choice(serve_worker *e, serve_choice *c, nb_err *err) {
   c->began = true;
   nb_batch_request r = {.prompt = c->prompt,
                         .n_prompt = c->n_prompt,
-                        .max_new = j->max_new,
+                        .max_new = c->max_new,
                         .sampling = c->sampling,
                         .top = j->top,
                         .score_prompt = j->score_prompt,

@@ -30,7 +30,7 @@ typedef struct serve_scored {
 typedef struct serve_choice {
   struct serve_job *job;
   int32_t *prompt; /* (n_prompt) owned */
-  size_t n_prompt;
+  size_t n_prompt, max_new;
   nb_text echo; /* the prompt's text, where it belongs to the answer */
   nb_sampling sampling;
   /* under the worker's lock */
@@ -49,7 +49,7 @@ typedef struct serve_choice {
 /* A request's texts. The fields up to `choice` are set by its maker, before it is submitted. */
 typedef struct serve_job {
   char **stops; /* (n_stops) owned, nb_free */
-  size_t n_stops, max_new, top;
+  size_t n_stops, top;
   bool logprobs, score_prompt;
   serve_choice *choice;         /* (n_choices) */
   size_t n_choices, per_prompt; /* the texts of one prompt stand together */

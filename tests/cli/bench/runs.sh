@@ -17,7 +17,9 @@ fails 2 '*--html*' nibble bench kernels --html x.html
 command -v timeout >/dev/null || exit 0
 code=0
 timeout --preserve-status -s INT 1 nibble bench kernels >out 2>err || code=$?
-[ "$code" = 1 ] && [ ! -s out ] && grep -q '^nibble: interrupted' err
+[ "$code" = 1 ]
+[ ! -s out ]
+grep -q '^nibble: interrupted' err
 # timeout signals the program and then its group: two requests at once are one.
 nibble bench kernels >out 2>err &
 sleep 1
@@ -26,4 +28,5 @@ sleep 0.1
 kill -TERM $! || :
 code=0
 wait $! || code=$?
-[ "$code" = 1 ] && grep -q '^nibble: interrupted' err
+[ "$code" = 1 ]
+grep -q '^nibble: interrupted' err

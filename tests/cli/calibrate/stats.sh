@@ -52,5 +52,7 @@ done
 head -c $((n / 2)) stats >bad
 fails '[12]' '*bad*' nibble quantize "$TOY" -o x.nbl --stats bad
 fails '[12]' '*text*calibrate*' nibble quantize "$TOY" -o x.nbl --stats text
-[ ! -e x.nbl ] && [ ! -e x.nbl.part ] && [ ! -e x ]
+[ ! -e x.nbl ]
+[ ! -e x.nbl.part ]
+[ ! -e x ]
 fails 1 '*is a .nbl file, not a file of nibble calibrate*' nibble quantize "$TOY" --stats "$NBL" -o x.nbl

@@ -2,7 +2,8 @@
 . "$LIB"
 command -v python3 >/dev/null || skip "no python3"
 big_positions() { sed -e 's/"max_position_embeddings": [0-9]*/"max_position_embeddings": 60000/' "$TOY/config.json" >long/config.json; }
-toy long && big_positions
+toy long
+big_positions
 cat >talk.py <<'T'
 import os, pty, re, select, signal, sys, time
 pid, fd = pty.fork()
@@ -35,6 +36,8 @@ until(rb"no command /frob")
 until(rb"> ")
 say(b"half a li\x03")  # at the prompt it takes the line back
 until(rb"> ")
+say("/system caf\u00e9\n".encode())  # letters, although these tests have the locale C
+until(rb"> $")
 say(b"/stats\n")
 until(rb"1 turns, 1 of them seen")
 until(rb"> ")
@@ -52,5 +55,6 @@ for again in range(60):  # what is typed while the terminal changes its mode may
 sys.exit("it did not end")
 T
 timeout 120 python3 talk.py
+[ "$(jsonq system <saved.json)" = 'café' ]
 [ "$(jsonq messages.0.content <saved.json)" = 'the ant' ]
 [ -n "$(jsonq messages.1.content <saved.json)" ]

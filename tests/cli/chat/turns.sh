@@ -26,9 +26,16 @@ grep -q 'the context of 64 tokens is nearly full: the oldest [0-9]* turns are no
 grep -q '^6 turns, [1-5] of them seen' out
 # A turn that cannot fit at all.
 code=0
-awk 'BEGIN { for (i = 0; i < 100; i++) printf "the ant "; print "" }' | nibble chat "$NBL" -q >out 2>err || code=$?
-[ "$code" = 2 ] && [ ! -s out ]
+awk 'BEGIN { for (i = 0; i < 100; i++) printf "the ant "; print "" }' >long_line
+nibble chat "$NBL" -q <long_line >out 2>err || code=$?
+[ "$code" = 2 ]
+[ ! -s out ]
 grep -q 'this turn makes [0-9]* tokens, and the context has 64' err
+# Also behind another turn, which is not said to be forgotten: that one is taken back.
+{ echo the; cat long_line; } | nibble chat "$NBL" -n 4 >out 2>err || code=$?
+[ "$(wc -l <out)" = 1 ]
+grep -q 'this turn makes' err
+grep -q 'no longer seen' err && exit 1
 # No template.
 toy plain
 edit plain/tokenizer_config.json 's/"chat_template"/"no_template"/'

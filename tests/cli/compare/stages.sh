@@ -15,18 +15,24 @@ nibble eval "$NBL" --task custom --data q.jsonl -q --out base.json >/dev/null
 nibble eval "$NBL" --task ./w.json --data w.jsonl -q --out wbase.json >/dev/null
 g() { nibble gate "$@" --against base.json --data q.jsonl -q; }
 g "$NBL" --margin 2 --junit g.xml >text
-grep -q '^pass after ' text && grep -q '^divergence  *not refused: .*; 300 questions in ' text && grep -q '^accuracy  *pass: ' text
+grep -q '^pass after ' text
+grep -q '^divergence  *not refused: .*; 300 questions in ' text
+grep -q '^accuracy  *pass: ' text
 [ "$(grep -c '<testcase' g.xml)" = 2 ]
-g "$NBL" --margin 2 --json >j && [ "$(jsonq verdict <j)" = pass ] && [ "$(jsonq stages.0.stage <j)" = divergence ]
+g "$NBL" --margin 2 --json >j
+[ "$(jsonq verdict <j)" = pass ]
+[ "$(jsonq stages.0.stage <j)" = divergence ]
 # Too few questions for half a point.
 code=0
 g "$NBL" --margin 0.5 >text || code=$?
-[ $code = 4 ] && grep -q '^undecided after ' text
+[ $code = 4 ]
+grep -q '^undecided after ' text
 # A build whose scales are far off: the first 25 or 100 questions show it.
 damage_nbl "$NBL" bad.nbl 0 60 1
 code=0
 g bad.nbl --max-kld 1e-6 >text || code=$?
-[ $code = 3 ] && grep -q '^divergence  *fail: .*; \(25\|100\) questions in ' text
+[ $code = 3 ]
+grep -q '^divergence  *fail: .*; \(25\|100\) questions in ' text
 grep -q '^accuracy' text && exit 1
 # Data that are not the baseline's: fewer, more, or another text under the same names.
 head -n 899 q.jsonl >fewer.jsonl

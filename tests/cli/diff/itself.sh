@@ -7,7 +7,8 @@ awk -v e="$error" 'BEGIN { exit !(e > 0.001 && e < 0.05) }'
 fails 1 '*nowhere*' nibble diff "$TOY" nowhere
 # The norms are compared, too: a file keeps them, folded scales (AWQ) change them. They are taken out of the matrices,
 # which are about as near as without.
-[ "$(jsonq norms.0.relative_error <d.json)" = 0 ] && [ "$(jsonq norms.4.name <d.json)" = norm ]
+[ "$(jsonq norms.0.relative_error <d.json)" = 0 ]
+[ "$(jsonq norms.4.name <d.json)" = norm ]
 calibration_text 1024 >text
 calibrated() { nibble quantize "$TOY" -o c.nbl --calib text --tokens 1024 --seq 32 --group 64 -q "$@" >/dev/null; }
 calibrated --no-fold

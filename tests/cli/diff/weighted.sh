@@ -15,7 +15,9 @@ nibble diff "$TOY" worse.nbl --json --stats stats >d
 # Every weighted error but the embedding's; the 6-bit matrix is the best of its layer.
 [ "$(grep -c weighted_error d)" = $((2 + 2 * 7 + 1)) ]
 e() { jsonq "matrices.$1.$2" <d; }
-[ "$(e 0 name)" = embed ] && [ "$(e 14 name)" = down ] && [ "$(e 14 b | cut -c 1-2)" = u6 ]
+[ "$(e 0 name)" = embed ]
+[ "$(e 14 name)" = down ]
+[ "$(e 14 b | cut -c 1-2)" = u6 ]
 awk -v a="$(e 14 weighted_error)" -v b="$(e 13 weighted_error)" 'BEGIN { exit !(a < b / 10) }'
 # The layer's is the mean of its seven.
 for i in 8 9 10 11 12 13 14; do e $i weighted_error; done |

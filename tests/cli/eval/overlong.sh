@@ -14,7 +14,8 @@ grep -q '^nibble: note: question q3 has [0-9]* tokens, small takes 60$' err
 grep -q '^nibble: note: question q7 ' err
 grep -q '^nibble: small: 2 of 12 prompts do not fit: question q3, the first, has .*--overlong' err
 grep -q 'shots' err && exit 1
-[ ! -s out ] && [ ! -e a.json ]
+[ ! -s out ]
+[ ! -e a.json ]
 grep -q '<failure message="small: 2 of 12 prompts do not fit' j.xml
 nibble eval small --task custom --data q.jsonl -q --overlong wrong --out wrong.json >/dev/null 2>err
 grep -q '2 of 12 prompts are too long for small and count as wrong' err
@@ -29,7 +30,9 @@ differ() { # PATTERN COMMAND...
   pattern=$1 code=0
   shift
   "$@" --task custom --data q.jsonl -q --overlong truncate >out 2>err || code=$?
-  [ "$code" = 2 ] && [ ! -s out ] && grep -q "^nibble: not comparable: $pattern" err
+  [ "$code" = 2 ]
+  [ ! -s out ]
+  grep -q "^nibble: not comparable: $pattern" err
 }
 differ 'of question q3 another prompt, or part of it, fits into' nibble eval "$NBL" small
 nibble eval "$NBL" --task custom --data q.jsonl -q --overlong truncate --out long.json >/dev/null 2>&1

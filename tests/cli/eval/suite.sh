@@ -25,14 +25,20 @@ edit mine.json 's/"train", "dev"/"val", "dev"/'
 edit mine.json 's/"train", "test"/"val", "test"/'
 ev --out runs --html s.html --summary s.md --junit s.xml >text
 grep -q '^mine: .*, 3 of 5 rows run$' text
-grep -q '^MMLU  *2 (dev)  *30  *[0-9.]* ' text && grep -q ' 68.8  *75.7 ' text
-grep -q '^Two things  *1 (test)  *20 ' text && grep -q '^Written  *0  *12 ' text
-grep -q 'not run: None: no data' text && grep -q 'not run: Code: it needs a sandbox' text
-grep -q '^| Two things | 1 (test) | 20 |' s.md && grep -q '^Not run: Code: it needs a sandbox' s.md
+grep -q '^MMLU  *2 (dev)  *30  *[0-9.]* ' text
+grep -q ' 68.8  *75.7 ' text
+grep -q '^Two things  *1 (test)  *20 ' text
+grep -q '^Written  *0  *12 ' text
+grep -q 'not run: None: no data' text
+grep -q 'not run: Code: it needs a sandbox' text
+grep -q '^| Two things | 1 (test) | 20 |' s.md
+grep -q '^Not run: Code: it needs a sandbox' s.md
 [ "$(grep -c '<skipped ' s.xml)" = 2 ]
-grep -q '<title>nibble suite' s.html && grep -q '"published_models": \["phi-3-mini"' s.html
+grep -q '<title>nibble suite' s.html
+grep -q '"published_models": \["phi-3-mini"' s.html
 (cd runs && ls) | tr '\n' ' ' | grep -q '^mmlu.json suite.json two_things.json written.json $'
-[ "$(jsonq run <runs/suite.json)" = 3 ] && [ "$(jsonq not_run <runs/suite.json)" = 2 ]
+[ "$(jsonq run <runs/suite.json)" = 3 ]
+[ "$(jsonq not_run <runs/suite.json)" = 2 ]
 ev --json | cmp - runs/suite.json
 [ "$(jsonq rows.0.published.3 <runs/suite.json)" = 56.3 ]
 sed -e 's/"MMLU"/"BoolQ"/' mine.json >null.json # phi-2 has no published BoolQ
@@ -49,7 +55,8 @@ for row in mmlu two_things written; do
   grep -v '^"measured"' runs/$row.json | cmp - j
 done
 ev --against runs --margin 40 --junit g.xml >text
-grep -q 'pass .*Written, margin' text && [ "$(grep -c '<testcase' g.xml)" = 5 ]
+grep -q 'pass .*Written, margin' text
+[ "$(grep -c '<testcase' g.xml)" = 5 ]
 ev --against runs --margin 40 --sequential >text || [ $? = 4 ]
 grep -q "Two things, margin" text
 code=0

@@ -15,9 +15,12 @@ ev --texts --out a.json --html r.html --junit r.xml --summary s.md --min-accurac
 grep -v '^"measured"' a.json >a
 grep -q '"marks": \["first", "last"\]' a.json
 [ "$(jsonq measured.new_tokens <a.json)" -gt 100 ]
-grep -q 'name="min_accuracy">' r.xml && grep -q '>first [0-9.]* %, at least 0 asked for' r.xml
+grep -q 'name="min_accuracy">' r.xml
+grep -q '>first [0-9.]* %, at least 0 asked for' r.xml
 grep -q '^| first | ' s.md
-grep -q '"texts": \[' r.html && grep -q '<testcase' r.xml && grep -q '40 questions' s.md
+grep -q '"texts": \[' r.html
+grep -q '<testcase' r.xml
+grep -q '40 questions' s.md
 for how in --alone "--batch 16" "--kv-memory 1K" "-t 1 --batch 700"; do
   # shellcheck disable=SC2086
   ev --texts $how --out b.json >/dev/null
@@ -28,7 +31,9 @@ ev --texts --seed 5 --out other.json >/dev/null
 ! grep -v '^"measured"' other.json | cmp -s a -
 ev --chat --texts --out chat.json >text
 ev --chat multiturn --overlong truncate --texts --out turns.json >/dev/null
-grep -q ', chat$' text && grep -q '"chat": "single"' chat.json && grep -q '"chat": "multiturn"' turns.json
+grep -q ', chat$' text
+grep -q '"chat": "single"' chat.json
+grep -q '"chat": "multiturn"' turns.json
 fails 2 '*chat template*' nibble compare a.json chat.json
 fails 2 '*chat template*' nibble compare chat.json turns.json
 questions mc.jsonl 10
@@ -52,7 +57,8 @@ nibble compare a.json joined.json --margin 50 >text
 grep -q 'the same pick on 100.00' text
 code=0
 nibble compare a.json joined.json --max-kld 1 >text || code=$?
-[ $code = 4 ] && grep -q 'no distribution' text
+[ $code = 4 ]
+grep -q 'no distribution' text
 ev --system Hm --out sys.json >/dev/null
 fails 2 '*system text*' nibble compare a.json sys.json
 nibble eval "$NBL" --task custom --data mc.jsonl -q --out mc.json >/dev/null
@@ -69,7 +75,8 @@ nibble compare base.json seq.json --common --margin 5 >text
 grep -q '^pass .*by the sequential test' text
 # Texts in the form of lm-evaluation-harness's samples, one a mark; as a baseline they are refused with the reason.
 ev --out-format lm-eval --out samples_t_x.jsonl >/dev/null
-[ "$(wc -l <samples_t_x.jsonl)" = 80 ] && [ "$(grep -c '"filter": "first", "metrics": \["exact_match"\]' samples_t_x.jsonl)" = 40 ]
+[ "$(wc -l <samples_t_x.jsonl)" = 80 ]
+[ "$(grep -c '"filter": "first", "metrics": \["exact_match"\]' samples_t_x.jsonl)" = 40 ]
 grep -q '"arg_1": {"until": \["zz", "\\n"\], "do_sample": true' samples_t_x.jsonl
 grep -q '"exact_match": [01]' samples_t_x.jsonl
 fails '[12]' '*samples_t_x.jsonl:1*written answers*' nibble compare -q samples_t_x.jsonl a.json

@@ -4,7 +4,8 @@ nibble export "$TOY" --gguf toy.gguf --type f16 2>/dev/null
 i=0
 while [ $i -lt 60 ]; do echo "the ant in the thing $i"; i=$((i + 1)); done >text
 nibble kld "$TOY" toy.gguf --text text --ctx 32 --json -q >k.json
-[ "$(jsonq kl_max <k.json)" = 0 ] && [ "$(jsonq top1 <k.json)" = 1 ]
+[ "$(jsonq kl_max <k.json)" = 0 ]
+[ "$(jsonq top1 <k.json)" = 1 ]
 [ "$(nibble tokenize "$TOY" -f text)" = "$(nibble tokenize toy.gguf -f text)" ]
 nibble inspect toy.gguf | grep -q "$(size_of toy.gguf)"
 

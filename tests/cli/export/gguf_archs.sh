@@ -11,6 +11,7 @@ for a in "$TESTS"/golden/gguf/archs/*.gguf; do
   name=$(basename "$a" .gguf)
   nibble export "${a%.gguf}" --gguf "$name.gguf" --type bf16 --tokenizer tk -q
   nibble diff "$a" "$name.gguf" --json -q | tr -d ' \t' | grep '"relative_error"' | sed 's/,$//' >errors
-  [ "$(wc -l <errors)" -ge 12 ] && [ "$(sort -u errors)" = '"relative_error":0' ]
+  [ "$(wc -l <errors)" -ge 12 ]
+  [ "$(sort -u errors)" = '"relative_error":0' ]
 done
 fails 1 '*llama.gguf*tokenizer.ggml.model*' nibble tokenize "$TESTS/golden/gguf/archs/llama.gguf" -p a

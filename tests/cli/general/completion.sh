@@ -15,7 +15,8 @@ same() { # NAME: have against want
 }
 choice=$(nibble quantize --help | sed -n 's/^.*--preset \([a-z|-]*\).*/\1/p' | tr '|' '\n')
 [ -n "$choice" ]
-mkdir files && : >files/aa.nbl
+mkdir files
+: >files/aa.nbl
 
 # bash: the function is called as the shell would.
 cat >drive.bash <<'END'
@@ -24,17 +25,22 @@ ask() { COMP_WORDS=(nibble "$@"); COMP_CWORD=$#; COMPREPLY=(); _nibble; printf '
 "$@"
 END
 bash drive.bash ask '' | grep -v -e '^--' >have
-cp commands want && same "bash, commands"
+cp commands want
+same "bash, commands"
 for c in $(grep -v '^help$' commands); do
   bash drive.bash ask "$c" - >have
   cp options.$c want && same "bash, $c"
 done
 printf '%s\n' "$choice" | sort >want
-bash drive.bash ask quantize --preset '' >have && same "bash, words"
-bash drive.bash ask quantize --preset = '' >have && same "bash, words after ="
+bash drive.bash ask quantize --preset '' >have
+same "bash, words"
+bash drive.bash ask quantize --preset = '' >have
+same "bash, words after ="
 echo files/aa.nbl >want
-bash drive.bash ask quantize -o files/ >have && same "bash, files of an option"
-bash drive.bash ask verify files/ >have && same "bash, files"
+bash drive.bash ask quantize -o files/ >have
+same "bash, files of an option"
+bash drive.bash ask verify files/ >have
+same "bash, files"
 : >want
 bash drive.bash ask quantize --bits '' | grep -v '^$' >have || true
 same "bash, numbers"

@@ -27,4 +27,5 @@ while [ $seed -lt "$n" ]; do
   rm -rf hf m.nbl page.html
 done
 echo "$good could be run, $bad were refused"
-[ $good -gt 0 ] && [ $bad -gt 0 ]
+[ $good -gt 0 ]
+[ $bad -gt 0 ]

@@ -35,7 +35,8 @@ run --journal j --out out.json >out 2>err & pid=$!
 until [ -e j ] && [ "$(size_of j)" -gt 5000 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
 : >m.nbl
 stopped 'nibble: *m.nbl: another program made it shorter*'
-[ -s j ] && [ ! -e out.json ]
+[ -s j ]
+[ ! -e out.json ]
 cat "$NBL" >m.nbl
 run --journal j --out out.json >/dev/null
 answers whole.json >a

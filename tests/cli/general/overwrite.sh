@@ -99,7 +99,8 @@ refuses '*n.nbl.part is there already and not finished matrices*' nibble quantiz
 mv n.nbl.part n.nbl.untuned
 refuses '*n.nbl.untuned is there already and not a .nbl file*' nibble quantize ck -o n.nbl
 rm n.nbl.untuned
-sed 's/"nibble":"[^"]*"/"nobody":"11111"/' ck/model.safetensors >weights && cmp -s weights ck/model.safetensors # made elsewhere
+sed 's/"nibble":"[^"]*"/"nobody":"11111"/' ck/model.safetensors >weights
+cmp -s weights ck/model.safetensors # made elsewhere
 refuses '*ck/model.safetensors is there*' nibble export m.nbl --hf ck
 rm weights
 chmod 600 notes.txt
@@ -117,7 +118,8 @@ for time in 1 2; do
   nibble probe m.nbl -f c --lengths 256 --texts 1 -o probe.jsonl
   (cd ck && nibble quantize . -o in.nbl --fast -q >/dev/null)
 done
-[ ! -s jl ] && cmp m.nbl ck/in.nbl
+[ ! -s jl ]
+cmp m.nbl ck/in.nbl
 $run --bundle b.zip >b.log 2>&1 || grep -q libzip b.log
 [ ! -e b.zip ] || $run --bundle b.zip >/dev/null
 rm ck/in.nbl

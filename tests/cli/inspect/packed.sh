@@ -12,7 +12,8 @@ for kind in gptq4_sym gptq3 awq4 ct4_zeros ct_int8 mlx4; do
   cp -R "$TESTS/golden/packed/$kind" "$kind"
   cp tokenizer.json "$kind"
   nibble inspect "$kind" >report 2>notes
-  grep -q '^q, k, v' report && grep -q 'rounded already' notes
+  grep -q '^q, k, v' report
+  grep -q 'rounded already' notes
   nibble export "$kind" --hf dense -q --tokenizer "$kind" 2>/dev/null
   nibble diff "$kind" dense --json -q | tr -d ' \t' | grep '"relative_error"' | sed 's/,$//' | sort -u >errors
   [ "$(cat errors)" = '"relative_error":0' ]

@@ -11,7 +11,8 @@ for i in 0 1; do
   [ "$(jsonq bos <a.json)" = "$(jsonq rolling.$i.prefix <"$golden")" ]
   near "$(jsonq nll <a.json)" "$(jsonq rolling.$i.nll <"$golden")"
 done
-[ "$(jsonq bytes <a.json)" = "$(jsonq bytes <"$golden")" ] && [ "$(jsonq words <a.json)" = "$(jsonq words <"$golden")" ]
+[ "$(jsonq bytes <a.json)" = "$(jsonq bytes <"$golden")" ]
+[ "$(jsonq words <a.json)" = "$(jsonq words <"$golden")" ]
 near "$(jsonq bits_per_byte <a.json)" "$(echo "$(jsonq nll <a.json)" "$(jsonq bytes <a.json)" | awk '{ printf "%.12g", $1 / log(2) / $2 }')"
 for i in 0 1 2; do
   $run --bos no --ctx "$(jsonq sliding.$i.ctx <"$golden")" --stride "$(jsonq sliding.$i.stride <"$golden")" >b.json
@@ -22,7 +23,8 @@ $run --bos no --ctx 100 --stride 100 >c.json
 $run --bos no --ctx 100 --stride 100 --batch 16 >d.json
 [ "$(jsonq nll <c.json)" = "$(jsonq nll <d.json)" ]
 $run --bos no --ctx 100 --stride 100 --windows 2 >e.json
-[ "$(jsonq tokens <e.json)" = 200 ] && [ "$(jsonq windows <e.json)" = 2 ]
+[ "$(jsonq tokens <e.json)" = 200 ]
+[ "$(jsonq windows <e.json)" = 2 ]
 [ "$(jsonq bytes <e.json)" -lt "$(jsonq bytes <c.json)" ]
 nibble ppl "$NBL" -t 1 -q --text text --ctx 40 >out
 grep -q 'bits a byte' out

@@ -7,8 +7,10 @@ nibble probe demo.nbl --text text --lengths 300,700 --texts 2 -o needle.jsonl
 [ "$(wc -l <needle.jsonl)" = 16 ]
 [ "$(grep -c '"subject": "700 tokens"' needle.jsonl)" = 8 ]
 sed -n 16p needle.jsonl >last
-[ "$(jsonq tokens <last)" -le 700 ] && [ "$(jsonq tokens <last)" -ge 680 ]
-[ "$(jsonq depth <last)" = 0.875 ] && [ "$(jsonq answer <last)" = 3 ]
+[ "$(jsonq tokens <last)" -le 700 ]
+[ "$(jsonq tokens <last)" -ge 680 ]
+[ "$(jsonq depth <last)" = 0.875 ]
+[ "$(jsonq answer <last)" = 3 ]
 name=$(jsonq question <last | sed 's/.* of \(.*\)?/\1/')
 jsonq passage <last | grep -q "^The secret number of $name is $(jsonq choices.3 <last)\.$"
 nibble probe demo.nbl --text text --lengths 300,700 --texts 2 -o again.jsonl

@@ -13,7 +13,8 @@ nibble quantize "$TOY" -o f.nbl -q $self >/dev/null
 # shellcheck disable=SC2086
 nibble quantize "$TOY" -o g.nbl -q -t 1 $self >/dev/null
 cmp f.nbl g.nbl
-[ ! -e e.nbl ] && [ ! -e e.nbl.part ]
+[ ! -e e.nbl ]
+[ ! -e e.nbl.part ]
 # Several texts and folders, in any form, are drawn from alike; without any, the bundled ones; two draws differ.
 mkdir d
 calibration_text 300 >d/a.txt

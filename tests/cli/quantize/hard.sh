@@ -16,7 +16,8 @@ opts="--calib constant --tokens 512 --seq 32 -b 3 --codes uniform"
   cmp a.nbl b.nbl
   sum=0
   for k in $(sed -n 's/.*"rows_kept_plain":[[:space:]]*\([0-9]*\).*/\1/p' j); do sum=$((sum + k)); done
-  [ "$sum" -le "$n" ] && [ "$sum" -gt 0 ] # the note counts the head's, too
+  [ "$sum" -le "$n" ]
+  [ "$sum" -gt 0 ] # the note counts the head's, too
   ! grep -q 'nan\|inf' j
   # With fewer tokens than inputs a matrix's statistics are singular.
   nibble quantize "$TOY" -o c.nbl --calib constant --tokens 32 --seq 32 >/dev/null 2>err
@@ -29,7 +30,8 @@ opts="--calib constant --tokens 512 --seq 32 -b 3 --codes uniform"
   fails '[12]' '*small.nbl*1000 bytes*the smallest possible is [0-9]*' nibble quantize "$TOY" -o small.nbl $budget --budget 1000
   nibble quantize "$TOY" -o small.nbl $budget --budget 1000 2>err >out && exit 1
   least=$(sed -n 's/.*smallest possible is //p' err)
-  [ ! -e small.nbl ] && [ ! -e small.nbl.part ]
+  [ ! -e small.nbl ]
+  [ ! -e small.nbl.part ]
   fails '[12]' "*smallest possible is $least" nibble quantize "$TOY" -o small.nbl $budget --budget $((least - 1))
   nibble quantize "$TOY" -o small.nbl -q $budget --budget "$least" >/dev/null
   [ "$(size_of small.nbl)" = "$least" ]

@@ -35,7 +35,8 @@ grep -v '"seconds"\|"file"' c.json | cmp a - # with the losses of the layers tha
 cp kept.1 c.nbl.part
 fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q --alpha 0.5
 fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q --seq 64
-sed 's/the/THE/' text >text2 && mv text2 text
+sed 's/the/THE/' text >text2
+mv text2 text
 fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q
 cp m/calibrate.txt text
 cp -p m/model.safetensors m/kept

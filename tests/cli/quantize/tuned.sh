@@ -11,4 +11,5 @@ nibble verify j.nbl >/dev/null
 grep -q 'tuned for 4 steps: .*(step [1-4])' err
 fails '[12]' '*--tune*20m*' calibrates -o e.nbl -q --tune often
 fails 2 '*--tune*--fast*' nibble quantize "$TOY" -o e.nbl -q --fast --tune 1m
-[ ! -e e.nbl ] && [ ! -e e.nbl.part ]
+[ ! -e e.nbl ]
+[ ! -e e.nbl.part ]

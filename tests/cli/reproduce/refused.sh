@@ -26,7 +26,8 @@ grep -q '^tensor: [a-z]' out || { cat out >&2; exit 1; }
 [ "$(wc -l <out)" -eq 2 ]
 code=0
 nibble reproduce y.nbl "$TOY" -q --calib text --json >out || code=$?
-[ $code = 3 ] && jsonq equal <out | grep -qx false
+[ $code = 3 ]
+jsonq equal <out | grep -qx false
 # A file that has the name of the one that is made and removed is somebody's.
 cp x.nbl x.nbl.again.nbl
 fails 2 '*x.nbl.again.nbl is there already: remove it, or name*' nibble reproduce x.nbl "$TOY" -q --calib text

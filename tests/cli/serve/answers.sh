@@ -9,11 +9,13 @@ want=$(nibble generate "$NBL" -q -p 'the ant' -n 12)
 chat='{"messages": [{"role": "user", "content": "the ant"}], "max_tokens": 12, "temperature": 0'
 post /v1/chat/completions "$chat}" >a
 [ "$(jsonq choices.0.message.content <a)" = "$want" ]
-[ "$(jsonq model <a)" = toy ] && [ "$(jsonq object <a)" = chat.completion ]
+[ "$(jsonq model <a)" = toy ]
+[ "$(jsonq object <a)" = chat.completion ]
 # A NUL, which a model may have written and a client sends back, counts as U+FFFD.
 post /v1/completions '{"prompt": "a\u0000b", "max_tokens": 8, "temperature": 0}' >a
 post /v1/completions '{"prompt": "a\ufffdb", "max_tokens": 8, "temperature": 0}' >b
-[ "$(jsonq choices.0.text <a)" = "$(jsonq choices.0.text <b)" ] && [ "$(jsonq usage.prompt_tokens <a)" = "$(jsonq usage.prompt_tokens <b)" ]
+[ "$(jsonq choices.0.text <a)" = "$(jsonq choices.0.text <b)" ]
+[ "$(jsonq usage.prompt_tokens <a)" = "$(jsonq usage.prompt_tokens <b)" ]
 # As a stream: the pieces make the text, and the end is said.
 post /v1/chat/completions "$chat, \"stream\": true, \"stream_options\": {\"include_usage\": true}}" >s
 [ "$(tail -n 2 s | head -n 1)" = 'data: [DONE]' ]
@@ -25,7 +27,8 @@ grep -q '"usage": {"prompt_tokens": [0-9]*, "completion_tokens": [0-9]*' s
 # Sampled: choice 0 has the seed itself.
 sampled=$(nibble generate "$NBL" -q -p 'the ant' -n 12 --temperature 1.5 --top-p 0.9 --seed 7)
 post /v1/chat/completions '{"messages": [{"role": "user", "content": "the ant"}], "max_tokens": 12, "temperature": 1.5, "top_p": 0.9, "seed": 7, "n": 3}' >a
-[ "$(jsonq choices.0.message.content <a)" = "$sampled" ] && [ "$(jsonq choices.2.index <a)" = 2 ]
+[ "$(jsonq choices.0.message.content <a)" = "$sampled" ]
+[ "$(jsonq choices.2.index <a)" = 2 ]
 # Completions: texts, ids, echo, a stop string.
 raw=$(nibble generate "$NBL" -q --raw -p 'the ant' -n 8)
 post /v1/completions '{"prompt": "the ant", "max_tokens": 8, "temperature": 0, "echo": true, "logprobs": 2}' >a
@@ -36,7 +39,14 @@ post /v1/completions "{\"prompt\": $ids, \"max_tokens\": 8, \"temperature\": 0, 
 [ "$(jsonq choices.0.text <b)" = "$raw" ]
 [ "$(jsonq choices.0.logprobs.token_logprobs.0 <b)" = "$(jsonq choices.0.logprobs.token_logprobs.$n <a)" ]
 post /v1/completions "{\"prompt\": \"the ant\", \"max_tokens\": 8, \"temperature\": 0, \"stop\": [\"no such\", \"$(printf '%s' "$raw" | cut -c 2-3 | sed 's/[\\"]/\\&/g')\"]}" >a
-[ "$(jsonq choices.0.finish_reason <a)" = stop ] && [ "$(jsonq choices.0.text <a)" = "$(printf '%s' "$raw" | cut -c 1)" ]
+[ "$(jsonq choices.0.finish_reason <a)" = stop ]
+[ "$(jsonq choices.0.text <a)" = "$(printf '%s' "$raw" | cut -c 1)" ]
+# A long prompt beside it, which the context has no more room for, does not shorten a text.
+long=$(awk 'BEGIN { for (i = 0; i < 14; i++) printf "the ant " }')
+post /v1/completions "{\"prompt\": [\"the ant\", \"$long\"], \"max_tokens\": 40, \"temperature\": 0}" >a
+post /v1/completions '{"prompt": "the ant", "max_tokens": 40, "temperature": 0}' >b
+[ "$(jsonq choices.0.text <a)" = "$(jsonq choices.0.text <b)" ]
+[ "$(jsonq usage.completion_tokens <a)" -gt "$(jsonq usage.completion_tokens <b)" ]
 # The same in a full batch: twenty clients at a time.
 i=0
 while [ $i -lt 20 ]; do
@@ -55,6 +65,7 @@ before=$(get "$url/metrics" | sed -n 's/^nibble_shared_tokens_total //p')
 [ "$before" -gt 0 ]
 get "$url/metrics" | grep -q '^nibble_requests_total{path="/v1/chat/completions",code="200"} [1-9]'
 get "$url/health" | grep -q '"ok"'
-[ "$(get "$url/v1/models" | jsonq data.0.id)" = toy ] && [ "$(get "$url/v1/models/toy" | jsonq id)" = toy ]
+[ "$(get "$url/v1/models" | jsonq data.0.id)" = toy ]
+[ "$(get "$url/v1/models/toy" | jsonq id)" = toy ]
 get "$url/" | grep -q '<title>nibble chat</title>'
 ended TERM

@@ -23,9 +23,12 @@ ask 1500 false whole >code2 &
 two=$!
 under_way
 ended TERM
-wait $one && wait $two
-[ "$(cat code1)" = 200 ] && tail -n 2 stream | grep -q DONE
-[ "$(cat code2)" = 200 ] && [ "$(jsonq choices.0.finish_reason <whole)" = length ]
+wait $one
+wait $two
+[ "$(cat code1)" = 200 ]
+tail -n 2 stream | grep -q DONE
+[ "$(cat code2)" = 200 ]
+[ "$(jsonq choices.0.finish_reason <whole)" = length ]
 curl -s -m 5 "$url/health" >/dev/null && exit 1
 # Cut: the waiting one gets an error, the stream does not end as if it were whole.
 rm stream whole
@@ -40,7 +43,8 @@ wait $one || : && wait $two || :
 tail -n 2 stream | grep -q DONE && exit 1
 # A limit on time.
 serves --timeout 1
-[ "$(ask 50000 false whole)" = 503 ] && [ "$(jsonq error.code <whole)" = timeout ]
+[ "$(ask 50000 false whole)" = 503 ]
+[ "$(jsonq error.code <whole)" = timeout ]
 ask 50000 true stream >/dev/null
 grep -q 'longer than --timeout' stream
 # A client that hangs up frees its place.

@@ -20,6 +20,8 @@ status 405 wrong_method get -X DELETE "$url/health"
 status 405 wrong_method get "$url/v1/completions"
 status 405 wrong_method get -X OPTIONS "$url/v1/completions"
 status 415 wrong_content_type get -d '{}' "$url/v1/completions"
+status 415 wrong_content_type get -H 'Content-Type: application/jsonp' -d '{}' "$url/v1/completions"
+status 400 invalid_request get -H 'Content-Type: application/JSON; charset=utf-8' -d '{}' "$url/v1/completions"
 status 403 wrong_host get -H 'Host: evil.example' "$url/health"
 get -H 'Host: localhost:1' "$url/health" | grep -q ok
 status 400 unsupported_endpoint post /v1/embeddings '{"input": "x"}'

@@ -11,4 +11,6 @@ fails 2 '*either -p or --file*' nibble tokenize "$NBL" -p the -f ids
 # What cannot be read is not taken for an empty text.
 code=0
 nibble tokenize "$NBL" <. >out 2>err || code=$?
-[ "$code" = 1 ] && [ ! -s out ] && grep -q '^nibble: standard input: cannot read' err
+[ "$code" = 1 ]
+[ ! -s out ]
+grep -q '^nibble: standard input: cannot read' err
