@@ -260,6 +260,13 @@ static nb_status copied(reader *rd, const cJSON *obj, const char *key, const cha
   return *out ? NB_OK : nb_fail(rd->err, NB_ERR_MEMORY, "%s: out of memory", rd->where);
 }
 
+/* A text that reports show on a line. */
+static nb_status label(reader *rd, const cJSON *obj, const char *key, const char **out) {
+  NB_TRY(copied(rd, obj, key, out));
+  if (strcmp(key, "system")) nb_status_printable((char *)(uintptr_t)*out, ""); /* that one is a part of prompts */
+  return NB_OK;
+}
+
 static nb_status hash_text(reader *rd, const cJSON *obj, const char *key, char out[NB_HASH_TEXT]) {
   const char *s = "";
   NB_TRY(nb_json_optional_string(obj, rd->where, key, &s, rd->err));
@@ -280,7 +287,7 @@ static nb_status read_fields(reader *rd, const cJSON *obj, const field *f, size_
     size_t v = 0;
     if (f->kind == COUNT || f->kind == BIG || f->kind == SMALL) NB_TRY(number(rd, obj, f->key, &v));
     switch (f->kind) {
-    case TEXT: NB_TRY(copied(rd, obj, f->key, p)); break;
+    case TEXT: NB_TRY(label(rd, obj, f->key, p)); break;
     case HASH: NB_TRY(hash_text(rd, obj, f->key, p)); break;
     case COUNT: *(size_t *)p = v; break;
     case BIG: *(uint64_t *)p = v; break;

@@ -140,10 +140,10 @@ static void write_line(nb_jsonout *j, const nb_suite_table *t, const nb_suite_li
     nb_jsonout_fixed(j, "score", c.score, 4);
     nb_jsonout_fixed(j, "low", c.low, 4);
     nb_jsonout_fixed(j, "high", c.high, 4);
-    if (l->judged && l->judged->n) nb_jsonout_string(j, "verdict", nb_verdict_name(l->judged->verdict));
   } else {
     nb_jsonout_string(j, "not_run", l->why);
   }
+  if (l->judged && l->judged->n) nb_jsonout_string(j, "verdict", nb_verdict_name(l->judged->verdict));
   if (n_models) {
     nb_jsonout_open(j, "published", '[');
     for (size_t m = 0; m < n_models; m++) nb_jsonout_f64(j, NULL, nb_suite_published(t->suite, l->row, m, &shots));

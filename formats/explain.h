@@ -8,11 +8,13 @@
 #include "formats/safetensors.h"
 
 /* For a failure st to open the model (or the tokenizer) at path: puts a better message in err's place where it
- * knows one, and returns NB_ERR_FORMAT then, else st. Reads a few small files. */
+ * knows one, and returns NB_ERR_FORMAT then, else st. What is understood and refused (NB_ERR_UNSUPPORTED) keeps its
+ * message. Reads a few small files. */
 nb_status nb_explain_model(const char *path, nb_status st, nb_err *err);
 
 /* The same for a file of another kind than `wanted`, by its first n bytes (formats/filekind.h): says "PATH is X, not
- * WANTED", and what to do with it. */
+ * WANTED", and what to do with it. Of files that are wanted for questions (NB_FILE_QUESTION, NB_FILE_PARQUET) only what
+ * cannot be rows of a data set is told so: those may have members of any name. */
 nb_status nb_explain_bytes(const char *path, const void *head, size_t n, nb_file_kind wanted, nb_status st,
                            nb_err *err);
 

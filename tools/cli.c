@@ -18,10 +18,11 @@
 /* ---- messages ---- */
 
 static void message(const char *prefix, const char *name, const char *fmt, va_list ap) {
+  char text[4096];
+  vsnprintf(text, sizeof text, fmt, ap);
+  nb_status_printable(text, "\n\t");
   fflush(stdout);
-  fprintf(stderr, "nibble%s%s: %s", name ? " " : "", name ? name : "", prefix);
-  vfprintf(stderr, fmt, ap);
-  fputc('\n', stderr);
+  fprintf(stderr, "nibble%s%s: %s%s\n", name ? " " : "", name ? name : "", prefix, text);
 }
 
 int cli_usage(const cli_command *c, const char *fmt, ...) {

@@ -113,7 +113,7 @@ static void print_text(const nb_opened *m, const listing *l, bool tensors) {
       cli_table_cell(&t, "%zu", e->K);
       cli_table_cell(&t, "%s", e->type);
       cli_table_cell(&t, "%" PRIu64, e->bytes);
-      cli_table_cell(&t, "%.4f", 8.0 * (double)e->bytes / ((double)e->N * (double)e->K));
+      cli_table_cell(&t, e->N && e->K ? "%.4f" : "-", 8.0 * (double)e->bytes / ((double)e->N * (double)e->K));
     }
     cli_table_end(&t, stdout);
     printf("\n");

@@ -20,6 +20,7 @@ typedef struct running_row {
   eval_runs runs;
   nb_result none; /* stands for a row that is not run */
   char why[NB_GATE_TEXT];
+  bool missed; /* it is not run, and the baseline's was */
 } running_row;
 
 typedef struct running_suite {
@@ -50,6 +51,14 @@ static nb_status choose_examples(running_row *r, nb_err *err) {
   return st;
 }
 
+/* A row that lacks its data. Where the baseline has it, nothing is decided: what is run is not all. */
+static nb_status leave_out(running_row *r, nb_err *err) {
+  struct stat sb;
+  NB_TRY(file_in(r->o.against, r->row->id, ".json", &r->against, err));
+  r->missed = r->against.n && stat(r->against.s, &sb) == 0;
+  return NB_OK;
+}
+
 static nb_status prepare_row(running_suite *s, running_row *r, nb_err *err) {
   const eval_options *o = s->o;
   const nb_suite_row *row = r->row;
@@ -59,12 +68,12 @@ static nb_status prepare_row(running_suite *s, running_row *r, nb_err *err) {
   NB_TRY(nb_suite_find_data(row, o->data, &r->data, err));
   if (!r->data.n) {
     snprintf(r->why, sizeof r->why, "no data: %.200s has no folder %.60s", o->data, row->data->child->valuestring);
-    return NB_OK;
+    return leave_out(r, err);
   }
   r->o.task = row->task, r->o.preset = row->preset, r->o.split = row->split, r->o.shots = row->shots;
   r->o.data = r->data.s, r->o.silent = true;
   NB_TRY(choose_examples(r, err));
-  if (*r->why) return NB_OK;
+  if (*r->why) return leave_out(r, err);
   r->o.shots_from = r->examples;
   NB_TRY(eval_file_in(o->out.n ? o->out.items[0] : NULL, row->id, ".json", &r->out, err));
   NB_TRY(eval_file_in(o->journal, row->id, ".journal", &r->journal, err));
@@ -103,6 +112,13 @@ static nb_status check_files(const running_suite *s, const char *model, nb_err *
 
 /* ---- the table ---- */
 
+static nb_judgement missed(const running_row *r) {
+  nb_judgement j = {.run = &r->none, .verdict = NB_VERDICT_UNDECIDED, .n = 1};
+  j.gate[0] = (nb_gate_result){.name = "run", .verdict = NB_VERDICT_UNDECIDED};
+  snprintf(j.gate[0].text, sizeof j.gate[0].text, "not run, as the baseline's was: %.250s", r->why);
+  return j;
+}
+
 /* Judgements of all rows for CI, and the lines of the table. */
 static void fill_lines(const running_suite *s, nb_suite_line *line, nb_judgement *judged) {
   for (size_t i = 0; i < s->suite.n; i++) {
@@ -111,6 +127,8 @@ static void fill_lines(const running_suite *s, nb_suite_line *line, nb_judgement
     r->none.model.name = s->model.name;
     judged[i] = (nb_judgement){.run = &r->none, .not_run = r->why};
     snprintf(line[i].why, sizeof line[i].why, "%s", r->why);
+    if (r->missed) judged[i] = missed(r);
+    if (judged[i].n) line[i].judged = &judged[i];
     if (!r->runs.n) continue;
     line[i].result = &r->runs.run[0].result;
     judged[i] = r->runs.judged[0];

@@ -2,6 +2,7 @@
 #include "tools/table.h"
 
 #include "base/mem.h"
+#include "base/status.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ void cli_table_cell(cli_table *t, const char *fmt, ...) {
   char *cell = n < 0 ? NULL : malloc((size_t)n + 1);
   if (cell) {
     vsnprintf(cell, (size_t)n + 1, fmt, again);
+    nb_status_printable(cell, "");
     add(t, cell);
   } else {
     t->failed = 1;

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Messages quote names from hostile files: nothing in them may steer a terminal. */
-static void make_printable(char *msg) {
-  for (char *p = msg; *p; p++) {
-    if (((unsigned char)*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f) *p = '?';
+void nb_status_printable(char *s, const char *keep) {
+  for (unsigned char *p = (unsigned char *)s; *p; p++) {
+    if (p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0) *p++ = '?', *p = '?'; /* U+0080 to U+009F */
+    else if ((*p < 0x20 || *p == 0x7F) && !strchr(keep, *p)) *p = '?';
   }
 }
 
@@ -20,7 +20,7 @@ nb_status nb_fail(nb_err *err, nb_status code, const char *fmt, ...) {
   va_start(ap, fmt);
   vsnprintf(err->msg, sizeof err->msg, fmt, ap);
   va_end(ap);
-  make_printable(err->msg);
+  nb_status_printable(err->msg, "\n\t");
   return code;
 }
 
@@ -35,7 +35,7 @@ nb_status nb_fail_in(nb_err *err, nb_status code, const char *fmt, ...) {
   va_end(ap);
   size_t room = n >= 0 && (size_t)n < sizeof err->msg ? sizeof err->msg - (size_t)n : 0;
   if (room > 3) snprintf(err->msg + n, room, ": %.*s", (int)(room - 3), old);
-  make_printable(err->msg);
+  nb_status_printable(err->msg, "\n\t");
   return code;
 }
 

@@ -21,6 +21,10 @@ typedef struct nb_err {
   char msg[512];
 } nb_err;
 
+/* Replaces control characters, but those in keep, by '?': what is shown may quote names from hostile files, and nothing
+ * in them may steer a terminal. */
+void nb_status_printable(char *s, const char *keep);
+
 /* Writes the formatted message to err (truncated to fit, control characters but newline and tab replaced by
  * '?') and returns code. */
 nb_status nb_fail(nb_err *err, nb_status code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -15,6 +15,10 @@ TEST(cannot_steer_a_terminal) {
   nb_err err;
   nb_fail(&err, NB_ERR_FORMAT, "tensor \"%s\"\n\t\xc3\xa9", "\033[2J\r\x7f");
   CHECK_STR(err.msg, "tensor \"?[2J??\"\n\t\xc3\xa9");
+  char c1[] = "a\xc2\x9b\xc2\xa0\xc2", lines[] = "b\n\t\x01"; /* U+009B begins what ESC [ does; U+00A0 is a blank */
+  nb_status_printable(c1, ""), nb_status_printable(lines, "\n");
+  CHECK_STR(c1, "a??\xc2\xa0\xc2");
+  CHECK_STR(lines, "b\n??");
   nb_fail_in(&err, NB_ERR_FORMAT, "%s", "\b");
   CHECK_STR(err.msg, "?: tensor \"?[2J??\"\n\t\xc3\xa9");
 }

@@ -234,7 +234,12 @@ TEST(bad_tiktoken) {
 TEST(directories) {
   nb_tokenizer *t;
   CHECK(nb_tokenizer_read_dir("tests/golden/no-such-directory", &t, &err) == NB_ERR_IO);
-  CHECK(strstr(err.msg, "tests/golden/no-such-directory/tokenizer.json") && strstr(err.msg, "cl100k_base.tiktoken"));
+  CHECK_STR(err.msg, "tests/golden/no-such-directory has no tokenizer.json: download it too");
+  char *older = temp_subdir("older"), name[1024];
+  snprintf(name, sizeof name, "%s/vocab.json", older);
+  temp_write(name, "{}", 2);
+  CHECK(nb_tokenizer_read_dir(older, &t, &err) == NB_ERR_IO && strstr(err.msg, "or make it of vocab.json: in Python"));
+  free(older);
   nb_text ranks = make_ranks(0, NULL);
   char *dir = temp_subdir("small"), path[1024];
   snprintf(path, sizeof path, "%s/cl100k_base.tiktoken", dir);

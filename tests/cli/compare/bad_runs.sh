@@ -52,3 +52,14 @@ if [ -s j ] && [ "$(size_of j)" -gt 1400 ]; then
   cmp j damaged
 fi
 for f in r.html j.xml s.md x.json; do [ ! -e $f ]; done
+
+# Names in a result of somebody else neither steer a terminal nor add lines to what is printed.
+esc=$(printf '\033')
+sed 's/"name": "[^"]*"/"name": "x\\u001b[31m\\u009bm\\npass"/' a.json >steers.json
+mkdir steering
+cp steers.json steering
+nibble compare steers.json steers.json --margin 99 --seed 1 >out 2>err || [ $? = 4 ]
+nibble compare a.json steering --margin 99 >>out 2>>err || [ $? = 4 ]
+grep -q '^candidate  x?\[31m??m?pass$' out && grep -q '^x?\[31m??m?pass ' out
+grep -q "$esc" out err && exit 1
+true

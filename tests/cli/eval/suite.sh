@@ -62,6 +62,13 @@ grep -q "Two things, margin" text
 code=0
 ev --min-accuracy 100 >text || code=$?
 [ $code = 3 ]
+# A row that the baseline ran and this run cannot is no part of a pass.
+mv sets/w w.away
+code=0
+ev --against runs --margin 40 --junit g.xml >text || code=$?
+[ $code = 4 ] && grep -q '^undecided  Written, run: not run, as the baseline.s was: no data' text
+grep -q 'classname="nibble.written" name="run"' g.xml && [ "$(grep -c '<skipped ' g.xml)" = 2 ]
+mv w.away sets/w
 # A run that ended goes on from its journals; they are gone when all is done.
 mkdir jr
 ev --journal jr --out c >/dev/null
