@@ -58,6 +58,8 @@ static const char *advice(nb_file_kind is, nb_file_kind wanted) {
       {NB_FILE_PROBE, NULL, "give it to `nibble eval --data`"},
       {NB_FILE_QUESTION, NULL, "give it to `nibble eval --data`"},
       {NB_FILE_RUNS, NULL, "give one of its --out files"},
+      {NB_FILE_LLAMA_LOG, NULL,
+       "it does not name its questions; run the GGUF file's checkpoint with `nibble eval --out`"},
   };
   const char *what = NULL;
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
