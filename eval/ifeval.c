@@ -171,6 +171,7 @@ static nb_status letter_frequency(const check *c, bool *out) {
   char want = *letter >= 'A' && *letter <= 'Z' ? (char)(*letter + 32) : *letter;
   nb_status st = nb_strings_lower(c->text, c->n, &low, c->err);
   for (size_t i = 0; st == NB_OK && i < low.n; i++) n += low.s[i] == want;
+  *c->approximate |= want < 'a' || want > 'z' || letter[1]; /* another one is drawn by chance there */
   nb_text_free(&low);
   return st == NB_OK ? relates(c, (double)n, "let_frequency", "let_relation", out) : st;
 }

@@ -16,7 +16,8 @@ extern const char *const nb_ifeval_mark_names[NB_IFEVAL_MARKS];
 typedef struct nb_ifeval_marks {
   double value[NB_IFEVAL_MARKS], weight[NB_IFEVAL_MARKS]; /* instructions count one each in the inst marks' weights */
   bool approximate; /* an instruction's verdict rests on the text's language (language.h), which is not found as there,
-                       or on a number of sentences that is not certain (sentences.h) */
+                       on a number of sentences that is not certain (sentences.h), or on how often something comes
+                       that is no letter, in whose place the harness draws one by chance */
 } nb_ifeval_marks;
 
 /* row: with instruction_id_list and kwargs. NB_ERR_FORMAT: the row names an instruction that is not known. */

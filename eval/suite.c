@@ -200,9 +200,20 @@ const char *nb_suite_published_model(const nb_suite *s, size_t model) {
   return cJSON_IsString(m) ? m->valuestring : "";
 }
 
-double nb_suite_published(const nb_suite *s, const nb_suite_row *row, size_t model, size_t *shots) {
+static const cJSON *published_row(const nb_suite *s, const nb_suite_row *row) {
   const cJSON *rows = s->published ? nb_json_get(s->published, "rows") : NULL;
-  const cJSON *r = rows ? nb_json_get(rows, row->name) : NULL;
+  return rows ? nb_json_get(rows, row->name) : NULL;
+}
+
+bool nb_suite_unconfirmed(const nb_suite *s, const nb_suite_row *row, size_t model) {
+  const cJSON *r = published_row(s, row), *list = r ? nb_json_get(r, "unconfirmed") : NULL;
+  for (const cJSON *m = list ? list->child : NULL; m; m = m->next)
+    if (cJSON_IsString(m) && !strcmp(m->valuestring, nb_suite_published_model(s, model))) return true;
+  return false;
+}
+
+double nb_suite_published(const nb_suite *s, const nb_suite_row *row, size_t model, size_t *shots) {
+  const cJSON *r = published_row(s, row);
   const cJSON *k = r ? nb_json_get(r, "shots") : NULL, *scores = r ? nb_json_get(r, "scores") : NULL;
   const cJSON *score = scores ? cJSON_GetArrayItem(scores, (int)model) : NULL;
   if (shots) *shots = cJSON_IsNumber(k) ? (size_t)k->valuedouble : 0;

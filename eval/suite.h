@@ -45,6 +45,8 @@ nb_status nb_suite_find_data(const nb_suite_row *row, const char *dir, nb_text *
 size_t nb_suite_n_published(const nb_suite *s);
 const char *nb_suite_published_model(const nb_suite *s, size_t model);
 double nb_suite_published(const nb_suite *s, const nb_suite_row *row, size_t model, size_t *shots);
+/* Whether that number stands on none of the pages that were looked at ("checked" in data/published.json). */
+bool nb_suite_unconfirmed(const nb_suite *s, const nb_suite_row *row, size_t model);
 
 /* data/suites and data/published.json, made into C by the Makefile (task_builtin.c). */
 extern const nb_builtin nb_builtin_suites[];

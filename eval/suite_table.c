@@ -85,8 +85,11 @@ static void put_line(writer *w, const nb_suite_table *t, const nb_suite_line *l)
   } else {
     put(w, " | | not run | | |");
   }
-  for (size_t m = 0; m < nb_suite_n_published(t->suite); m++)
-    put_number(w, nb_suite_published(t->suite, l->row, m, NULL));
+  for (size_t m = 0; m < nb_suite_n_published(t->suite); m++) {
+    double x = nb_suite_published(t->suite, l->row, m, NULL);
+    if (nb_suite_unconfirmed(t->suite, l->row, m)) put(w, " %.1f? |", x);
+    else put_number(w, x);
+  }
   put(w, "\n");
 }
 
@@ -111,8 +114,7 @@ nb_status nb_suite_table_markdown(const nb_suite_table *t, nb_text *out, nb_err 
     for (size_t m = 0; m < n_models; m++) put_number(&w, nb_suite_table_published_mean(t, m));
     put(&w, "\n");
   }
-  if (n_models)
-    put(&w, "\nThe columns of other models are published numbers, measured with other prompts: no verdict.\n");
+  if (n_models) put(&w, "\n" NB_SUITE_PUBLISHED_NOTE "\n");
   for (size_t i = 0; i < t->n; i++)
     if (!t->line[i].result) {
       put(&w, "\nNot run: ");
@@ -149,6 +151,10 @@ static void write_line(nb_jsonout *j, const nb_suite_table *t, const nb_suite_li
     for (size_t m = 0; m < n_models; m++) nb_jsonout_f64(j, NULL, nb_suite_published(t->suite, l->row, m, &shots));
     nb_jsonout_close(j, ']');
     nb_jsonout_u64(j, "published_shots", shots);
+    nb_jsonout_open(j, "published_unconfirmed", '[');
+    for (size_t m = 0; m < n_models; m++)
+      if (nb_suite_unconfirmed(t->suite, l->row, m)) nb_jsonout_string(j, NULL, nb_suite_published_model(t->suite, m));
+    nb_jsonout_close(j, ']');
   }
   nb_jsonout_close(j, '}');
   j->lines = true;

@@ -39,4 +39,10 @@ nb_status nb_suite_table_markdown(const nb_suite_table *t, nb_text *out, nb_err 
 nb_status nb_suite_table_json(const nb_suite_table *t, nb_text *out, nb_err *err);
 nb_status nb_suite_table_html(const nb_suite_table *t, nb_text *out, nb_err *err);
 
+/* What is said below the columns of what is published: the one sentence of every form of the table. */
+#define NB_SUITE_PUBLISHED_NOTE                                                                                        \
+  "The columns of other models are published numbers, measured with other prompts: no verdict. A ? marks numbers "     \
+  "that "                                                                                                              \
+  "could not be found on a page of their makers (data/published.json)."
+
 #endif

@@ -74,6 +74,8 @@ static const char *advice(nb_file_kind is, nb_file_kind wanted) {
       {NB_FILE_QUESTION, NULL, "give it to `nibble eval --data`", NULL},
       {NB_FILE_RUNS, NULL, "give one of its --out files", asks},
       {NB_FILE_SUITE, NULL, "give the files of its rows, which lie beside it", asks},
+      {NB_FILE_LLAMA_LOG, NULL,
+       "it does not name its questions; run the GGUF file's checkpoint with `nibble eval --out`", asks},
   };
   const char *what = NULL;
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)

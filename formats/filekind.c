@@ -45,6 +45,10 @@ static const struct {
      "a result of lighteval, without each question's answers",
      "{",
      {"\"results\"", "\"config_general\""}},
+    /* Standard output alone, or all that it prints. WinoGrande's alone has no head, and could be any table's. */
+    {NB_FILE_LLAMA_LOG, "a log of llama.cpp's llama-perplexity", "\ntask\tacc_norm", {NULL}},
+    {NB_FILE_LLAMA_LOG, "a log of llama.cpp's llama-perplexity", "task\tacc_norm", {NULL}},
+    {NB_FILE_LLAMA_LOG, "a log of llama.cpp's llama-perplexity", "build: ", {"llama_"}},
     {NB_FILE_HARNESS, "a result of lm-evaluation-harness", "{", {"\"results\"", "\"configs\""}},
     {NB_FILE_HARNESS, "a result of lm-evaluation-harness", "{", {"\"lm_eval_version\""}},
     {NB_FILE_HARNESS, "a result of lm-evaluation-harness", "{", {"\"n-shot\""}},

@@ -38,6 +38,7 @@ typedef enum nb_file_kind {
   NB_FILE_HARNESS,
   NB_FILE_SAMPLE,
   NB_FILE_LIGHTEVAL,
+  NB_FILE_LLAMA_LOG, /* of llama-perplexity --multiple-choice, --hellaswag or --winogrande */
   NB_FILE_TASK,
   NB_FILE_INDEX,
   NB_FILE_CONFIG,

@@ -78,8 +78,9 @@ nb_status report_text(const nb_result *r, FILE *f, nb_err *err) {
     fprintf(f, "%zu questions stand in the text that the model was calibrated on\n", nb_result_calibrated_on(r));
   if (nb_result_approximate(r))
     fprintf(f,
-            "the marks of %zu answers rest on their language or on a number of sentences that is not certain "
-            "(formats/TASKS.md)\n",
+            "the marks of %zu answers may be other ones in lm-evaluation-harness: they rest on their language or on a "
+            "number "
+            "of sentences that is not certain (formats/TASKS.md)\n",
             nb_result_approximate(r));
   if (r->has_measured) print_measured(r, f);
   nb_summary_free(&s);
@@ -168,8 +169,11 @@ static void suite_line(cli_table *t, const nb_suite_table *s, const nb_suite_lin
     const char *const cells[] = {"", "not run", "", ""};
     for (size_t i = 0; i < 4; i++) cli_table_cell(t, "%s", cells[i]);
   }
-  for (size_t m = 0; m < nb_suite_n_published(s->suite); m++)
-    number_cell(t, nb_suite_published(s->suite, l->row, m, NULL));
+  for (size_t m = 0; m < nb_suite_n_published(s->suite); m++) {
+    double x = nb_suite_published(s->suite, l->row, m, NULL);
+    if (nb_suite_unconfirmed(s->suite, l->row, m)) cli_table_cell(t, "%.1f?", x);
+    else number_cell(t, x);
+  }
 }
 
 void report_suite(const nb_suite_table *s, FILE *f) {
@@ -194,8 +198,7 @@ void report_suite(const nb_suite_table *s, FILE *f) {
   cli_table_cell(&t, "%s", "");
   for (size_t m = 0; m < n_models; m++) number_cell(&t, nb_suite_table_published_mean(s, m));
   cli_table_end(&t, f);
-  if (n_models)
-    fputs("\nThe columns of other models are published numbers, measured with other prompts: no verdict.\n", f);
+  if (n_models) fputs("\n" NB_SUITE_PUBLISHED_NOTE "\n", f);
   for (size_t i = 0; i < s->n; i++)
     if (!s->line[i].result) fprintf(f, "not run: %s: %s\n", s->line[i].row->name, s->line[i].why);
   for (size_t i = 0; i < s->n; i++) {

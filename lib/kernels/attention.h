@@ -34,6 +34,7 @@ typedef struct attn_block {
   const void *keys, *values;
   size_t ldv;
   const float *scale; /* integers: of the 64 keys, then of the 64 values; else NULL */
+  size_t seen;        /* the first so many positions are worked on: the tile's rows see no later one */
 } attn_block;
 
 /* Positions of a block, [from, to), that row r sees. */
@@ -55,10 +56,15 @@ INLINE v16 attn_mask(v16 x, size_t base, size_t from, size_t to, float fill) {
   return v_select_lt(lane, v_set((float)to), x, v_set(fill));
 }
 
-/* s (R, 64): the products of rows r0 .. r0 + R and the block's keys. */
+/* s (R, 64): the products of rows r0 .. r0 + R and the block's keys, 0 for those that no row sees, 32 at a time. */
 INLINE void attn_products(const int R, const nb_kv_type type, const attn_state *st, const attn_block *b, size_t r0,
                           float *s) {
   for (size_t j = 0; j < NB_KV_BLOCK; j += 32) {
+    if (j >= b->seen) {
+      for (int r = 0; r < R; r++)
+        UNROLL for (size_t v = 0; v < 2; v++) v_store(s + (size_t)r * NB_KV_BLOCK + j + 16 * v, v_set(0));
+      continue;
+    }
     const uint8_t *keys = (const uint8_t *)b->keys + j * nb_kv_elem_bytes(type) * (nb_kv_integer(type) ? 2 : 1);
     const tile_sums to = {s + j, NB_KV_BLOCK, false, NULL, NULL};
     if (nb_kv_integer(type)) {
@@ -139,23 +145,27 @@ INLINE void attn_tile(const int R, const nb_kv_type type, attn_state *st, const 
     const uint8_t *values = (const uint8_t *)b->values + d * nb_kv_elem_bytes(type) * (nb_kv_integer(type) ? 2 : 1);
     const tile_sums to = {acc + d, st->ld, true, change, unit};
     if (nb_kv_integer(type)) {
-      const tile_factors in = {pi, NB_KV_BLOCK, values, b->ldv, NB_KV_BLOCK / 2};
+      const tile_factors in = {pi, NB_KV_BLOCK, values, b->ldv, (b->seen + 1) / 2};
       if (two) tile_pairs(R, 2, type, &in, &to);
       else tile_pairs(R, 1, type, &in, &to);
     } else {
-      const tile_factors in = {s, NB_KV_BLOCK, values, b->ldv, NB_KV_BLOCK};
+      const tile_factors in = {s, NB_KV_BLOCK, values, b->ldv, b->seen};
       if (two) tile(R, 2, type, &in, &to);
       else tile(R, 1, type, &in, &to);
     }
   }
 }
 
-/* The smallest tile that holds the rows left. */
-INLINE size_t attn_tile_any(const nb_kv_type type, attn_state *st, const attn_block *b, size_t r0, size_t n_rows) {
-  if (n_rows == 1) attn_tile(1, type, st, b, r0, 1);
-  else if (n_rows <= V16_ROWS / 2) attn_tile(V16_ROWS / 2, type, st, b, r0, n_rows);
-  else attn_tile(V16_ROWS, type, st, b, r0, nb_min(n_rows, V16_ROWS));
-  return nb_min(n_rows, V16_ROWS);
+/* Rows of the smallest tile that holds n_rows; those without a row's own are zeros (attn_begin). */
+INLINE size_t attn_tile_rows(size_t n_rows) {
+  return n_rows <= 1 ? n_rows : n_rows <= V16_ROWS / 2 ? V16_ROWS / 2 : V16_ROWS;
+}
+
+INLINE void attn_tile_any(const nb_kv_type type, attn_state *st, const attn_block *b, size_t r0, size_t n_rows) {
+  size_t rows = attn_tile_rows(n_rows);
+  if (rows == 1) attn_tile(1, type, st, b, r0, 1);
+  else if (rows == V16_ROWS / 2) attn_tile(V16_ROWS / 2, type, st, b, r0, n_rows);
+  else attn_tile(V16_ROWS, type, st, b, r0, n_rows);
 }
 
 /* A block of floats, as float in the state's buffers, the values' rows padded to ld. */
@@ -203,7 +213,7 @@ INLINE void attn_ask(const nb_attn *a, size_t block) {
 INLINE attn_block attn_read(const attn_state *st, size_t block, bool many) {
   const nb_attn *a = st->a;
   const uint8_t *p = attn_at(a, block);
-  attn_block b = {block, a->type, p, p + nb_kv_values_at(a->type, st->hd), nb_kv_ldv(a->type, st->hd), NULL};
+  attn_block b = {block, a->type, p, p + nb_kv_values_at(a->type, st->hd), nb_kv_ldv(a->type, st->hd), NULL, 0};
   if (nb_kv_integer(a->type)) {
     b.scale = (const float *)(const void *)(p + nb_kv_scales_at(a->type, st->hd));
     if (many && a->type == NB_KV_Q8) attn_copy_bytes(st, &b);
@@ -211,12 +221,14 @@ INLINE attn_block attn_read(const attn_state *st, size_t block, bool many) {
   return b;
 }
 
-/* The rows row0 .. row0 + n_rows of a, and some rows of zeros after them, as they are before the first block. */
+/* The rows row0 .. row0 + n_rows of a, and zeros for what the last tile has beside them, as they are before the first
+ * block. */
 INLINE void attn_begin(attn_state *st, size_t row0, size_t n_rows) {
   const nb_attn *a = st->a;
+  const size_t left = n_rows % V16_ROWS, all = n_rows - left + attn_tile_rows(left);
   st->row0 = row0;
-  memset(st->acc, 0, (n_rows + V16_ROWS - 1) * st->ld * sizeof *st->acc);
-  for (size_t r = 0; r < n_rows + V16_ROWS - 1; r++) {
+  memset(st->acc, 0, all * st->ld * sizeof *st->acc);
+  for (size_t r = 0; r < all; r++) {
     const float *q = a->q + (row0 + r) / a->group * a->ldq + (row0 + r) % a->group * st->hd;
     st->m[r] = -1e30f, st->l[r] = st->q_unit[r] = 0;
     memset(st->q + r * st->ld, 0, st->ld * sizeof *st->q);
@@ -228,15 +240,15 @@ INLINE void attn_begin(attn_state *st, size_t row0, size_t n_rows) {
   }
 }
 
-/* Whether any of the rows row0 .. row0 + n_rows sees anything of a block. */
-INLINE bool attn_any(const nb_attn *a, size_t block, size_t row0, size_t n_rows) {
-  size_t from, to = 0;
-  if (!a->sparse_local) { /* the last row sees most */
-    attn_visible(a, row0 + n_rows - 1, block, &from, &to);
-    return to > 0;
+/* How many of a block's first positions any of the rows row0 .. row0 + n_rows sees; 0: nothing of it. */
+INLINE size_t attn_seen(const nb_attn *a, size_t block, size_t row0, size_t n_rows) {
+  size_t from, to, most = 0;
+  /* The last row sees most, unless rows leave out blocks of their own. */
+  for (size_t r = a->sparse_local ? row0 : row0 + n_rows - 1; r < row0 + n_rows; r++) {
+    attn_visible(a, r, block, &from, &to);
+    most = nb_max(most, to);
   }
-  for (size_t r = row0; r < row0 + n_rows && to == 0; r++) attn_visible(a, r, block, &from, &to);
-  return to > 0;
+  return most;
 }
 
 static void attn_rows(attn_state *st, size_t row0, size_t n_rows) {
@@ -247,17 +259,17 @@ static void attn_rows(attn_state *st, size_t row0, size_t n_rows) {
   size_t p0 = a->pos0 + row0 / a->group;
   const bool many = n_rows > V16_ROWS;
   for (size_t block = a->window && p0 >= a->window ? (p0 + 1 - a->window) / NB_KV_BLOCK : 0; block <= last; block++) {
-    if (a->sparse_local && !attn_any(a, block, row0, n_rows)) continue; /* whole blocks are skipped */
+    if (a->sparse_local && !attn_seen(a, block, row0, n_rows)) continue; /* whole blocks are skipped */
     attn_block b = attn_read(st, block, many);
     if (!many && block < last) attn_ask(a, block + 1);
     for (size_t r = 0, n; r < n_rows; r += n) {
       n = nb_min(n_rows - r, V16_ROWS);
-      if (!attn_any(a, block, row0 + r, n)) continue;
+      if (!(b.seen = attn_seen(a, block, row0 + r, n))) continue;
       switch (b.type) {
-      case NB_KV_F32: n = attn_tile_any(NB_KV_F32, st, &b, r, n_rows - r); break;
-      case NB_KV_F16: n = attn_tile_any(NB_KV_F16, st, &b, r, n_rows - r); break;
-      case NB_KV_Q16: n = attn_tile_any(NB_KV_Q16, st, &b, r, n_rows - r); break;
-      default: n = attn_tile_any(NB_KV_Q8, st, &b, r, n_rows - r); break;
+      case NB_KV_F32: attn_tile_any(NB_KV_F32, st, &b, r, n); break;
+      case NB_KV_F16: attn_tile_any(NB_KV_F16, st, &b, r, n); break;
+      case NB_KV_Q16: attn_tile_any(NB_KV_Q16, st, &b, r, n); break;
+      default: attn_tile_any(NB_KV_Q8, st, &b, r, n); break;
       }
     }
   }

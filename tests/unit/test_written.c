@@ -348,6 +348,12 @@ TEST(approximate_marks_are_named) {
   CHECK(followed("change_case:english_lowercase", "", "all is small here") == 1 + 2);
   CHECK(followed("change_case:english_lowercase", "", "All is not small here") == 0);
   CHECK(followed("punctuation:no_comma", "", "Mr. Smith came") == 1);
+  const char *letter = "keywords:letter_frequency", *two = "\"let_relation\": \"at least\", \"let_frequency\": 2";
+  char of[100];
+  snprintf(of, sizeof of, "\"letter\": \"A\", %s", two);
+  CHECK(followed(letter, of, "a cat") == 1);
+  snprintf(of, sizeof of, "\"letter\": \"#\", %s", two);
+  CHECK(followed(letter, of, "#a #b") == 1 + 2);
 }
 
 int main(void) {

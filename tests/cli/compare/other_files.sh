@@ -17,6 +17,10 @@ echo '{"results": {"arc": {"acc,none": 0.3}}, "configs": {}, "versions": {}}' >l
 is lm.json '* is a result of lm-evaluation-harness*'
 echo '{"config_general": {}, "results": {}}' >light.json
 is light.json '* is a result of lighteval*'
+printf '\ntask\tacc_norm\t95%% confidence interval\n1\t100.00000000%%\t[20.6543%%, 100.0000%%]\n' >hs.log
+is hs.log "*hs.log is a log of llama.cpp's llama-perplexity, not a result of nibble eval: it does not name its questions*"
+printf '\ntask\tacc_norm\n1\t0.00000000\n2\t50.00000000\n' >mc.log
+is mc.log "* is a log of llama.cpp's llama-perplexity*"
 printf '{"doc_id": 0, "doc": {}}\n{"doc_id": 1, "doc": {}}\n' >samples.jsonl
 is samples.jsonl '* is a sample of lm-evaluation-harness*'
 nibble compare a.json a.json --margin 60 --json >c.json

@@ -43,7 +43,13 @@ ev --json | cmp - runs/suite.json
 [ "$(jsonq rows.0.published.3 <runs/suite.json)" = 56.3 ]
 sed -e 's/"MMLU"/"BoolQ"/' mine.json >null.json # phi-2 has no published BoolQ
 nibble eval "$NBL" --suite ./null.json --data sets -q --overlong truncate --json >null
+nibble eval "$NBL" --suite ./null.json --data sets -q --overlong truncate --summary null.md >nulltext
 [ "$(jsonq rows.0.published.3 <null)" = null ]
+# Published numbers that no source confirms are marked in every form of the table, the others are not.
+grep -q '^BoolQ .* 77\.2?  *84\.8 ' nulltext && grep -q 'A ? marks numbers' nulltext && grep -q 'A ? marks numbers' s.md
+grep -q '^| BoolQ .*| 77\.2? | 84\.8 |' null.md
+[ "$(jsonq rows.0.published_unconfirmed.0 <null)" = phi-3-mini ]
+grep -q '?  ' text && exit 1
 # A question is none of its own examples.
 ev --texts --out texts >/dev/null
 # Each row's file is that of a run of its task: shards join, a baseline is compared with, limits hold.
