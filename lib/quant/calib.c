@@ -377,7 +377,7 @@ static nb_status fold_scales(run *r, nb_fold *fold, nb_err *err) {
   const nb_fold_forms forms = {o->blocks ? NULL : r->formats + first, o->blocks ? o->blocks + first : NULL};
   nb_proxy8 eight;
   nb_status st = nb_proxy8_layer(r->parts, &fold->layer, o->threads, &eight, err);
-  nb_proxy8_set_fine(&eight, false);
+  if (st == NB_OK) nb_proxy8_set_fine(&eight, false);
   for (size_t site = 0, end; site < r->n_sites && st == NB_OK; site = end) {
     end = want_next(r, site, false);
     for (size_t i = site; i < end; i++) r->wanted[i] = r->wanted[i] && nb_fold_legal(r->c, i);
