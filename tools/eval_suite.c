@@ -55,7 +55,7 @@ static nb_status choose_examples(running_row *r, nb_err *err) {
 /* A row that lacks its data. Where the baseline has it, nothing is decided: what is run is not all. */
 static nb_status leave_out(running_row *r, nb_err *err) {
   struct stat sb;
-  NB_TRY(file_in(r->o.against, r->row->id, ".json", &r->against, err));
+  NB_TRY(eval_file_in(r->o.against, r->row->id, ".json", &r->against, err));
   r->missed = r->against.n && stat(r->against.s, &sb) == 0;
   return NB_OK;
 }
