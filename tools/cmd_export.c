@@ -3,6 +3,7 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "base/f16.h"
+#include "convert/calib_file.h"
 #include "convert/gguf_calibrate.h"
 #include "convert/gguf_export.h"
 #include "convert/recipe.h"
@@ -263,7 +264,7 @@ static nb_status check_plan(const plan *p, nb_err *err) {
 typedef struct gguf_request {
   const char *path, *type, *embed, *head, *tokenizer; /* embed, head: NULL as type */
   cli_list calib;
-  int tokens, seq;
+  nb_calib_numbers n; /* tokens and seq */
 } gguf_request;
 
 static nb_status calibrate(const nb_opened *m, const gguf_request *q, const cli_common *common, nb_gguf_calibrated *out,
@@ -275,13 +276,15 @@ static nb_status calibrate(const nb_opened *m, const gguf_request *q, const cli_
   const nb_ggml_type *head = q->head ? nb_ggml_find_name(q->head) : NULL;
   if (!type)
     return nb_fail(err, NB_ERR_ARG, "--calib rounds to a type: give it with --type (q8_0, q4_0, q4_1, q4_k, iq4_nl)");
+  nb_calib_numbers n = q->n;
+  nb_calib_numbers_default(&n);
   const nb_gguf_calibrate_opts o = {.type = type,
                                     .embed = embed ? embed : type,
                                     .head = head ? head : type,
                                     .texts = q->calib.items,
                                     .n_texts = q->calib.n,
-                                    .tokens = (size_t)q->tokens,
-                                    .seq = (size_t)q->seq,
+                                    .tokens = (size_t)n.tokens,
+                                    .seq = (size_t)n.seq,
                                     .threads = common->threads,
                                     .cpu_features = common->features,
                                     .reporter = &reporter};
@@ -344,7 +347,7 @@ static void report_gguf(const nb_gguf_export *x, const char *path, const char *t
 
 int cmd_export(int argc, char **argv) {
   const char *dir = NULL, *dtype = "f32";
-  gguf_request q = {.type = "auto", .tokens = 16384, .seq = 512};
+  gguf_request q = {.type = "auto", .n = {-1, -1, -1, -1}};
   const cli_opt opts[] = {
       CLI_PATH("hf", 'o', "DIR", NB_FILE_EXPORT, &dir,
                "write a checkpoint into this directory (made when it is missing)"),
@@ -357,8 +360,8 @@ int cmd_export(int argc, char **argv) {
       CLI_CHOICE("head", 0, TYPES, &q.head, "--gguf: another type for the head, where it is not the embedding"),
       CLI_PATHS("calib", 'c', "PATH", NB_PATH_READ, &q.calib,
                 "--gguf: round by calibration, as nibble quantize does, on a text, chats or a folder of such"),
-      CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &q.tokens, "--calib: tokens to use (16384)"),
-      CLI_INT("seq", 0, "N", NB_RECIPE_MIN_SEQ, NB_RECIPE_MAX_SEQ, &q.seq, "--calib: tokens of a sequence (512)"),
+      CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &q.n.tokens, "--calib: tokens to use (32768)"),
+      CLI_INT("seq", 0, "N", NB_RECIPE_MIN_SEQ, NB_RECIPE_MAX_SEQ, &q.n.seq, "--calib: tokens of a sequence (512)"),
       CLI_PATH("tokenizer", 0, "DIR", NB_PATH_READ, &q.tokenizer, "take the tokenizer (--hf: its files) from there"),
       CLI_END,
   };
