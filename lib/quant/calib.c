@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "quant/embedding.h"
 #include "quant/fold.h"
 #include "quant/proxy8.h"
 #include "quant/solve.h"
@@ -421,9 +422,14 @@ fail:
 static nb_status solve_embedding(run *r, nb_err *err) {
   const nb_linear *full = nb_weights_embed(r->w);
   size_t m = r->parts->embed, D = r->c->hidden;
-  nb_coded now;
+  nb_coded now = {.own = NULL};
   nb_status st;
-  const nb_quant_opts how = {NULL, 1, r->o->threads, "the embedding"};
+  float *importance = NULL;
+  if (!r->c->tie_embeddings) { /* a tied one is the head, too, which reads its rows otherwise */
+    NB_GOTO(nb_new(&importance, D, sizeof *importance, "the embedding", err));
+    NB_GOTO(nb_embedding_importance(r->c, r->w, importance, err));
+  }
+  const nb_quant_opts how = {importance, 1, r->o->threads, "the embedding"};
   if (r->o->blocks) NB_GOTO(nb_coded_blocks(full, r->o->blocks[m], &how, &now, err));
   else NB_GOTO(nb_coded_plain(full, r->formats[m], &how, true, &now, err));
   const nb_quantized q = {.matrix = m, .data = now.data, .n_bytes = now.n_bytes, .plain = now.error, .loss = now.error};
@@ -437,6 +443,7 @@ static nb_status solve_embedding(run *r, nb_err *err) {
   NB_GOTO(nb_solve_advance(&r->solve, (uint64_t)full->N * full->K, err));
 fail:
   nb_coded_free(&now);
+  nb_free(importance);
   return st;
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 
 CTX = 512
 F32, Q4_0, Q4_1, Q8_0, Q4_K, IQ4_NL = 0, 2, 3, 8, 12, 20  # ggml's numbers of types
+BLOCKS = {Q4_0: (32, 18), Q4_1: (32, 20), Q8_0: (32, 34), Q4_K: (256, 144), IQ4_NL: (32, 18)}  # weights, bytes
 TYPES = dict(q4_0=Q4_0, q4_1=Q4_1, q8_0=Q8_0, q4_k=Q4_K, iq4_nl=IQ4_NL)
 
 
@@ -134,10 +135,10 @@ class Model:
 
 
 def quantize(lib, source, importance, type_name, out):
-    """Writes the BF16 file `source` again with all its matrices in a type, as llama-quantize --pure does."""
+    """Writes the BF16 file `source` again with all its matrices in a type, as llama-quantize --pure does; those whose
+    rows are no whole blocks of it become Q8_0, as in nibble's exports."""
     from gguf import GGUFReader
-    r, to = GGUFReader(source), TYPES[type_name]
-    block, size = {Q4_0: (32, 18), Q4_1: (32, 20), Q8_0: (32, 34), Q4_K: (256, 144), IQ4_NL: (32, 18)}[to]
+    r = GGUFReader(source)
     head, begin, data = open(source, "rb").read(r.tensors[0].field.offset), 0, []
     table = b""
     for t in r.tensors:
@@ -146,6 +147,8 @@ def quantize(lib, source, importance, type_name, out):
             bytes_, kind = t.data.tobytes(), int(t.tensor_type)
         else:
             K, N = shape
+            to = TYPES[type_name] if K % BLOCKS[TYPES[type_name]][0] == 0 else Q8_0
+            block, size = BLOCKS[to]
             assert t.tensor_type.name == "BF16" and K % block == 0, t.name
             x = np.ascontiguousarray((t.data.view(np.uint16).astype(np.uint32) << 16).view(np.float32).reshape(N, K))
             h = importance.get(t.name)
