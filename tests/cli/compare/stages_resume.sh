@@ -25,7 +25,8 @@ answers wwhole.json >wa
 # The answers are those of a run of all questions, and stand in the data's order.
 answers base.json >all
 grep '^{' a | sed 's/,$//' >lines
-[ "$(wc -l <lines)" = "$(jsonq protocol.stopped_at <whole.json)" ] && [ "$(wc -l <lines)" -gt 300 ]
+[ "$(wc -l <lines)" = "$(jsonq protocol.stopped_at <whole.json)" ]
+[ "$(wc -l <lines)" -gt 300 ]
 sed 's/,$//' all | grep -F -x -f lines | cmp - lines
 nibble compare base.json whole.json --common --margin 2 -q >/dev/null
 [ "$(jsonq protocol.stopped_at <wwhole.json)" = 200 ]
@@ -44,7 +45,8 @@ echo "$kills kills"
 sed 's/ in [0-9.]* [a-z]*.*//; s/ after .*//' text | cmp - verdict
 answers out.json | cmp - a
 answers wout.json | cmp - wa
-[ -d j ] && [ -z "$(ls j)" ]
+[ -d j ]
+[ -z "$(ls j)" ]
 # A verdict that could not be written is not lost: its journals stay, and the same gate ends with them at once.
 fails 1 '*nowhere*' g --journal kept --junit nowhere/g.xml
 g --journal k --junit nowhere/g.xml >/dev/null 2>&1 && exit 1

@@ -46,7 +46,9 @@ nibble eval "$NBL" --suite ./null.json --data sets -q --overlong truncate --json
 nibble eval "$NBL" --suite ./null.json --data sets -q --overlong truncate --summary null.md >nulltext
 [ "$(jsonq rows.0.published.3 <null)" = null ]
 # Published numbers that no source confirms are marked in every form of the table, the others are not.
-grep -q '^BoolQ .* 77\.2?  *84\.8 ' nulltext && grep -q 'A ? marks numbers' nulltext && grep -q 'A ? marks numbers' s.md
+grep -q '^BoolQ .* 77\.2?  *84\.8 ' nulltext
+grep -q 'A ? marks numbers' nulltext
+grep -q 'A ? marks numbers' s.md
 grep -q '^| BoolQ .*| 77\.2? | 84\.8 |' null.md
 [ "$(jsonq rows.0.published_unconfirmed.0 <null)" = phi-3-mini ]
 grep -q '?  ' text && exit 1
@@ -72,8 +74,10 @@ ev --min-accuracy 100 >text || code=$?
 mv sets/w w.away
 code=0
 ev --against runs --margin 40 --junit g.xml >text || code=$?
-[ $code = 4 ] && grep -q '^undecided  Written, run: not run, as the baseline.s was: no data' text
-grep -q 'classname="nibble.written" name="run"' g.xml && [ "$(grep -c '<skipped ' g.xml)" = 2 ]
+[ $code = 4 ]
+grep -q '^undecided  Written, run: not run, as the baseline.s was: no data' text
+grep -q 'classname="nibble.written" name="run"' g.xml
+[ "$(grep -c '<skipped ' g.xml)" = 2 ]
 mv w.away sets/w
 # A run that ended goes on from its journals; they are gone when all is done.
 mkdir jr
@@ -88,7 +92,8 @@ cp w.json there/mmlu.json
 fails 2 '*--out would write over here/suite.json (--suite), which is read*' \
   nibble eval "$NBL" --suite here/suite.json --data sets --out here -q --overlong truncate
 fails 2 '*there/mmlu.json is there already and not a result of nibble eval*' ev --out there
-cmp mine.json here/suite.json && cmp w.json there/mmlu.json
+cmp mine.json here/suite.json
+cmp w.json there/mmlu.json
 sed 's/"Two things"/"Suite"/' mine.json >collides.json
 fails 2 '*--out and --out would both write new/suite.json*' \
   nibble eval "$NBL" --suite ./collides.json --data sets --out new -q --overlong truncate

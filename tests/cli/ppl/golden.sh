@@ -38,7 +38,8 @@ nibble ppl "$NBL" --text special >out 2>err
 grep -q '^60 names of special tokens in the text, read as text' out
 [ ! -s err ]
 nibble ppl "$NBL" --text special --special --json >j
-[ "$(jsonq special_names <j)" = 60 ] && [ "$(jsonq special_names_as <j)" = tokens ]
+[ "$(jsonq special_names <j)" = 60 ]
+[ "$(jsonq special_names_as <j)" = tokens ]
 [ "$(jsonq tokens <j)" -lt "$(sed -n 's/.*; \([0-9]*\) tokens predicted.*/\1/p' out)" ]
 mkdir noted
 cp "$TOY"/* noted
