@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { READERS = 2 }; /* what a layer's two norms feed */
+enum { READERS = 2 };             /* what a layer's two norms feed */
 static const double LEAST = 1e-3; /* of the mean: what nothing reads yet may matter to later layers */
 
 /* Which of the two reads the inputs of a site, if they are normed states. */
