@@ -14,12 +14,16 @@ E2
 for i in $(seq 1 300); do echo "{\"q\": \"a b c $i\", \"a\": \"e\"}"; done >w.jsonl
 nibble eval "$NBL" --task custom --data q.jsonl -q --out base.json >/dev/null
 nibble eval "$NBL" --task ./w.json --data w.jsonl -q --out wbase.json >/dev/null
+# With exec=exec, in the background, the program itself is what is killed.
+exec=
 g() {
-  nibble gate "$NBL" --against base.json --data q.jsonl -q --margin 2 -t 1 --written wbase.json --written-data w.jsonl \
+  $exec nibble gate "$NBL" --against base.json --data q.jsonl -q --margin 2 -t 1 --written wbase.json --written-data w.jsonl \
     --written-task ./w.json "$@"
 }
 g --out whole.json --out wwhole.json >text
-sed 's/ in [0-9.]* [a-z]*.*//; s/ after .*//' text >verdict
+# What was decided, without times and journals.
+verdict() { sed 's/ in [0-9.]* [a-z]*.*//; s/ after .*//' text; }
+verdict >verdict
 answers whole.json >a
 answers wwhole.json >wa
 # The answers are those of a run of all questions, and stand in the data's order.
@@ -33,8 +37,9 @@ nibble compare base.json whole.json --common --margin 2 -q >/dev/null
 i=0 kills=0
 while :; do
   i=$((i + 1))
+  exec=exec
   g --journal j --out out.json --out wout.json >text 2>err &
-  pid=$!
+  pid=$! exec=
   sleep 0.$(((i * 37) % 60 + 10))
   kill -9 $pid 2>/dev/null || true
   if wait $pid; then break; fi
@@ -42,7 +47,7 @@ while :; do
   [ "$i" -lt 200 ]
 done
 echo "$kills kills"
-sed 's/ in [0-9.]* [a-z]*.*//; s/ after .*//' text | cmp - verdict
+verdict | cmp - verdict
 answers out.json | cmp - a
 answers wout.json | cmp - wa
 [ -d j ]
