@@ -46,7 +46,8 @@ def test_an_exception_in_a_callback_comes_out(demo, model, questions, tmp_path):
         nibble.quantize(demo, tmp_path / "x.nbl", progress=progress)
     with pytest.raises(KeyError, match="mine"):
         model.evaluate(questions, limit=2, progress=progress)
-    assert list(tmp_path.iterdir()) == []
+    # No file, but what the same call would go on from, if it came that far.
+    assert {path.name for path in tmp_path.iterdir()} <= {"x.nbl.part"}
 
 
 def test_a_callback_cannot_call_its_model(model, questions):
