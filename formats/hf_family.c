@@ -212,6 +212,20 @@ static nb_status read_starcoder2(const cJSON *j, const char *file, nb_config *c,
 
 static void write_starcoder2(const nb_config *c, nb_jsonout *out) { nb_jsonout_bool(out, "use_bias", c->ffn_bias); }
 
+/* ---- StableLM ---- */
+
+static nb_status read_stablelm(const cJSON *j, const char *file, nb_config *c, nb_err *err) {
+  static const char *const other[] = {"use_parallel_residual", "qk_layernorm"};
+  for (size_t i = 0; i < 2; i++) {
+    bool use = false;
+    NB_TRY(nb_json_optional_bool(j, file, other[i], &use, err));
+    if (use) return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: \"%s\" is true; only false is supported", file, other[i]);
+  }
+  return nb_json_optional_bool(j, file, "use_qkv_bias", &c->qkv_bias, err);
+}
+
+static void write_stablelm(const nb_config *c, nb_jsonout *out) { nb_jsonout_bool(out, "use_qkv_bias", c->qkv_bias); }
+
 /* ---- the table ---- */
 
 #define SIZE_KEYS .ffn = "intermediate_size", .eps = "rms_norm_eps", .theta = "rope_theta"
@@ -316,6 +330,20 @@ static const nb_hf_family families[] = {
      .windows = NB_HF_WINDOW_SPARSE,
      .read = read_phi3small,
      .write = write_phi3small},
+    {.architecture = "StableLmForCausalLM",
+     .default_partial = 0.25,
+     .ffn = "intermediate_size",
+     .eps = "layer_norm_eps",
+     .theta = "rope_theta",
+     .activation = "hidden_act",
+     SILU,
+     .max_position = 4096,
+     .default_eps = 1e-5,
+     .default_theta = 1e4,
+     .norm = NB_NORM_LAYER,
+     .windows = NB_HF_WINDOW_NONE,
+     .read = read_stablelm,
+     .write = write_stablelm},
     {.architecture = "MixtralForCausalLM",
      .kv_heads = 8,
      LLAMA_KEYS,

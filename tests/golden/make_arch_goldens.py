@@ -57,6 +57,11 @@ PHI = dict(HUB, architectures=["PhiForCausalLM"], model_type="phi", hidden_act="
            max_position_embeddings=320, layer_norm_eps=1e-5, partial_rotary_factor=0.4, rope_theta=10000.0,
            rope_scaling=None, qk_layernorm=False, embd_pdrop=0.0, resid_pdrop=0.1, attention_dropout=0.0,
            bos_token_id=90, eos_token_id=90, tie_word_embeddings=False, torch_dtype="float16")
+STABLELM = dict(HUB, architectures=["StableLmForCausalLM"], model_type="stablelm", hidden_act="silu", hidden_size=48,
+                intermediate_size=40, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, vocab_size=97,
+                max_position_embeddings=320, layer_norm_eps=1e-5, partial_rotary_factor=0.25, rope_theta=10000.0,
+                rope_scaling=None, use_qkv_bias=True, use_parallel_residual=False, qk_layernorm=False,
+                bos_token_id=90, eos_token_id=90, tie_word_embeddings=False)
 MIXTRAL = dict(HUB, architectures=["MixtralForCausalLM"], model_type="mixtral", hidden_act="silu", hidden_size=48,
                intermediate_size=16, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, vocab_size=96,
                max_position_embeddings=320, rms_norm_eps=1e-5, rope_theta=1000000.0, sliding_window=None,
@@ -145,6 +150,7 @@ VARIANTS = {
     "mistral_null": dict(
         config=dict(MISTRAL, sliding_window=None, rope_theta=1000000.0, head_dim=24), form="t5", seqs=(40,),
         greedy=((6, 40),)),
+    "stablelm": dict(config=STABLELM, seqs=(1, 40), greedy=((6, 40),), gains=dict(lm_head=14)),
     "qwen2": dict(config=QWEN2, seqs=(1, 40), greedy=(LONG,), gains=TIED),
     "qwen2_window": dict(config=dict(QWEN2, use_sliding_window=True, max_window_layers=1, num_hidden_layers=2),
                          seqs=(8, 10, 40), greedy=((6, 40),), gains=TIED),
