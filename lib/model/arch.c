@@ -145,14 +145,10 @@ static const nb_arch_name starcoder2_names[] = {ENDS,
                                                 {NB_DOWN, LAYER "mlp.c_proj.weight", NB_ROWS_ALL},
                                                 {NB_DOWN_BIAS, LAYER "mlp.c_proj.bias", NB_ROWS_ALL}};
 
-static const nb_arch_name stablelm_names[] = {ENDS,
-                                              {NB_FINAL_NORM_BIAS, "model.norm.bias", NB_ROWS_ALL},
-                                              ATTN_NORM,
-                                              ATTN_NORM_BIAS,
-                                              QKV,
-                                              O_PROJ,
-                                              FFN_NORM,
-                                              FFN_NORM_BIAS,
+static const nb_arch_name stablelm_names[] = {ENDS,      {NB_FINAL_NORM_BIAS, "model.norm.bias", NB_ROWS_ALL},
+                                              ATTN_NORM, ATTN_NORM_BIAS,
+                                              QKV,       O_PROJ,
+                                              FFN_NORM,  FFN_NORM_BIAS,
                                               GATED_MLP};
 
 /* ---- architectures ---- */
@@ -174,7 +170,7 @@ static const nb_arch phimoe = {"PhiMoEForCausalLM", "phimoe", false, NAMES(phimo
 static const nb_arch stablelm = {"StableLmForCausalLM", "stablelm", false, NAMES(stablelm_names)};
 static const nb_arch starcoder2 = {"Starcoder2ForCausalLM", "starcoder2", false, NAMES(starcoder2_names)};
 
-const nb_arch *const nb_arch_all[] = {&phi3,   &llama, &mistral,   &qwen2,   &qwen3,  &gemma,     &gemma2,
+const nb_arch *const nb_arch_all[] = {&phi3,   &llama, &mistral,   &qwen2,   &qwen3,  &gemma,      &gemma2,
                                       &gemma3, &phi,   &phi3small, &mixtral, &phimoe, &starcoder2, &stablelm};
 const size_t nb_arch_count = sizeof nb_arch_all / sizeof *nb_arch_all;
 
