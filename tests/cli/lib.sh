@@ -36,6 +36,18 @@ only() {
 }
 work_list=$(dirname "$NBL")/list.$$
 
+# packs: whether this build can pack files. One without zstd must say so and write nothing.
+packs() {
+  if nibble pack "$NBL" -o packs.nblz -q >/dev/null 2>packs.err; then
+    rm packs.nblz packs.err
+    return 0
+  fi
+  grep -q 'packs.nblz needs zstd.*built without libzstd' packs.err || { cat packs.err >&2; exit 1; }
+  [ ! -e packs.nblz ] || exit 1
+  rm packs.err
+  return 1
+}
+
 # calibration_text LINES: a text without much sense, on standard output.
 calibration_text() {
   text_i=0

@@ -40,7 +40,7 @@ while :; do
   exec=exec
   g --journal j --out out.json --out wout.json >text 2>err &
   pid=$! exec=
-  sleep 0.$(((i * 37) % 60 + 10))
+  sleep $((i / 8)).$(((i * 37) % 60 + 10)) # longer and longer: a sanitizer's program is slow to begin
   kill -9 $pid 2>/dev/null || true
   if wait $pid; then break; fi
   kills=$((kills + 1))

@@ -8,7 +8,7 @@ while :; do
   i=$((i + 1))
   nibble eval "$NBL" --task custom --data q.jsonl -q -t 1 --journal j --out out.json >/dev/null &
   pid=$!
-  sleep 0.$(((i * 37) % 60 + 10))
+  sleep $((i / 8)).$(((i * 37) % 60 + 10)) # longer and longer: a sanitizer's program is slow to begin
   kill -9 $pid 2>/dev/null || true
   if wait $pid; then break; fi
   kills=$((kills + 1))

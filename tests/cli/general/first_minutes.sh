@@ -51,7 +51,7 @@ fails 1 '*harness.json is a result of lm-evaluation-harness, not a result of nib
 fails 1 '*toy.nbl is a .nbl file, not a result of nibble eval: run it with*' nibble compare "$NBL" "$NBL"
 
 # Each command that takes one kind of file alone says what it got.
-nibble pack "$NBL" -o packed.nblz -q >/dev/null
+printf 'NBLZ\000\000\000\001%056d' 0 >packed.nblz # its beginning: not every build can pack
 questions q.jsonl 6
 nibble eval "$NBL" --task custom --data q.jsonl -q --out result.json >/dev/null
 for command in "verify" "pack -o x" "generate -p x" "serve"; do

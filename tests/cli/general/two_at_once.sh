@@ -49,9 +49,11 @@ nibble export m.nbl --gguf whole.gguf -q
 fight 0.05 whole.gguf k.gguf nibble export m.nbl --gguf k.gguf -q
 nibble quantize whole.gguf -o of_gguf --fast -q >/dev/null
 fight 0.1 of_gguf g.nbl nibble quantize whole.gguf -o g.nbl --fast -q -t 1
-nibble pack m.nbl -o whole.nblz -q >/dev/null
-fight 0.05 whole.nblz z.nblz nibble pack m.nbl -o z.nblz -q
-fight 0.05 m.nbl u.nbl nibble unpack whole.nblz -o u.nbl -q
+if packs; then
+  nibble pack m.nbl -o whole.nblz -q >/dev/null
+  fight 0.05 whole.nblz z.nblz nibble pack m.nbl -o z.nblz -q
+  fight 0.05 m.nbl u.nbl nibble unpack whole.nblz -o u.nbl -q
+fi
 
 same() {
   answers "$1" >a
