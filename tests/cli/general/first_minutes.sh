@@ -54,7 +54,8 @@ fails 1 '*toy.nbl is a .nbl file, not a result of nibble eval: run it with*' nib
 printf 'NBLZ\000\000\000\001%056d' 0 >packed.nblz # its beginning: not every build can pack
 questions q.jsonl 6
 nibble eval "$NBL" --task custom --data q.jsonl -q --out result.json >/dev/null
-for command in "verify" "pack -o x" "generate -p x" "serve"; do
+for command in verify "pack -o x" "generate -p x" serve; do
+  case $command in pack*) packs || continue ;; esac # a build that cannot says that first
   fails 1 '*packed.nblz is a packed .nbl file, not a .nbl file: expand it with `nibble unpack`' nibble $command packed.nblz
   fails 1 '*result.json is a result of nibble eval, not a .nbl file*' nibble $command result.json
 done
