@@ -22,7 +22,8 @@ answers out.json | cmp a -
 # Another run's journal is refused and kept; a file that is no journal too.
 nibble eval "$NBL" --task custom --data q.jsonl -q -t 1 --journal j >/dev/null &
 pid=$!
-sleep 0.2
+n=0
+until [ -s j ] || [ $n -gt 500 ]; do n=$((n + 1)); sleep 0.01; done
 kill -9 $pid 2>/dev/null || true
 if ! wait $pid 2>/dev/null; then
   cp j kept
