@@ -428,15 +428,15 @@ TEST(linked_directories) {
   CHECK_OK(nb_task_open("mmlu", NULL, &t, &err));
   CHECK_OK(nb_dataset_read(&t, "tests/golden/mmlu", "test", &plain, &err));
   char *linked = temp_subdir("linked"), *again = temp_subdir("again");
-  snprintf(
-      command, sizeof command,
-      "cd %s && ln -s %s/tests/golden/mmlu/test test && cd %s && mkdir v1 && cp -R %s/tests/golden/mmlu/test v1 && "
-      "ln -s v1 current && ln -s .. v1/back && ln -s test v1/more",
-      linked, here, again, here);
+  snprintf(command, sizeof command,
+           "cd '%s' && ln -s '%s/tests/golden/mmlu/test' test && cd '%s' && mkdir v1 && cp -R "
+           "'%s/tests/golden/mmlu/test' v1 && "
+           "ln -s v1 current && ln -s .. v1/back && ln -s test v1/more",
+           linked, here, again, here);
   CHECK(system(command) == 0);
   same_set("a linked directory", linked, &plain);
   same_set("links that show it again", again, &plain);
-  snprintf(command, sizeof command, "cd %s && ln -s nowhere gone", again);
+  snprintf(command, sizeof command, "cd '%s' && ln -s nowhere gone", again);
   CHECK(system(command) == 0);
   CHECK(nb_dataset_read(&t, again, "test", &d, &err) == NB_ERR_IO && strstr(err.msg, "gone"));
   nb_dataset_free(&plain);

@@ -17,7 +17,7 @@ static nb_status facts(const char *path, nb_model_facts *out) {
 
 static char *copy_of(const char *from, const char *name) {
   char *to = temp_path(name), command[1500];
-  snprintf(command, sizeof command, "cp -R %s %s", from, to);
+  snprintf(command, sizeof command, "cp -R '%s' '%s'", from, to);
   CHECK(system(command) == 0);
   return to;
 }

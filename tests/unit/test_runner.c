@@ -345,7 +345,7 @@ TEST(a_journal_is_of_one_run) {
   CHECK(other);
   /* Another example, the questions being the same. */
   char command[1200];
-  snprintf(command, sizeof command, "cp -R tests/golden/mmlu %s/data && printf '%s' > %s/data/dev/%s", temp_dir(),
+  snprintf(command, sizeof command, "cp -R tests/golden/mmlu '%s/data' && printf '%s' > '%s/data/dev/%s'", temp_dir(),
            "Find 2.,0,4,2,6,B\\n", temp_dir(), "abstract_algebra_dev.csv");
   CHECK(system(command) == 0);
   char *data = temp_path("data");
