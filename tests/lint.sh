@@ -59,6 +59,10 @@ hit=$(grep -n -E '^ *! [^|&]*$' tests/cli/*/*.sh)
 hit=$(grep -n -E '^(\[|[a-z_]+) .* && ' tests/cli/*/*.sh | grep -v -E '^[^:]*:[0-9]*:(if|elif|while|until|for|repeat|awk|sh) |\|\||\$\(cd|&& (exit|skip|return)')
 [ -z "$hit" ] && p=$((p + 1)) || bad "conditions that cannot fail (write one a line): $hit"
 
+# A checkout's path may hold blanks: a command that is split again must not hold it.
+hit=$(grep -n -E '="[^"]*nibble [^"]*\$(DATA|TESTS|ROOT)' tests/cli/*/*.sh)
+[ -z "$hit" ] && p=$((p + 1)) || bad "a path in a command that is split at blanks: $hit"
+
 # Only tools print and end the process.
 for file in $(sources | grep -v '^tools/'); do
   hit=$(grep -n -E '(^|[^a-z_])(printf|puts|putchar|perror|exit|abort|_exit) *\(|fprintf *\( *(stderr|stdout)' "$file" |

@@ -4,7 +4,8 @@
 golden=$TESTS/golden/ppl.json
 jsonq text <"$golden" | head -c "$(jsonq bytes <"$golden")" >text
 near() { echo "$1 $2" | awk '{ d = $1 / $2 - 1; exit d * d > 1e-10 }' || { echo "$1 is not $2" >&2; exit 1; }; }
-run="nibble ppl $DATA/demo -t 1 -q --json --kv f32 --text text"
+ln -s "$DATA/demo" demo # its path may hold blanks
+run="nibble ppl demo -t 1 -q --json --kv f32 --text text"
 for i in 0 1; do
   ctx=$(jsonq rolling.$i.ctx <"$golden")
   $run --bos yes --ctx "$ctx" --stride "$ctx" >a.json
