@@ -9,15 +9,14 @@
 enum { LEVEL = 3 }; /* finds text that repeats; in codes nothing does, and their entropy is all there is */
 
 struct nb_zstd {
-  ZSTD_CCtx *pack;
+  ZSTD_CCtx *pack; /* NULL until something is packed: pages of Parquet files never are */
   ZSTD_DCtx *unpack;
 };
 
 nb_status nb_zstd_create(const char *name, nb_zstd **out, nb_err *err) {
   NB_TRY(nb_new(out, 1, sizeof **out, "Zstandard", err));
-  (*out)->pack = ZSTD_createCCtx();
   (*out)->unpack = ZSTD_createDCtx();
-  if ((*out)->pack && (*out)->unpack) return NB_OK;
+  if ((*out)->unpack) return NB_OK;
   nb_zstd_free(*out);
   *out = NULL;
   return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory for Zstandard", name);
@@ -33,6 +32,7 @@ void nb_zstd_free(nb_zstd *z) {
 size_t nb_zstd_bound(size_t n) { return ZSTD_compressBound(n); }
 
 nb_status nb_zstd_pack(nb_zstd *z, const void *in, size_t n, void *out, size_t *packed, nb_err *err) {
+  if (!z->pack && !(z->pack = ZSTD_createCCtx())) return nb_fail(err, NB_ERR_MEMORY, "out of memory packing");
   *packed = ZSTD_compressCCtx(z->pack, out, nb_zstd_bound(n), in, n, LEVEL);
   if (ZSTD_isError(*packed)) return nb_fail(err, NB_ERR_MEMORY, "packing: %s", ZSTD_getErrorName(*packed));
   return NB_OK;

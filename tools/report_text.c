@@ -79,8 +79,7 @@ nb_status report_text(const nb_result *r, FILE *f, nb_err *err) {
   if (nb_result_approximate(r))
     fprintf(f,
             "the marks of %zu answers may be other ones in lm-evaluation-harness: they rest on their language or on a "
-            "number "
-            "of sentences that is not certain (formats/TASKS.md)\n",
+            "number of sentences that is not certain (formats/TASKS.md)\n",
             nb_result_approximate(r));
   if (r->has_measured) print_measured(r, f);
   nb_summary_free(&s);

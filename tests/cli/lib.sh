@@ -136,6 +136,11 @@ questions() {
 # answers FILE: the lines of a result that must not depend on how the run was made.
 answers() { grep -E '^\{"id"|^"(total|macro)"' "$1"; }
 
+# grown FILE BYTES PID: waits until the file has more than so many bytes, or the process has ended.
+grown() {
+  until [ -e "$1" ] && [ "$(size_of "$1")" -gt "$2" ] || ! kill -0 "$3" 2>/dev/null; do sleep 0.01; done
+}
+
 # find_browser: $browser is a Chromium, or empty.
 find_browser() {
   browser=

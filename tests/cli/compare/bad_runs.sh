@@ -31,8 +31,8 @@ fails 1 '*ids.jsonl: two questions have the id "q0" (rows 1 and 13)*' $run --dat
 sed 's/"metric"/"metrics"/' "$DATA/tasks/custom.json" >task.json
 fails 1 '*task.json: unknown key "metrics"*' nibble eval "$NBL" --task ./task.json --data q.jsonl --out x.json
 # A journal cut anywhere goes on; one damaged before its end is refused and kept.
-sleep_and_kill() { $run --data long.jsonl --alone --journal j >/dev/null & pid=$!; n=0
-  until [ "$(wc -c <j 2>/dev/null || echo 0)" -gt 1400 ] || [ $n -gt 500 ]; do n=$((n + 1)); sleep 0.01; done
+sleep_and_kill() { $run --data long.jsonl --alone --journal j >/dev/null & pid=$!
+  grown j 1400 $pid
   kill -9 $pid 2>/dev/null || true; wait $pid 2>/dev/null || true; }
 questions long.jsonl 600
 $run --data long.jsonl --out long.json >/dev/null

@@ -1,18 +1,7 @@
 # nibble gate: refuses damage by its first questions, accepts the same build, and says what it took.
 . "$LIB"
-i=0
-while [ $i -lt 900 ]; do
-  i=$((i + 1))
-  printf '{"id": "q%s", "subject": "s%s", "question": "the %s of %s?", "choices": ["a", "b", "in", "the"], "answer": "%s"}\n' \
-    $i $((i % 3)) $i $((i * 7 % 31)) "$(echo ABCD | cut -c $((i % 4 + 1)))"
-done >q.jsonl
-cat >w.json <<'E2'
-{"task": "w", "data": {"splits": {"test": ["w.jsonl"]}, "question": "q", "targets": "a"}, "prompt": "{{q}} ",
- "score": "generate", "generate": {"stop": ["\n"], "max_tokens": 4}, "extract": {"letter": [{"regex": "[a-z]"}]}}
-E2
-for i in $(seq 1 40); do echo "{\"q\": \"a b c $i\", \"a\": \"e\"}"; done >w.jsonl
-nibble eval "$NBL" --task custom --data q.jsonl -q --out base.json >/dev/null
-nibble eval "$NBL" --task ./w.json --data w.jsonl -q --out wbase.json >/dev/null
+written=40
+. "$TESTS/cli/compare/stages.inc"
 g() { nibble gate "$@" --against base.json --data q.jsonl -q; }
 g "$NBL" --margin 2 --junit g.xml >text
 grep -q '^pass after ' text

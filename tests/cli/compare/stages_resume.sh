@@ -1,19 +1,8 @@
 # A gate that is killed goes on from its journals and ends with the answers and the verdict of one that was left alone;
 # --out is a run that `nibble compare` takes.
 . "$LIB"
-i=0
-while [ $i -lt 900 ]; do
-  i=$((i + 1))
-  printf '{"id": "q%s", "subject": "s%s", "question": "the %s of %s?", "choices": ["a", "b", "in", "the"], "answer": "%s"}\n' \
-    $i $((i % 3)) $i $((i * 7 % 31)) "$(echo ABCD | cut -c $((i % 4 + 1)))"
-done >q.jsonl
-cat >w.json <<'E2'
-{"task": "w", "data": {"splits": {"test": ["w.jsonl"]}, "question": "q", "targets": "a"}, "prompt": "{{q}} ",
- "score": "generate", "generate": {"stop": ["\n"], "max_tokens": 4}, "extract": {"letter": [{"regex": "[a-z]"}]}}
-E2
-for i in $(seq 1 300); do echo "{\"q\": \"a b c $i\", \"a\": \"e\"}"; done >w.jsonl
-nibble eval "$NBL" --task custom --data q.jsonl -q --out base.json >/dev/null
-nibble eval "$NBL" --task ./w.json --data w.jsonl -q --out wbase.json >/dev/null
+written=300
+. "$TESTS/cli/compare/stages.inc"
 # With exec=exec, in the background, the program itself is what is killed.
 exec=
 g() {

@@ -22,8 +22,7 @@ answers out.json | cmp a -
 # Another run's journal is refused and kept; a file that is no journal too.
 nibble eval "$NBL" --task custom --data q.jsonl -q -t 1 --journal j >/dev/null &
 pid=$!
-n=0
-until [ -s j ] || [ $n -gt 500 ]; do n=$((n + 1)); sleep 0.01; done
+grown j 0 $pid
 kill -9 $pid 2>/dev/null || true
 if ! wait $pid 2>/dev/null; then
   cp j kept

@@ -4,8 +4,7 @@ questions q.jsonl 60
 nibble eval "$NBL" --task custom --data q.jsonl -q --out whole.json >/dev/null
 nibble eval "$NBL" --task custom --data q.jsonl -q --alone -t 1 --journal j --out a.json >/dev/null &
 pid=$!
-n=0
-until [ -s j ] || [ $n -gt 500 ]; do n=$((n + 1)); sleep 0.01; done
+grown j 0 $pid
 kill -9 $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
 [ -s j ] || skip "the run ended before it could be killed"

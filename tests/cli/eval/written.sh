@@ -44,8 +44,7 @@ nibble merge part1.json part2.json part3.json --out joined.json >/dev/null
 grep -v '^"measured"' joined.json | cmp a -
 nibble eval "$NBL" --task ./t.json --data q.jsonl -q --texts --alone -t 1 --journal j --out c.json >/dev/null &
 pid=$!
-n=0
-until [ -s j ] && [ "$(wc -c <j)" -gt 2000 ] || [ $n -gt 500 ]; do n=$((n + 1)); sleep 0.01; done
+grown j 2000 $pid
 kill -9 $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
 if [ -s j ]; then
@@ -84,7 +83,7 @@ fails '[12]' '*written answers*' nibble compare -q a.json samples_t_x.jsonl
 # A journal is of one model: of all that decides how its texts end and read, too.
 toy ck
 nibble eval ck --task ./t.json --data q.jsonl -q --alone -t 1 --journal j >/dev/null 2>&1 & pid=$!
-until [ -s j ] && [ "$(wc -c <j)" -gt 2000 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
+grown j 2000 $pid
 kill -9 $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
 if [ -s j ]; then

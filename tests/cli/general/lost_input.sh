@@ -32,7 +32,7 @@ cp "$NBL" m.nbl
 run() { nibble eval m.nbl --task custom --data q.jsonl -q -t 1 "$@"; }
 run --out whole.json >/dev/null
 run --journal j --out out.json >out 2>err & pid=$!
-until [ -e j ] && [ "$(size_of j)" -gt 5000 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
+grown j 5000 $pid
 : >m.nbl
 stopped 'nibble: *m.nbl: another program made it shorter*'
 [ -s j ]

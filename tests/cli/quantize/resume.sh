@@ -14,9 +14,9 @@ while [ $trial -lt 3 ]; do
   trial=$((trial + 1))
   before=$(part_size)
   nibble quantize m -o c.nbl -q --calib text --tokens 1024 --seq 128 --group 32 -t 1 >/dev/null 2>&1 & pid=$!
-  [ "$before" -gt 0 ] || until [ "$(part_size)" -gt 0 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
+  [ "$before" -gt 0 ] || grown c.nbl.part 0 $pid
   first=$(part_size)
-  until [ "$(part_size)" -gt "$first" ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
+  grown c.nbl.part "$first" $pid
   kill -9 $pid 2>/dev/null && killed=$((killed + 1))
   wait $pid 2>/dev/null || :
   [ -e c.nbl.part ] || break
@@ -71,7 +71,7 @@ done
 # Never two runs at once with one output, never records of one run in the file of another: the second is told before it works.
 rm -f c.nbl c.nbl.part
 nibble quantize m -o c.nbl -q --calib text --tokens 1024 --seq 128 --group 32 -t 1 >/dev/null 2>&1 & pid=$!
-until [ "$(part_size)" -gt 0 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
+grown c.nbl.part 0 $pid
 kill -STOP $pid
 if kill -0 $pid 2>/dev/null && [ -e c.nbl.part ]; then
   fails 1 '*c.nbl.part: in use by another*quantize*' q c.nbl -q --alpha 0.5
@@ -82,7 +82,7 @@ wait $pid
 cmp a.nbl c.nbl
 cp kept.1 c.nbl.part
 q d.nbl -q --alpha 0.5 >/dev/null & pid=$!
-until [ -e d.nbl.part ] && [ "$(size_of d.nbl.part)" -gt 20000 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
+grown d.nbl.part 20000 $pid
 kill -9 $pid 2>/dev/null && wait $pid 2>/dev/null || :
 if [ -e d.nbl.part ]; then # the same header, records of another run behind it
   head=$((32 + 30 * 27 + 8))
