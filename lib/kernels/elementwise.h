@@ -103,7 +103,7 @@ INLINE void hadamard_step(const float *x, size_t n, float *y) {
 }
 
 static void hadamard(float *x, size_t n) {
-  const size_t run = nb_hadamard_run(n);
+  const size_t run = nb_kernels_hadamard_run(n);
   float y[512];
   nb_assert(n > 0 && run <= sizeof y / sizeof *y);
   for (float *at = x; at < x + n; at += run) {

@@ -103,7 +103,7 @@ enum {
 };
 
 /* Elements that a Hadamard transform of n takes together: the largest power of two that divides n. */
-static inline size_t nb_hadamard_run(size_t n) { return n & (~n + 1); }
+static inline size_t nb_kernels_hadamard_run(size_t n) { return n & (~n + 1); }
 
 typedef struct nb_kernels {
   const char *name; /* "ref", "avx2", ... */
@@ -153,8 +153,8 @@ typedef struct nb_kernels {
    * x[i] = fma(a, cos[i], -(b * sin[i])), x[i + half] = fma(b, cos[i], a * sin[i]). */
   void (*rope)(float *x, const float *cos, const float *sin, size_t half);
 
-  /* The Hadamard transform, unscaled, of each run of nb_hadamard_run(n) of the n elements (n <= 512, or the run is):
-   * log2(run) steps of y[2 i] = x[i] + x[i + run / 2], y[2 i + 1] = x[i] - x[i + run / 2]. Dot products of two
+  /* The Hadamard transform, unscaled, of each run of nb_kernels_hadamard_run(n) of the n elements (n <= 512, or the run
+   * is): log2(run) steps of y[2 i] = x[i] + x[i + run / 2], y[2 i + 1] = x[i] - x[i + run / 2]. Dot products of two
    * transformed vectors are run times what they were. */
   void (*hadamard)(float *x, size_t n);
 
