@@ -100,7 +100,7 @@ nb_status nb_explain_text(const char *path, const char *bytes, size_t n, nb_err 
   static const nb_file_kind binary[] = {NB_FILE_NBL,    NB_FILE_GGUF,   NB_FILE_SAFETENSORS, NB_FILE_EXPORT,
                                         NB_FILE_STATS,  NB_FILE_PART,   NB_FILE_JOURNAL,     NB_FILE_PARQUET,
                                         NB_FILE_PICKLE, NB_FILE_BUNDLE, NB_FILE_ZIP,         NB_FILE_GZIP,
-                                        NB_FILE_LFS,    NB_FILE_NBLZ,   NB_FILE_SPLIT};
+                                        NB_FILE_LFS,    NB_FILE_NBLZ,   NB_FILE_SPLIT,       NB_FILE_CACHE};
   nb_file_kind is = nb_filekind_of(bytes, nb_min(n, NB_FILE_HEAD));
   for (size_t i = 0; i < sizeof binary / sizeof *binary; i++)
     if (is == binary[i]) return nb_fail(err, NB_ERR_FORMAT, "%s is %s, not a text", path, nb_filekind_name(is));
