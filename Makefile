@@ -252,7 +252,7 @@ $(B)/unit/%: tests/unit/%.c tests/test.h $(B)/libnibble.a
 	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $< $(B)/libnibble.a -o $@ $(LDLIBS_ALL)
 
 # Compare with what the command does.
-$(B)/unit/test_api $(B)/unit/test_api_quantize: | $(B)/nibble
+$(B)/unit/test_api $(B)/unit/test_api_quantize $(B)/unit/test_api_session: | $(B)/nibble
 
 .PHONY: unit
 unit: $(UNIT) ## unit tests

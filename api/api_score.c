@@ -99,15 +99,18 @@ nibble_status nibble_score_each(nibble_model *m, const int32_t *context, size_t 
   nb_status st = NB_OK;
   shared s = {NULL, 0};
   text t = {NULL, 0, 0, 0, 0};
+  const nb_priority was = nb_parallel_prefer(m->priority);
   for (size_t i = 0; i < n; i++) {
     bool best;
     nb_free(t.ids);
     NB_GOTO(join(m, context, n_context, continuation[i], n_ids[i], &t, &e));
+    NB_GOTO(nb_api_room(m, t.run, m->kv, &e));
     if (i == 0) NB_GOTO(share(m, &t, n, &s, &e));
     NB_GOTO(score_text(m, &s, &t, &logprob[i], &best, &e));
     if (greedy) greedy[i] = best;
   }
 fail:
+  nb_parallel_prefer(was);
   nb_kv_free(s.kv);
   nb_free(t.ids);
   return nb_api_report(st, &e, err);
@@ -139,11 +142,14 @@ nibble_status nibble_logits(nibble_model *m, const int32_t *ids, size_t n, size_
   nb_status st;
   nb_kv *kv = NULL;
   text t = {NULL, 0, 0, 0, 0};
+  const nb_priority was = nb_parallel_prefer(m->priority);
   NB_GOTO(join(m, ids, n, NULL, 0, &t, &e));
   if (last < 1 || last > n) NB_GOTO(nb_fail(&e, NB_ERR_ARG, "the last %zu of %zu tokens: want 1 to %zu", last, n, n));
+  NB_GOTO(nb_api_room(m, n, m->kv, &e));
   NB_GOTO(nb_kv_create(&m->opened.model.config, n, m->kv, t.stretch, &kv, &e));
   NB_GOTO(logits(m, kv, &t, last, out, &e));
 fail:
+  nb_parallel_prefer(was);
   nb_kv_free(kv);
   nb_free(t.ids);
   return nb_api_report(st, &e, err);

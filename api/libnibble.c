@@ -4,13 +4,13 @@
 #include "api/libnibble.h"
 
 #include "text/chat_template.h"
+#include "base/bytes.h"
 #include "base/cpu.h"
 #include "model/generate.h"
 #include "base/mem.h"
-#include "eval/memory.h"
-#include "base/parallel.h"
 #include "text/stop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,28 +57,132 @@ nb_status nb_api_options(const void *given, size_t first, const char *type, void
 
 const char *nibble_version(void) { return NB_VERSION; }
 
-static nb_status open_model(const char *path, const nibble_options *o, nibble_model *m, nb_err *err) {
-  nb_session_opts so = {.threads = o->threads, .max_tokens = o->batch, .interrupt = &m->interrupt};
-  NB_TRY(nb_api_machine(o->cpu, &so.threads, &so.cpu_features, err));
-  NB_TRY(nb_new(&m->path, strlen(path) + 1, 1, "a path", err));
-  memcpy(m->path, path, strlen(path) + 1);
-  m->threads = so.threads;
-  NB_TRY(nb_open(path, o->verify ? NB_OPEN_VERIFY : 0, so.threads, &m->opened, err));
-  m->kv = m->opened.kv;
+/* The options of this version, and what a session is made with by them. */
+static nb_status read_options(const nibble_options *given, nibble_options *o, nb_session_opts *so, nb_err *err) {
+  NB_TRY(nb_api_options(given, offsetof(nibble_options, ctx) + sizeof o->ctx, "nibble_options", o, sizeof *o, err));
+  *so = (nb_session_opts){.threads = o->threads, .max_tokens = o->batch};
+  if ((unsigned)o->priority >= NB_PRIORITIES)
+    return nb_fail(err, NB_ERR_ARG, "priority %d is none of nibble_priority's", (int)o->priority);
+  return nb_api_machine(o->cpu, &so->threads, &so->cpu_features, err);
+}
+
+static nb_status copy_text(const char *text, char **out, nb_err *err) {
+  NB_TRY(nb_new(out, strlen(text) + 1, 1, "a path", err));
+  memcpy(*out, text, strlen(text) + 1);
+  return NB_OK;
+}
+
+static void log_notes(const nibble_options *o, const nibble_model *m) {
+  char line[512], a[NB_BYTES_TEXT], b[NB_BYTES_TEXT];
+  if (!o->log) return;
+  for (const char *note = m->opened.notes.s; note && *note; note += strcspn(note, "\n"), note += *note == '\n') {
+    snprintf(line, sizeof line, "%s: %.*s", m->path, (int)strcspn(note, "\n"), note);
+    o->log(o->ctx, line);
+  }
+  snprintf(line, sizeof line, "%s: %s, %s mapped, %s of its own before a session, %d threads", m->path,
+           m->opened.model.config.architecture, nb_bytes_text(a, m->opened.file_bytes),
+           nb_bytes_text(b, m->tables + m->workspace), m->threads);
+  o->log(o->ctx, line);
+}
+
+/* What was opened becomes a model that can run. */
+static nb_status prepare(nibble_model *m, const nibble_options *o, nb_session_opts *so, nb_err *err) {
+  char a[NB_BYTES_TEXT], b[NB_BYTES_TEXT];
+  size_t workspace;
+  m->kv = m->opened.kv, m->limit = o->memory_limit, m->priority = (nb_priority)o->priority;
+  m->threads = so->threads;
+  so->interrupt = &m->interrupt;
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &m->kv, err));
-  return nb_session_create(&m->opened.model.config, &so, &m->session, err);
+  NB_TRY(nb_session_need(&m->opened.model.config, so, &workspace, err));
+  m->workspace = workspace, m->tables = nb_api_tables(&m->opened);
+  if (m->limit && m->workspace + m->tables > m->limit)
+    return nb_fail(err, NB_ERR_MEMORY, "%s: needs %s of its own before a session, and the limit is %s: a smaller batch",
+                   m->path, nb_bytes_text(a, m->workspace + m->tables), nb_bytes_text(b, m->limit));
+  NB_TRY(nb_session_create(&m->opened.model.config, so, &m->session, err));
+  log_notes(o, m);
+  return NB_OK;
+}
+
+/* Where a model is: a path that may be of any form, or places of a .nbl file. */
+typedef struct whereabouts {
+  const char *path;
+  const nb_mapfile_place *place; /* (n) without a path */
+  size_t n;
+} whereabouts;
+
+static nb_status open_model(const whereabouts *w, const nibble_options *given, nibble_model *m, nb_err *err) {
+  nibble_options o;
+  nb_session_opts so;
+  NB_TRY(read_options(given, &o, &so, err));
+  const char *name = w->path ? w->path : w->place[0].path ? w->place[0].path : "the model";
+  const unsigned flags = o.verify ? NB_OPEN_VERIFY : 0;
+  NB_TRY(copy_text(name, &m->path, err));
+  NB_TRY(w->path ? nb_open(w->path, flags, so.threads, &m->opened, err)
+                 : nb_open_places(w->place, w->n, flags, so.threads, &m->opened, err));
+  return prepare(m, &o, &so, err);
+}
+
+static nibble_status open_any(const whereabouts *w, const nibble_options *options, nibble_model **out,
+                              nibble_error *err) {
+  nb_err e;
+  nibble_model *m;
+  nb_status st = nb_new(&m, 1, sizeof *m, "a model", &e);
+  if (st != NB_OK) return nb_api_report(st, &e, err);
+  st = open_model(w, options, m, &e);
+  if (st == NB_OK) *out = m;
+  else nibble_close(m);
+  return nb_api_report(st, &e, err);
 }
 
 nibble_status nibble_open(const char *path, const nibble_options *options, nibble_model **out, nibble_error *err) {
   nb_err e;
-  nibble_model *m;
   *out = NULL;
-  nb_status st = nb_new(&m, 1, sizeof *m, "a model", &e);
+  if (!path) return nb_api_report(nb_fail(&e, NB_ERR_ARG, "name a model"), &e, err);
+  const whereabouts w = {.path = path};
+  return open_any(&w, options, out, err);
+}
+
+static nb_status places_of(const nibble_source *sources, size_t n, nb_mapfile_place **out, nb_err *err) {
+  if (!sources || !n) return nb_fail(err, NB_ERR_ARG, "no sources: want a file, or its parts in order");
+  NB_TRY(nb_new(out, n, sizeof **out, "the sources", err));
+  for (size_t i = 0; i < n; i++)
+    (*out)[i] = (nb_mapfile_place){sources[i].path, sources[i].fd, sources[i].offset, sources[i].length};
+  return NB_OK;
+}
+
+nibble_status nibble_open_sources(const nibble_source *sources, size_t n, const nibble_options *options,
+                                  nibble_model **out, nibble_error *err) {
+  nb_err e;
+  nb_mapfile_place *place;
+  *out = NULL;
+  nb_status st = places_of(sources, n, &place, &e);
   if (st != NB_OK) return nb_api_report(st, &e, err);
-  const nibble_options none = {0};
-  st = open_model(path, options ? options : &none, m, &e);
-  if (st == NB_OK) *out = m;
-  else nibble_close(m);
+  const whereabouts w = {.place = place, .n = n};
+  const nibble_status done = open_any(&w, options, out, err);
+  nb_free(place);
+  return done;
+}
+
+nibble_status nibble_fit_sources(const nibble_source *sources, size_t n, const nibble_options *options, size_t tokens,
+                                 nibble_fit *out, nibble_error *err) {
+  nb_err e;
+  nb_mapfile_place *place = NULL;
+  nibble_options o;
+  nb_session_opts so;
+  nb_opened m = {0};
+  nibble_fit fit = {.size = out->size};
+  nb_status st;
+  NB_GOTO(read_options(options, &o, &so, &e));
+  if (out->size < offsetof(nibble_fit, fits) + sizeof fit.fits)
+    NB_GOTO(nb_fail(&e, NB_ERR_ARG, "the answer's size is %zu: set it to sizeof(nibble_fit)", out->size));
+  NB_GOTO(places_of(sources, n, &place, &e));
+  NB_GOTO(nb_open_places(place, n, 0, so.threads, &m, &e));
+  NB_GOTO(nb_api_fit(&m, &o, &so, tokens, &fit, &e));
+  memset(out, 0, fit.size);
+  memcpy(out, &fit, nb_min(fit.size, sizeof fit));
+fail:
+  nb_opened_free(&m);
+  nb_free(place);
   return nb_api_report(st, &e, err);
 }
 
@@ -172,34 +276,44 @@ static bool take_token(void *ctx, int32_t id) {
   return s->st == NB_OK && pass_on(s) && !s->stop.ended;
 }
 
-nibble_status nibble_generate(nibble_model *m, const int32_t *prompt, size_t n, const nibble_generation *g,
-                              nibble_stats *stats, nibble_error *err) {
-  nb_err e;
+nb_status nb_api_generate(nibble_model *m, nb_context *context, const int32_t *ids, size_t n,
+                          const nibble_generation *g, nb_api_turn *turn, nb_err *err) {
   nb_status st = NB_OK;
   nb_generation_stats done = {0};
-  stream s = {.g = g, .st = NB_OK, .err = &e};
+  stream s = {.g = g, .st = NB_OK, .err = err};
   const nb_generation how = {.sampling = {g->temperature, g->top_p > 0 ? g->top_p : 1, g->seed},
                              .max_new = g->max_tokens ? g->max_tokens : 256,
                              .kv_type = m->kv,
                              .token = take_token,
                              .ctx = &s};
   for (size_t i = 0; i < g->n_stop; i++)
-    if (!*g->stop[i]) NB_GOTO(nb_fail(&e, NB_ERR_ARG, "a stop string is empty"));
-  NB_GOTO(nb_stop_begin(m->opened.tokenizer, g->stop, g->n_stop, &s.stop, &e));
-  NB_GOTO(nb_generate(m->session, &m->opened.model, prompt, n, &how, &done, &e));
+    if (!*g->stop[i]) NB_GOTO(nb_fail(err, NB_ERR_ARG, "a stop string is empty"));
+  NB_GOTO(nb_stop_begin(m->opened.tokenizer, g->stop, g->n_stop, &s.stop, err));
+  const nb_priority was = nb_parallel_prefer(m->priority);
+  st = context ? nb_context_generate(context, m->session, ids, n, &how, &done, err)
+               : nb_generate(m->session, &m->opened.model, ids, n, &how, &done, err);
+  nb_parallel_prefer(was);
+  turn->reused = done.reused;
+  NB_GOTO(st);
   NB_GOTO(s.st);
   bool stopped = s.stop.ended;
-  NB_GOTO(nb_stop_finish(&s.stop, &e));
+  NB_GOTO(nb_stop_finish(&s.stop, err));
   pass_on(&s);
-  if (stats)
-    *stats = (nibble_stats){done.prompt_tokens, done.new_tokens, done.prompt_s, done.new_s, stopped ? 2 : done.ended};
+  turn->stats =
+      (nibble_stats){done.prompt_tokens, done.new_tokens, done.prompt_s, done.new_s, stopped ? 2 : done.ended};
 fail:
   nb_stop_free(&s.stop);
-  return nb_api_report(st, &e, err);
+  return st;
 }
 
-void nibble_memory_now(nibble_memory *out) {
-  nb_memory m = {0};
-  nb_memory_read(&m);
-  *out = (nibble_memory){m.file_bytes, m.anon_bytes, m.peak_bytes};
+nibble_status nibble_generate(nibble_model *m, const int32_t *prompt, size_t n, const nibble_generation *g,
+                              nibble_stats *stats, nibble_error *err) {
+  nb_err e;
+  nb_api_turn turn = {.reused = 0};
+  size_t all;
+  if (!nb_add(n, g->max_tokens ? g->max_tokens : 256, &all)) all = SIZE_MAX;
+  nb_status st = nb_api_room(m, all, m->kv, &e);
+  if (st == NB_OK) st = nb_api_generate(m, NULL, prompt, n, g, &turn, &e);
+  if (st == NB_OK && stats) *stats = turn.stats;
+  return nb_api_report(st, &e, err);
 }

@@ -44,19 +44,56 @@ typedef struct nibble_model nibble_model;
 /* "0.1.0" */
 NIBBLE_API const char *nibble_version(void);
 
-/* Zero (or no) options are the defaults. */
+/* How the threads that the library starts stand beside others. Where the system does not let them have it (a process
+ * may lower its threads' priority and not raise it again), they stay as they are. The calling thread is yours and is
+ * never changed. */
+typedef enum nibble_priority {
+  NIBBLE_PRIORITY_SAME = 0,   /* as the calling thread's */
+  NIBBLE_PRIORITY_HIGH,       /* someone waits: nice -4; on Apple's systems QoS user-initiated */
+  NIBBLE_PRIORITY_LOW,        /* beside other work: nice 10; QoS utility */
+  NIBBLE_PRIORITY_BACKGROUND, /* when nothing else runs: nice 19; QoS background (on little cores) */
+} nibble_priority;
+
+/* Set size, and leave what you do not need zero: that is the default, as are no options. A field that a later version
+ * adds comes at the end; a program built before it gets that field's default. */
 typedef struct nibble_options {
-  int threads;     /* 0: all processors of this process */
+  size_t size;     /* sizeof(nibble_options) */
+  int threads;     /* 0: all processors of this process. On a phone the fast cores only: nibble_cores */
   int verify;      /* 1: check every tensor's checksum first (reads the whole file) */
   size_t batch;    /* tokens of a forward pass at most: workspace against speed. 0: 512, fewer for wide models */
   const char *kv;  /* the attention cache: "f32", "f16", "q16" or "q8". NULL: q8 for .nbl files, f32 for checkpoints */
   const char *cpu; /* use no instruction set above this: "ref", "avx2", ... NULL: the best */
+
+  /* Bytes that the model and all of its sessions may hold of their own (nibble_fit says what counts). What would pass
+   * it fails with NIBBLE_ERROR_MEMORY before anything is allocated, and says what would fit. 0: no limit. */
+  uint64_t memory_limit;
+  nibble_priority priority;
+  /* Receives what a person should know, a line at a time without a line end: what the files hold and the model does not
+   * use, what was opened. From the calling thread, while nibble_open runs. NULL: none. */
+  void (*log)(void *ctx, const char *line);
+  void *ctx;
 } nibble_options;
 
-/* Opens a .nbl file, or the directory of a Hugging Face checkpoint. */
+/* Opens a .nbl file, the first part of one (`nibble split`) whose other parts lie beside it, or the directory of a
+ * Hugging Face checkpoint. */
 NIBBLE_API nibble_status nibble_open(const char *path, const nibble_options *options, nibble_model **out,
                                      nibble_error *err);
-NIBBLE_API void nibble_close(nibble_model *m); /* NULL is accepted */
+/* Where a .nbl file, or a part of one, lies: in a file of its own or within another, as an uncompressed entry of an APK
+ * or an asset pack does. It may begin at any multiple of 4 bytes, as `zipalign 4` puts entries (64 is a little faster,
+ * and a page's boundary is not needed): NIBBLE_ERROR_ARGUMENT otherwise, and when it does not lie within the file. */
+typedef struct nibble_source {
+  const char *path; /* NULL: fd */
+  int fd;           /* open for reading. Yours: it is not closed, and you may close it when the call returns */
+  uint64_t offset;
+  uint64_t length; /* bytes; 0: to the end of the file */
+} nibble_source;
+
+/* Opens a .nbl file in one place, or all of its parts, each in a place, in their order: every one is mapped where it
+ * lies and nothing is copied. NIBBLE_ERROR_FORMAT names a part that is missing, swapped or of another file. The array
+ * is borrowed for the call. Everything else is nibble_open's. */
+NIBBLE_API nibble_status nibble_open_sources(const nibble_source *sources, size_t n, const nibble_options *options,
+                                             nibble_model **out, nibble_error *err);
+NIBBLE_API void nibble_close(nibble_model *m); /* NULL is accepted. Sessions of m are closed before */
 NIBBLE_API void nibble_free(void *memory);
 
 /* Asks what runs on the model to end: with on = 1 it returns NIBBLE_STOPPED before its next layer, and so does whatever
@@ -113,9 +150,52 @@ typedef struct nibble_stats {
   int ended; /* 1: by the model's end token; 2: by a stop string; 0: by a limit or the callback */
 } nibble_stats;
 
-/* Continues the prompt's ids. stats may be NULL. */
+/* Continues the prompt's ids. stats may be NULL. For several turns of a conversation: nibble_session. */
 NIBBLE_API nibble_status nibble_generate(nibble_model *m, const int32_t *prompt, size_t n, const nibble_generation *g,
                                          nibble_stats *stats, nibble_error *err);
+
+/* A conversation, or any text that goes on over several turns. Each turn gives the whole text so far, and of that only
+ * the tokens are run that the session's cache does not begin with; the answer is what nibble_generate would give. Turn
+ * by turn: nibble_chat over all messages, nibble_tokenize with special = 0, nibble_session_generate, and the answer's
+ * text becomes the next message. A model may have several sessions; they count as the model for threads: one call at a
+ * time. */
+typedef struct nibble_session nibble_session;
+
+/* Set size; the rest may stay zero. */
+typedef struct nibble_session_options {
+  size_t size;    /* sizeof(nibble_session_options) */
+  size_t context; /* tokens at most, prompt and answer. 0: the model's positions, or as many as memory_limit allows */
+  const char *kv; /* the cache's type, as in nibble_options. NULL: the model's */
+} nibble_session_options;
+
+/* options may be NULL. NIBBLE_ERROR_ARGUMENT: a context out of range; NIBBLE_ERROR_MEMORY: beyond memory_limit. The
+ * cache's memory is reserved now and becomes the process's as tokens come. */
+NIBBLE_API nibble_status nibble_session_open(nibble_model *m, const nibble_session_options *options,
+                                             nibble_session **out, nibble_error *err);
+NIBBLE_API void nibble_session_close(nibble_session *s); /* NULL is accepted */
+
+/* Continues the n ids of the text so far. *reused (or NULL): how many of them were in the cache. A text callback that
+ * returns 0 ends the answer; nibble_interrupt, from any thread, ends it with NIBBLE_STOPPED, also within a long prompt.
+ * Either way what was run stays in the cache, and the next turn goes on from it. stats may be NULL.
+ * NIBBLE_ERROR_ARGUMENT: the ids and max_tokens do not fit the session's context. */
+NIBBLE_API nibble_status nibble_session_generate(nibble_session *s, const int32_t *ids, size_t n,
+                                                 const nibble_generation *g, nibble_stats *stats, size_t *reused,
+                                                 nibble_error *err);
+
+/* The tokens that the cache holds now, at most *n of them copied into ids (NULL: none is); *n gets how many there are.
+ */
+NIBBLE_API void nibble_session_tokens(const nibble_session *s, int32_t *ids, size_t *n);
+
+/* Forgets what was run; the memory is given back. */
+NIBBLE_API void nibble_session_reset(nibble_session *s);
+
+/* Writes the session's tokens and cache to a file, which appears whole or not at all and replaces an earlier one, and
+ * puts such a file in place of what a session holds. It fits the same .nbl file, type of cache and version of the
+ * library only: NIBBLE_ERROR_ARGUMENT otherwise, and when it holds more than the session's context; the text is then to
+ * be run again. Its bytes are checked (NIBBLE_ERROR_FORMAT). Its size: nibble_fit's cache at that many tokens.
+ * NIBBLE_ERROR_UNSUPPORTED: a model that is no .nbl file, or has dynamic RoPE scaling. */
+NIBBLE_API nibble_status nibble_session_save(const nibble_session *s, const char *path, nibble_error *err);
+NIBBLE_API nibble_status nibble_session_load(nibble_session *s, const char *path, nibble_error *err);
 
 /* The natural-log probability of the continuation's ids after the context's (at least one: the begin token, say). All
  * but the last of them together must fit the model's positions.
@@ -237,6 +317,30 @@ typedef struct nibble_memory {
 } nibble_memory;
 
 NIBBLE_API void nibble_memory_now(nibble_memory *out);
+
+/* What a model will take, in bytes. Set size before the call. */
+typedef struct nibble_fit {
+  size_t size;     /* sizeof(nibble_fit) */
+  uint64_t mapped; /* of the file, mapped: clean pages, which the system takes back when others need them */
+  uint64_t own;    /* the most that must stay: the sum of the next three (the process's code and stacks not counted) */
+  uint64_t workspace; /* of a forward pass (options.batch, threads) */
+  uint64_t cache;     /* of a session at the tokens asked for */
+  uint64_t tables;    /* tokenizer, norms, sampling */
+  uint64_t available; /* memory that the process may still take, as the system says; 0: it does not */
+  size_t most_tokens; /* of the longest session that stays within options.memory_limit, or else within available; the
+                       * model's positions at most. 0: not even the workspace fits */
+  int fits;           /* 1: own stays within that; 0: no; also 1 where neither is known */
+} nibble_fit;
+
+/* Answers before anything of the weights is read, in milliseconds: what would nibble_open_sources with these options
+ * (NULL: the defaults) and one session of `tokens` tokens (0: the model's positions) take? The answer's own holds the
+ * most that is ever used; short prompts touch less of the workspace. It fails as nibble_open_sources does. */
+NIBBLE_API nibble_status nibble_fit_sources(const nibble_source *sources, size_t n, const nibble_options *options,
+                                            size_t tokens, nibble_fit *out, nibble_error *err);
+
+/* Processors: *all that this process may use, and *fast, those of them that are of the fastest kind (phones have slow
+ * ones beside; equal where all are alike or the system does not say). Threads = *fast is a good start. */
+NIBBLE_API void nibble_cores(int *all, int *fast);
 
 #ifdef __cplusplus
 }

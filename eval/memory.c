@@ -11,7 +11,14 @@ size_t nb_memory_of_machine(void) {
 }
 
 #if defined(__APPLE__)
+#include <TargetConditionals.h>
 #include <mach/mach.h>
+#if TARGET_OS_IPHONE
+#include <os/proc.h>
+uint64_t nb_memory_available(void) { return os_proc_available_memory(); }
+#else
+uint64_t nb_memory_available(void) { return 0; }
+#endif
 
 bool nb_memory_read(nb_memory *out) {
   task_vm_info_data_t info;
@@ -25,6 +32,16 @@ bool nb_memory_read(nb_memory *out) {
 }
 
 #else
+
+uint64_t nb_memory_available(void) {
+  char line[256];
+  unsigned long long kib = 0;
+  FILE *f = fopen("/proc/meminfo", "r");
+  while (f && fgets(line, sizeof line, f))
+    if (sscanf(line, "MemAvailable: %llu", &kib) == 1) break;
+  if (f) fclose(f);
+  return (uint64_t)kib << 10;
+}
 
 bool nb_memory_read(nb_memory *out) {
   char line[256];

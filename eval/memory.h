@@ -18,6 +18,10 @@ typedef struct nb_memory {
  * counts as anonymous). False where neither is. */
 bool nb_memory_read(nb_memory *out);
 
+/* Bytes that this process may still take: Linux, Android: MemAvailable of /proc/meminfo; iOS: what its limit leaves
+ * (os_proc_available_memory). 0 where the system does not tell. */
+uint64_t nb_memory_available(void);
+
 /* Bytes of the machine's memory; 4 GiB where the system does not tell. */
 size_t nb_memory_of_machine(void);
 

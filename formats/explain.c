@@ -49,6 +49,7 @@ static const char *advice(nb_file_kind is, nb_file_kind wanted) {
       {NB_FILE_LFS, pull, pull, pull},
       {NB_FILE_NBL, NULL, run, first},
       {NB_FILE_NBLZ, "expand it with `nibble unpack`", "expand it with `nibble unpack`", first},
+      {NB_FILE_SPLIT, NULL, run, first},
       {NB_FILE_GGUF, NULL, run, first},
       {NB_FILE_SAFETENSORS, whole, run, first},
       {NB_FILE_EXPORT, whole, run, first},
@@ -99,7 +100,7 @@ nb_status nb_explain_text(const char *path, const char *bytes, size_t n, nb_err 
   static const nb_file_kind binary[] = {NB_FILE_NBL,    NB_FILE_GGUF,   NB_FILE_SAFETENSORS, NB_FILE_EXPORT,
                                         NB_FILE_STATS,  NB_FILE_PART,   NB_FILE_JOURNAL,     NB_FILE_PARQUET,
                                         NB_FILE_PICKLE, NB_FILE_BUNDLE, NB_FILE_ZIP,         NB_FILE_GZIP,
-                                        NB_FILE_LFS,    NB_FILE_NBLZ};
+                                        NB_FILE_LFS,    NB_FILE_NBLZ,   NB_FILE_SPLIT,       NB_FILE_CACHE};
   nb_file_kind is = nb_filekind_of(bytes, nb_min(n, NB_FILE_HEAD));
   for (size_t i = 0; i < sizeof binary / sizeof *binary; i++)
     if (is == binary[i]) return nb_fail(err, NB_ERR_FORMAT, "%s is %s, not a text", path, nb_filekind_name(is));
@@ -243,7 +244,8 @@ nb_status nb_explain_model(const char *path, nb_status st, nb_err *err) {
   if (stat(path, &s)) return no_such_path(path, st, err);
   if (!S_ISDIR(s.st_mode)) {
     size_t n = read_head(path, head);
-    if (nb_filekind_is(NB_FILE_GGUF, head, n)) return st; /* it was read as one, and st is what is wrong with it */
+    /* It was read as one, and st is what is wrong with it. */
+    if (nb_filekind_is(NB_FILE_GGUF, head, n) || nb_filekind_is(NB_FILE_SPLIT, head, n)) return st;
     return nb_explain_bytes(path, head, n, NB_FILE_NBL, st, err);
   }
   nb_status (*const look[])(const char *, nb_status, nb_err *) = {cache_root, bad_entry, adapter, lacks};

@@ -14,6 +14,8 @@ static const struct {
   const char *what, *begin, *within[WORDS];
 } kinds[] = {
     {NB_FILE_NBL, "a .nbl file", NB_NBL_MAGIC, {NULL}},
+    {NB_FILE_SPLIT, "a part of a split .nbl file", NB_SPLIT_MAGIC, {NULL}},
+    {NB_FILE_CACHE, "a session's cache", "NBCACHE", {NULL}},
     {NB_FILE_STATS, "a file of nibble calibrate", "NBCALIB", {NULL}},
     {NB_FILE_PART, "finished matrices of nibble quantize", "NBLPART", {NULL}},
     {NB_FILE_JOURNAL, "a journal of nibble eval or gate", "nbjrnl", {NULL}},

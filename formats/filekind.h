@@ -21,6 +21,8 @@ typedef enum nb_file_kind {
   NB_FILE_GGUF,
   NB_FILE_CHAT, /* a conversation of `nibble chat` */
   NB_FILE_NBLZ,
+  NB_FILE_SPLIT, /* a part of `nibble split` */
+  NB_FILE_CACHE, /* of a session of the library */
   NB_FILE_PROBE,
   NB_FILE_PART,   /* what quantize keeps beside its output */
   NB_FILE_EXPORT, /* the weights of a checkpoint that `nibble export` made */

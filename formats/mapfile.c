@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -71,45 +72,71 @@ nb_status nb_mapfile_unchanged(nb_err *err) {
 
 /* --- opening --- */
 
+/* What an open descriptor must be: a regular file. Gives its size. */
+static nb_status examine(const char *path, int fd, size_t *size, struct stat *about, nb_err *err) {
+  if (fstat(fd, about)) return nb_oserror_fail(err, errno, path, "examine");
+  if (S_ISDIR(about->st_mode)) return nb_fail(err, NB_ERR_IO, "%s: is a directory, a file is needed", path);
+  if (!S_ISREG(about->st_mode)) return nb_fail(err, NB_ERR_IO, "%s: is not a regular file", path);
+  if ((uintmax_t)about->st_size > SIZE_MAX / 2) return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: too large", path);
+  *size = (size_t)about->st_size;
+  return NB_OK;
+}
+
 /* Opens a regular file for reading and gives its size. */
 static nb_status open_regular(const char *path, int *fd, size_t *size, struct stat *about, nb_err *err) {
-  struct stat st;
   *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* so that a pipe does not wait for its writer */
   if (*fd < 0) return nb_oserror_fail(err, errno, path, "open");
-  nb_status s = NB_OK;
-  if (fstat(*fd, &st)) s = nb_oserror_fail(err, errno, path, "examine");
-  else if (S_ISDIR(st.st_mode)) s = nb_fail(err, NB_ERR_IO, "%s: is a directory, a file is needed", path);
-  else if (!S_ISREG(st.st_mode)) s = nb_fail(err, NB_ERR_IO, "%s: is not a regular file", path);
-  else if ((uintmax_t)st.st_size > SIZE_MAX / 2) s = nb_fail(err, NB_ERR_UNSUPPORTED, "%s: too large", path);
-  *size = (size_t)st.st_size;
-  if (about) *about = st;
+  nb_status s = examine(path, *fd, size, about, err);
   if (s != NB_OK) close(*fd);
   return s;
 }
 
-nb_status nb_mapfile_open(const char *path, nb_mapfile *out, nb_err *err) {
-  int fd;
-  size_t size;
-  struct stat about;
-  *out = (nb_mapfile){0};
-  NB_TRY(open_regular(path, &fd, &size, &about, err));
-  if (size == 0) {
-    close(fd);
-    return nb_fail(err, NB_ERR_FORMAT, "%s: the file is empty", path);
-  }
-  void *p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-  int errnum = errno;
-  close(fd);
-  if (p == MAP_FAILED) return nb_oserror_fail(err, errnum, path, "map into memory");
-  *out = (nb_mapfile){.data = p, .size = size, .path = strdup(path), .listed = take_entry()};
+static size_t page_bytes(void) {
+  long n = sysconf(_SC_PAGESIZE);
+  return n > 0 ? (size_t)n : 4096;
+}
+
+/* Maps n > 0 bytes from `at` on, which lie within the file: from the beginning of a page, wherever they begin in it. */
+static nb_status map(const char *path, int fd, uint64_t at, size_t n, const struct stat *about, nb_mapfile *out,
+                     nb_err *err) {
+  const size_t before = (size_t)(at % page_bytes());
+  uint8_t *p = mmap(NULL, before + n, PROT_READ, MAP_SHARED, fd, (off_t)(at - before));
+  if (p == MAP_FAILED) return nb_oserror_fail(err, errno, path, "map into memory");
+  *out = (nb_mapfile){.data = p + before, .size = n, .path = strdup(path), .listed = take_entry()};
   if (!out->path || !out->listed) {
     nb_mapfile_close(out);
     return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
   }
   nb_mapping *m = out->listed;
-  m->size = size, m->path = out->path, m->as_opened = about;
+  m->size = n, m->path = out->path, m->as_opened = *about;
   atomic_store(&m->begin, out->data);
   return NB_OK;
+}
+
+nb_status nb_mapfile_open_place(const nb_mapfile_place *place, nb_mapfile *out, nb_err *err) {
+  char name[40];
+  int fd = place->fd;
+  size_t size;
+  struct stat about;
+  const char *path = place->path;
+  nb_status st;
+  *out = (nb_mapfile){0};
+  if (!path) snprintf(name, sizeof name, "file descriptor %d", fd), path = name;
+  NB_TRY(place->path ? open_regular(path, &fd, &size, &about, err) : examine(path, fd, &size, &about, err));
+  if (size == 0) NB_GOTO(nb_fail(err, NB_ERR_FORMAT, "%s: the file is empty", path));
+  if (place->offset >= size || place->length > size - place->offset)
+    NB_GOTO(nb_fail(err, NB_ERR_ARG, "%s: has %zu bytes, so that %llu from %llu on are not in it", path, size,
+                    (unsigned long long)place->length, (unsigned long long)place->offset));
+  NB_GOTO(map(path, fd, place->offset, place->length ? (size_t)place->length : size - (size_t)place->offset, &about,
+              out, err));
+fail:
+  if (place->path) close(fd);
+  return st;
+}
+
+nb_status nb_mapfile_open(const char *path, nb_mapfile *out, nb_err *err) {
+  const nb_mapfile_place whole = {.path = path};
+  return nb_mapfile_open_place(&whole, out, err);
 }
 
 void nb_mapfile_close(nb_mapfile *m) {
@@ -117,7 +144,10 @@ void nb_mapfile_close(nb_mapfile *m) {
     atomic_store(&m->listed->begin, NULL);
     atomic_store(&m->listed->taken, false);
   }
-  if (m->data) munmap((void *)(uintptr_t)m->data, m->size);
+  if (m->data) {
+    const size_t before = (size_t)((uintptr_t)m->data % page_bytes());
+    munmap((void *)((uintptr_t)m->data - before), before + m->size);
+  }
   free(m->path);
   *m = (nb_mapfile){0};
 }
@@ -125,8 +155,9 @@ void nb_mapfile_close(nb_mapfile *m) {
 nb_status nb_mapfile_read(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err) {
   int fd;
   size_t size, have = 0;
+  struct stat about;
   *out = NULL, *n = 0;
-  NB_TRY(open_regular(path, &fd, &size, NULL, err));
+  NB_TRY(open_regular(path, &fd, &size, &about, err));
   nb_status st = NB_OK;
   if (size > max_bytes)
     NB_GOTO(nb_fail(err, NB_ERR_UNSUPPORTED, "%s: %zu bytes, at most %zu are read", path, size, max_bytes));

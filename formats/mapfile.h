@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A whole file as read-only memory, and a bounds-checked cursor over bytes. */
+/* A file, or a run of its bytes, as read-only memory, and a bounds-checked cursor over bytes. */
 #ifndef NB_MAPFILE_H
 #define NB_MAPFILE_H
 
@@ -15,7 +15,7 @@
  * fail, touching the lost pages raises SIGBUS, which a program may catch (nb_mapfile_at); what is overwritten in place
  * is seen at the end (nb_mapfile_unchanged). */
 typedef struct nb_mapfile {
-  const uint8_t *data; /* size bytes, page-aligned */
+  const uint8_t *data; /* size bytes; those of a whole file are page-aligned */
   size_t size;         /* at least 1 */
   char *path;          /* a copy, for messages */
   struct nb_mapping *listed;
@@ -24,6 +24,17 @@ typedef struct nb_mapfile {
 /* Maps the regular file at path. Refuses directories, devices, pipes and empty files. On failure *out is
  * zeroed. Reads nothing yet. */
 nb_status nb_mapfile_open(const char *path, nb_mapfile *out, nb_err *err);
+
+/* Where bytes are: in a file that is named, or that is open already, whole or a run of it. */
+typedef struct nb_mapfile_place {
+  const char *path;        /* NULL: fd says which file */
+  int fd;                  /* without a path: open for reading; it stays the caller's, who may close it afterwards */
+  uint64_t offset, length; /* the run, at any offset; length 0: to the end of the file */
+} nb_mapfile_place;
+
+/* Maps the bytes at a place, as nb_mapfile_open does a file's. Messages call a descriptor "file descriptor N".
+ * NB_ERR_ARG: the run does not lie within the file. */
+nb_status nb_mapfile_open_place(const nb_mapfile_place *place, nb_mapfile *out, nb_err *err);
 
 /* Unmaps; a zeroed nb_mapfile is fine. Leaves *m zeroed. */
 void nb_mapfile_close(nb_mapfile *m);

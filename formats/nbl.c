@@ -8,16 +8,26 @@
 #include "base/little.h"
 #include "base/mem.h"
 #include "formats/nbl_layout.h"
+#include "formats/split.h"
 #include "base/parallel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct nb_nbl {
-  nb_mapfile map; /* zeroed when the bytes are borrowed */
-  char *name;
+/* Bytes of the file that lie together: all, or what one part holds. */
+typedef struct piece {
   const uint8_t *data;
+  uint64_t begin, end; /* which bytes of the file */
+  const char *name;
+} piece;
+
+struct nb_nbl {
+  nb_mapfile *map; /* (n_pieces), NULL when the bytes are borrowed */
+  piece *piece;    /* (n_pieces) in order */
+  size_t n_pieces;
+  char *name;          /* of the first */
+  const uint8_t *data; /* of the first, in which all lies that precedes the tensors */
   size_t size, n, data_offset;
   nb_nbl_tensor *tensor; /* (n) */
   nb_config config;
@@ -46,6 +56,19 @@ nb_status nb_nbl_stored_bytes(const nb_nbl_tensor *t, uint64_t *bytes, nb_err *e
   }
   *bytes = n;
   return NB_OK;
+}
+
+/* The piece that holds the byte at `at`, below the size. */
+static const piece *piece_at(const nb_nbl *f, uint64_t at) {
+  const piece *p = f->piece;
+  while (at >= p->end) p++;
+  return p;
+}
+
+const void *nb_nbl_run(const nb_nbl *f, uint64_t at, size_t *n) {
+  const piece *p = piece_at(f, at);
+  *n = (size_t)(p->end - at);
+  return p->data + (at - p->begin);
 }
 
 /* Reads record i, which must be what the configuration demands, at `offset`; *end gets the end of its padding. */
@@ -83,6 +106,10 @@ static nb_status read_record(const nb_nbl *f, size_t i, uint64_t offset, uint64_
   uint64_t padded = nb_nbl_pad(bytes);
   if (padded > f->size - offset)
     return nb_fail(err, NB_ERR_FORMAT, "%s: %s ends beyond the end of the file: it is cut short", f->name, what);
+  const piece *in = piece_at(f, offset);
+  if (padded > in->end - offset)
+    return nb_fail(err, NB_ERR_FORMAT, "%s ends within %s, which no other part goes on with: split the file again",
+                   in->name, what);
   *end = offset + padded;
   return NB_OK;
 }
@@ -102,8 +129,9 @@ static nb_status read_meta(nb_nbl *f, const uint8_t *p, size_t n, nb_err *err) {
 
 static nb_status read_header(nb_nbl *f, nb_err *err) {
   const uint8_t *p = f->data;
-  if (f->size < NB_NBL_HEADER || memcmp(p, NB_NBL_MAGIC, 8))
-    return nb_explain_bytes(f->name, f->data, f->size, NB_FILE_NBL,
+  const uint64_t first = f->piece[0].end;
+  if (first < NB_NBL_HEADER || memcmp(p, NB_NBL_MAGIC, 8))
+    return nb_explain_bytes(f->name, f->data, first, NB_FILE_NBL,
                             nb_fail(err, NB_ERR_FORMAT, "%s is not a .nbl file", f->name), err);
   uint64_t version = nb_little_get(p + 8, 4);
   if (version > NB_NBL_VERSION)
@@ -120,10 +148,10 @@ static nb_status read_header(nb_nbl *f, nb_err *err) {
   f->n = nb_little_get(p + 12, 4);
   uint64_t meta = nb_little_get(p + 40, 8), tok = nb_little_get(p + 48, 8), data = nb_little_get(p + 56, 8),
            at = NB_NBL_HEADER;
-  bool fits = f->n <= (f->size - at) / NB_NBL_RECORD;
-  if (fits) at += f->n * NB_NBL_RECORD, fits = meta <= f->size - at;
-  if (fits) at += meta, fits = tok <= f->size - at;
-  if (fits) at += tok, fits = data == nb_nbl_pad(at) && data <= f->size;
+  bool fits = f->n <= (first - at) / NB_NBL_RECORD;
+  if (fits) at += f->n * NB_NBL_RECORD, fits = meta <= first - at;
+  if (fits) at += meta, fits = tok <= first - at;
+  if (fits) at += tok, fits = data == nb_nbl_pad(at) && data <= first;
   if (!fits) return nb_fail(err, NB_ERR_FORMAT, "%s: the parts that its header lists do not fit the file", f->name);
   f->data_offset = data;
   uint8_t hash[16];
@@ -166,23 +194,99 @@ static nb_status new_nbl(const char *name, nb_nbl **out, nb_err *err) {
   return NB_OK;
 }
 
-nb_status nb_nbl_open(const char *path, bool verify, int threads, nb_nbl **out, nb_err *err) {
-  NB_TRY(new_nbl(path, out, err));
-  nb_nbl *f = *out;
-  nb_status st = nb_mapfile_open(path, &f->map, err);
-  f->data = f->map.data, f->size = f->map.size;
-  if (st == NB_OK) st = read_all(f, verify, threads, err);
-  if (st != NB_OK) nb_nbl_close(f), *out = NULL;
+/* What the parts hold, which must be the parts of one file in their order. */
+static nb_status read_parts(nb_nbl *f, const nb_nbl_bytes *bytes, size_t n, nb_err *err) {
+  nb_split_head head = {0}, before = {0};
+  for (size_t i = 0; i < n; i++) {
+    const char *name = bytes[i].name;
+    NB_TRY(nb_split_read(bytes[i].data, bytes[i].size, name, &head, err));
+    NB_TRY(nb_split_follows(&head, i ? &before : NULL, n, name, f->name, err));
+    f->piece[i] = (piece){(const uint8_t *)bytes[i].data + NB_SPLIT_HEAD, head.begin, head.begin + head.size, name};
+    before = head;
+  }
+  f->size = head.whole_bytes;
+  if (f->piece[0].end >= NB_NBL_HEADER && memcmp(f->piece[0].data + 16, head.whole, sizeof head.whole))
+    return nb_fail(err, NB_ERR_FORMAT, "%s is damaged: it holds another file than its head says", f->name);
+  return NB_OK;
+}
+
+static nb_status read_bytes(nb_nbl *f, const nb_nbl_bytes *bytes, size_t n, bool verify, int threads, nb_err *err) {
+  for (size_t i = 0; i < n; i++)
+    if ((uintptr_t)bytes[i].data % NB_QMAT_ALIGN)
+      return nb_fail(err, NB_ERR_ARG, "%s: the model begins at no multiple of %d bytes (zipalign puts it at one)",
+                     bytes[i].name, NB_QMAT_ALIGN);
+  NB_TRY(nb_new(&f->piece, n, sizeof *f->piece, "the parts", err));
+  f->n_pieces = n;
+  if (n > 1 || nb_split_is(bytes[0].data, bytes[0].size)) {
+    NB_TRY(read_parts(f, bytes, n, err));
+  } else {
+    f->piece[0] = (piece){bytes[0].data, 0, bytes[0].size, f->name};
+    f->size = bytes[0].size;
+  }
+  f->data = f->piece[0].data;
+  return read_all(f, verify, threads, err);
+}
+
+nb_status nb_nbl_open_bytes(const nb_nbl_bytes *bytes, size_t n, bool verify, int threads, nb_nbl **out, nb_err *err) {
+  NB_TRY(new_nbl(bytes[0].name, out, err));
+  nb_status st = read_bytes(*out, bytes, n, verify, threads, err);
+  if (st != NB_OK) nb_nbl_close(*out), *out = NULL;
   return st;
 }
 
 nb_status nb_nbl_open_memory(const void *data, size_t n, const char *name, bool verify, int threads, nb_nbl **out,
                              nb_err *err) {
-  NB_TRY(new_nbl(name, out, err));
-  (*out)->data = data, (*out)->size = n;
-  nb_status st = read_all(*out, verify, threads, err);
+  const nb_nbl_bytes whole = {data, n, name};
+  return nb_nbl_open_bytes(&whole, 1, verify, threads, out, err);
+}
+
+/* Maps what lies in the places; where the first is a file that is the first of several parts, those beside it too. *n
+ * gets how many. */
+static nb_status map_places(nb_nbl *f, const nb_mapfile_place *place, size_t *n, nb_err *err) {
+  nb_mapfile first;
+  nb_split_head head;
+  NB_TRY(nb_mapfile_open_place(&place[0], &first, err));
+  const bool alone = *n == 1 && place[0].path && !place[0].offset && !place[0].length;
+  if (alone && nb_split_is(first.data, first.size) &&
+      nb_split_read(first.data, first.size, place[0].path, &head, NULL) == NB_OK && head.number == 1)
+    *n = head.count;
+  nb_status st = nb_new(&f->map, *n, sizeof *f->map, "the parts", err);
+  if (st != NB_OK) return nb_mapfile_close(&first), st;
+  f->map[0] = first, f->n_pieces = *n;
+  for (size_t i = 1; i < *n; i++) {
+    char path[NB_SPLIT_PATH];
+    if (alone) NB_TRY(nb_split_beside(place[0].path, (unsigned)i + 1, (unsigned)*n, path, err));
+    NB_TRY(alone ? nb_mapfile_open(path, &f->map[i], err) : nb_mapfile_open_place(&place[i], &f->map[i], err));
+  }
+  return NB_OK;
+}
+
+static nb_status open_places(nb_nbl *f, const nb_mapfile_place *place, size_t n, bool verify, int threads,
+                             nb_err *err) {
+  nb_nbl_bytes *bytes;
+  NB_TRY(map_places(f, place, &n, err));
+  NB_TRY(nb_new(&bytes, n, sizeof *bytes, "the parts", err));
+  for (size_t i = 0; i < n; i++) bytes[i] = (nb_nbl_bytes){f->map[i].data, f->map[i].size, f->map[i].path};
+  nb_status st = read_bytes(f, bytes, n, verify, threads, err);
+  nb_free(bytes);
+  return st;
+}
+
+nb_status nb_nbl_open_places(const nb_mapfile_place *place, size_t n, bool verify, int threads, nb_nbl **out,
+                             nb_err *err) {
+  char name[40];
+  *out = NULL;
+  if (n < 1 || n > NB_SPLIT_MOST) return nb_fail(err, NB_ERR_ARG, "%zu places: want 1 to %d", n, NB_SPLIT_MOST);
+  snprintf(name, sizeof name, "file descriptor %d", place[0].fd);
+  NB_TRY(new_nbl(place[0].path ? place[0].path : name, out, err));
+  nb_status st = open_places(*out, place, n, verify, threads, err);
   if (st != NB_OK) nb_nbl_close(*out), *out = NULL;
   return st;
+}
+
+nb_status nb_nbl_open(const char *path, bool verify, int threads, nb_nbl **out, nb_err *err) {
+  const nb_mapfile_place whole = {.path = path};
+  return nb_nbl_open_places(&whole, 1, verify, threads, out, err);
 }
 
 void nb_nbl_close(nb_nbl *f) {
@@ -190,7 +294,9 @@ void nb_nbl_close(nb_nbl *f) {
   cJSON_Delete(f->meta);
   nb_free(f->tensor);
   nb_parts_free(&f->parts);
-  nb_mapfile_close(&f->map);
+  for (size_t i = 0; f->map && i < f->n_pieces; i++) nb_mapfile_close(&f->map[i]);
+  nb_free(f->map);
+  nb_free(f->piece);
   free(f->name);
   free(f);
 }
@@ -208,7 +314,7 @@ static void verify_range(void *ctx, size_t begin, size_t end, int thread) {
   for (size_t i = begin; i < end; i++) {
     const nb_nbl_tensor *t = &j->f->tensor[i];
     size_t padded = nb_nbl_pad(t->size);
-    const uint8_t *p = j->f->data + t->offset;
+    const uint8_t *p = nb_nbl_data(j->f, i);
     j->bad[i] = nb_nbl_hash(p, padded) != t->hash;
     for (size_t b = t->size; b < padded; b++) j->bad[i] |= p[b] != 0;
   }
@@ -223,8 +329,8 @@ nb_status nb_nbl_verify(const nb_nbl *f, int threads, nb_err *err) {
   nb_free(job.bad);
   char what[64];
   if (bad < f->n)
-    return nb_fail(err, NB_ERR_FORMAT, "%s is damaged: the checksum of %s is wrong", f->name,
-                   nb_part_describe(&f->tensor[bad].part, what));
+    return nb_fail(err, NB_ERR_FORMAT, "%s is damaged: the checksum of %s is wrong",
+                   piece_at(f, f->tensor[bad].offset)->name, nb_part_describe(&f->tensor[bad].part, what));
   return NB_OK;
 }
 
@@ -240,14 +346,19 @@ uint64_t nb_nbl_file_bytes(const nb_nbl *f) { return f->size; }
 uint64_t nb_nbl_data_offset(const nb_nbl *f) { return f->data_offset; }
 size_t nb_nbl_count(const nb_nbl *f) { return f->n; }
 const nb_nbl_tensor *nb_nbl_at(const nb_nbl *f, size_t i) { return &f->tensor[i]; }
-const void *nb_nbl_data(const nb_nbl *f, size_t i) { return f->data + f->tensor[i].offset; }
+const uint8_t *nb_nbl_hash_of(const nb_nbl *f) { return f->data + 16; }
+const void *nb_nbl_data(const nb_nbl *f, size_t i) {
+  size_t n;
+  return nb_nbl_run(f, f->tensor[i].offset, &n);
+}
 
-static nb_tensor dense_view(const nb_nbl *f, const nb_nbl_tensor *t) {
+static nb_tensor dense_view(const nb_nbl *f, size_t i) {
+  const nb_nbl_tensor *t = &f->tensor[i];
   const nb_part *p = &t->part;
   nb_tensor v = {.dtype = t->dtype,
                  .n_dims = p->matrix ? 2 : 1,
                  .shape = {p->matrix ? p->N : p->K, p->matrix ? p->K : 1, 1, 1},
-                 .data = f->data + t->offset,
+                 .data = nb_nbl_data(f, i),
                  .n_bytes = t->size};
   return v;
 }
@@ -257,18 +368,18 @@ static nb_status get_matrix(void *ctx, const nb_config *c, const nb_part *p, siz
   const nb_nbl_tensor *t = &f->tensor[i];
   (void)c;
   if (!t->coded) {
-    nb_tensor dense = dense_view(f, t);
+    nb_tensor dense = dense_view(f, i);
     *out = nb_linear_dense(&dense);
     return NB_OK;
   }
   *out = (nb_linear){.N = p->N, .K = p->K, .coded = true};
-  return nb_qmat_view(p->N, p->K, t->fmt, f->data + t->offset, t->size, &out->qmat, err);
+  return nb_qmat_view(p->N, p->K, t->fmt, nb_nbl_data(f, i), t->size, &out->qmat, err);
 }
 
 /* Norms are stored as they are multiplied by, whatever the architecture's checkpoints store. */
 static nb_status get_vector(void *ctx, const nb_config *c, const nb_part *p, size_t i, float *out, nb_err *err) {
   const nb_nbl *f = ctx;
-  nb_tensor t = dense_view(f, &f->tensor[i]);
+  nb_tensor t = dense_view(f, i);
   (void)c, (void)err;
   nb_tensor_floats(&t, 0, p->K, out);
   return NB_OK;

@@ -7,6 +7,7 @@
 #include "model/config.h"
 #include "base/qmat.h"
 #include "base/tensor.h"
+#include "formats/mapfile.h"
 #include "model/weights.h"
 
 #include <cJSON.h>
@@ -31,12 +32,27 @@ void nb_nbl_format_name(const nb_nbl_tensor *t, char out[16]);
 
 typedef struct nb_nbl nb_nbl;
 
-/* Opens a file. Everything structural is checked, and the hash of all that precedes the tensors; the tensors' hashes
- * are too when verify is set (on `threads` threads). NB_ERR_FORMAT: not a .nbl file or a damaged one;
- * NB_ERR_UNSUPPORTED: written by a newer nibble. Ends with nb_nbl_close; nothing read from it may outlive that. */
+/* Opens a file, or all the parts of a split one (split.h) by the name of the first. Everything structural is checked,
+ * and the hash of all that precedes the tensors; the tensors' hashes are too when verify is set (on `threads` threads).
+ * NB_ERR_FORMAT: not a .nbl file or a damaged one; NB_ERR_UNSUPPORTED: written by a newer nibble. Ends with
+ * nb_nbl_close; nothing read from it may outlive that. */
 nb_status nb_nbl_open(const char *path, bool verify, int threads, nb_nbl **out, nb_err *err);
 
-/* The same for bytes in memory (64-byte aligned, borrowed); `name` goes into messages. */
+/* The same for what lies in any place: a whole file in one, which begins at a multiple of NB_QMAT_ALIGN bytes
+ * (NB_ERR_ARG otherwise), or all its parts in their order. */
+nb_status nb_nbl_open_places(const nb_mapfile_place *place, size_t n, bool verify, int threads, nb_nbl **out,
+                             nb_err *err);
+
+/* Bytes in memory, borrowed, at a multiple of NB_QMAT_ALIGN; `name` goes into messages. */
+typedef struct nb_nbl_bytes {
+  const void *data;
+  size_t size;
+  const char *name;
+} nb_nbl_bytes;
+
+/* The same for bytes in memory: a whole file, or its parts in their order. */
+nb_status nb_nbl_open_bytes(const nb_nbl_bytes *bytes, size_t n, bool verify, int threads, nb_nbl **out, nb_err *err);
+/* A whole file alone. */
 nb_status nb_nbl_open_memory(const void *data, size_t n, const char *name, bool verify, int threads, nb_nbl **out,
                              nb_err *err);
 void nb_nbl_close(nb_nbl *f);
@@ -47,11 +63,15 @@ nb_status nb_nbl_verify(const nb_nbl *f, int threads, nb_err *err);
 const nb_config *nb_nbl_config(const nb_nbl *f);
 const cJSON *nb_nbl_meta(const nb_nbl *f); /* the metadata object */
 const void *nb_nbl_tokenizer(const nb_nbl *f, size_t *n_bytes);
-uint64_t nb_nbl_file_bytes(const nb_nbl *f);
+uint64_t nb_nbl_file_bytes(const nb_nbl *f);  /* of the whole file, without the heads of its parts */
 uint64_t nb_nbl_data_offset(const nb_nbl *f); /* of the first tensor */
 size_t nb_nbl_count(const nb_nbl *f);
 const nb_nbl_tensor *nb_nbl_at(const nb_nbl *f, size_t i);
 const void *nb_nbl_data(const nb_nbl *f, size_t i); /* (size) bytes */
+/* The file's bytes from `at` on, below its size: *n of them lie together, up to the end of the file or of a part. */
+const void *nb_nbl_run(const nb_nbl *f, uint64_t at, size_t *n);
+/* What tells the file from any other: the checksum in its header, which covers those of its tensors. 16 bytes. */
+const uint8_t *nb_nbl_hash_of(const nb_nbl *f);
 
 /* The weights by role, for nb_weights_bind; *src borrows f. */
 void nb_nbl_source(const nb_nbl *f, nb_weight_source *src);

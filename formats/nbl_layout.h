@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What nbl.c and nbl_write.c share about the layout of a .nbl file. Not for others. */
+/* What nbl.c, nbl_write.c and split.c share about the layout of a .nbl file. Not for others. */
 #ifndef NB_NBL_LAYOUT_H
 #define NB_NBL_LAYOUT_H
 
@@ -11,6 +11,7 @@
 enum { NB_NBL_CODED = 3 };
 
 #define NB_NBL_MAGIC "\x89NBL\r\n\x1a\n"
+#define NB_SPLIT_MAGIC "\x89NBS\r\n\x1a\n" /* of a part (split.h) */
 
 static inline uint64_t nb_nbl_pad(uint64_t n) { return (n + 63) & ~(uint64_t)63; }
 static inline uint64_t nb_nbl_hash(const void *p, size_t n) { return XXH3_64bits(p, n); }

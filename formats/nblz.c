@@ -79,7 +79,7 @@ static bool from_stream(unsigned bits, const uint8_t *in, size_t n, uint8_t *out
 typedef struct packing {
   nb_outfile out;
   nb_zstd *z;
-  uint8_t *stream, *packed; /* (MOST), and what that may become at worst */
+  uint8_t *chunk, *stream, *packed; /* (MOST) each, and what that may become at worst */
   segment *segment;
   size_t n_segments;
   const nb_progress *progress;
@@ -110,12 +110,27 @@ static nb_status list_segments(packing *p, const nb_nbl *f, nb_err *err) {
   return NB_OK;
 }
 
-static nb_status write_head(packing *p, const nb_mapfile *file, nb_err *err) {
+/* Of the whole file, also when it lies in parts. */
+static nb_status hash_file(const nb_nbl *f, XXH128_canonical_t *hash, nb_err *err) {
+  XXH3_state_t *s = XXH3_createState();
+  if (!s) return nb_fail(err, NB_ERR_MEMORY, "out of memory: packing");
+  XXH3_128bits_reset(s);
+  size_t n;
+  for (uint64_t at = 0; at < nb_nbl_file_bytes(f); at += n) {
+    const void *data = nb_nbl_run(f, at, &n);
+    XXH3_128bits_update(s, data, n);
+  }
+  XXH128_canonicalFromHash(hash, XXH3_128bits_digest(s));
+  XXH3_freeState(s);
+  return NB_OK;
+}
+
+static nb_status write_head(packing *p, const nb_nbl *f, nb_err *err) {
   uint8_t head[HEAD] = {0}, s[SEGMENT];
   XXH128_canonical_t hash;
-  XXH128_canonicalFromHash(&hash, XXH3_128bits(file->data, file->size));
+  NB_TRY(hash_file(f, &hash, err));
   memcpy(head, magic, sizeof magic);
-  nb_little_put(head + 8, file->size, 8);
+  nb_little_put(head + 8, nb_nbl_file_bytes(f), 8);
   nb_little_put(head + 16, p->n_segments, 8);
   memcpy(head + 24, hash.digest, 16);
   NB_TRY(nb_outfile_write(&p->out, head, sizeof head, err));
@@ -138,15 +153,28 @@ static nb_status write_chunk(packing *p, unsigned bits, const uint8_t *data, siz
   return nb_outfile_write(&p->out, p->packed, packed, err);
 }
 
-static nb_status write_chunks(packing *p, const nb_mapfile *file, nb_err *err) {
-  size_t at = 0;
+/* n bytes of the file from `at` on, together: out of `room` where they lie in two parts. */
+static const uint8_t *chunk_at(const nb_nbl *f, uint64_t at, size_t n, uint8_t *room) {
+  size_t have;
+  const uint8_t *data = nb_nbl_run(f, at, &have);
+  if (have >= n) return data;
+  for (size_t i = 0; i < n; i += have) {
+    data = nb_nbl_run(f, at + i, &have);
+    have = nb_min(have, n - i);
+    memcpy(room + i, data, have);
+  }
+  return room;
+}
+
+static nb_status write_chunks(packing *p, const nb_nbl *f, nb_err *err) {
+  uint64_t at = 0;
   for (size_t i = 0; i < p->n_segments; i++) {
     const segment *s = &p->segment[i];
     for (uint64_t left = s->bytes; left;) {
       size_t n = chunk_of(s, left);
-      NB_TRY(write_chunk(p, s->bits, file->data + at, n, stream_of(s, n), err));
+      NB_TRY(write_chunk(p, s->bits, chunk_at(f, at, n, p->chunk), n, stream_of(s, n), err));
       at += n, left -= n;
-      NB_TRY(nb_progress_step(p->progress, at, file->size, err));
+      NB_TRY(nb_progress_step(p->progress, at, nb_nbl_file_bytes(f), err));
     }
   }
   return NB_OK;
@@ -155,25 +183,23 @@ static nb_status write_chunks(packing *p, const nb_mapfile *file, nb_err *err) {
 nb_status nb_nblz_pack(const char *path, const char *out, int threads, const nb_progress *progress,
                        uint64_t *packed_bytes, nb_err *err) {
   packing p = {.progress = progress};
-  nb_mapfile file = {.size = 0};
   nb_nbl *f = NULL;
   nb_status st;
   NB_GOTO(nb_zstd_create(out, &p.z, err));
   NB_GOTO(nb_nbl_open(path, true, threads, &f, err));
-  NB_GOTO(nb_mapfile_open(path, &file, err));
   NB_GOTO(nb_outfile_create(out, &p.out, err));
   NB_GOTO(list_segments(&p, f, err));
   NB_GOTO(nb_new(&p.stream, MOST, 1, "packing", err));
   NB_GOTO(nb_new(&p.packed, nb_zstd_bound(MOST), 1, "packing", err));
-  NB_GOTO(write_head(&p, &file, err));
-  NB_GOTO(write_chunks(&p, &file, err));
+  NB_GOTO(nb_new(&p.chunk, MOST, 1, "packing", err));
+  NB_GOTO(write_head(&p, f, err));
+  NB_GOTO(write_chunks(&p, f, err));
   *packed_bytes = p.out.size;
   st = nb_outfile_commit(&p.out, err);
 fail:
   nb_outfile_abort(&p.out);
   nb_zstd_free(p.z);
-  nb_free(p.stream), nb_free(p.packed), nb_free(p.segment);
-  nb_mapfile_close(&file);
+  nb_free(p.stream), nb_free(p.chunk), nb_free(p.packed), nb_free(p.segment);
   nb_nbl_close(f);
   return st;
 }

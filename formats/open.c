@@ -34,8 +34,10 @@ static bool is_directory(const char *path) {
   return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
-static nb_status open_nbl(const char *path, unsigned flags, int threads, nb_opened *o, nb_err *err) {
-  NB_TRY(nb_nbl_open(path, flags & NB_OPEN_VERIFY, threads, &o->files->nbl, err));
+/* path: for messages. */
+static nb_status open_nbl(const char *path, const nb_mapfile_place *place, size_t n, unsigned flags, int threads,
+                          nb_opened *o, nb_err *err) {
+  NB_TRY(nb_nbl_open_places(place, n, flags & NB_OPEN_VERIFY, threads, &o->files->nbl, err));
   const nb_nbl *f = o->files->nbl;
   o->coded = true;
   o->kv = NB_KV_Q8;
@@ -43,9 +45,9 @@ static nb_status open_nbl(const char *path, unsigned flags, int threads, nb_open
   o->file_bytes = nb_nbl_file_bytes(f);
   o->weight_bytes = o->file_bytes - nb_nbl_data_offset(f);
   if (!(flags & NB_OPEN_NO_TOKENIZER)) {
-    size_t n;
-    const void *bytes = nb_nbl_tokenizer(f, &n);
-    nb_status st = nb_tokenizer_load(bytes, n, &o->tokenizer, err);
+    size_t length;
+    const void *bytes = nb_nbl_tokenizer(f, &length);
+    nb_status st = nb_tokenizer_load(bytes, length, &o->tokenizer, err);
     if (st != NB_OK) return nb_fail_in(err, st, "%s", path);
   }
   nb_weight_source src;
@@ -159,17 +161,32 @@ static nb_status clear_unused_rows(const char *path, nb_opened *o, nb_err *err) 
   return st;
 }
 
+static nb_status check_tokenizer(const char *path, nb_status st, const nb_opened *out, nb_err *err) {
+  if (st == NB_OK && out->tokenizer && nb_tokenizer_n_model(out->tokenizer) > out->model.config.vocab)
+    st = nb_fail(err, NB_ERR_FORMAT, "%s: the tokenizer has ids up to %zu, but the model's vocabulary is %zu", path,
+                 nb_tokenizer_n_model(out->tokenizer) - 1, out->model.config.vocab);
+  return st;
+}
+
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err) {
+  const nb_mapfile_place whole = {.path = path};
   memset(out, 0, sizeof *out);
   NB_TRY(nb_new(&out->files, 1, sizeof *out->files, "a model", err));
   nb_status st = is_directory(path) ? open_checkpoint(path, flags, threads, out, err)
                  : nb_gguf_is(path) ? open_gguf(path, flags, threads, out, err)
-                                    : open_nbl(path, flags, threads, out, err);
-  st = nb_explain_model(path, st, err);
-  if (st == NB_OK && out->tokenizer && nb_tokenizer_n_model(out->tokenizer) > out->model.config.vocab)
-    st = nb_fail(err, NB_ERR_FORMAT, "%s: the tokenizer has ids up to %zu, but the model's vocabulary is %zu", path,
-                 nb_tokenizer_n_model(out->tokenizer) - 1, out->model.config.vocab);
+                                    : open_nbl(path, &whole, 1, flags, threads, out, err);
+  st = check_tokenizer(path, nb_explain_model(path, st, err), out, err);
   if (st == NB_OK && out->files->is_checkpoint) st = clear_unused_rows(path, out, err);
+  if (st != NB_OK) nb_opened_free(out);
+  return st;
+}
+
+nb_status nb_open_places(const nb_mapfile_place *place, size_t n, unsigned flags, int threads, nb_opened *out,
+                         nb_err *err) {
+  const char *name = n && place[0].path ? place[0].path : "the model";
+  memset(out, 0, sizeof *out);
+  NB_TRY(nb_new(&out->files, 1, sizeof *out->files, "a model", err));
+  nb_status st = check_tokenizer(name, open_nbl(name, place, n, flags, threads, out, err), out, err);
   if (st != NB_OK) nb_opened_free(out);
   return st;
 }

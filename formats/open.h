@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Opens a model, whichever form it has: a .nbl file, the directory of a Hugging Face checkpoint, or a .gguf file (which
- * serves as a checkpoint; of split files the first). */
+/* Opens a model, whichever form it has: a .nbl file or the first of its parts, the directory of a Hugging Face
+ * checkpoint, or a .gguf file (which serves as a checkpoint; of split files the first). */
 #ifndef NB_OPEN_H
 #define NB_OPEN_H
 
 #include "model/model.h"
 #include "base/text.h"
+#include "formats/mapfile.h"
 #include "text/tokenizer.h"
 
 #include <stdint.h>
@@ -29,6 +30,9 @@ enum {
 /* Opens path; `threads` serve NB_OPEN_VERIFY and the blocks of GGUF files. Ends with nb_opened_free, also after a
  * failure. */
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err);
+/* The same for a .nbl file, or its parts, in any places (nbl.h). */
+nb_status nb_open_places(const nb_mapfile_place *place, size_t n, unsigned flags, int threads, nb_opened *out,
+                         nb_err *err);
 void nb_opened_free(nb_opened *o);
 
 /* For a failure st with NB_ERR_NUMERIC: when a checkpoint holds a weight that is NaN or infinite, the message names its

@@ -103,7 +103,7 @@ static bool ends(const char *s, const char *with) {
 static bool read_along(const char *given, const char *beside) {
   static const char first[] = "-00001-of-";
   const char *split = strstr(given, first);
-  if (split && ends(given, ".gguf"))
+  if (split && (ends(given, ".gguf") || ends(given, ".nbl")))
     return !strncmp(beside, given, (size_t)(split - given) + 1) && ends(beside, split + strlen("-00001"));
   if (begins(given, "results_") && ends(given, ".json")) {
     size_t date = strcspn(given + 8, ".");

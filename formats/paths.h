@@ -5,8 +5,8 @@
  *
  *   - no output may be a file that the command reads, by any name and through any link: an argument, an option's file,
  *     any file in a folder that is read (a checkpoint's configuration, tokenizer, shards and index; a data set), any
- *     that is read along with a file because of its name (the other parts of a split GGUF file, the samples beside
- *     lm-evaluation-harness's results, the answers beside questions);
+ *     that is read along with a file because of its name (the other parts of a split .nbl or GGUF file, the samples
+ * beside lm-evaluation-harness's results, the answers beside questions);
  *   - no two outputs may be one file;
  *   - a file that is there already is replaced when it is of the kind that is written (or empty). Another one only
  *     with --force, which lifts this rule and no other. */

@@ -31,6 +31,8 @@ static const command commands[] = {
     {"diff", cmd_diff, "compare two checkpoints or files tensor by tensor"},
     {"pack", cmd_pack, "pack a file for a download"},
     {"unpack", cmd_unpack, "expand a packed file to the identical .nbl file"},
+    {"split", cmd_split, "cut a file into parts for a store, opened together"},
+    {"join", cmd_join, "make the identical .nbl file of its parts"},
     {"export", cmd_export, "write a file back as a Hugging Face checkpoint"},
     {"generate", cmd_generate, "answer a prompt"},
     {"chat", cmd_chat, "talk to a model, turn by turn"},

@@ -63,7 +63,7 @@ nb_status nb_qmat_view(size_t N, size_t K, nb_qfmt fmt, const void *data, size_t
   if (n_bytes != l.total)
     return nb_fail(err, NB_ERR_FORMAT, "a %zu x %zu matrix takes %zu bytes, not %zu", N, K, l.total, n_bytes);
   const uint8_t *p = data;
-  nb_assert(nb_assert_aligned(p, NB_ALIGN));
+  nb_assert(nb_assert_aligned(p, NB_QMAT_ALIGN));
   m->table = fmt.table ? (const int8_t *)(p + l.table) : NULL;
   m->row_scale = (const uint16_t *)(const void *)(p + l.row_scale);
   m->scale = (const int8_t *)(p + l.scale);

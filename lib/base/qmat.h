@@ -40,7 +40,11 @@ typedef struct nb_qfmt {
   uint16_t group; /* inputs that share a scale: 32, 64, 128 or 256 */
 } nb_qfmt;
 
-/* A borrowed view of a coded matrix. All pointers are 64-byte aligned. */
+/* Files are written with matrices at multiples of 64 bytes. In memory any multiple of this serves (a file within an
+ * archive lies so), at a little less speed. */
+enum { NB_QMAT_ALIGN = 4 };
+
+/* A borrowed view of a coded matrix. All pointers are multiples of NB_QMAT_ALIGN. */
 typedef struct nb_qmat {
   size_t N, K; /* rows, inputs */
   nb_qfmt fmt;
@@ -63,7 +67,7 @@ typedef struct nb_qmat_layout {
  * above, or when N, K are 0 or so large that a size would overflow. */
 nb_status nb_qmat_plan(size_t N, size_t K, nb_qfmt fmt, nb_qmat *m, nb_qmat_layout *l, nb_err *err);
 
-/* As nb_qmat_plan, and points *m into `data` of `n_bytes` bytes (64-byte aligned, borrowed).
+/* As nb_qmat_plan, and points *m into `data` of `n_bytes` bytes (at a multiple of NB_QMAT_ALIGN, borrowed).
  * NB_ERR_FORMAT when n_bytes is not exactly what the format needs. */
 nb_status nb_qmat_view(size_t N, size_t K, nb_qfmt fmt, const void *data, size_t n_bytes, nb_qmat *m, nb_err *err);
 

@@ -338,7 +338,7 @@ static void linear_q8(const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 
                       void *scratch) {
   static void (*const run[2][9])(Q8_ARGS) = {{0, 0, 0, q8_u3, q8_u4, q8_u5, q8_u6, q8_u7, q8_u8},
                                              {0, 0, 0, q8_t3, q8_t4, q8_t5, 0, 0, 0}};
-  nb_assert(nb_qfmt_valid(w->fmt) && nb_assert_aligned(w->codes, 64) && nb_assert_aligned(x->q, 64) &&
+  nb_assert(nb_qfmt_valid(w->fmt) && nb_assert_aligned(w->codes, NB_QMAT_ALIGN) && nb_assert_aligned(x->q, 64) &&
             nb_assert_aligned(scratch, 64));
   nb_assert(tile0 <= tile1 && tile1 <= w->n_tiles && x->Kp % NB_K_PAD == 0 && x->Kp >= w->n_blocks * NB_BLOCK);
   nb_assert(x->T <= 1 || ldy >= nb_min(w->N, tile1 * NB_TILE));

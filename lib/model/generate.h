@@ -38,6 +38,7 @@ typedef struct nb_generation {
 /* What a generation took. */
 typedef struct nb_generation_stats {
   size_t prompt_tokens, new_tokens;
+  size_t reused;          /* tokens of the prompt that a cache had already (context.h) */
   double prompt_s, new_s; /* seconds in the prompt, and in the new tokens */
   bool ended;             /* by an end token */
   size_t kv_bytes;

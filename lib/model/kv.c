@@ -116,6 +116,13 @@ size_t nb_kv_bytes(const nb_kv *kv) {
   return (blocks > kv->n_shared ? blocks - kv->n_shared : 0) * kv->layers * kv->kv_heads * kv->block_bytes;
 }
 
+size_t nb_kv_need(const nb_config *c, size_t tokens, nb_kv_type type) {
+  return (tokens + NB_KV_BLOCK - 1) / NB_KV_BLOCK * c->layers * c->kv_heads * nb_kv_block_bytes(type, c->head_dim);
+}
+
+nb_kv_type nb_kv_type_of(const nb_kv *kv) { return kv->type; }
+size_t nb_kv_stretch(const nb_kv *kv) { return kv->stretch; }
+
 /* ---- types by name ---- */
 
 static const char *const kv_names[NB_KV_TYPES] = {"f32", "f16", "q16", "q8"};

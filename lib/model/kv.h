@@ -34,6 +34,20 @@ void nb_kv_clear(nb_kv *kv);
 /* Bytes that the tokens held take (without what is shared). */
 size_t nb_kv_bytes(const nb_kv *kv);
 
+/* Bytes that a cache of that many tokens takes once they are held. */
+size_t nb_kv_need(const nb_config *c, size_t tokens, nb_kv_type type);
+nb_kv_type nb_kv_type_of(const nb_kv *kv);
+size_t nb_kv_stretch(const nb_kv *kv);
+
+/* ---- as bytes (kv_bytes.c) ---- */
+
+/* Passes the tokens held (no fork's) on, nb_kv_bytes of them in all, for nb_kv_restore. */
+nb_status nb_kv_save(const nb_kv *kv, nb_status (*put)(void *ctx, const void *data, size_t n, nb_err *err), void *ctx,
+                     nb_err *err);
+/* Fills an empty cache with `length` tokens that were saved from one of the same model, type and stretch. The n bytes
+ * may be anyone's: NB_ERR_FORMAT when they are too few or many, or hold a number that attention does not allow. */
+nb_status nb_kv_restore(nb_kv *kv, size_t length, const void *bytes, size_t n, nb_err *err);
+
 /* As nb_kv_create, with room for `layers` layers only (1 for layer-at-a-time work). */
 nb_status nb_kv_create_layers(const nb_config *c, size_t layers, size_t capacity, nb_kv_type type, size_t stretch,
                               nb_kv **out, nb_err *err);

@@ -36,6 +36,8 @@ typedef struct nb_session_opts {
 
 /* Workspace for forward passes over models with this configuration. One thread may use it at a time. */
 nb_status nb_session_create(const nb_config *c, const nb_session_opts *o, nb_session **out, nb_err *err);
+/* The bytes that this would allocate, without allocating any. NB_ERR_ARG as there. */
+nb_status nb_session_need(const nb_config *c, const nb_session_opts *o, size_t *bytes, nb_err *err);
 void nb_session_free(nb_session *s);
 size_t nb_session_max_tokens(const nb_session *s);
 size_t nb_session_bytes(const nb_session *s); /* what it allocated */

@@ -16,6 +16,10 @@ enum { DEFAULT_TOKENS = 512, MAX_TOKENS = 1 << 16, DEFAULT_BYTES = 110 << 20 };
 /* ---- workspace ---- */
 
 static nb_status take(nb_session *s, void *out, size_t count, size_t size, nb_err *err) {
+  size_t n;
+  if (s->counting && (!nb_mul(count, size, &n) || !nb_add(s->bytes, n, &s->bytes)))
+    return nb_fail(err, NB_ERR_ARG, "the workspace of a session is too large");
+  if (s->counting) return NB_OK;
   s->bytes += count * size; /* nb_new refuses an overflow */
   return nb_new(out, count, size, "the workspace of a session", err);
 }
@@ -39,7 +43,8 @@ static nb_status take_angles(nb_session *s, nb_err *err) {
     nb_angles *a = &s->angles[i];
     for (int stretched = 0; stretched < 2; stretched++) {
       NB_TRY(take_floats(s, &a->inv_freq[stretched], half, err));
-      nb_config_inv_freq(c, stretched ? nb_config_stretch(c, SIZE_MAX) : 0, i == 1, a->inv_freq[stretched]);
+      if (!s->counting)
+        nb_config_inv_freq(c, stretched ? nb_config_stretch(c, SIZE_MAX) : 0, i == 1, a->inv_freq[stretched]);
     }
     NB_TRY(take_floats(s, &a->cos, s->max_tokens * half, err));
     NB_TRY(take_floats(s, &a->sin, s->max_tokens * half, err));
@@ -90,30 +95,42 @@ static nb_status take_states(nb_session *s, bool fine, nb_err *err) {
   return take_floats(s, &s->rows, NB_SCORE_ROWS * D, err);
 }
 
-nb_status nb_session_create(const nb_config *c, const nb_session_opts *o, nb_session **out, nb_err *err) {
-  nb_status st;
-  nb_session *s = NULL;
-  *out = NULL;
+/* Fills a zeroed session; one that is counting gets its sizes only. */
+static nb_status set_up(nb_session *s, const nb_config *c, const nb_session_opts *o, nb_err *err) {
   NB_TRY(nb_config_check(c, err));
   if (o->threads < 0 || o->threads > NB_MAX_THREADS)
     return nb_fail(err, NB_ERR_ARG, "%d threads is out of range (1 to %d)", o->threads, NB_MAX_THREADS);
   if (o->max_tokens > MAX_TOKENS)
     return nb_fail(err, NB_ERR_ARG, "a batch of %zu tokens is out of range (1 to %d)", o->max_tokens, MAX_TOKENS);
-  NB_GOTO(nb_new(&s, 1, sizeof *s, "a session", err));
   s->c = *c, s->interrupt = o->interrupt;
   s->k = nb_kernels_select(o->cpu_features);
   s->threads = o->threads ? o->threads : nb_parallel_cpus();
   s->q_dim = c->heads * c->head_dim;
   s->kv_dim = c->kv_heads * c->head_dim;
   s->max_tokens = o->max_tokens ? o->max_tokens : default_tokens(s);
-  NB_GOTO(take_angles(s, err));
-  NB_GOTO(take_states(s, o->fine, err));
+  NB_TRY(take_angles(s, err));
+  NB_TRY(take_states(s, o->fine, err));
   s->scratch_bytes =
       nb_round_up(nb_max(nb_kernels_linear_scratch(widest(s)), nb_attn_scratch_bytes(c->head_dim)), 4096);
-  NB_GOTO(take(s, &s->scratch, (size_t)s->threads * s->scratch_bytes, 1, err));
-  *out = s;
-  return NB_OK;
-fail:
+  return take(s, &s->scratch, (size_t)s->threads * s->scratch_bytes, 1, err);
+}
+
+nb_status nb_session_create(const nb_config *c, const nb_session_opts *o, nb_session **out, nb_err *err) {
+  nb_session *s;
+  *out = NULL;
+  NB_TRY(nb_new(&s, 1, sizeof *s, "a session", err));
+  nb_status st = set_up(s, c, o, err);
+  if (st == NB_OK) *out = s;
+  else nb_session_free(s);
+  return st;
+}
+
+nb_status nb_session_need(const nb_config *c, const nb_session_opts *o, size_t *bytes, nb_err *err) {
+  nb_session *s;
+  NB_TRY(nb_new(&s, 1, sizeof *s, "a session", err));
+  s->counting = true;
+  nb_status st = set_up(s, c, o, err);
+  *bytes = s->bytes + sizeof *s;
   nb_session_free(s);
   return st;
 }

@@ -24,6 +24,7 @@ struct nb_session {
   int threads;
   const atomic_int *interrupt; /* as nb_session_opts has it */
   size_t max_tokens, bytes;
+  bool counting;        /* only counts the bytes that it would allocate */
   size_t q_dim, kv_dim; /* heads * head_dim, kv_heads * head_dim */
   nb_angles angles[2];
   size_t n_angles;

@@ -400,6 +400,11 @@ nb_status nb_tokenizer_finish(nb_tokenizer *t, nb_err *err) {
 }
 
 size_t nb_tokenizer_n_vocab(const nb_tokenizer *t) { return t->n_ids; }
+size_t nb_tokenizer_bytes(const nb_tokenizer *t) {
+  return sizeof *t + t->n_ids * sizeof *t->token + t->pool.cap + (t->word_mask + 1) * sizeof *t->word +
+         (t->merge_mask + 1) * sizeof *t->merge + t->max_merges * sizeof *t->merge_list +
+         (t->raw.n + t->normal.n) * sizeof(added) + t->normal_pool.cap + t->chat.cap;
+}
 
 size_t nb_tokenizer_n_model(const nb_tokenizer *t) {
   size_t n = t->n_ids;

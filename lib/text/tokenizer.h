@@ -59,6 +59,8 @@ void nb_decoder_free(nb_decoder *d);
  * (some folders name a padding token that their model has no row for: harmless until a text holds it). */
 size_t nb_tokenizer_n_vocab(const nb_tokenizer *t);
 size_t nb_tokenizer_n_model(const nb_tokenizer *t);
+/* Bytes of memory that its tables take. */
+size_t nb_tokenizer_bytes(const nb_tokenizer *t);
 /* The id of the token with exactly this text, -1 when there is none. */
 int32_t nb_tokenizer_token_id(const nb_tokenizer *t, const char *text);
 /* The token as the vocabulary spells it (byte-level alphabet, U+2581 for a space), NUL-terminated and

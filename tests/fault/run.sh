@@ -27,6 +27,9 @@ while [ $i -lt 120 ]; do i=$((i + 1)); echo "a line of text to calibrate on, the
   "$program" eval toy.nbl --task custom --data q.jsonl --shard 1/1 --out part.json -q -t 1 >log 2>&1 &&
   "$program" export toy --gguf toy.gguf -q -t 1 >log 2>&1 && "$program" pack toy.nbl -o toy.nblz -q >log 2>&1 ||
   { cat log; exit 1; }
+"$program" split toy.nbl --size 30kB -o part -q >log 2>&1 || { cat log; exit 1; }
+set -- part-00001-of-*.nbl
+first=$1
 mkdir runs
 cp base.json runs/one.json
 cp base.json runs/two.json
@@ -108,6 +111,9 @@ each export toy --gguf out/m.gguf --type q4_0 --calib text --tokens 64 --seq 32 
 each quantize toy.gguf -o out/m.nbl --fast -t 1
 each pack toy.nbl -o out/m.nblz -t 1 --json
 each unpack toy.nblz -o out/m.nbl --json
+each split toy.nbl --size 30kB -o out/p -t 1 --json
+each join "$first" -o out/m.nbl -t 1 --json
+each generate "$first" -p "the ant" -n 3 -t 1 --json
 each reproduce toy.nbl toy -o out/again.nbl -t 1 --json
 each compare base.json runs --html out/c.html --margin 99 --resamples 100
 each gate toy.nbl --against base.json --data q.jsonl --junit out/j.xml --margin 99 -t 1 --json

@@ -485,6 +485,27 @@ def nbl():
         write("nbl", name, bytes(out))
 
 
+def split():
+    """toy.nbl in two and in three parts, each with its size before it; the target makes the checksums right."""
+    file = read(HERE, "corpus", "nbl", "toy.nbl")
+    n = struct.unpack_from("<I", file, 12)[0]
+    offsets = [struct.unpack_from("<Q", file, 64 + 64 * i + 32)[0] for i in range(n)]
+
+    def parts(cuts, name, number=lambda i: i + 1):
+        ends = cuts[1:] + [len(file)]
+        out = b""
+        for i, (begin, end) in enumerate(zip(cuts, ends)):
+            head = b"\x89NBS\r\n\x1a\n" + struct.pack("<IHH16sQQQQ", 1, number(i), len(cuts), bytes(16), len(file),
+                                                         begin, end - begin, 0)
+            out += struct.pack("<I", len(head) + end - begin) + head + file[begin:end]
+        write("split", name, out)
+
+    parts([0, offsets[5]], "two")
+    parts([0, offsets[0], offsets[-2]], "three")
+    parts([0, offsets[5] + 64], "within_a_tensor")
+    parts([0, offsets[5]], "swapped", lambda i: 2 - i)
+
+
 def other_tools():
     """How other tools say that they packed the weights: what is not read."""
     for name, q in (("bitsandbytes", {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}),
@@ -596,5 +617,6 @@ if __name__ == "__main__":
     tokenizers()
     tensors()
     nbl()
+    split()
     other_tools()
     refused_templates()

@@ -297,7 +297,7 @@ TEST(options_are_checked) {
 
 int main(int argc, char **argv) {
   const char *slash = argc ? strrchr(argv[0], '/') : NULL;
-  const nibble_options o = {.threads = 1};
+  const nibble_options o = {.size = sizeof o, .threads = 1};
   snprintf(program, sizeof program, "%.*s/../nibble", slash ? (int)(slash - argv[0]) : 1, slash ? argv[0] : ".");
   if (nibble_open(demo_path, &o, &demo, &err)) return fprintf(stderr, "%s\n", err.text), 1;
   for (int i = 0; i < IDS; i++) ids[i] = 100 + 37 * i;
