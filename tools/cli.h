@@ -90,6 +90,9 @@ typedef struct cli_opt {
 /* One of the words in `choice` ("uniform|table"); *dest is a string (compare with strcmp). */
 /* The names that nb_kv_type_parse knows, for CLI_CHOICE. */
 #define CLI_KV_TYPES "f32|f16|q16|q8"
+/* The same option of all commands that write texts. */
+#define CLI_SPECULATE(dest)                                                                                            \
+  CLI_FLAG("no-speculate", 0, dest, "try no guesses of the next tokens (they change the speed, never the text)")
 #define CLI_CHOICE(name, letter, choice, dest, help)                                                                   \
   { CLI_TYPE_CHOICE, name, letter, choice, 0, 0, choice, {.string = dest}, help, NB_PATH_NONE }
 /* The same, but the word may be left out: then the option means the first one. */
