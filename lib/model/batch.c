@@ -80,6 +80,13 @@ nb_batch_sequence *nb_batch_pop(nb_batch *b) {
   return q;
 }
 
+static nb_status check_ids(const nb_config *c, const int32_t *id, size_t n, nb_err *err) {
+  for (size_t i = 0; i < n; i++)
+    if (id[i] < 0 || (size_t)id[i] >= c->vocab)
+      return nb_fail(err, NB_ERR_ARG, "token id %d is out of range (0 to %zu)", id[i], c->vocab - 1);
+  return NB_OK;
+}
+
 nb_status nb_batch_submit(nb_batch *b, const nb_batch_request *r, uint64_t *ticket, nb_err *err) {
   const nb_config *c = &b->m->config;
   size_t capacity;
@@ -92,9 +99,8 @@ nb_status nb_batch_submit(nb_batch *b, const nb_batch_request *r, uint64_t *tick
   if (!nb_add(r->n_prompt, r->max_new, &capacity) || capacity > c->max_position)
     return nb_fail(err, NB_ERR_ARG, "%zu prompt tokens and %zu new ones do not fit the model's %zu positions",
                    r->n_prompt, r->max_new, c->max_position);
-  for (size_t i = 0; i < r->n_prompt; i++)
-    if (r->prompt[i] < 0 || (size_t)r->prompt[i] >= c->vocab)
-      return nb_fail(err, NB_ERR_ARG, "token id %d is out of range (0 to %zu)", r->prompt[i], c->vocab - 1);
+  NB_TRY(check_ids(c, r->prompt, r->n_prompt, err));
+  if (r->given) NB_TRY(check_ids(c, r->given, r->max_new, err));
   NB_TRY(nb_new(&q, 1, sizeof *q, "a request", err));
   *q = (nb_batch_sequence){.r = *r, .ticket = ++b->tickets, .n = r->n_prompt, .scored = 1, .rng = {r->sampling.seed}};
   nb_status st = nb_new(&q->ids, capacity, sizeof *q->ids, "a request's tokens", err);

@@ -54,8 +54,10 @@ typedef struct nb_batch_request {
   size_t max_new; /* tokens at most, > 0; with score_prompt also 0 */
   nb_sampling sampling;
   bool ignore_eos;
-  size_t top;        /* likeliest tokens that `scored` is told of, at most NB_BATCH_TOP and the vocabulary */
-  bool score_prompt; /* tell the log-probs of the prompt's tokens, too: it is then run whole */
+  const int32_t *given; /* NULL, or (max_new), borrowed until `ended`: the tokens that are taken instead of those
+                         * picked, to measure how fast a known text is written */
+  size_t top;           /* likeliest tokens that `scored` is told of, at most NB_BATCH_TOP and the vocabulary */
+  bool score_prompt;    /* tell the log-probs of the prompt's tokens, too: it is then run whole */
   /* The log-prob of the prompt's tokens from the second on (score_prompt), in their order, and of each new one, an
    * end token too, before `token` is called with it; top: (r.top) falling, the lowest id first of equal ones. May be
    * NULL. */

@@ -65,6 +65,7 @@ static void pick_row_token(pick_job *j, size_t i, int thread) {
   if (x->sample) {
     memcpy(copy, l, V * sizeof *copy);
     x->id = nb_sampling_pick(copy, V, &r->sampling, &x->q->rng, b->order + (size_t)thread * V);
+    if (r->given) x->id = r->given[x->q->n - r->n_prompt + x->guess];
   }
   x->done = true;
   if (!r->scored) return;
