@@ -3,6 +3,7 @@
 #include "base/parallel.h"
 #include "eval/bench.h"
 #include "eval/bench_together.h"
+#include "tools/bench_replay.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "base/cpu.h"
@@ -16,8 +17,8 @@
 #include <string.h>
 
 typedef struct options {
-  const char *prefill, *decode, *kv, *by_threads, *html;
-  int n, rows, inputs, together, shared;
+  const char *prefill, *decode, *kv, *by_threads, *html, *replay;
+  int n, rows, inputs, together, shared, repeat;
   double seconds;
 } options;
 
@@ -297,7 +298,13 @@ fail:
 }
 
 int cmd_bench(int argc, char **argv) {
-  options o = {.prefill = "128,512,2048", .decode = "0,512,2048", .n = 16, .rows = 3072, .inputs = 3072, .seconds = 1};
+  options o = {.prefill = "128,512,2048",
+               .decode = "0,512,2048",
+               .n = 16,
+               .rows = 3072,
+               .inputs = 3072,
+               .repeat = 3,
+               .seconds = 1};
   const cli_opt opts[] = {
       CLI_STRING("prefill", 0, "N,N", &o.prefill, "prompts' lengths (128,512,2048)"),
       CLI_STRING("decode", 0, "N,N", &o.decode, "tokens in the cache before decoding (0,512,2048)"),
@@ -309,6 +316,9 @@ int cmd_bench(int argc, char **argv) {
       CLI_INT("together", 0, "N", 1, 512, &o.together, "instead: N texts at once, beside a prompt of N tokens"),
       CLI_INT("shared", 0, "N", 0, 1 << 20, &o.shared,
               "with --together: tokens of the contexts that all have in common"),
+      CLI_PATH("replay", 0, "FILE", NB_PATH_READ, &o.replay,
+               "instead: how fast its answers are written with guesses of the next tokens and without"),
+      CLI_INT("repeat", 0, "N", 1, 1000, &o.repeat, "with --replay: times each way; the best counts (3)"),
       CLI_INT("rows", 0, "N", 16, 1 << 20, &o.rows, "kernels: rows of the matrices (3072)"),
       CLI_INT("inputs", 0, "K", 32, 1 << 17, &o.inputs, "kernels: their inputs (3072)"),
       CLI_END,
@@ -329,7 +339,9 @@ int cmd_bench(int argc, char **argv) {
   if (o.html && !strcmp(args.items[0], "kernels"))
     return cli_usage(&cmd, "--html draws a model's speeds, not kernels'");
   nb_err err;
-  nb_status st = o.together                         ? bench_together(&o, &common, args.items[0], &err)
+  const bench_replay_opts replay = {args.items[0], o.replay, o.kv, o.repeat};
+  nb_status st = o.replay                           ? bench_replay(&replay, &common, &err)
+                 : o.together                       ? bench_together(&o, &common, args.items[0], &err)
                  : strcmp(args.items[0], "kernels") ? bench_model(&o, &common, args.items[0], &err)
                                                     : bench_kernels(&o, &common, &err);
   return st == NB_OK ? 0 : cli_fail(st, &err);

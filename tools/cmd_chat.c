@@ -24,7 +24,7 @@ typedef struct options {
   int n, context;
   double temperature, top_p;
   uint64_t seed;
-  bool raw, verify;
+  bool raw, no_speculate, verify;
 } options;
 
 typedef struct chat {
@@ -131,6 +131,7 @@ static nb_status do_stats(chat *c, const char *arg, nb_err *err) {
     printf("last answer: %zu prompt tokens (%zu from the cache, %zu run at %.1f/s), %zu new ones at %.1f/s\n",
            s->prompt_tokens, c->reused, run, s->prompt_s > 0 ? (double)run / s->prompt_s : 0, s->new_tokens,
            s->new_s > 0 ? (double)s->new_tokens / s->new_s : 0);
+    if (s->drafted) printf("%zu tokens were guessed in advance, %zu of them rightly\n", s->drafted, s->taken);
   }
   printf("memory: %s of the file, %s its own, %s of that the cache\n", nb_bytes_text(a, m.file_bytes),
          nb_bytes_text(b, m.anon_bytes), nb_bytes_text(d, nb_batch_kv_bytes(c->talk.batch)));
@@ -276,7 +277,7 @@ static nb_status chat_run(const options *o, const cli_common *common, const nb_o
   NB_GOTO(talk_context(m, path, o->context, &c.context, err));
   NB_GOTO(talk_check_template(m->tokenizer, o->raw, o->system != NULL, common, path, err));
   NB_GOTO(line_open("> ", &c.in, err));
-  NB_GOTO(talk_begin(m, common, o->kv, &c.talk, err));
+  NB_GOTO(talk_begin(m, common, o->kv, o->no_speculate ? NB_DRAFT_NEVER : NB_DRAFT_WORTH, &c.talk, err));
   if (o->load) NB_GOTO(do_load(&c, o->load, err));
   if (o->system) NB_GOTO(set_system(&c, o->system, err));
   if (line_is_terminal(c.in)) {
@@ -304,6 +305,7 @@ int cmd_chat(int argc, char **argv) {
       CLI_U64("seed", 0, "N", &o.seed, "of the sampling (0); the second turn has the next one, and so on"),
       CLI_FLAG("raw", 0, &o.raw, "no chat template: the turns make one text, which the model goes on with"),
       CLI_KV(&o.kv, "the cache"),
+      CLI_SPECULATE(&o.no_speculate),
       CLI_FLAG("verify", 0, &o.verify, "check the file's checksums first"),
       CLI_END,
   };

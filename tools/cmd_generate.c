@@ -17,7 +17,7 @@ typedef struct options {
   int n;
   double temperature, top_p;
   uint64_t seed;
-  bool raw, ignore_eos, verify;
+  bool raw, ignore_eos, no_speculate, verify;
 } options;
 
 static nb_status read_prompt(const options *o, nb_text *text, nb_err *err) {
@@ -42,6 +42,8 @@ static void print_json(const talk_answer *a) {
   cJSON_AddNumberToObject(j, "prompt_tokens_per_s", (double)s->prompt_tokens / s->prompt_s);
   cJSON_AddNumberToObject(j, "new_tokens_per_s", (double)s->new_tokens / s->new_s);
   cJSON_AddNumberToObject(j, "kv_bytes", (double)s->kv_bytes);
+  cJSON_AddNumberToObject(j, "drafted", (double)s->drafted);
+  cJSON_AddNumberToObject(j, "accepted", (double)s->taken);
   cli_print_json(j);
 }
 
@@ -59,7 +61,7 @@ static nb_status generate(const options *o, const cli_common *common, const nb_o
   NB_GOTO(read_prompt(o, &prompt, err));
   const nb_chat_message message = {"user", prompt.s ? prompt.s : ""};
   NB_GOTO(talk_ids(m->tokenizer, o->raw, o->system, &message, 1, &ids, err));
-  NB_GOTO(talk_begin(m, common, o->kv, &t, err));
+  NB_GOTO(talk_begin(m, common, o->kv, o->no_speculate ? NB_DRAFT_NEVER : NB_DRAFT_WORTH, &t, err));
   NB_GOTO(talk_run(&t, &ids, &a, err));
   if (a.stream) printf("\n");
   if (a.stopped) NB_GOTO(nb_fail(err, NB_ERR_INTERRUPTED, "interrupted"));
@@ -89,6 +91,7 @@ int cmd_generate(int argc, char **argv) {
       CLI_U64("seed", 0, "N", &o.seed, "of the sampling (0)"),
       CLI_FLAG("ignore-eos", 0, &o.ignore_eos, "go on after an end token"),
       CLI_KV(&o.kv, "the cache"),
+      CLI_SPECULATE(&o.no_speculate),
       CLI_FLAG("verify", 0, &o.verify, "check the file's checksums first"),
       CLI_END,
   };

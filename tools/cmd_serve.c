@@ -17,7 +17,7 @@ typedef struct options {
   int port, context, parallel, queue, keep, connections;
   double timeout, idle, drain;
   uint64_t body, kv_memory;
-  bool verify;
+  bool no_speculate, verify;
 } options;
 
 static void doze(void) { nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL); }
@@ -53,7 +53,8 @@ static nb_status serve(const options *o, const cli_common *common, const nb_open
                               .batch = {.kv = kv,
                                         .kv_bytes = o->kv_memory ? (size_t)o->kv_memory : nb_memory_of_machine() / 4,
                                         .most = (size_t)o->parallel,
-                                        .keep = (size_t)o->keep},
+                                        .keep = (size_t)o->keep,
+                                        .draft = o->no_speculate ? NB_DRAFT_NEVER : NB_DRAFT_WORTH},
                               .queue = (size_t)o->queue}};
   NB_TRY(serve_server_start(m, &so, &s, &port, err));
   bool six = strchr(o->host, ':') != NULL;
@@ -97,6 +98,7 @@ int cmd_serve(int argc, char **argv) {
       CLI_DOUBLE("idle", 0, "S", 1, 3600, &o.idle, "seconds for a request to arrive, and between requests (30)"),
       CLI_DOUBLE("drain", 0, "S", 0, 86400, &o.drain, "seconds that requests under way get after SIGTERM (30)"),
       CLI_KV(&o.kv, "the cache"),
+      CLI_SPECULATE(&o.no_speculate),
       CLI_FLAG("verify", 0, &o.verify, "check the file's checksums first"),
       CLI_END,
   };

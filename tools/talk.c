@@ -7,9 +7,10 @@
 #include <errno.h>
 #include <string.h>
 
-nb_status talk_begin(const nb_opened *m, const cli_common *c, const char *kv, talk *out, nb_err *err) {
+nb_status talk_begin(const nb_opened *m, const cli_common *c, const char *kv, nb_draft_mode draft, talk *out,
+                     nb_err *err) {
   *out = (talk){.m = m};
-  nb_batch_opts bo = {.kv = m->kv, .most = 1, .keep = 1};
+  nb_batch_opts bo = {.kv = m->kv, .most = 1, .keep = 1, .draft = draft};
   nb_session_opts so = {.threads = c->threads, .cpu_features = c->features};
   if (kv) NB_TRY(nb_kv_type_parse(kv, &bo.kv, err));
   NB_TRY(nb_session_create(&m->model.config, &so, &out->session, err));
@@ -66,7 +67,8 @@ static nb_status run(talk *t, const nb_batch_request *r, writer *w, nb_err *err)
 
 nb_status talk_run(talk *t, const nb_ids *ids, talk_answer *a, nb_err *err) {
   writer w = {.a = a, .began = nb_clock(), .err = err};
-  size_t shared = nb_batch_stats_of(t->batch)->shared_tokens, before;
+  const nb_batch_stats began = *nb_batch_stats_of(t->batch), *now = nb_batch_stats_of(t->batch);
+  size_t before;
   nb_batch_request r = {.prompt = ids->id,
                         .n_prompt = ids->n,
                         .max_new = a->max_new,
@@ -87,7 +89,8 @@ nb_status talk_run(talk *t, const nb_ids *ids, talk_answer *a, nb_err *err) {
   *(s->new_tokens ? &s->new_s : &s->prompt_s) = nb_clock() - w.began;
   s->ended = w.why == NB_BATCH_EOS;
   s->kv_bytes = nb_batch_kv_bytes(t->batch);
-  a->reused = nb_batch_stats_of(t->batch)->shared_tokens - shared;
+  s->drafted = now->drafted_tokens - began.drafted_tokens, s->taken = now->taken_tokens - began.taken_tokens;
+  a->reused = now->shared_tokens - began.shared_tokens;
   nb_decoder_free(w.decoder);
   return st;
 }

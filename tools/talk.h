@@ -15,8 +15,10 @@ typedef struct talk {
   nb_batch *batch;
 } talk;
 
-/* kv: the cache's type, or NULL for the one that fits. talk_end releases, also after a failure. */
-nb_status talk_begin(const nb_opened *m, const cli_common *c, const char *kv, talk *out, nb_err *err);
+/* kv: the cache's type, or NULL for the one that fits. draft: whether guesses of what comes next are tried.
+ * talk_end releases, also after a failure. */
+nb_status talk_begin(const nb_opened *m, const cli_common *c, const char *kv, nb_draft_mode draft, talk *out,
+                     nb_err *err);
 void talk_end(talk *t);
 
 /* An answer: what is wanted, and what it came to. talk_answer_free releases. */

@@ -80,6 +80,13 @@ nb_batch_sequence *nb_batch_pop(nb_batch *b) {
   return q;
 }
 
+static nb_status check_ids(const nb_config *c, const int32_t *id, size_t n, nb_err *err) {
+  for (size_t i = 0; i < n; i++)
+    if (id[i] < 0 || (size_t)id[i] >= c->vocab)
+      return nb_fail(err, NB_ERR_ARG, "token id %d is out of range (0 to %zu)", id[i], c->vocab - 1);
+  return NB_OK;
+}
+
 nb_status nb_batch_submit(nb_batch *b, const nb_batch_request *r, uint64_t *ticket, nb_err *err) {
   const nb_config *c = &b->m->config;
   size_t capacity;
@@ -92,9 +99,8 @@ nb_status nb_batch_submit(nb_batch *b, const nb_batch_request *r, uint64_t *tick
   if (!nb_add(r->n_prompt, r->max_new, &capacity) || capacity > c->max_position)
     return nb_fail(err, NB_ERR_ARG, "%zu prompt tokens and %zu new ones do not fit the model's %zu positions",
                    r->n_prompt, r->max_new, c->max_position);
-  for (size_t i = 0; i < r->n_prompt; i++)
-    if (r->prompt[i] < 0 || (size_t)r->prompt[i] >= c->vocab)
-      return nb_fail(err, NB_ERR_ARG, "token id %d is out of range (0 to %zu)", r->prompt[i], c->vocab - 1);
+  NB_TRY(check_ids(c, r->prompt, r->n_prompt, err));
+  if (r->given) NB_TRY(check_ids(c, r->given, r->max_new, err));
   NB_TRY(nb_new(&q, 1, sizeof *q, "a request", err));
   *q = (nb_batch_sequence){.r = *r, .ticket = ++b->tickets, .n = r->n_prompt, .scored = 1, .rng = {r->sampling.seed}};
   nb_status st = nb_new(&q->ids, capacity, sizeof *q->ids, "a request's tokens", err);
@@ -133,9 +139,24 @@ static void add_segment(nb_batch *b, nb_batch_owner o, size_t n) {
   nb_kv *kv = o.q ? o.q->kv : o.r->kv;
   size_t have = nb_kv_length(kv);
   nb_assert(n > 0 && b->n_segs < nb_session_max_tokens(b->s) && have + n <= nb_kv_capacity(kv));
-  nb_assert(have + n <= (o.q ? o.q->n : o.r->n));
+  nb_assert(have + n <= (o.q ? o.q->n + o.q->drafted : o.r->n));
   b->owner[b->n_segs] = o;
   b->seg[b->n_segs++] = (nb_segment){kv, (o.q ? o.q->ids : o.r->ids) + have, n};
+}
+
+/* A text that runs alone: guesses of its next tokens, as many as are worth it, become part of its segment. */
+static void draft(nb_batch *b, nb_batch_sequence *q) {
+  const nb_config *c = &b->m->config;
+  size_t left = q->r.n_prompt + q->r.max_new - q->n, in_block = nb_round_up(q->n, NB_KV_BLOCK) - q->n;
+  nb_draft_find(&q->history, q->ids, q->n, &q->draft);
+  size_t most = nb_min(left - 1, nb_session_max_tokens(b->s) - 1);
+  if (!nb_batch_has_room(b, b->block_bytes)) most = nb_min(most, in_block);
+  size_t n = b->o.draft == NB_DRAFT_WORTH ? nb_draft_worth(&q->draft, &q->history, &b->costs, most)
+             : q->draft.length            ? nb_min(most, NB_DRAFT_MOST)
+                                          : 0;
+  while (n && nb_config_stretch(c, q->n + n) != q->stretch) n--; /* the cache's keys are turned for this length */
+  memcpy(q->ids + q->n, q->draft.ids, n * sizeof *q->ids);
+  q->drafted = n, b->seg[0].n += n, b->stats.drafted_tokens += n;
 }
 
 /* Fills the batch: the next token of every text first, then prompts, in the order of their coming. *prompts: whether
@@ -167,6 +188,7 @@ static void fill(nb_batch *b, bool *prompts) {
     b->stats.again_tokens += again, b->stats.prompt_tokens += n - again;
     room -= n, *prompts = true;
   }
+  if (b->n_segs == 1 && !*prompts && b->o.draft != NB_DRAFT_NEVER && !nb_batch_dynamic(b)) draft(b, b->owner[0].q);
 }
 
 static void end(nb_batch *b, nb_batch_sequence *q) {
@@ -214,7 +236,7 @@ nb_status nb_batch_step(nb_batch *b, bool *busy, nb_err *err) {
   NB_TRY(nb_batch_admit(b, err));
   fill(b, &prompts);
   if (b->n_segs) {
-    size_t before = b->stats.new_tokens;
+    size_t before = b->stats.new_tokens, rows = b->n_segs == 1 && !prompts ? b->seg[0].n : 0;
     NB_TRY(nb_session_forward(b->s, b->m, b->seg, b->n_segs, err));
     b->stats.most_kv_bytes = nb_max(b->stats.most_kv_bytes, nb_batch_kv_bytes(b));
     b->stats.most_running = nb_max(b->stats.most_running, b->n_running);
@@ -222,6 +244,7 @@ nb_status nb_batch_step(nb_batch *b, bool *busy, nb_err *err) {
     leave(b);
     double took = nb_clock() - begin;
     b->stats.steps++, b->stats.seconds += took;
+    if (rows) nb_draft_timed(&b->costs, rows, took);
     if (!prompts) b->stats.decode_seconds += took, b->stats.decode_tokens += b->stats.new_tokens - before;
   }
   *busy = b->n_running || b->n_waiting;

@@ -8,8 +8,10 @@
  * What several prompts have in common at their beginning is run once and shared; caches of texts that are over may be
  * kept, and a prompt that begins as one of them (the next turn of a conversation) goes on from there.
  *
+ * A sequence that runs alone tries guesses of its next tokens, taken from its own text (draft.h): the batch has room.
+ *
  * A sequence's tokens and log-probs depend on its prompt, its sampling and the model alone: not on what else is in the
- * batch, when it was submitted, whether it shared a beginning or gave way.
+ * batch, when it was submitted, whether it shared a beginning, gave way or tried guesses.
  *
  * One thread calls all of this. Requests may be submitted and cancelled between steps and from callbacks, so a server
  * feeds its queue in as it fills:
@@ -23,10 +25,11 @@ typedef struct nb_batch nb_batch;
 
 typedef struct nb_batch_opts {
   nb_kv_type kv;
-  size_t kv_bytes;  /* memory for caches; 0: no bound. One sequence runs even when it needs more */
-  size_t most;      /* sequences that run at a time; 0: 256. At most the session's max_tokens */
-  bool share_never; /* run every prompt whole: for tests and measurements */
-  size_t keep;      /* caches of texts that are over which are kept, the last used ones, as kv_bytes allows */
+  size_t kv_bytes;     /* memory for caches; 0: no bound. One sequence runs even when it needs more */
+  size_t most;         /* sequences that run at a time; 0: 256. At most the session's max_tokens */
+  bool share_never;    /* run every prompt whole: for tests and measurements */
+  nb_draft_mode draft; /* when a text that runs alone tries guesses of what comes next; they change no text */
+  size_t keep;         /* caches of texts that are over which are kept, the last used ones, as kv_bytes allows */
 } nb_batch_opts;
 
 enum { NB_BATCH_TOP = 20 }; /* likeliest tokens that a request may ask for */
@@ -51,8 +54,10 @@ typedef struct nb_batch_request {
   size_t max_new; /* tokens at most, > 0; with score_prompt also 0 */
   nb_sampling sampling;
   bool ignore_eos;
-  size_t top;        /* likeliest tokens that `scored` is told of, at most NB_BATCH_TOP and the vocabulary */
-  bool score_prompt; /* tell the log-probs of the prompt's tokens, too: it is then run whole */
+  const int32_t *given; /* NULL, or (max_new), borrowed until `ended`: the tokens that are taken instead of those
+                         * picked, to measure how fast a known text is written */
+  size_t top;           /* likeliest tokens that `scored` is told of, at most NB_BATCH_TOP and the vocabulary */
+  bool score_prompt;    /* tell the log-probs of the prompt's tokens, too: it is then run whole */
   /* The log-prob of the prompt's tokens from the second on (score_prompt), in their order, and of each new one, an
    * end token too, before `token` is called with it; top: (r.top) falling, the lowest id first of equal ones. May be
    * NULL. */
@@ -68,6 +73,8 @@ typedef struct nb_batch_stats {
   size_t shared_tokens;  /* taken from another's cache instead, */
   size_t again_tokens;   /* and run a second time, by sequences that gave way or passed the LongRoPE switch */
   size_t new_tokens;     /* sampled */
+  size_t drafted_tokens; /* guessed by a text that ran alone and run through the model, */
+  size_t taken_tokens;   /* and what of them was right */
   size_t gave_way;       /* times that a sequence lost its cache */
   size_t most_running;   /* sequences in one step */
   size_t most_kv_bytes;  /* that caches held at a time */

@@ -51,7 +51,7 @@ static size_t bytes_in_use(const nb_batch *b) {
   return sum;
 }
 
-static bool has_room(const nb_batch *b, size_t more) {
+bool nb_batch_has_room(const nb_batch *b, size_t more) {
   return !b->o.kv_bytes || bytes_in_use(b) + more <= b->o.kv_bytes;
 }
 
@@ -166,7 +166,7 @@ static bool room_to_keep(nb_batch *b, const nb_batch_root *r) {
   }
   for (; kept >= b->o.keep; kept--)
     if (!let_a_root_go(b, NULL, true)) return false;
-  while (b->n_roots == b->most_roots || !has_room(b, cache_bytes(b, r->n, 0)))
+  while (b->n_roots == b->most_roots || !nb_batch_has_room(b, cache_bytes(b, r->n, 0)))
     if (!let_a_root_go(b, NULL, false)) return false;
   return true;
 }
@@ -240,7 +240,7 @@ static nb_status admit_first(nb_batch *b, bool *in, nb_err *err) {
   NB_TRY(find_beginning(b, q, &r, &shared, err));
   /* Room for the tokens at hand, and for everyone's next block. */
   size_t need = cache_bytes(b, q->n, r && shared == r->n ? shared : 0) + b->n_running * b->block_bytes;
-  while (!has_room(b, need))
+  while (!nb_batch_has_room(b, need))
     if (!let_a_root_go(b, r, false)) {
       if (b->n_running) return NB_OK;
       break;
@@ -270,7 +270,7 @@ void nb_batch_give_way(nb_batch *b) {
     }
   }
   b->n_running = kept;
-  while (b->n_running > 1 && !has_room(b, 0)) {
+  while (b->n_running > 1 && !nb_batch_has_room(b, 0)) {
     if (let_a_root_go(b, NULL, false)) continue;
     nb_batch_sequence *q = b->running[--b->n_running];
     drop_cache(q);

@@ -27,6 +27,9 @@ typedef struct nb_batch_sequence {
   nb_batch_root *from; /* NULL: its cache is no fork */
   size_t stretch;      /* what the keys of its prompt are turned by (nb_config_stretch) */
   nb_rng rng;
+  nb_draft draft; /* guesses of what comes next; none unless it runs alone */
+  size_t drafted; /* of them, those that the next pass tries: they stand in ids from n on */
+  nb_draft_history history;
   bool cancelled, over;
   nb_batch_end why;
   struct nb_batch_sequence *next; /* in the queue */
@@ -56,6 +59,7 @@ struct nb_batch {
   float *logits;   /* (NB_BATCH_ROWS, V) */
   float *sampled;  /* (threads, V) a row that sampling may change */
   uint32_t *order; /* (threads, V) for sampling */
+  nb_draft_costs costs;
   nb_batch_stats stats;
 };
 
@@ -73,13 +77,16 @@ nb_status nb_batch_admit(nb_batch *b, nb_err *err);
 /* Takes those out whose caches must go: the last to come while there is too little memory, and those that passed the
  * LongRoPE switch, whose keys must be turned anew. They go on first. */
 void nb_batch_give_way(nb_batch *b);
+/* Whether the caches may grow by so many bytes. */
+bool nb_batch_has_room(const nb_batch *b, size_t more);
 /* The sequence is over: its cache is kept for others, or dropped. */
 void nb_batch_leave_cache(nb_batch *b, nb_batch_sequence *q);
 void nb_batch_root_free(nb_batch_root *r);
 
 /* ---- batch_pick.c: from the states to tokens ---- */
 
-/* After a forward pass: log-probs of prompts and the next token of every text that is run to its end. */
+/* After a forward pass: log-probs of prompts and the next token of every text that is run to its end; of one with
+ * guesses as many as they were right, and its cache forgets the others. */
 nb_status nb_batch_pick(nb_batch *b, nb_err *err);
 
 /* ---- batch.c: the queue ---- */

@@ -25,7 +25,9 @@ static bool is_end(const nb_config *c, int32_t id) {
 typedef struct pick_row {
   nb_batch_sequence *q;
   size_t row;
-  bool sample; /* for its next token; otherwise for the log-prob of the prompt's token `id` */
+  bool sample;  /* for its next token; otherwise for the log-prob of the prompt's token `id` */
+  size_t guess; /* sample: 0, or the row follows so many guesses, whose rows stand before it */
+  bool done;    /* its token is known; not so after a wrong guess */
   int32_t id;
   double logprob;
   nb_batch_logprob top[NB_BATCH_TOP];
@@ -49,28 +51,42 @@ static void find_top(const float *l, size_t V, size_t k, nb_batch_logprob *top) 
   }
 }
 
-static void pick_rows(void *ctx, size_t begin, size_t end, int thread) {
-  pick_job *j = ctx;
+static void pick_row_token(pick_job *j, size_t i, int thread) {
   nb_batch *b = j->b;
   size_t V = b->m->config.vocab;
+  pick_row *x = &j->row[i];
+  const nb_batch_request *r = &x->q->r;
+  const float *l = b->logits + i * V;
+  float *copy = b->sampled + (size_t)thread * V;
+  if (!all_finite(l, V)) {
+    __atomic_store_n(&j->not_finite, true, __ATOMIC_RELAXED);
+    return;
+  }
+  if (x->sample) {
+    memcpy(copy, l, V * sizeof *copy);
+    x->id = nb_sampling_pick(copy, V, &r->sampling, &x->q->rng, b->order + (size_t)thread * V);
+    if (r->given) x->id = r->given[x->q->n - r->n_prompt + x->guess];
+  }
+  x->done = true;
+  if (!r->scored) return;
+  double sum = nb_session_kernels(b->s)->logsumexp(l, V);
+  x->logprob = (double)l[x->id] - sum;
+  find_top(l, V, r->top, x->top);
+  for (size_t k = 0; k < r->top; k++) x->top[k].logprob -= sum;
+}
+
+/* The rows after guesses wait for the one before, up to the first wrong guess: a text's random numbers come in order.
+ */
+static void pick_rows(void *ctx, size_t begin, size_t end, int thread) {
+  pick_job *j = ctx;
   for (size_t i = begin; i < end; i++) {
-    pick_row *x = &j->row[i];
-    const nb_batch_request *r = &x->q->r;
-    const float *l = b->logits + i * V;
-    float *copy = b->sampled + (size_t)thread * V;
-    if (!all_finite(l, V)) {
-      __atomic_store_n(&j->not_finite, true, __ATOMIC_RELAXED);
-      continue;
+    if (j->row[i].guess) continue;
+    pick_row_token(j, i, thread);
+    for (size_t k = i + 1; k < j->n && j->row[k].guess; k++) {
+      const pick_row *last = &j->row[k - 1];
+      if (!last->done || last->id != last->q->draft.ids[last->guess]) break;
+      pick_row_token(j, k, thread);
     }
-    if (x->sample) {
-      memcpy(copy, l, V * sizeof *copy);
-      x->id = nb_sampling_pick(copy, V, &r->sampling, &x->q->rng, b->order + (size_t)thread * V);
-    }
-    if (!r->scored) continue;
-    double sum = nb_session_kernels(b->s)->logsumexp(l, V);
-    x->logprob = (double)l[x->id] - sum;
-    find_top(l, V, r->top, x->top);
-    for (size_t k = 0; k < r->top; k++) x->top[k].logprob -= sum;
   }
 }
 
@@ -98,17 +114,28 @@ static nb_status work(pick_job *j, nb_err *err) {
   if (j->not_finite) return nb_fail(err, NB_ERR_NUMERIC, "the head's logits are not finite (NaN or infinity)");
   for (size_t i = 0; i < n; i++) {
     const pick_row *x = &j->row[i];
+    if (x->guess && (!x->done || x->q->over)) continue;
     if (x->q->r.scored) x->q->r.scored(x->q->r.ctx, (nb_batch_logprob){x->id, x->logprob}, x->top);
-    if (x->sample) take_token(b, x->q, x->id);
+    if (!x->sample) continue;
+    if (x->q->draft.length) nb_draft_learn(&x->q->history, &x->q->draft, x->guess, x->id == x->q->draft.ids[x->guess]);
+    if (x->guess) b->stats.taken_tokens++;
+    take_token(b, x->q, x->id);
   }
   j->n = 0;
   return NB_OK;
 }
 
-static nb_status add_row(pick_job *j, nb_batch_sequence *q, size_t row, bool sample, int32_t id, nb_err *err) {
+static nb_status add_row(pick_job *j, pick_row x, nb_err *err) {
   nb_assert(j->n < NB_BATCH_ROWS);
-  j->row[j->n++] = (pick_row){.q = q, .row = row, .sample = sample, .id = id};
+  j->row[j->n++] = x;
   return j->n == NB_BATCH_ROWS ? work(j, err) : NB_OK;
+}
+
+/* The cache forgets wrong guesses: it holds the text but for its last token, which is run next. */
+static void settle(nb_batch_sequence *q) {
+  if (q->drafted) nb_kv_truncate(q->kv, q->over && q->why == NB_BATCH_EOS ? q->n : q->n - 1);
+  q->ran = nb_max(q->ran, nb_kv_length(q->kv));
+  q->drafted = q->draft.length = 0;
 }
 
 nb_status nb_batch_pick(nb_batch *b, nb_err *err) {
@@ -118,14 +145,19 @@ nb_status nb_batch_pick(nb_batch *b, nb_err *err) {
     nb_batch_sequence *q = b->owner[i].q;
     if (!q) continue;
     size_t have = nb_kv_length(q->kv), first = have - b->seg[i].n;
-    q->ran = nb_max(q->ran, have);
     /* The state after token p tells of token p + 1. What was told before a sequence gave way is not told again. */
     for (; q->r.score_prompt && q->scored < q->r.n_prompt && q->scored <= have; q->scored++)
-      if (q->scored > first) NB_TRY(add_row(&j, q, base + q->scored - 1 - first, false, q->ids[q->scored], err));
+      if (q->scored > first)
+        NB_TRY(add_row(&j, (pick_row){.q = q, .row = base + q->scored - 1 - first, .id = q->ids[q->scored]}, err));
     if (have < q->n) continue;
-    nb_assert(have == q->n);
+    nb_assert(have == q->n + q->drafted && (!q->drafted || (b->n_segs == 1 && j.n == 0)));
     if (!q->r.max_new) q->over = true, q->why = NB_BATCH_LENGTH;
-    else NB_TRY(add_row(&j, q, base + b->seg[i].n - 1, true, 0, err));
+    else
+      for (size_t k = 0, row = base + b->seg[i].n - 1 - q->drafted; k <= q->drafted; k++)
+        NB_TRY(add_row(&j, (pick_row){.q = q, .row = row + k, .sample = true, .guess = k}, err));
   }
-  return work(&j, err);
+  NB_TRY(work(&j, err));
+  for (size_t i = 0; i < b->n_segs; i++)
+    if (b->owner[i].q) settle(b->owner[i].q);
+  return NB_OK;
 }

@@ -90,7 +90,7 @@ nb_status nb_generate(nb_session *s, const nb_model *m, const int32_t *prompt, s
   nb_batch *b;
   nb_generation_stats zero = {0}, *out = stats ? stats : &zero;
   single x = {.g = g, .out = out, .start = nb_clock(), .why = NB_BATCH_LENGTH};
-  nb_batch_opts bo = {.kv = g->kv_type, .most = 1};
+  nb_batch_opts bo = {.kv = g->kv_type, .most = 1, .draft = g->draft};
   nb_batch_request r = {.prompt = prompt,
                         .n_prompt = n_prompt,
                         .max_new = g->max_new,
@@ -106,7 +106,8 @@ nb_status nb_generate(nb_session *s, const nb_model *m, const int32_t *prompt, s
   out->new_s = nb_clock() - x.start;
   out->ended = x.why == NB_BATCH_EOS;
   if (out->ended && !out->new_tokens) out->prompt_s = out->new_s, out->new_s = 0;
-  out->kv_bytes = nb_batch_stats_of(b)->most_kv_bytes;
+  const nb_batch_stats *done = nb_batch_stats_of(b);
+  out->kv_bytes = done->most_kv_bytes, out->drafted = done->drafted_tokens, out->taken = done->taken_tokens;
   nb_batch_free(b);
   return st;
 }

@@ -3,6 +3,7 @@
 #ifndef NB_GENERATE_H
 #define NB_GENERATE_H
 
+#include "model/draft.h"
 #include "model/model.h"
 
 typedef struct nb_sampling {
@@ -30,6 +31,7 @@ typedef struct nb_generation {
   size_t max_new; /* tokens to make at most */
   bool ignore_eos;
   nb_kv_type kv_type;
+  nb_draft_mode draft; /* as nb_batch_opts has it */
   /* Called with every new token (an end token is not passed); false ends the text. */
   bool (*token)(void *ctx, int32_t id);
   void *ctx;
@@ -42,6 +44,7 @@ typedef struct nb_generation_stats {
   double prompt_s, new_s; /* seconds in the prompt, and in the new tokens */
   bool ended;             /* by an end token */
   size_t kv_bytes;
+  size_t drafted, taken; /* guessed tokens that were tried, and those of them that were right */
 } nb_generation_stats;
 
 /* Continues a prompt. A LongRoPE model's cache is made again when the text passes the switch, as in the reference.

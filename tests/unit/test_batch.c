@@ -356,6 +356,66 @@ TEST(log_probs) {
   close_fixture(&f);
 }
 
+/* Guesses of the next tokens, mostly wrong ones as well, change no text and no log-prob: by cache, greedy and drawn. */
+TEST(guesses_change_no_text) {
+  static text want[MOST_TEXTS], got[MOST_TEXTS];
+  const char *const variants[] = {"mha_window", "gqa_f16", "longrope_su", "llama_dynamic"};
+  for (size_t v = 0; v < 4; v++) {
+    fixture f;
+    CHECK_MSG(open_fixture(variants[v], &f), "%s", err.msg);
+    nb_session *s = session(&f, 40);
+    const nb_config *c = &f.model.config;
+    for (int type = 0; type < NB_KV_TYPES; type++) {
+      size_t block = c->layers * c->kv_heads * nb_kv_block_bytes((nb_kv_type)type, c->head_dim);
+      nb_batch_stats sum = {0};
+      make_texts(want, 10, 10, 50), make_texts(got, 10, 10, 50);
+      for (size_t i = 0; i < 10; i++)
+        for (int drafts = 0; drafts < 2; drafts++) {
+          nb_batch *b;
+          text *t = drafts ? &got[i] : &want[i];
+          nb_batch_opts o = {.kv = (nb_kv_type)type,
+                             .kv_bytes = i % 3 ? 0 : block,
+                             .keep = 1,
+                             .most = 1,
+                             .draft = drafts ? NB_DRAFT_ALWAYS : NB_DRAFT_NEVER};
+          nb_batch_request r = request(t, MOST_NEW);
+          if (i % 4 == 3) t->stop_after = 50 + i;
+          if (i % 2) t->sampling.temperature = 0.1 + 0.1 * (double)i;
+          CHECK_OK(nb_batch_create(s, &f.model, &o, &b, &err));
+          r.sampling = t->sampling;
+          CHECK_OK(nb_batch_submit(b, &r, NULL, &err));
+          run_all(b);
+          const nb_batch_stats *st = nb_batch_stats_of(b);
+          CHECK(st->new_tokens == t->n && st->taken_tokens <= st->drafted_tokens && (drafts || !st->drafted_tokens));
+          CHECK(st->again_tokens == 0 || nb_config_stretch(c, 512) > 0);
+          sum.drafted_tokens += st->drafted_tokens, sum.taken_tokens += st->taken_tokens;
+          if (drafts && i % 2 == 0) { /* what is kept of it is the text: the next turn goes on from there */
+            size_t n = t->n_prompt;
+            text more = *t, fresh;
+            memcpy(more.prompt + n, t->id, 30 * 4);
+            more.n_prompt = n + 30, more.n = 0, more.over = 0, more.stop_after = 0, fresh = more;
+            nb_batch_request next = request(&more, 20), again = request(&fresh, 20);
+            CHECK_OK(nb_batch_submit(b, &next, NULL, &err));
+            run_all(b);
+            nb_batch_free(b);
+            o.draft = NB_DRAFT_NEVER;
+            CHECK_OK(nb_batch_create(s, &f.model, &o, &b, &err));
+            CHECK_OK(nb_batch_submit(b, &again, NULL, &err));
+            run_all(b);
+            check_same(&fresh, &more, 1, "the next turn");
+          }
+          nb_batch_free(b);
+        }
+      check_same(want, got, 10, variants[v]);
+      bool tries = v != 3; /* dynamic scaling turns each token for its own length: no guesses */
+      CHECK_MSG(tries ? sum.taken_tokens > 20 && sum.taken_tokens < sum.drafted_tokens : sum.drafted_tokens == 0,
+                "%s: %zu guesses, %zu right", variants[v], sum.drafted_tokens, sum.taken_tokens);
+    }
+    nb_session_free(s);
+    close_fixture(&f);
+  }
+}
+
 int main(void) {
   RUN(the_same_text_whatever_the_batch);
   RUN(little_memory_changes_no_text);
@@ -364,5 +424,6 @@ int main(void) {
   RUN(texts_end_and_are_cancelled);
   RUN(kept_caches_change_no_text);
   RUN(log_probs);
+  RUN(guesses_change_no_text);
   return test_end();
 }

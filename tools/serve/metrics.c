@@ -51,6 +51,8 @@ nb_status serve_metrics_write(serve_metrics *m, const serve_worker_state *e, con
       {"prompt_tokens_total", "counter", "Tokens of prompts that the model ran.", (double)b->prompt_tokens},
       {"shared_tokens_total", "counter", "Tokens of prompts taken from caches.", (double)b->shared_tokens},
       {"new_tokens_total", "counter", "Tokens written.", (double)b->new_tokens},
+      {"drafted_tokens_total", "counter", "Guessed tokens that the model ran.", (double)b->drafted_tokens},
+      {"accepted_tokens_total", "counter", "Guessed tokens that were right.", (double)b->taken_tokens},
       {"steps_total", "counter", "Forward passes.", (double)b->steps},
       {"step_seconds_total", "counter", "Seconds in them.", b->seconds},
       {"answers_total", "counter", "Answers with text that are over.", (double)now.answers},
