@@ -484,7 +484,7 @@ uninstall: ## removes what install put there
 
 # Tables that scripts wrote stay as they wrote them.
 FORMATTED = $(filter-out lib/base/unicode_recent.h lib/base/unicode_case.h tests/hostile_strings.h,\
-  $(wildcard lib/*/*.[ch] formats/*.[ch] eval/*.[ch] convert/*.[ch] api/*.[ch] tools/*.[ch] tools/*/*.[ch] tests/*.[ch] tests/*/*.[ch]))
+  $(wildcard lib/*/*.[ch] formats/*.[ch] eval/*.[ch] convert/*.[ch] api/*.[ch] tools/*.[ch] tools/*/*.[ch] apps/*/*/src/main/cpp/*.c tests/*.[ch] tests/*/*.[ch]))
 .PHONY: format
 format: ## clang-format over every C file
 	@clang-format -i $(FORMATTED)
