@@ -64,13 +64,14 @@ if [ ! -d "$dir/include" ]; then
 fi
 [ $# -gt 1 ] || exit 0
 
+# fdopen=fdopen: this zlib takes every macOS for one that has no fdopen, unless it is a macro.
 cc=$2 ar=$3
 mkdir -p "$dir/obj"
 for f in "$dir"/code/*.c; do
   o=$dir/obj/$(basename "$f" .c).o
   # shellcheck disable=SC2086
   [ -f "$o" ] || $cc -O2 -fPIC -w ${CFLAGS:-} -I"$dir/include" -I"$dir/code" -DHAVE_CONFIG_H -DPCRE2_CODE_UNIT_WIDTH=8 \
-    -DPCRE2_STATIC -DSUPPORT_UNICODE=1 -DHAVE_UNISTD_H -DUTF8PROC_STATIC -c "$f" -o "$o"
+    -DPCRE2_STATIC -DSUPPORT_UNICODE=1 -DHAVE_UNISTD_H -DUTF8PROC_STATIC -Dfdopen=fdopen -c "$f" -o "$o"
 done
 rm -f "$dir/libdeps.a"
 $ar rcs "$dir/libdeps.a" "$dir"/obj/*.o
