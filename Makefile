@@ -394,6 +394,7 @@ phone-check: all ## that program under qemu gives this one's bytes
 ZIG ?= zig
 apple-check: ## the library's C compiled for arm64 macOS by zig (skipped without)
 	@if $(ZIG) version >/dev/null 2>&1; then \
+	  VARIABLES="FLAGS_neon=-mcpu=apple_m1 FLAGS_neon_dotprod=-mcpu=apple_m1 FLAGS_neon_i8mm=-mcpu=apple_m2" \
 	  sh apps/apple/build.sh build/apple-zig "$(ZIG) cc -target aarch64-macos" "$(ZIG) ar" ""; \
 	else echo "skip: apple-check: there is no $(ZIG)"; fi
 

@@ -5,8 +5,7 @@ import Nibble
 
 let files = CommandLine.arguments.dropFirst().map { URL(fileURLWithPath: $0) }
 guard !files.isEmpty else { fatalError("usage: nibble-chat MODEL.nbl, or its parts in order") }
-var options = Options()
-options.cache = "q8"
+let options = Options()
 let fit = try Model.fit(files, tokens: 2048, options: options)
 print("\(fit.mapped >> 20) MiB mapped, \(fit.own >> 20) MiB of its own at 2048 tokens")
 let model = try Model(files, options: options)

@@ -40,7 +40,7 @@ public struct Message {
 public struct Options {
     public var threads: Int32 = 0 // 0: the fast cores
     public var batch = 0
-    public var cache: String? = nil // "q8": half of the default's memory
+    public var cache: String? = nil // nil: q8, the smallest
     public var memoryLimit: UInt64 = 0
     public var priority = NIBBLE_PRIORITY_SAME
     public init() {}

@@ -20,7 +20,7 @@ class Options(
     val threads: Int = 0,
     /** Tokens of a forward pass: fewer take less memory. 0: the library's choice. */
     val batch: Long = 0,
-    /** The cache: "q8" takes half of the default's memory. */
+    /** The cache's type; null: q8, the smallest. */
     val cache: String? = null,
     /** Bytes of its own at most; 0: no limit. */
     val memoryLimit: Long = 0,

@@ -56,7 +56,7 @@ class ChatActivity : Activity() {
         val entries = names.map { assets.openFd(it) }
         try {
             val sources = entries.map { Source.descriptor(it.parcelFileDescriptor.fd, it.startOffset, it.length) }
-            val options = Options(cache = "q8", log = { show("$it\n\n") })
+            val options = Options(log = { show("$it\n\n") })
             val fit = Model.fit(sources, 2048, options)
             if (!fit.fits) show("This phone has ${fit.available shr 20} MiB free and ${fit.own shr 20} are needed.\n")
             val m = Model.open(sources, options)
