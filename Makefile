@@ -2,7 +2,7 @@
 # nibble: `make demo` and `make test` install what is missing, build and run. `make help` lists the rest.
 
 # Everything of one build lives in build/<variant>: release, debug, asan, tsan, fuzz, coverage, aarch64 (kernels only,
-# cross).
+# cross), phone (all of the program, cross).
 VARIANT ?= release
 # clang may come without OpenMP: then one thread, and `make` says so.
 CLANG_OMP = $(shell $(CC) --version 2>/dev/null | grep -q clang || { echo 1; exit; }; \
@@ -69,6 +69,17 @@ ifeq ($(VARIANT),aarch64)
   CC := aarch64-linux-gnu-gcc
   AR := aarch64-linux-gnu-ar
   PKGS :=
+  LDFLAGS += -static
+  RUN := $(firstword $(shell command -v qemu-aarch64 qemu-aarch64-static) qemu-aarch64)
+endif
+
+ifeq ($(VARIANT),phone)
+  # The whole program for AArch64 Linux and Android's shell, in one static file (make phone).
+  CC := aarch64-linux-gnu-gcc
+  AR := aarch64-linux-gnu-ar
+  PKGS :=
+  PKG_CFLAGS := -I$(B)/deps/include -DPCRE2_STATIC -DUTF8PROC_STATIC
+  PKG_LIBS := $(B)/deps/libdeps.a
   LDFLAGS += -static
   RUN := $(firstword $(shell command -v qemu-aarch64 qemu-aarch64-static) qemu-aarch64)
 endif
@@ -338,6 +349,10 @@ coverage: ## lines that tests reach; of parsers by the corpus and by all (COVERE
 lint: ## layers, file lengths, licence lines
 	@sh tests/lint.sh
 
+.PHONY: abi
+abi: $(B)/$(SHLIB) ## what programs built against the library rely on, against api/nibble.abi (Linux)
+	@sh tests/abi.sh $(B)/$(SHLIB) "$(CC)"
+
 .PHONY: install-check
 install-check: ## installs into a scratch folder and builds the example against it
 	@sh tests/install/run.sh "$(MAKE)"
@@ -362,21 +377,51 @@ demo: ## convert a checkpoint, evaluate both forms, print one table (MODEL= DATA
 	@$(MAKE) $(JOBS) all
 	@sh tools/demo.sh $(B)/nibble "$(MODEL)" "$(DATA)"
 
+# ---- phones ----
+
+.PHONY: phone phone-check apple-check android-check
+phone: ## build/phone/nibble: one static file for AArch64 Linux, Termux and adb (fetches five sources: apps/deps.sh)
+	@sh apps/deps.sh build/phone/deps aarch64-linux-gnu-gcc aarch64-linux-gnu-ar
+	@$(MAKE) VARIANT=phone OPENMP=1 build/phone/nibble
+
+QEMU ?= $(firstword $(shell command -v qemu-aarch64 qemu-aarch64-static) qemu-aarch64)
+phone-check: all ## that program under qemu gives this one's bytes
+	@printf '#!/bin/sh\nexec %s "%s" "$$@"\n' "$(QEMU)" "$(CURDIR)/build/phone/nibble" >build/phone/run
+	@chmod +x build/phone/run
+	@$(RUN_ENV) sh tests/same_bits.sh $(B)/nibble build/phone/run
+
+# zig brings Apple's headers for C: python3 -m pip install ziglang, then ZIG="python3 -m ziglang".
+ZIG ?= zig
+apple-check: ## the library's C compiled for arm64 macOS by zig (skipped without)
+	@if $(ZIG) version >/dev/null 2>&1; then \
+	  VARIABLES="FLAGS_neon=-mcpu=apple_m1 FLAGS_neon_dotprod=-mcpu=apple_m1 FLAGS_neon_i8mm=-mcpu=apple_m2" \
+	  sh apps/apple/build.sh build/apple-zig "$(ZIG) cc -target aarch64-macos" "$(ZIG) ar" ""; \
+	else echo "skip: apple-check: there is no $(ZIG)"; fi
+
+android-check: all ## the JNI code in a Java virtual machine, and the Kotlin API's types (each skips without its compiler)
+	@sh tests/apps/android.sh $(B) "$(CC)" -pthread $(LDLIBS_ALL)
+
 # ---- install ----
 
 ifeq ($(OS),Darwin)
   SHLIB := libnibble.$(SOVERSION).dylib
   SHLIB_LINK := libnibble.dylib
-  SHLIB_FLAGS = -dynamiclib -install_name $(LIBDIR)/$(SHLIB)
+  SHLIB_FLAGS = -dynamiclib -install_name $(LIBDIR)/$(SHLIB) -Wl,-exported_symbols_list,$(B)/exports
 else
   SHLIB := libnibble.so.$(SOVERSION)
   SHLIB_LINK := libnibble.so
-  SHLIB_FLAGS = -shared -Wl,-soname,$(SHLIB) -Wl,--no-undefined
+  # Segments at multiples of 16 KiB: phones with pages of that size load no others.
+  SHLIB_FLAGS = -shared -Wl,-soname,$(SHLIB) -Wl,--no-undefined -Wl,--version-script=api/libnibble.map \
+    $(if $(filter aarch64 arm64,$(ARCH)),-Wl$(comma)-z$(comma)max-page-size=16384)
 endif
 
-$(B)/$(SHLIB): $(LIB_OBJ)
+# The names alone, as macOS's linker wants them.
+$(B)/exports: api/libnibble.map
+	@sed -n 's/^ *\(nibble_[a-z_]*\);/_\1/p' $< >$@
+
+$(B)/$(SHLIB): $(LIB_OBJ) api/libnibble.map $(if $(filter Darwin,$(OS)),$(B)/exports)
 	$(call say,LD)
-	$(Q)$(CC) $(SHLIB_FLAGS) -o $@ $^ $(LDLIBS_ALL)
+	$(Q)$(CC) $(SHLIB_FLAGS) -o $@ $(LIB_OBJ) $(LDLIBS_ALL)
 
 .PHONY: shared
 shared: $(B)/$(SHLIB)
@@ -440,7 +485,7 @@ uninstall: ## removes what install put there
 
 # Tables that scripts wrote stay as they wrote them.
 FORMATTED = $(filter-out lib/base/unicode_recent.h lib/base/unicode_case.h tests/hostile_strings.h,\
-  $(wildcard lib/*/*.[ch] formats/*.[ch] eval/*.[ch] convert/*.[ch] api/*.[ch] tools/*.[ch] tools/*/*.[ch] tests/*.[ch] tests/*/*.[ch]))
+  $(wildcard lib/*/*.[ch] formats/*.[ch] eval/*.[ch] convert/*.[ch] api/*.[ch] tools/*.[ch] tools/*/*.[ch] apps/*/*/src/main/cpp/*.c tests/*.[ch] tests/*/*.[ch]))
 .PHONY: format
 format: ## clang-format over every C file
 	@clang-format -i $(FORMATTED)

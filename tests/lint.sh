@@ -33,7 +33,7 @@ for file in $(ls tools/*.[ch] formats/*.[ch] convert/*.c | grep -v -E 'cli\.c|cm
   ! grep -q '"kernels/kernels.h"' "$file" || bad "$file includes kernels.h, which is for lib and eval"
 done
 
-for file in $(sources) tests/*.h tests/*/*.[ch]; do
+for file in $(sources) tests/*.h tests/*/*.[ch] $(ls apps/*/*/src/main/cpp/*.c 2>/dev/null); do
   p=$((p + 1))
   before=$f
   n=$(wc -l <"$file" | tr -d ' ')
@@ -99,7 +99,7 @@ try() { # NAME COMMAND...
 for file in $(git ls-files '*.sh' 2>/dev/null | grep -v -E '^tests/cli/.*/'); do
   case $(head -n 1 "$file") in *bash*) try "$file" bash -n "$file" ;; *) try "$file" sh -n "$file" ;; esac
 done
-for file in debian/rules tools/packages/nibble.rb.in pyproject.toml action.yml; do
+for file in debian/rules tools/packages/nibble.rb.in pyproject.toml action.yml api/libnibble.map $(git ls-files apps tests/apps | grep -E '\.(kts?|swift|java|txt|modulemap|sh)$'); do
   head -n 3 "$file" | grep -q 'SPDX-License-Identifier: MIT' || bad "$file does not begin with its SPDX line"
 done
 if python3 -c 'import ast' 2>/dev/null; then
@@ -119,6 +119,9 @@ grep -E '^FROM .*:latest' $docker && bad "$docker: FROM wants a version"
 [ "$(grep -c 'apt-get update' $docker)" = "$(grep -c 'rm -rf .*/var/lib/apt/lists' $docker)" ] || bad "$docker keeps apt's lists"
 [ "$(sed -n '/^FROM/h; /^FROM/!H; ${g;p;}' $docker | sed -n 's/^USER //p' | tail -n 1)" = nibble ] || bad "$docker ends as root"
 p=$((p + 1))
+
+long=$(awk 'length($0) > 150 {print FILENAME ":" FNR; exit}' $(git ls-files apps tests/apps | grep -E '\.(kts?|swift|java)$'))
+[ -z "$long" ] || bad "$long is longer than 150 columns"
 
 twice=$(sources | sed "s|.*/||" | sort | uniq -d)
 [ -z "$twice" ] && p=$((p + 1)) || bad "file names used twice:" $twice

@@ -136,7 +136,7 @@ TEST(from_parts) {
 /* ---- sessions ---- */
 
 TEST(turns_are_what_generate_gives) {
-  static const char *const kv[] = {NULL, "f16", "q8", "f32"};
+  static const char *const kv[] = {NULL, "f16", "q16", "f32"};
   for (int k = 0; k < 4; k++) {
     const nibble_options o = {.size = sizeof o, .kv = kv[k], .batch = k == 1 ? 7 : 0};
     const nibble_session_options so = {.size = sizeof so, .context = 400, .kv = kv[k]};
@@ -250,7 +250,7 @@ static nibble_session *session_of(nibble_model *m, size_t context, const char *k
 }
 
 TEST(saved_and_restored) {
-  static const char *const kv[] = {NULL, "q8", "f16", "f32"};
+  static const char *const kv[] = {NULL, "q16", "f16", "f32"};
   char *path = temp_path("cache");
   for (int k = 0; k < 4; k++) {
     nibble_session *a = session_of(demo, 300, kv[k]), *b = session_of(demo, 200, kv[k]);

@@ -8,7 +8,7 @@ import os
 import queue
 import weakref
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Sequence, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Type, Union
 
 import numpy as np
 
@@ -24,6 +24,7 @@ Path = Union[str, "os.PathLike[str]"]
 # A text, or the ids of one.
 Prompt = Union[str, Sequence[int], "NDArray[np.int32]"]
 
+_PRIORITIES = {"same": 0, "high": 1, "low": 2, "background": 3}
 _ENDED = {0: "length", 1: "end", 2: "stop"}
 
 
@@ -55,11 +56,28 @@ class Model:
         batch: Optional[int] = None,
         kv: Optional[str] = None,
         cpu: Optional[str] = None,
+        memory_limit: Optional[int] = None,
+        priority: str = "same",
+        log: Optional[Callable[[str], None]] = None,
     ) -> None:
         """threads: all processors of this process without. verify: check every tensor's checksum first. batch: tokens
         of a forward pass at most. kv: type of the attention cache, "f32", "f16", "q16" or "q8". cpu: no instruction set
-        above this. The defaults are nibble_options' in nibble.h."""
-        o = Options("nibble_options", threads=threads, verify=verify, batch=batch, kv=kv, cpu=cpu)
+        above this. memory_limit: bytes that it may hold of its own. priority: of the threads that it starts, "same",
+        "high", "low" or "background". log: gets what the files hold and the model does not use, and what was opened.
+        The defaults are nibble_options' in nibble.h."""
+        if priority not in _PRIORITIES:
+            raise ArgumentError(f"priority {priority!r} is none of {', '.join(_PRIORITIES)}")
+
+        def take_line(ctx: Any, text: Any) -> None:
+            if log:
+                log(text_of(text))
+
+        on_line = Callback("void(void *, const char *)", take_line)
+        o = Options(
+            "nibble_options",
+            threads=threads, verify=verify, batch=batch, kv=kv, cpu=cpu, memory_limit=memory_limit,
+            priority=_PRIORITIES[priority], log=on_line.pointer if log else None,
+        )  # fmt: skip
         handle = ffi.new("nibble_model **")
         name = c_string(path)
         check(lambda err: int(lib.nibble_open(name, o.pointer, handle, err)))
@@ -69,6 +87,7 @@ class Model:
         self.info = self._describe()
         # Closes a model that is forgotten, too, and at the end of the program.
         self._close = weakref.finalize(self, self._worker.close, lambda: lib.nibble_close(m))
+        on_line.reraise()
 
     def close(self) -> None:
         """Ends what runs and lets go of the file. Twice is no error."""
