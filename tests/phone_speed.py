@@ -11,14 +11,23 @@ import re
 import subprocess
 import sys
 
-# Name, model, clock (GHz) and how many of them run; the clocks are those that the makers publish.
+# Name, model and clock (GHz), as the makers publish it.
 CORES = [
-    ("Apple A16 performance", "neoverse-v2", 3.46, 2),  # no model of its own: four 128-bit pipes, as here
-    ("the same, as LLVM models Apple's cores", "apple-a14", 3.46, 2),  # the model is of Apple's A7: three pipes
-    ("Cortex-X3", "cortex-x3", 3.2, 1),
-    ("Cortex-A710", "cortex-a710", 2.8, 2),
-    ("Cortex-A510", "cortex-a510", 2.0, 3),
-    ("Cortex-A55", "cortex-a55", 1.8, 4),
+    ("A16, performance core", "neoverse-v2", 3.46),  # no model of its own: four 128-bit pipes, as this one
+    ("the same by LLVM's model", "apple-a14", 3.46),  # which is that of Apple's A7: three pipes, no i8mm
+    ("Cortex-X3", "neoverse-v2", 3.2),  # its sibling for servers; LLVM's own X3 is the A710's
+    ("Cortex-A710", "cortex-a710", 2.8),
+    ("Cortex-A510", "cortex-a510", 2.0),
+    ("Cortex-A55", "cortex-a55", 1.8),
+]
+# Phones, by how many of which cores work at a time. Work goes to whoever is free, so that speeds add up.
+PHONES = [
+    ("iPhone 14 Pro (A16): 2 performance cores", [(0, 2)]),
+    ("the same by LLVM's model", [(1, 2)]),
+    ("Snapdragon 8 Gen 2: X3 and 4 middle cores", [(2, 1), (3, 4)]),
+    ("2 middle cores A710 alone", [(3, 2)]),
+    ("4 little cores A510 alone", [(4, 4)]),
+    ("8 little cores A55", [(5, 8)]),
 ]
 FORMATS = ["t3", "u3", "t4", "u4", "t5", "u5", "u6", "u7", "u8"]
 ROUNDS = 200  # of a loop, for its steady state
@@ -114,8 +123,8 @@ def main():
     asm = {k: dict(functions("%s/%s.s" % (folder, k))) for k in ("neon", "neon_dotprod", "neon_i8mm")}
     counter = Counter(mca)
     rows = []
-    for name, model, ghz, n in CORES:
-        row = {"core": name, "model": model, "ghz": ghz, "cores": n, "decode": {}, "prompt": {}}
+    for name, model, ghz in CORES:
+        row = {"core": name, "model": model, "ghz": ghz, "decode": {}, "prompt": {}}
         for fmt in FORMATS:
             loop, block = decode_loop(asm["neon_dotprod"], fmt)
             row["decode"][fmt] = (counter.cycles(loop, model) + counter.cycles(block, model)) / 1024
@@ -129,7 +138,8 @@ def main():
             row["prompt"][kernel] = cycles / (1024 * tokens)
         row["attention_q8"] = attention(asm["neon"], counter, model)
         rows.append(row)
-    json.dump({"compiler": open(folder + "/compiler").read().strip(), "rows": rows, "tokens": [speeds(r) for r in rows]},
+    json.dump({"compiler": open(folder + "/compiler").read().strip(), "cycles": rows,
+               "tokens_per_s": [speeds(name, [(rows[i], n) for i, n in cores]) for name, cores in PHONES]},
               sys.stdout, indent=1)
     print()
 
@@ -150,20 +160,20 @@ def attention(functions_, counter, model):
     return sum(c for c, _ in best) / len(best)
 
 
-def speeds(row):
-    """Tokens a second: what the cores' cycles allow, what memory allows, and the lower of both, by context."""
-    hz = row["ghz"] * 1e9 * row["cores"]
-    out = {"core": row["core"], "prompt": {}, "decode": []}
-    for kernel, cycles in row["prompt"].items():
-        out["prompt"][kernel] = hz / (cycles * LAYERS_WEIGHTS)
-    weights = row["decode"]["t4"] * LAYERS_WEIGHTS + row["decode"]["u6"] * HEAD_WEIGHTS
+def speeds(name, cores):
+    """Tokens a second: what the cores' cycles allow, for layers all of t4 and for layers half t4, half u5 (as a budget
+    mixes them), and what memory allows, by context."""
+    out = {"phone": name, "decode": []}
+    out["prompt"] = sum(r["ghz"] * 1e9 * n / (min(r["prompt"].values()) * LAYERS_WEIGHTS) for r, n in cores)
     for context in (0, 1024, 2048):
         cache = context * LAYERS * HEADS * 2 * HEAD_DIM
-        scales = context * LAYERS * HEADS * 8
-        cores = hz / (weights + row["attention_q8"] * cache)
-        memory = BANDWIDTH / (FILE_BYTES_A_TOKEN + cache + scales)
-        out["decode"].append({"context": context, "by_cores": cores, "by_memory": memory,
-                              "bound_by": "cores" if cores < memory else "memory"})
+        row = {"context": context, "by_memory": BANDWIDTH / (FILE_BYTES_A_TOKEN + cache + context * LAYERS * HEADS * 8)}
+        for kind, other in (("t4", "t4"), ("t4_u5", "u5")):
+            row["by_cores_" + kind] = sum(
+                r["ghz"] * 1e9 * n / ((r["decode"]["t4"] + r["decode"][other]) / 2 * LAYERS_WEIGHTS
+                                      + r["decode"]["u6"] * HEAD_WEIGHTS + r["attention_q8"] * cache)
+                for r, n in cores)
+        out["decode"].append(row)
     return out
 
 
