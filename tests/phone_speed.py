@@ -138,7 +138,7 @@ def main():
             row["prompt"][kernel] = cycles / (1024 * tokens)
         row["attention_q8"] = attention(asm["neon"], counter, model)
         rows.append(row)
-    json.dump({"compiler": open(folder + "/compiler").read().strip(), "cycles": rows,
+    json.dump({"compiler": "gcc " + open(folder + "/compiler").read().strip(), "cycles": rows,
                "tokens_per_s": [speeds(name, [(rows[i], n) for i, n in cores]) for name, cores in PHONES]},
               sys.stdout, indent=1)
     print()
