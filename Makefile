@@ -358,6 +358,19 @@ install-check: ## installs into a scratch folder and builds the example against 
 	@sh tests/install/run.sh "$(MAKE)"
 
 PYTHON ?= python3
+# Cycles of the AArch64 kernels on phones' cores, from their assembly.
+LLVM_MCA ?= $(lastword $(sort $(wildcard /usr/lib/llvm-*/bin/llvm-mca)))
+AARCH64_CC ?= aarch64-linux-gnu-gcc
+build/phone/%.s: lib/kernels/%.c $(wildcard lib/kernels/*.h)
+	@mkdir -p $(@D)
+	@$(AARCH64_CC) -dumpfullversion >$(@D)/compiler
+	$(AARCH64_CC) -std=c11 -O3 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -fPIC -ffp-contract=off -fno-math-errno \
+	  -I. -Ilib $(FLAGS_$*) -S $< -o $@
+.PHONY: phone-speed
+phone-speed: $(patsubst %,build/phone/%.s,neon neon_dotprod neon_i8mm) ## cycles of kernels on phones' cores (aarch64 gcc, llvm-mca)
+	@command -v "$(LLVM_MCA)" >/dev/null || { echo "llvm-mca is not here: install llvm-19" >&2; exit 1; }
+	$(PYTHON) tests/phone_speed.py build/phone $(LLVM_MCA) >build/phone/speed.json
+	@mv build/phone/speed.json data/bench/phone-speed.json
 .PHONY: python-check wheel
 python-check: all ## the Python package in a fresh environment: pip install, mypy, pytest (needs a network)
 	@sh tests/packages/python.sh "$(MAKE)" "$(PYTHON)" $(B)

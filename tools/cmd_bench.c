@@ -3,7 +3,7 @@
 #include "base/parallel.h"
 #include "eval/bench.h"
 #include "eval/bench_together.h"
-#include "tools/bench_replay.h"
+#include "tools/replay.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "base/cpu.h"
@@ -339,8 +339,8 @@ int cmd_bench(int argc, char **argv) {
   if (o.html && !strcmp(args.items[0], "kernels"))
     return cli_usage(&cmd, "--html draws a model's speeds, not kernels'");
   nb_err err;
-  const bench_replay_opts replay = {args.items[0], o.replay, o.kv, o.repeat};
-  nb_status st = o.replay                           ? bench_replay(&replay, &common, &err)
+  const replay_opts replay = {args.items[0], o.replay, o.kv, o.repeat};
+  nb_status st = o.replay                           ? replay_texts(&replay, &common, &err)
                  : o.together                       ? bench_together(&o, &common, args.items[0], &err)
                  : strcmp(args.items[0], "kernels") ? bench_model(&o, &common, args.items[0], &err)
                                                     : bench_kernels(&o, &common, &err);

@@ -9,6 +9,19 @@ fails 1 '*page*' nibble bench "$NBL" -q --prefill 16 --decode 0 -n 1 --seconds 0
 nibble bench "$NBL" -q --prefill 16 --decode 0 -n 4 --seconds 0.02 >table
 [ -s table ]
 nibble bench kernels -q --rows 32 --inputs 64 --seconds 0.001 --json | jsonq
+# Known answers: a row a kind; what cannot be replayed is said with its line.
+printf '%s\n' '{"kind": "copy", "prompt": "the ant and the bee", "answer": "the ant and the bee and the ant"}' \
+  '{"kind": "new", "prompt": "the ant", "answer": "a bee"}' >known.jsonl
+nibble bench "$NBL" -q --replay known.jsonl --repeat 1 --json >j
+[ "$(jsonq replay.0.kind <j)" = copy ]
+[ "$(jsonq replay.1.texts <j)" = 1 ]
+[ "$(jsonq replay.0.accepted <j)" -le "$(jsonq replay.0.drafted <j)" ]
+nibble bench "$NBL" -q --replay known.jsonl --repeat 1 >table
+grep -q '^copy ' table
+echo '{"kind": "copy", "prompt": "the ant"}' >known.jsonl
+fails 1 '*known.jsonl:1*answer*' nibble bench "$NBL" --replay known.jsonl
+: >known.jsonl
+fails 1 '*known.jsonl*no records*' nibble bench "$NBL" --replay known.jsonl
 fails 1 '*nowhere*' nibble bench nowhere
 fails 2 '*many*' nibble bench "$NBL" --decode many
 fails 2 '*--by-threads takes*from 1 to 1024*0*' nibble bench "$NBL" --by-threads 0

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/bench_replay.h"
+#include "tools/replay.h"
 
 #include "base/mem.h"
 #include "eval/bench_replay.h"
@@ -113,7 +113,7 @@ static void print(const texts *all, const cli_common *common) {
   else cJSON_Delete(j);
 }
 
-nb_status bench_replay(const bench_replay_opts *o, const cli_common *common, nb_err *err) {
+nb_status replay_texts(const replay_opts *o, const cli_common *common, nb_err *err) {
   nb_opened m = {0};
   nb_session *s = NULL;
   texts all = {0};
