@@ -78,6 +78,7 @@ static nb_calib_opts options(fixture *x, store *s, int threads) {
                          .damp = 0.01,
                          .alpha = 0.25,
                          .sweeps = 2,
+                         .fisher_tokens = 3 * LEN,
                          .gptq = true,
                          .fit_tables = true,
                          .calibrate_head = true,
