@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "convert/allocate.h"
 
+#include "quant/backward.h"
 #include "quant/bits.h"
 #include "quant/sens.h"
 #include "base/bytes.h"
@@ -13,11 +14,16 @@
 enum { PROBE_SEQ = 64, SMOOTH = 2 };
 
 /* What the solver leaves of the loss of plain rounding, as it was measured by role (docs/quantization.md): down's
- * inputs go hand in hand less than others', so that there is less to make good. The embedding is rounded plainly. */
+ * inputs go hand in hand less than others', so that there is less to make good; and what rows that make good each
+ * other's errors leave of that. The embedding is rounded plainly. */
 static double solved_part(const nb_quantize_job *j, size_t i) {
-  const nb_parts *parts = &j->model->model.weights.parts;
-  bool plain = j->fast || i == parts->embed || (i == parts->head && !j->calib.calibrate_head);
-  return plain ? 1 : nb_parts_matrix(parts, i)->role == NB_DOWN ? 0.56 : 0.27;
+  const nb_model *m = &j->model->model;
+  const nb_parts *parts = &m->weights.parts;
+  if (j->fast || i == parts->embed || (i == parts->head && !j->calib.calibrate_head)) return 1;
+  nb_role role = nb_parts_matrix(parts, i)->role;
+  double part = role == NB_DOWN ? 0.56 : 0.27;
+  if (!j->calib.fisher_tokens || nb_backward_supports(&m->config, NULL) != NB_OK) return part;
+  return part * (role == NB_Q || role == NB_K ? 0.5 : role == NB_V ? 0.85 : role == NB_O || role == NB_DOWN ? 0.6 : 1);
 }
 
 static uint64_t matrix_bytes(const nb_quantize_job *j, size_t i, nb_qfmt f) {

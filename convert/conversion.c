@@ -187,6 +187,7 @@ nb_status nb_conversion_run(const nb_opened *m, nb_recipe *r, const nb_conversio
   run u = {r, out, o->reporter};
   *out = (nb_conversion){.job = {.model = m, .out = o->path, .fast = r->fast}};
   out->job.calib = (nb_calib_opts){.damp = r->damp,
+                                   .fisher_tokens = (size_t)r->fisher_tokens,
                                    .alpha = r->alpha,
                                    .sweeps = r->sweeps,
                                    .gptq = !r->no_gptq,

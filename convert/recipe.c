@@ -12,6 +12,7 @@ const nb_recipe nb_recipe_default = {.codes = "table",
                                      .bits = 4,
                                      .group = 64,
                                      .sweeps = 2,
+                                     .fisher_tokens = 4096,
                                      .damp = 0.01,
                                      .alpha = 0,
                                      .tune_rate = 5e-4};
@@ -162,6 +163,7 @@ cJSON *nb_recipe_print(const nb_recipe *r) {
   cJSON_AddNumberToObject(out, "damp", r->damp);
   cJSON_AddNumberToObject(out, "alpha", r->alpha);
   cJSON_AddNumberToObject(out, "sweeps", r->sweeps);
+  cJSON_AddNumberToObject(out, "fisher_tokens", r->fisher_tokens);
   cJSON_AddBoolToObject(out, "tables", !r->no_tables);
   cJSON_AddBoolToObject(out, "head_calibrated", !r->no_head);
   cJSON_AddBoolToObject(out, "sequential", r->sequential);
@@ -201,11 +203,12 @@ static nb_status read_fraction(const cJSON *json, const char *name, const char *
 }
 
 static nb_status read_solver(const cJSON *json, const char *name, nb_recipe *r, nb_err *err) {
-  size_t sweeps;
+  size_t sweeps, fisher_tokens = 0; /* files of before: rows were rounded alone */
   NB_TRY(read_fraction(json, name, "damp", &r->damp, err));
   NB_TRY(read_fraction(json, name, "alpha", &r->alpha, err));
   NB_TRY(nb_json_size(json, name, "sweeps", 0, 20, &sweeps, err));
-  r->sweeps = (int)sweeps;
+  NB_TRY(nb_json_optional_size(json, name, "fisher_tokens", 0, NB_RECIPE_MAX_TOKENS, &fisher_tokens, err));
+  r->sweeps = (int)sweeps, r->fisher_tokens = (int)fisher_tokens;
   NB_TRY(read_switch(json, name, "tables", true, &r->no_tables, err));
   NB_TRY(read_switch(json, name, "head_calibrated", true, &r->no_head, err));
   NB_TRY(read_switch(json, name, "fold", true, &r->no_fold, err));

@@ -161,11 +161,15 @@ typedef struct outputs {
   size_t ld;
 } outputs;
 
-/* dx (T, K) = [dx +] dy m, and adds the gradient of each row's factor, from dy and y. */
-static void back(nb_backward *b, const nb_linear *m, outputs o, float *dx, bool add, float *row) {
+/* dx (T, K) = [dx +] dy m of matrix i of layer l, whose gradients go where g says. */
+static void back(nb_backward *b, const nb_layer *l, nb_role role, outputs o, float *dx, bool add,
+                 const nb_layer_grad *to) {
+  size_t i = nb_layer_index(&b->c, role, 0);
+  const nb_linear *m = &l->w[i];
   nb_gemm g = {b->T, m->K, m->N, o.dy, b->w, o.ld, 1, m->K, 1, dx, m->K, 1, add};
-  for (size_t t = 0; t < b->T; t++)
-    for (size_t i = 0; i < m->N; i++) row[i] += o.y[t * o.ld + i] * o.dy[t * o.ld + i];
+  for (size_t t = 0; t < b->T && to->row; t++)
+    for (size_t n = 0; n < m->N; n++) to->row[i][n] += o.y[t * o.ld + n] * o.dy[t * o.ld + n];
+  if (to->outputs) to->outputs(to->ctx, i, o.dy, m->N, o.ld);
   load(b, m, 0, m->N);
   nb_matmul_all(&b->mul, &g);
 }
@@ -207,7 +211,7 @@ static void norm_back(nb_backward *b, const float *x, const float *g, float *inv
   nb_assert(dn != dx);
   size_t D = b->c.hidden;
   rows_job j = {.b = b, .x = x, .g = g, .d = dn, .y = dx, .inv = inv, .K = D, .add = add};
-  for (size_t t = 0; t < b->T; t++)
+  for (size_t t = 0; t < b->T && dg; t++)
     for (size_t i = 0; i < D; i++) dg[i] += dn[t * D + i] * x[t * D + i] * inv[t];
   nb_parallel_for(b->threads, b->T, 8, norm_back_rows, &j);
 }
@@ -306,18 +310,22 @@ static const nb_linear *matrix(const nb_backward *b, const nb_layer *l, nb_role 
 
 static float silu(float x) { return x / (1 + (float)exp(-x)); }
 
-/* All inner states of the layer from x. */
-static void recompute(nb_backward *b, const nb_layer *l, const float *x) {
+/* The inner states of the layer from x up to the heads' outputs, and those behind them. */
+static void recompute_heads(nb_backward *b, const nb_layer *l, const float *x) {
+  nb_assert(l->number < b->c.layers);
   b->window = b->c.attend[l->number] == NB_ATTEND_WINDOW ? b->c.sliding_window : 0;
-  size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
   norm(b, x, l->vec[NB_ATTN_NORM], b->n1, b->inv1);
   round_inputs(b, matrix(b, l, NB_Q), b->n1);
   forward(b, matrix(b, l, NB_Q), b->n1, b->qkv, b->ld);
   forward(b, matrix(b, l, NB_K), b->n1, b->qkv + b->q_dim, b->ld);
   forward(b, matrix(b, l, NB_V), b->n1, b->qkv + b->q_dim + b->kv_dim, b->ld);
-  memcpy(b->turned, b->qkv, T * b->ld * sizeof *b->qkv);
+  memcpy(b->turned, b->qkv, b->T * b->ld * sizeof *b->qkv);
   turn(b, b->turned, b->sin);
   nb_parallel_for(b->threads, b->c.kv_heads, 1, attend, b);
+}
+
+static void recompute_rest(nb_backward *b, const nb_layer *l, const float *x) {
+  size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
   round_inputs(b, matrix(b, l, NB_O), b->attn);
   forward(b, matrix(b, l, NB_O), b->attn, b->o, D);
   for (size_t i = 0; i < T * D; i++) b->x2[i] = x[i] + b->o[i];
@@ -330,34 +338,49 @@ static void recompute(nb_backward *b, const nb_layer *l, const float *x) {
   forward(b, matrix(b, l, NB_DOWN), b->h, b->down, D);
 }
 
-nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
-                            nb_err *err) {
-  nb_assert(l->number < b->c.layers && x != dy);
-  size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
-  recompute(b, l, x);
-  back(b, matrix(b, l, NB_DOWN), (outputs){b->down, dy, D}, b->dh, false, g->row[nb_layer_index(&b->c, NB_DOWN, 0)]);
-  for (size_t i = 0; i < T * F; i++) {
+/* From dy behind the layer to dy behind its attention. */
+static void feed_forward_back(nb_backward *b, const nb_layer *l, float *dy, const nb_layer_grad *g) {
+  size_t D = b->c.hidden, F = b->c.ffn;
+  back(b, l, NB_DOWN, (outputs){b->down, dy, D}, b->dh, false, g);
+  for (size_t i = 0; i < b->T * F; i++) {
     float z = b->gate[i], s = 1 / (1 + (float)exp(-z));
     b->dup[i] = b->dh[i] * z * s;
     b->dgate[i] = b->dh[i] * b->up[i] * s * (1 + z * (1 - s));
   }
-  back(b, matrix(b, l, NB_GATE), (outputs){b->gate, b->dgate, F}, b->dn, false,
-       g->row[nb_layer_index(&b->c, NB_GATE, 0)]);
-  back(b, matrix(b, l, NB_UP), (outputs){b->up, b->dup, F}, b->dn, true, g->row[nb_layer_index(&b->c, NB_UP, 0)]);
+  back(b, l, NB_GATE, (outputs){b->gate, b->dgate, F}, b->dn, false, g);
+  back(b, l, NB_UP, (outputs){b->up, b->dup, F}, b->dn, true, g);
   norm_back(b, b->x2, l->vec[NB_FFN_NORM], b->inv2, dy, true, g->ffn_norm);
+}
 
-  back(b, matrix(b, l, NB_O), (outputs){b->o, dy, D}, b->dattn, false, g->row[nb_layer_index(&b->c, NB_O, 0)]);
+/* From there to the gradients at the outputs of q, k and v. */
+static void heads_back(nb_backward *b, const nb_layer *l, const float *dy, const nb_layer_grad *g) {
+  back(b, l, NB_O, (outputs){b->o, dy, b->c.hidden}, b->dattn, false, g);
   nb_parallel_for(b->threads, b->c.kv_heads, 1, attend_back, b);
   turn(b, b->dqkv, b->minus_sin);
+}
+
+nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
+                            nb_err *err) {
+  nb_assert(x != dy);
+  recompute_heads(b, l, x);
+  recompute_rest(b, l, x);
+  feed_forward_back(b, l, dy, g);
+  heads_back(b, l, dy, g);
   size_t at[] = {0, b->q_dim, b->q_dim + b->kv_dim};
   static const nb_role role[] = {NB_Q, NB_K, NB_V};
-  for (int i = 0; i < 3; i++)
-    back(b, matrix(b, l, role[i]), (outputs){b->qkv + at[i], b->dqkv + at[i], b->ld}, b->dn, i > 0,
-         g->row[nb_layer_index(&b->c, role[i], 0)]);
+  for (int i = 0; i < 3; i++) back(b, l, role[i], (outputs){b->qkv + at[i], b->dqkv + at[i], b->ld}, b->dn, i > 0, g);
   norm_back(b, x, l->vec[NB_ATTN_NORM], b->inv1, dy, true, g->attn_norm);
-  for (size_t i = 0; i < T * D; i++)
+  for (size_t i = 0; i < b->T * b->c.hidden; i++)
     if (!isfinite(dy[i])) return nb_fail(err, NB_ERR_NUMERIC, "the gradients are not finite");
   return NB_OK;
+}
+
+const float *nb_backward_qkv(nb_backward *b, const nb_layer *l, const float *x, const float *dy, size_t *ld) {
+  static const nb_layer_grad none = {.outputs = NULL};
+  recompute_heads(b, l, x);
+  heads_back(b, l, dy, &none);
+  *ld = b->ld;
+  return b->dqkv;
 }
 
 nb_status nb_backward_head(nb_backward *b, const float *gain, const nb_linear *head, const float *x,

@@ -4,6 +4,8 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "quant/backward.h"
+#include "quant/curvature.h"
 #include "quant/embedding.h"
 #include "quant/fold.h"
 #include "quant/proxy8.h"
@@ -42,12 +44,15 @@ typedef struct run {
   float *q8_scale;
   int32_t *q8_sum;
   size_t Kp;
-  nb_kv *kv[2];         /* for the quantized and the float stream */
-  const nb_layer *base; /* the layer whose vectors are stored, or NULL for the checkpoint's */
-  nb_linear *now;       /* (per_layer) the layer's matrices as they are so far */
-  nb_coded *coded;      /* (per_layer) the layer's quantized matrices */
-  nb_quantized *out;    /* (per_layer) what is to be put of them */
-  size_t next;          /* the first that has not been put */
+  nb_kv *kv[2];            /* for the quantized and the float stream */
+  const nb_layer *base;    /* the layer whose vectors are stored, or NULL for the checkpoint's */
+  nb_linear *now;          /* (per_layer) the layer's matrices as they are so far */
+  nb_coded *coded;         /* (per_layer) the layer's quantized matrices */
+  nb_quantized *out;       /* (per_layer) what is to be put of them */
+  size_t next;             /* the first that has not been put */
+  nb_curvature *curvature; /* made when the first layer is solved; NULL: rows are solved alone */
+  float **G;               /* (per_layer) the layer's, as nb_curvature_layer gives them; NULL: rows are solved alone */
+  nb_matmul mul;           /* with them */
   nb_solve solve;
 } run;
 
@@ -218,6 +223,25 @@ static nb_status put_ready(run *r, nb_err *err) {
 /* Whether an expert's statistics are of too few tokens to be solved with. */
 static bool too_few(const run *r, size_t site) { return site >= NB_SITES && r->count[site] < FEW_TOKENS; }
 
+/* Finds how the rows of a layer's matrices go together. */
+static nb_status sum_gradients(run *r, const nb_layer *full, nb_err *err) {
+  const nb_calib_opts *o = r->o;
+  if (!o->fisher_tokens || nb_backward_supports(r->c, NULL) != NB_OK) return NB_OK;
+  if (!r->curvature) {
+    const nb_curvature_opts co = {.tokens = o->tokens,
+                                  .n_seqs = nb_min(o->n_seqs, nb_max(1, o->fisher_tokens / r->T)),
+                                  .seq_len = r->T,
+                                  .threads = o->threads,
+                                  .cpu_features = o->cpu_features,
+                                  .progress = o->progress,
+                                  .done = r->solve.done,
+                                  .total = r->solve.total};
+    NB_TRY(nb_matmul_create(nb_session_kernels(r->s), o->threads, &r->mul, err));
+    NB_TRY(nb_curvature_create(r->c, r->w, &co, &r->curvature, err));
+  }
+  return nb_curvature_layer(r->curvature, full, r->xq, r->G, err);
+}
+
 /* Solves matrix i of a layer, which is `full` in full precision. h: its statistics, or NULL when a run before has it.
  */
 static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_t i, nb_err *err) {
@@ -231,6 +255,8 @@ static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_
   char what[64];
   nb_part_describe(p, what);
   r->solve.what = what;
+  nb_free(r->solve.G);
+  r->solve.G = r->G[i], r->G[i] = NULL;
   *q = (nb_quantized){.matrix = m, .layer = r->base, .plain = -1, .loss = -1, .few = few && (blocks || fmt.bits)};
   if (blocks) {
     NB_TRY(nb_solve_blocks(&r->solve, h, &full->w[i], blocks, c, q, err));
@@ -336,6 +362,7 @@ static nb_status solve_with(run *r, const nb_layer *full, nb_proxy8 *eight, nb_e
   nb_proxy8_set_fine(eight, false); /* int8 inputs, as at run time, instead of fine ones */
   nb_layer_copy(r->parts, &eight->layer, r->now, &now);
   nb_proxy8_set_fine(eight, true);
+  if (!resumed) NB_TRY(sum_gradients(r, full, err));
   for (size_t site = 0, end; site < r->n_sites; site = end) {
     end = resumed ? r->n_sites : want_next(r, site, r->o->sequential);
     bool all = site == 0 && end == r->n_sites; /* in one pass: then the float stream moves on with it */
@@ -354,11 +381,14 @@ static nb_status solve_with(run *r, const nb_layer *full, nb_proxy8 *eight, nb_e
 }
 
 static void free_layer(run *r) {
-  for (size_t i = 0; r->coded && r->out && i < r->parts->per_layer; i++) {
+  for (size_t i = 0; r->coded && r->out && r->G && i < r->parts->per_layer; i++) {
     nb_coded_free(&r->coded[i]);
+    nb_free(r->G[i]);
+    r->G[i] = NULL;
     r->out[i].data = NULL;
   }
-  r->next = 0;
+  nb_free(r->solve.G);
+  r->solve.G = NULL, r->next = 0;
 }
 
 static nb_status solve_layer(run *r, const nb_layer *full, nb_err *err) {
@@ -507,7 +537,7 @@ static nb_status run_create(run *r, nb_err *err) {
   nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features, .fine = true};
   size_t stretch = nb_config_stretch(r->c, o->seq_len);
   r->T = o->seq_len;
-  r->solve = (nb_solve){.o = o, .total = weight_count(r->parts)};
+  r->solve = (nb_solve){.o = o, .total = weight_count(r->parts), .mul = &r->mul};
   r->n_sites = nb_parts_sites(r->c);
   NB_TRY(nb_session_create(r->c, &so, &r->s, err));
   NB_TRY(nb_new(&r->H, r->n_sites, sizeof *r->H, "statistics", err));
@@ -517,6 +547,7 @@ static nb_status run_create(run *r, nb_err *err) {
   NB_TRY(nb_new(&r->now, n, sizeof *r->now, "a layer", err));
   NB_TRY(nb_new(&r->coded, n, sizeof *r->coded, "a layer", err));
   NB_TRY(nb_new(&r->out, n, sizeof *r->out, "a layer", err));
+  NB_TRY(nb_new(&r->G, n, sizeof *r->G, "a layer", err));
   NB_TRY(nb_new(&r->xq, o->n_seqs * r->T * D, sizeof(float), "the hidden states", err));
   NB_TRY(nb_new(&r->x, r->T * D, sizeof(float), "the hidden states", err));
   NB_TRY(nb_new(&r->fake, 2 * r->T * K, sizeof(float), "the inputs", err));
@@ -542,7 +573,9 @@ static void run_free(run *r) {
   free_layer(r);
   for (size_t i = 0; i < NB_SITES; i++) nb_free(r->seen[i]);
   nb_free(r->H), nb_free(r->C), nb_free(r->count), nb_free(r->wanted);
-  nb_free(r->now), nb_free(r->coded), nb_free(r->out);
+  nb_free(r->now), nb_free(r->coded), nb_free(r->out), nb_free(r->G);
+  nb_curvature_free(r->curvature);
+  nb_matmul_free(&r->mul);
   nb_free(r->xq), nb_free(r->xf), nb_free(r->x), nb_free(r->fake);
   nb_rounded_free(&r->in), nb_rounded_free(&r->distance);
   nb_free(r->q8), nb_free(r->q8_scale), nb_free(r->q8_sum);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-  ROWS = 128, /* rows that are solved together, one after another in memory: arrays are (K, R) */
+  ROWS = 128, /* rows that are solved together at most, one after another in memory: arrays are (K, R) */
   DIRECT = 16 /* columns that are handled without matrix products */
 };
 
@@ -26,7 +26,8 @@ typedef struct solving {
   const nb_blocks *blocks; /* NULL: out is written */
   uint8_t *rows;           /* of blocks: the matrix, row by row */
   size_t row_bytes;
-  float *scratch; /* a piece a thread */
+  size_t together; /* rows that are solved together: fewer where there are few for all threads */
+  float *scratch;  /* a piece a thread */
   size_t piece;
   nb_gptq_report *report; /* by task */
 } solving;
@@ -329,21 +330,21 @@ static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
   const nb_qmat *m = &j->out->m;
   for (size_t i = begin; i < end; i++) {
     task t = {.j = j,
-              .row0 = i * ROWS,
-              .R = nb_min(ROWS, j->N - i * ROWS),
+              .row0 = i * j->together,
+              .R = nb_min(j->together, j->N - i * j->together),
               .K = m->K,
               .G = m->n_groups,
               .group = m->fmt.group};
-    size_t KR = (m->n_blocks * NB_BLOCK) * ROWS, GR = t.G * ROWS;
+    size_t KR = (m->n_blocks * NB_BLOCK) * j->together, GR = t.G * j->together;
     float *p = j->scratch + (size_t)thread * j->piece;
     t.w = p, t.q = t.w + KR, t.r = t.q + KR, t.x = t.r + KR, t.e = t.x + KR + GR;
-    t.step = t.e + KR + 2 * NB_K_PAD * ROWS, t.offset = t.step + GR, t.rowf = t.offset + GR;
-    t.scale = (int8_t *)(t.rowf + ROWS), t.plain_scale = t.scale + GR;
+    t.step = t.e + KR + 2 * NB_K_PAD * j->together, t.offset = t.step + GR, t.rowf = t.offset + GR;
+    t.scale = (int8_t *)(t.rowf + j->together), t.plain_scale = t.scale + GR;
     t.code = (uint8_t *)(t.plain_scale + GR), t.plain = t.code + KR;
     t.scratch = p + j->piece - NB_GEMM_SCRATCH / sizeof(float);
     nb_assert(t.plain + KR <= (uint8_t *)t.scratch);
     nb_assert(t.x + t.K * t.R + t.G * t.R <= t.e && t.G * t.group >= t.K);
-    solve_rows(&t, i * ROWS, &j->report[i]);
+    solve_rows(&t, t.row0, &j->report[i]);
   }
 }
 
@@ -387,14 +388,16 @@ static nb_status solve(solving *j, nb_gptq_report *report, nb_err *err) {
   nb_status st;
   const nb_hess *h = j->h;
   const nb_qmat *m = &j->out->m;
-  size_t K = h->K, tasks = (j->N + ROWS - 1) / ROWS;
+  size_t K = h->K, share = (j->N + (size_t)j->o->threads - 1) / (size_t)j->o->threads;
+  j->together = nb_min(ROWS, nb_round_up(share, NB_TILE));
+  size_t tasks = (j->N + j->together - 1) / j->together;
   nb_assert(K == m->K && (!j->o->gptq || (h->U && h->order)));
   for (size_t i = 0; i < j->N * K; i++)
     if (!(fabsf(j->w[i]) < 1e30f))
       return nb_fail(err, NB_ERR_NUMERIC, "%s: the weight of row %zu, column %zu is NaN, infinite or beyond 1e30",
                      j->o->what, j->row0 + i / K, i % K);
-  size_t KR = m->n_blocks * NB_BLOCK * ROWS, GR = m->n_groups * ROWS;
-  size_t floats = 5 * KR + 3 * GR + 2 * NB_K_PAD * ROWS + ROWS;
+  size_t KR = m->n_blocks * NB_BLOCK * j->together, GR = m->n_groups * j->together;
+  size_t floats = 5 * KR + 3 * GR + (2 * NB_K_PAD + 1) * j->together;
   j->piece = nb_round_up(floats + (2 * GR + 2 * KR) / sizeof(float) + 1, NB_ALIGN) + NB_GEMM_SCRATCH / sizeof(float);
   NB_GOTO(nb_new(&j->scratch, (size_t)j->o->threads * j->piece, sizeof(float), "solving", err));
   NB_GOTO(nb_new(&j->report, tasks, sizeof *j->report, "solving", err));

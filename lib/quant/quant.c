@@ -109,6 +109,36 @@ void nb_qout_tile(nb_qout *q, size_t tile, const uint8_t *code, const int8_t *sc
     nb_qmat_pack_block(code + b * NB_BLOCK, ld, m->fmt.bits, q->codes + (tile * m->n_blocks + b) * m->fmt.bits * 64);
 }
 
+nb_status nb_qout_reorder(const nb_qmat *from, const uint32_t *order, nb_qout *to, nb_err *err) {
+  size_t G = from->n_groups, ld = from->n_blocks * NB_BLOCK, rows = from->n_tiles * NB_TILE;
+  uint8_t *code;
+  nb_assert(from->N == to->m.N && from->K == to->m.K && from->fmt.bits == to->m.fmt.bits && G == to->m.n_groups);
+  NB_TRY(nb_new(&code, (rows + NB_TILE) * (ld + G), 1, "a matrix", err)); /* all rows, then a tile's */
+  uint8_t *tile = code + rows * ld;
+  int8_t *scale = (int8_t *)tile + NB_TILE * ld;
+  uint32_t *at;
+  nb_status st = nb_new(&at, rows, sizeof *at, "a matrix", err);
+  if (st != NB_OK) return nb_free(code), st;
+  for (size_t i = 0; i < from->N; i++) at[order[i]] = (uint32_t)i;
+  for (size_t t = 0; t < from->n_tiles; t++)
+    for (size_t b = 0; b < from->n_blocks; b++)
+      nb_qmat_unpack_block(from->codes + (t * from->n_blocks + b) * from->fmt.bits * 64, from->fmt.bits,
+                           code + t * NB_TILE * ld + b * NB_BLOCK, ld);
+  for (size_t t = 0; t < from->n_tiles; t++) {
+    uint16_t row_scale[NB_TILE] = {0};
+    memset(tile, 0, NB_TILE * (ld + G));
+    for (size_t r = 0; r < NB_TILE && t * NB_TILE + r < from->N; r++) {
+      size_t i = at[t * NB_TILE + r];
+      memcpy(tile + r * ld, code + i * ld, ld);
+      for (size_t g = 0; g < G; g++) scale[r * G + g] = from->scale[(i / NB_TILE * G + g) * NB_TILE + i % NB_TILE];
+      row_scale[r] = from->row_scale[i];
+    }
+    nb_qout_tile(to, t, tile, scale, row_scale);
+  }
+  nb_free(code), nb_free(at);
+  return NB_OK;
+}
+
 /* ---- whole matrices ---- */
 
 typedef struct plain_run {

@@ -59,6 +59,9 @@ nb_status nb_qout_init(const nb_grid *g, size_t N, size_t K, void *data, size_t 
 /* Stores 16 rows: code (16, n_blocks * 32), scale (16, n_groups), row_scale (16). */
 void nb_qout_tile(nb_qout *q, size_t tile, const uint8_t *code, const int8_t *scale, const uint16_t *row_scale);
 
+/* Row i of `from` becomes row order[i] of `to`, a matrix of the same shape and format. NB_ERR_MEMORY. */
+nb_status nb_qout_reorder(const nb_qmat *from, const uint32_t *order, nb_qout *to, nb_err *err);
+
 /* What was lost: sums over the matrix of h e^2 and h w^2. */
 typedef struct nb_quant_loss {
   double error, total;

@@ -3,6 +3,9 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/parallel.h"
+
+#include <string.h>
 
 enum { CHUNK = 4096 /* rows of floats at a time */ };
 
@@ -17,10 +20,106 @@ static void report_loss(const nb_gptq_report *rep, nb_quantized *q) {
   q->fell_back = rep->fell_back;
 }
 
+/* Where a matrix is rounded to, and how. */
+typedef struct form {
+  const nb_hess *h;
+  const nb_gptq_opts *o;
+  const nb_grid *g; /* NULL: blocks */
+  nb_qout *out;
+  const nb_blocks *blocks;
+  const nb_coded *coded;
+} form;
+
+static nb_status solve_rows(const form *f, const nb_gptq_rows *rows, nb_gptq_report *rep, nb_err *err) {
+  if (f->g) return nb_gptq_solve(f->h, rows, f->g, f->o, f->out, rep, err);
+  return nb_gptq_solve_blocks(f->h, rows, f->blocks, f->o, f->coded->own, rep, err);
+}
+
+typedef struct rest_job {
+  const form *f;
+  float *w, *q; /* (n, K) */
+  size_t row0, K;
+} rest_job;
+
+static void rest_rows(void *ctx, size_t begin, size_t end, int thread) {
+  const rest_job *j = ctx;
+  (void)thread;
+  for (size_t i = begin; i < end; i++) {
+    float *q = j->q + i * j->K, *w = j->w + i * j->K;
+    size_t row = j->row0 + i;
+    if (j->f->g) nb_linear_row(&j->f->coded->w, row, q);
+    else
+      nb_ggml_read(j->f->blocks->type, (uint8_t *)j->f->coded->own + row * nb_blocks_row_bytes(j->f->blocks, j->K),
+                   j->K, q);
+    for (size_t k = 0; k < j->K; k++) w[k] -= q[k];
+  }
+}
+
+/* Solves rows w (N, K) that are in the order of solving, a block after another: the target of each moves by what the
+ * blocks before it have lost, which takes the place of their rows in w. f rounds to rows in the same order. */
+static nb_status solve_in_order(const nb_solve *s, const form *f, const nb_coupling *c, float *w, nb_gptq_report *rep,
+                                nb_err *err) {
+  size_t K = f->h->K;
+  float *target, *move;
+  nb_status st = NB_OK;
+  NB_TRY(nb_new(&target, 2 * c->block, K * sizeof *target, "the rows' targets", err));
+  move = target + c->block * K;
+  for (size_t row0 = 0; row0 < c->N; row0 += c->block) {
+    size_t n = nb_min(c->block, c->N - row0);
+    nb_coupling_move(c, s->mul, w, K, row0, n, move);
+    for (size_t i = 0; i < n * K; i++) target[i] = w[row0 * K + i] + move[i];
+    const nb_gptq_rows rows = {target, row0, n};
+    NB_GOTO(solve_rows(f, &rows, rep, err));
+    rest_job j = {f, w + row0 * K, move, row0, K};
+    nb_parallel_for(s->o->threads, n, 4, rest_rows, &j);
+  }
+fail:
+  nb_free(target);
+  return st;
+}
+
+/* Solves the rows of w (N, K) as they go together: in their order into a matrix of the same form, whose rows then go
+ * where they belong. */
+static nb_status solve_coupled(nb_solve *s, const form *f, const float *w, nb_gptq_report *rep, nb_err *err) {
+  size_t N = f->coded->w.N, K = f->h->K, n_bytes = f->coded->n_bytes;
+  nb_coded own = {.w = f->coded->w};
+  nb_coupling c = {.U = NULL};
+  nb_qout out;
+  form in_order = *f;
+  float *rows = NULL, *G = s->G;
+  nb_status st;
+  s->G = NULL;
+  NB_TRY(nb_coupling_create(s->mul, G, N, s->what, &c, err));
+  NB_GOTO(nb_new(&rows, N * K, sizeof *rows, "the rows' targets", err));
+  for (size_t i = 0; i < N; i++) memcpy(rows + i * K, w + c.order[i] * K, K * sizeof *rows);
+  NB_GOTO(nb_new(&own.own, n_bytes, 1, "the rows", err));
+  in_order.coded = &own;
+  if (f->g) {
+    NB_GOTO(nb_qout_init(f->g, N, K, own.own, n_bytes, &out, err));
+    own.w.qmat = out.m, in_order.out = &out;
+  }
+  NB_GOTO(solve_in_order(s, &in_order, &c, rows, rep, err));
+  if (f->g) {
+    NB_GOTO(nb_qout_reorder(&out.m, c.order, f->out, err));
+  } else {
+    size_t bytes = nb_blocks_row_bytes(f->blocks, K);
+    for (size_t i = 0; i < N; i++)
+      memcpy((uint8_t *)f->coded->own + c.order[i] * bytes, (uint8_t *)own.own + i * bytes, bytes);
+  }
+fail:
+  nb_free(rows);
+  nb_coupling_free(&c);
+  nb_coded_free(&own);
+  return st;
+}
+
+/* Rows that depend on each other are solved in one piece. */
+static size_t rows_at_once(const nb_solve *s, const nb_linear *m) { return s->G ? m->N : nb_min(m->N, CHUNK); }
+
 /* The next rows of m in floats, at w, as the statistics would have them. */
 static nb_status take_rows(const nb_solve *s, const nb_hess *h, const nb_linear *m, size_t row0, float *w,
                            nb_gptq_rows *out, nb_err *err) {
-  *out = (nb_gptq_rows){w, row0, nb_min(m->N - row0, CHUNK)};
+  *out = (nb_gptq_rows){w, row0, nb_min(m->N - row0, rows_at_once(s, m))};
   for (size_t i = 0; i < out->N; i++) nb_linear_row(m, row0 + i, w + i * m->K);
   return nb_gptq_target(h, w, row0, out->N, s->o->threads, err);
 }
@@ -34,7 +133,7 @@ nb_status nb_solve_matrix(nb_solve *s, const nb_hess *h, const nb_linear *m, nb_
   const nb_gptq_opts go = {s->o->gptq, s->o->sweeps, s->o->threads, s->what};
   float *w;
   nb_gptq_rows part;
-  size_t rows = nb_min(m->N, CHUNK);
+  size_t rows = rows_at_once(s, m);
   nb_grid_make(fmt, NULL, &g);
   NB_TRY(nb_new(&w, rows * m->K, sizeof *w, "a matrix", err));
   for (size_t row0 = 0; row0 < m->N; row0 += rows) {
@@ -44,7 +143,8 @@ nb_status nb_solve_matrix(nb_solve *s, const nb_hess *h, const nb_linear *m, nb_
       if (s->o->fit_tables && fmt.table) NB_GOTO(nb_gptq_fit_table(&g, w, part.N, m->K, h->diag, err));
       NB_GOTO(nb_qout_init(&g, m->N, m->K, coded->own, coded->n_bytes, &out, err));
     }
-    NB_GOTO(nb_gptq_solve(h, &part, &g, &go, &out, &rep, err));
+    const form f = {.h = h, .o = &go, .g = &g, .out = &out, .coded = coded};
+    NB_GOTO(s->G ? solve_coupled(s, &f, w, &rep, err) : solve_rows(&f, &part, &rep, err));
     NB_GOTO(nb_solve_advance(s, (uint64_t)part.N * m->K, err));
   }
   report_loss(&rep, q);
@@ -63,7 +163,7 @@ nb_status nb_solve_blocks(nb_solve *s, const nb_hess *h, const nb_linear *m, con
   const nb_gptq_opts go = {s->o->gptq, s->o->sweeps, s->o->threads, s->what};
   float *w;
   nb_gptq_rows part;
-  size_t rows = nb_min(m->N, CHUNK);
+  size_t rows = rows_at_once(s, m);
   if (q->few || !nb_blocks_make(type, &b)) {
     const nb_quant_opts how = {q->few ? NULL : h->diag, 1, s->o->threads, s->what};
     NB_TRY(nb_coded_blocks(m, type, &how, coded, err));
@@ -73,7 +173,8 @@ nb_status nb_solve_blocks(nb_solve *s, const nb_hess *h, const nb_linear *m, con
   NB_TRY(nb_new(&w, rows * m->K, sizeof *w, "a matrix", err));
   for (size_t row0 = 0; row0 < m->N; row0 += rows) {
     NB_GOTO(take_rows(s, h, m, row0, w, &part, err));
-    NB_GOTO(nb_gptq_solve_blocks(h, &part, &b, &go, coded->own, &rep, err));
+    const form f = {.h = h, .o = &go, .blocks = &b, .coded = coded};
+    NB_GOTO(s->G ? solve_coupled(s, &f, w, &rep, err) : solve_rows(&f, &part, &rep, err));
     NB_GOTO(nb_solve_advance(s, (uint64_t)part.N * m->K, err));
   }
   nb_coded_blocks_read(coded, type, s->o->threads);

@@ -5,12 +5,16 @@
 
 #include "quant/calib.h"
 #include "quant/coded.h"
+#include "quant/coupling.h"
 
 /* What is common to a run. */
 typedef struct nb_solve {
   const nb_calib_opts *o;
   uint64_t done, total; /* weights */
   const char *what;     /* the matrix, for messages */
+  float *G; /* of the matrix at hand (N, N): sums of its outputs' gradients (coupling.h), or NULL: its rows are solved
+             * alone. The caller's to free; an entry that is used is NULL afterwards. */
+  const nb_matmul *mul; /* with G */
 } nb_solve;
 
 /* n more weights are done. NB_ERR_INTERRUPTED: the run is to stop. */

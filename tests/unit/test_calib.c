@@ -78,6 +78,7 @@ static nb_calib_opts options(fixture *x, store *s, int threads) {
                          .damp = 0.01,
                          .alpha = 0.25,
                          .sweeps = 2,
+                         .fisher_tokens = 3 * LEN,
                          .gptq = true,
                          .fit_tables = true,
                          .calibrate_head = true,
@@ -165,6 +166,27 @@ static void stopped_and_not(bool fold) {
 TEST(the_same_bytes_after_a_stop_and_for_any_threads) {
   stopped_and_not(false);
   stopped_and_not(true);
+}
+
+/* Of the first layer, which all runs meet alike, gradients change the matrices whose rows go together, but for those of
+ * one block of rows. */
+TEST(gradients_decide_about_some_matrices) {
+  fixture x;
+  store alone = {0}, together = {0};
+  CHECK_OK(open_fixture(&x, "t4g64"));
+  nb_calib_opts o = options(&x, &together, 2);
+  CHECK_OK(nb_calib_run(&x.c, &x.w, x.f, &o, &err));
+  o = options(&x, &alone, 2);
+  o.fisher_tokens = 0;
+  CHECK_OK(nb_calib_run(&x.c, &x.w, x.f, &o, &err));
+  for (size_t i = 0; i < x.per_layer; i++) {
+    const nb_part *p = nb_parts_matrix(&x.w.parts, i);
+    bool same = !memcmp(alone.data[i], together.data[i], alone.bytes[i]);
+    bool apart = p->role == NB_GATE || p->role == NB_UP || p->N <= 32;
+    CHECK_MSG(same == apart, "%s", nb_role_name(p->role));
+  }
+  free_store(&alone), free_store(&together);
+  close_fixture(&x);
 }
 
 /* One layer whose down has more inputs than the sums of asymmetric targets are made over: it gets one all the same. */
@@ -349,6 +371,7 @@ TEST(sensitivities_are_positive_and_repeat) {
 int main(void) {
   RUN(calibration_beats_rounding_on_new_text);
   RUN(the_same_bytes_after_a_stop_and_for_any_threads);
+  RUN(gradients_decide_about_some_matrices);
   RUN(wide_matrices_have_asymmetric_targets);
   RUN(dense_matrices_stay_as_they_are);
   RUN(hard_texts);

@@ -103,7 +103,7 @@ TEST(gradients_are_the_slopes_of_the_forward_pass) {
     CHECK_OK(nb_fold_create(&f.m.config, &f.m.weights.parts, &f.m.weights.layer[at], &copy, &err));
     CHECK_OK(nb_backward_create(&f.m.config, T, 2, nb_cpu_detect(), &b, &err));
     float *rows[16];
-    nb_layer_grad g = {nb_alloc(D, 4), nb_alloc(D, 4), rows};
+    nb_layer_grad g = {.attn_norm = nb_alloc(D, 4), .ffn_norm = nb_alloc(D, 4), .row = rows};
     const nb_parts *parts = &f.m.weights.parts;
     for (size_t s = 0; s < parts->per_layer; s++) g.row[s] = nb_alloc(copy.layer.w[s].N, 4);
     float *dx = nb_alloc(T * D, 4);
@@ -122,6 +122,73 @@ TEST(gradients_are_the_slopes_of_the_forward_pass) {
     nb_backward_free(b);
     nb_fold_free(&copy);
   }
+  close_fixture(&f);
+}
+
+/* What is seen of a layer: its matrices' inputs by site, and the gradients at their outputs. */
+typedef struct seen {
+  float *x[NB_SITES], *dy[16];
+  size_t n; /* matrices */
+} seen;
+
+static void see_inputs(void *ctx, size_t site, const float *x, size_t n, size_t K) {
+  seen *s = ctx;
+  s->x[site] = memcpy(nb_alloc(n * K, 4), x, n * K * sizeof *x);
+}
+
+static void see_outputs(void *ctx, size_t i, const float *dy, size_t N, size_t ld) {
+  seen *s = ctx;
+  s->dy[i] = nb_alloc(T * N, 4);
+  for (size_t t = 0; t < T; t++) memcpy(s->dy[i] + t * N, dy + t * ld, N * sizeof *dy);
+  s->n++;
+}
+
+/* With the gradient by each row's factor, which is a slope of the forward pass (above), comes that by each output: the
+ * sum over tokens of the two is the same. From o's alone come those of q, k and v. */
+TEST(gradients_at_the_outputs_of_matrices) {
+  fixture f;
+  CHECK_OK(open_fixture(&f));
+  const nb_layer *l = &f.m.weights.layer[0];
+  const nb_parts *parts = &f.m.weights.parts;
+  size_t D = f.m.config.hidden, ld;
+  nb_backward *b;
+  seen s = {.n = 0};
+  const nb_tap tap = {see_inputs, &s};
+  float *rows[16] = {0}, *y = memcpy(nb_alloc(T * D, 4), f.x, T * D * 4),
+        *dx = memcpy(nb_alloc(T * D, 4), f.sign, T * D * 4);
+  nb_segment seg = {f.kv, f.text, T};
+  CHECK_OK(nb_session_begin(f.s, &seg, 1, &err));
+  CHECK_OK(nb_session_layer(f.s, l, 0, y, &tap, &err));
+  CHECK_OK(nb_backward_create(&f.m.config, T, 2, nb_cpu_detect(), &b, &err));
+  for (size_t i = 0; i < parts->per_layer; i++) rows[i] = nb_alloc(l->w[i].N, 4);
+  nb_layer_grad g = {.row = rows, .outputs = see_outputs, .ctx = &s};
+  CHECK_OK(nb_backward_layer(b, l, f.x, dx, &g, &err));
+  CHECK(s.n == parts->per_layer);
+  for (size_t i = 0; i < parts->per_layer; i++) {
+    const nb_part *p = nb_parts_matrix(parts, i);
+    float *w = nb_alloc(p->K, 4);
+    double error = 0, size = 0;
+    for (size_t n = 0; n < p->N; n++) {
+      double sum = 0;
+      nb_linear_row(&l->w[i], n, w);
+      for (size_t t = 0; t < T; t++)
+        for (size_t k = 0; k < p->K; k++) sum += (double)s.dy[i][t * p->N + n] * w[k] * s.x[p->site][t * p->K + k];
+      error += (sum - rows[i][n]) * (sum - rows[i][n]), size += sum * sum;
+    }
+    CHECK_MSG(size > 0 && error < 1e-6 * size, "%s: off by %g of %g", nb_role_name(p->role), sqrt(error), sqrt(size));
+    nb_free(w);
+  }
+  const float *qkv = nb_backward_qkv(b, l, f.x, s.dy[nb_layer_index(&f.m.config, NB_O, 0)], &ld);
+  for (size_t i = 0; i < 3; i++) {
+    static const nb_role roles[] = {NB_Q, NB_K, NB_V};
+    size_t at = nb_layer_index(&f.m.config, roles[i], 0), N = l->w[at].N;
+    for (size_t t = 0; t < T; t++) CHECK(!memcmp(qkv + t * ld, s.dy[at] + t * N, N * sizeof *qkv));
+    qkv += N;
+  }
+  for (size_t i = 0; i < 16; i++) nb_free(rows[i]), nb_free(s.dy[i]);
+  for (size_t i = 0; i < NB_SITES; i++) nb_free(s.x[i]);
+  nb_free(y), nb_free(dx);
+  nb_backward_free(b);
   close_fixture(&f);
 }
 
@@ -207,6 +274,7 @@ TEST(tuning_lessens_the_divergence_and_repeats) {
 
 int main(void) {
   RUN(gradients_are_the_slopes_of_the_forward_pass);
+  RUN(gradients_at_the_outputs_of_matrices);
   RUN(tuning_lessens_the_divergence_and_repeats);
   return test_end();
 }

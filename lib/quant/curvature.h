@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The curvature of the model's own loss, as rounding needs it. To the second order, an error E (N, K) in a matrix moves
+ * the model's predictions by a KL divergence of half the mean of (g E x)^2: x are the matrix's inputs, g is the
+ * gradient, with respect to its outputs, of -log p of a token that is drawn from the model's own prediction (the Fisher
+ * information). With inputs and gradients taken apart (Kronecker factors: K-FAC, arXiv 1503.05671; for rounding YAQA,
+ * arXiv 2505.22988) this is tr(G E H E^T), H being the mean of x x^T (hess.h) and G that of g g^T. G says how the rows
+ * of a matrix go together (coupling.h).
+ *
+ * The gradients with respect to what o and down give are found once, in the full model, and kept; those of q, k and v
+ * follow from o's when a layer is solved, in the basis that it has then. Of gate and up none are kept: they go together
+ * too little for that (docs/quantization.md). */
+#ifndef NB_CURVATURE_H
+#define NB_CURVATURE_H
+
+#include "base/progress.h"
+#include "model/model.h"
+
+typedef struct nb_curvature_opts {
+  const int32_t *tokens; /* (n_seqs, seq_len) */
+  size_t n_seqs, seq_len;
+  int threads;
+  unsigned cpu_features;
+  const nb_progress *progress; /* asked whether to stop, at `done` of `total`; may be NULL */
+  uint64_t done, total;
+} nb_curvature_opts;
+
+typedef struct nb_curvature nb_curvature;
+
+/* Finds the gradients of a model that nb_backward_supports, whose config and weights are borrowed; o's tokens only now.
+ * The same tokens draw the same. Memory: 2 layers x tokens x D bfloat16; for the time of the call one sequence's states
+ * and logits. */
+nb_status nb_curvature_create(const nb_config *c, const nb_weights *w, const nb_curvature_opts *o, nb_curvature **out,
+                              nb_err *err);
+void nb_curvature_free(nb_curvature *c);
+
+/* G (per_layer) of a layer, in any basis that leaves the states as they are: of each matrix the sums (N, N) of g g^T,
+ * the lower triangle (and some of what is above it), released with nb_free, or NULL: there are none. x (at least
+ * n_seqs, seq_len, D): the states before the layer. On failure all are NULL. */
+nb_status nb_curvature_layer(nb_curvature *c, const nb_layer *l, const float *x, float **G, nb_err *err);
+
+#endif
