@@ -49,7 +49,7 @@ typedef struct nibble_options {
   int threads;     /* 0: all processors of this process */
   int verify;      /* 1: check every tensor's checksum first (reads the whole file) */
   size_t batch;    /* tokens of a forward pass at most: workspace against speed. 0: 512, fewer for wide models */
-  const char *kv;  /* the attention cache: "f32", "f16" or "q8". NULL: q16 for .nbl files, f32 for checkpoints */
+  const char *kv;  /* the attention cache: "f32", "f16", "q16" or "q8". NULL: q8 for .nbl files, f32 for checkpoints */
   const char *cpu; /* use no instruction set above this: "ref", "avx2", ... NULL: the best */
 } nibble_options;
 

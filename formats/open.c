@@ -38,7 +38,7 @@ static nb_status open_nbl(const char *path, unsigned flags, int threads, nb_open
   NB_TRY(nb_nbl_open(path, flags & NB_OPEN_VERIFY, threads, &o->files->nbl, err));
   const nb_nbl *f = o->files->nbl;
   o->coded = true;
-  o->kv = NB_KV_Q16;
+  o->kv = NB_KV_Q8;
   o->model.config = *nb_nbl_config(f);
   o->file_bytes = nb_nbl_file_bytes(f);
   o->weight_bytes = o->file_bytes - nb_nbl_data_offset(f);

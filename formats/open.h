@@ -14,7 +14,7 @@ typedef struct nb_opened {
   nb_model model;                /* borrows the mapped files */
   nb_tokenizer *tokenizer;       /* NULL when opened without */
   bool coded;                    /* a .nbl file: int8 activations; otherwise dense weights in float arithmetic */
-  nb_kv_type kv;                 /* the cache that fits: q16 for .nbl files, f32 for checkpoints */
+  nb_kv_type kv;                 /* the cache that fits: q8 for .nbl files, f32 for checkpoints */
   uint64_t weight_bytes;         /* of the tensors in memory: what a forward pass may touch */
   uint64_t file_bytes;           /* of the .nbl file, or of all weight files */
   nb_text notes;                 /* lines about what the files hold and the model does not use; s is NULL without */

@@ -87,9 +87,11 @@ typedef struct cli_opt {
 /* Any string; *dest points into argv. */
 #define CLI_STRING(name, letter, arg, dest, help)                                                                      \
   { CLI_TYPE_STRING, name, letter, arg, 0, 0, NULL, {.string = dest}, help, NB_PATH_NONE }
-/* One of the words in `choice` ("uniform|table"); *dest is a string (compare with strcmp). */
 /* The names that nb_kv_type_parse knows, for CLI_CHOICE. */
 #define CLI_KV_TYPES "f32|f16|q16|q8"
+/* --kv, the type of a cache. */
+#define CLI_KV(dest, help) CLI_CHOICE("kv", 0, CLI_KV_TYPES, dest, help " (q8 for .nbl files, f32 for checkpoints)")
+/* One of the words in `choice` ("uniform|table"); *dest is a string (compare with strcmp). */
 #define CLI_CHOICE(name, letter, choice, dest, help)                                                                   \
   { CLI_TYPE_CHOICE, name, letter, choice, 0, 0, choice, {.string = dest}, help, NB_PATH_NONE }
 /* The same, but the word may be left out: then the option means the first one. */

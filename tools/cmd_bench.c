@@ -303,7 +303,7 @@ int cmd_bench(int argc, char **argv) {
       CLI_STRING("decode", 0, "N,N", &o.decode, "tokens in the cache before decoding (0,512,2048)"),
       CLI_INT("tokens", 'n', "N", 1, 4096, &o.n, "tokens decoded at each (16)"),
       CLI_DOUBLE("seconds", 0, "S", 0, 3600, &o.seconds, "repeat short measurements for so long; the best counts (1)"),
-      CLI_CHOICE("kv", 0, CLI_KV_TYPES, &o.kv, "the cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_KV(&o.kv, "the cache"),
       CLI_STRING("by-threads", 0, "N,N", &o.by_threads, "measure with each of these numbers of threads"),
       CLI_PATH("html", 0, "FILE", NB_FILE_PAGE, &o.html, "write a page that draws the speeds by prompt and context"),
       CLI_INT("together", 0, "N", 1, 512, &o.together, "instead: N texts at once, beside a prompt of N tokens"),

@@ -303,7 +303,7 @@ int cmd_chat(int argc, char **argv) {
       CLI_DOUBLE("top-p", 0, "X", 0, 1, &o.top_p, "sample from the most likely tokens that reach this probability (1)"),
       CLI_U64("seed", 0, "N", &o.seed, "of the sampling (0); the second turn has the next one, and so on"),
       CLI_FLAG("raw", 0, &o.raw, "no chat template: the turns make one text, which the model goes on with"),
-      CLI_CHOICE("kv", 0, CLI_KV_TYPES, &o.kv, "the cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_KV(&o.kv, "the cache"),
       CLI_FLAG("verify", 0, &o.verify, "check the file's checksums first"),
       CLI_END,
   };

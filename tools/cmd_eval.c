@@ -95,7 +95,7 @@ int cmd_eval(int argc, char **argv) {
       CLI_CHOICE("overlong", 0, "fail|wrong|truncate", &o.overlong,
                  "prompts longer than the model takes: end before the first question (fail), count as wrong, or lose "
                  "their beginning"),
-      CLI_CHOICE("kv", 0, CLI_KV_TYPES, &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_KV(&o.kv, "type of the cache"),
       CLI_INT("batch", 0, "N", 16, 8192, &o.batch,
               "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
       CLI_FLAG("alone", 0, &o.alone, "share no prompt beginnings and batch nothing (the same results, slowly)"),

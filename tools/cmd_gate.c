@@ -272,7 +272,7 @@ int cmd_gate(int argc, char **argv) {
                "keep answers in this folder, a file a stage; a gate that was killed goes on from them"),
       CLI_PATH("junit", 0, "FILE", NB_FILE_JUNIT, &j->junit, "write JUnit XML, a test a stage"),
       CLI_U64("seed", 0, "N", &g.o.seed, "of the questions' order (1)"),
-      CLI_CHOICE("kv", 0, CLI_KV_TYPES, &g.o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_KV(&g.o.kv, "type of the cache"),
       CLI_INT("batch", 0, "N", 16, 8192, &g.o.batch,
               "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
       CLI_END,

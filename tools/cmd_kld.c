@@ -132,7 +132,7 @@ int cmd_kld(int argc, char **argv) {
       CLI_CHOICE("bos", 0, "auto|yes|no", &o.bos,
                  "start each window with the begin token (auto: as the tokenizer says)"),
       CLI_WINDOWS_SPECIAL(&o.special),
-      CLI_CHOICE("kv", 0, CLI_KV_TYPES, &o.kv, "the candidate's cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_KV(&o.kv, "the candidate's cache"),
       CLI_CHOICE("ref-kv", 0, CLI_KV_TYPES, &o.ref_kv, "the reference's cache"),
       CLI_END,
   };

@@ -148,7 +148,7 @@ int cmd_ppl(int argc, char **argv) {
       CLI_CHOICE("bos", 0, "auto|yes|each|no", &o.bos,
                  "a begin token before the text (auto: as the tokenizer says; each: in every window)"),
       CLI_WINDOWS_SPECIAL(&o.special),
-      CLI_CHOICE("kv", 0, CLI_KV_TYPES, &o.kv, "type of the cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_KV(&o.kv, "type of the cache"),
       CLI_INT("batch", 0, "N", 16, 8192, &o.batch,
               "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
       CLI_END,

@@ -96,7 +96,7 @@ int cmd_serve(int argc, char **argv) {
                  "seconds for a request, from its arrival to its last token (600)"),
       CLI_DOUBLE("idle", 0, "S", 1, 3600, &o.idle, "seconds for a request to arrive, and between requests (30)"),
       CLI_DOUBLE("drain", 0, "S", 0, 86400, &o.drain, "seconds that requests under way get after SIGTERM (30)"),
-      CLI_CHOICE("kv", 0, CLI_KV_TYPES, &o.kv, "the cache (q16 for .nbl files, f32 for checkpoints)"),
+      CLI_KV(&o.kv, "the cache"),
       CLI_FLAG("verify", 0, &o.verify, "check the file's checksums first"),
       CLI_END,
   };

@@ -86,6 +86,37 @@ static void rope(float *x, const float *cosines, const float *sines, size_t half
   }
 }
 
+/* One step: sums and differences of the first and the second half, side by side. After log2(n) of them every element
+ * has met every other, and all are back in their order (Pease 1968: each step has the same shape). */
+INLINE void hadamard_step(const float *x, size_t n, float *y) {
+  const size_t half = n / 2;
+  if (half < 16) {
+    for (size_t i = 0; i < half; i++) y[2 * i] = x[i] + x[half + i], y[2 * i + 1] = x[i] - x[half + i];
+    return;
+  }
+  for (size_t i = 0; i < half; i += 16) {
+    v16 a = v_load(x + i), b = v_load(x + half + i), low, high;
+    v_zip(v_add(a, b), v_sub(a, b), &low, &high);
+    v_store(y + 2 * i, low);
+    v_store(y + 2 * i + 16, high);
+  }
+}
+
+static void hadamard(float *x, size_t n) {
+  const size_t run = nb_kernels_hadamard_run(n);
+  float y[512];
+  nb_assert(n > 0 && run <= sizeof y / sizeof *y);
+  for (float *at = x; at < x + n; at += run) {
+    float *from = at, *to = y;
+    for (size_t h = 1; h < run; h *= 2) {
+      hadamard_step(from, run, to);
+      float *other = from;
+      from = to, to = other;
+    }
+    if (from == y) memcpy(at, y, run * sizeof *y);
+  }
+}
+
 /* g / (1 + exp(-t)): silu where t is g. */
 INLINE v16 v_swish(v16 g, v16 t) { return v_div(g, v_add(v_set(1), v_exp(v_sub(v_set(-0.0f), t)))); }
 

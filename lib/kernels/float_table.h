@@ -19,6 +19,7 @@ INLINE void set_float_kernels(nb_kernels *k) {
   k->rmsnorm = rmsnorm;
   k->layernorm = layernorm;
   k->rope = rope;
+  k->hadamard = hadamard;
   k->activate = activate;
   k->exp = exp_all;
   k->softcap = softcap;

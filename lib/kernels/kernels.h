@@ -102,6 +102,9 @@ enum {
   NB_GRAM_TOP = 4095
 };
 
+/* Elements that a Hadamard transform of n takes together: the largest power of two that divides n. */
+static inline size_t nb_kernels_hadamard_run(size_t n) { return n & (~n + 1); }
+
 typedef struct nb_kernels {
   const char *name; /* "ref", "avx2", ... */
 
@@ -149,6 +152,11 @@ typedef struct nb_kernels {
   /* Rotates the pairs (x[i], x[i + half]), i < half: a = x[i], b = x[i + half]:
    * x[i] = fma(a, cos[i], -(b * sin[i])), x[i + half] = fma(b, cos[i], a * sin[i]). */
   void (*rope)(float *x, const float *cos, const float *sin, size_t half);
+
+  /* The Hadamard transform, unscaled, of each run of nb_kernels_hadamard_run(n) of the n elements (n <= 512, or the run
+   * is): log2(run) steps of y[2 i] = x[i] + x[i + run / 2], y[2 i + 1] = x[i] - x[i + run / 2]. Dot products of two
+   * transformed vectors are run times what they were. */
+  void (*hadamard)(float *x, size_t n);
 
   /* y = act(gate) * up, elementwise, or act(gate) when up is NULL. Both of NB_ACT_GEGELU's clamps let NaN through.
    * gelu: u2 = (g * (g * g * 0.044715 + 1)) * (2 sqrt(2 / pi)), fma for the inner sum. y may be gate or up. */

@@ -70,6 +70,14 @@ static inline float v_sum(v16 a) {
   q = _mm_add_ps(q, _mm_movehl_ps(q, q));
   return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
 }
+static inline v16 v_zip8(__m256 a, __m256 b) {
+  __m256 even = _mm256_unpacklo_ps(a, b), odd = _mm256_unpackhi_ps(a, b); /* pairs 0, 1 and 4, 5; 2, 3 and 6, 7 */
+  return v_pair(_mm256_permute2f128_ps(even, odd, 0x20), _mm256_permute2f128_ps(even, odd, 0x31));
+}
+static inline void v_zip(v16 a, v16 b, v16 *low, v16 *high) {
+  *low = v_zip8(a.a, b.a);
+  *high = v_zip8(a.b, b.b);
+}
 static inline float v_hmax(v16 a) {
   __m256 h = _mm256_max_ps(a.a, a.b);
   __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));

@@ -50,6 +50,11 @@ static inline float v_sum(v16 a) {
   q = _mm_add_ps(q, _mm_movehl_ps(q, q));
   return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
 }
+static inline void v_zip(v16 a, v16 b, v16 *low, v16 *high) {
+  const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  *low = _mm512_permutex2var_ps(a, first, b);
+  *high = _mm512_permutex2var_ps(a, _mm512_add_epi32(first, _mm512_set1_epi32(8)), b);
+}
 static inline float v_hmax(v16 a) {
   __m256 h = _mm256_max_ps(_mm512_castps512_ps256(a), v_high(a));
   __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));

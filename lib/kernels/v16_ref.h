@@ -87,6 +87,13 @@ static inline v16 v_shift_exponent(v16 a, uint32_t add) {
   return a;
 }
 
+/* Lanes of both in turn: low = a0 b0 a1 b1 .. a7 b7, high = a8 b8 .. a15 b15. */
+static inline void v_zip(v16 a, v16 b, v16 *low, v16 *high) {
+  for (int i = 0; i < 8; i++) {
+    low->f[2 * i] = a.f[i], low->f[2 * i + 1] = b.f[i];
+    high->f[2 * i] = a.f[8 + i], high->f[2 * i + 1] = b.f[8 + i];
+  }
+}
 /* Over the lanes, as a tree: halves 8, 4, 2, 1. v_hmax drops NaN as v_max does. */
 static inline float v_sum(v16 a) {
   for (int h = 8; h; h /= 2)

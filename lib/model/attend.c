@@ -22,7 +22,8 @@ static void add_bias(const nb_session *s, float *y, const float *bias, size_t n)
   if (bias) s->k.add(y, bias, n);
 }
 
-/* Adds the biases, norms and turns queries and keys, and stores keys and values, of tokens [begin, end). */
+/* Adds the biases, norms, turns and perhaps mixes queries and keys, and stores keys and values, of tokens [begin, end).
+ */
 static void turn_rows(void *ctx, size_t begin, size_t end, int thread) {
   attn_job *j = ctx;
   nb_session *s = j->s;
@@ -45,6 +46,8 @@ static void turn_rows(void *ctx, size_t begin, size_t end, int thread) {
                             x);
       s->k.rope(x, j->angles->cos + t * half, j->angles->sin + t * half, half);
     }
+    if (nb_kv_mixes_keys(g->kv->type))
+      for (size_t h = 0; h < c->heads + c->kv_heads; h++) s->k.hadamard(q + h * hd, hd);
     for (size_t h = 0; h < c->kv_heads; h++)
       s->k.kv_store(nb_kv_block(g->kv, j->kv_layer, h, pos), g->kv->type, hd, pos % NB_KV_BLOCK, k + h * hd,
                     v + h * hd);
@@ -78,6 +81,7 @@ static void attend(const attn_job *j, const nb_segment *g, size_t row0, size_t f
                .type = g->kv->type,
                .n_shared = g->kv->n_shared,
                .own = nb_kv_own(g->kv, j->kv_layer, head)};
+  if (nb_kv_mixes_keys(a.type)) a.scale /= (float)nb_kernels_hadamard_run(c->head_dim);
   if (g->kv->parent) a.shared = nb_kv_own(g->kv->parent, j->kv_layer, head);
   s->k.attention(&a, scratch);
 }

@@ -95,6 +95,7 @@ static const struct {
     {"kv_store", test_kv_store, 50},
     {"rmsnorm", test_rmsnorm, 50},
     {"rope", test_rope, 50},
+    {"hadamard", test_hadamard, 50},
     {"activate", test_activate, 100},
     {"softcap", test_softcap, 30},
     {"layernorm", test_layernorm, 50},

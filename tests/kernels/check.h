@@ -54,6 +54,7 @@ void test_kv_store(check *c);
 void test_quantize_q8(check *c);
 void test_rmsnorm(check *c);
 void test_rope(check *c);
+void test_hadamard(check *c);
 void test_activate(check *c);
 void test_softcap(check *c);
 void test_layernorm(check *c);

@@ -73,6 +73,28 @@ void test_rope(check *c) {
   }
 }
 
+/* Against its definition: the sign of element i in sum j is (-1) to the number of ones that i and j share. */
+void test_hadamard(check *c) {
+  size_t run = (size_t)1 << rnd_below(c, 10), n = run * (2 * rnd_below(c, 512 / run > 2 ? 3 : 1) + 1);
+  float *x = floats(c, n), *y = floats(c, n), *z = floats(c, n);
+  snprintf(c->what, sizeof c->what, "hadamard n=%zu", n);
+  rnd_floats(c, x, n, (int)rnd_below(c, F_KINDS));
+  memcpy(y, x, n * sizeof *x);
+  memcpy(z, x, n * sizeof *x);
+  c->ref->hadamard(y, n);
+  c->k->hadamard(z, n);
+  same_floats(c, y, z, n);
+  for (size_t i = 0; i < n; i++) {
+    double sum = 0, size = 0;
+    for (size_t j = 0; j < run; j++) {
+      double v = x[i / run * run + j];
+      sum += __builtin_popcountll(i % run & j) % 2 ? -v : v;
+      size += fabs(v);
+    }
+    near(c, sum, z[i], 10 * U * size + 0x1p-147);
+  }
+}
+
 /* What the activations are, in double precision. */
 static double activated(nb_activation act, double g, double u) {
   if (act == NB_ACT_SILU) return g / (1 + exp(-g)) * u;
