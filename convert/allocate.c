@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "convert/allocate.h"
 
-#include "quant/backward.h"
 #include "quant/bits.h"
+#include "quant/curvature.h"
 #include "quant/sens.h"
 #include "base/bytes.h"
 #include "base/mem.h"
@@ -22,7 +22,7 @@ static double solved_part(const nb_quantize_job *j, size_t i) {
   if (j->fast || i == parts->embed || (i == parts->head && !j->calib.calibrate_head)) return 1;
   nb_role role = nb_parts_matrix(parts, i)->role;
   double part = role == NB_DOWN ? 0.56 : 0.27;
-  if (!j->calib.fisher_tokens || nb_backward_supports(&m->config, NULL) != NB_OK) return part;
+  if (!nb_curvature_wanted(&m->config, j->calib.fisher_tokens)) return part;
   return part * (role == NB_Q || role == NB_K ? 0.5 : role == NB_V ? 0.85 : role == NB_O || role == NB_DOWN ? 0.6 : 1);
 }
 

@@ -4,7 +4,6 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
-#include "quant/backward.h"
 #include "quant/curvature.h"
 #include "quant/embedding.h"
 #include "quant/fold.h"
@@ -226,7 +225,7 @@ static bool too_few(const run *r, size_t site) { return site >= NB_SITES && r->c
 /* Finds how the rows of a layer's matrices go together. */
 static nb_status sum_gradients(run *r, const nb_layer *full, nb_err *err) {
   const nb_calib_opts *o = r->o;
-  if (!o->fisher_tokens || nb_backward_supports(r->c, NULL) != NB_OK) return NB_OK;
+  if (!nb_curvature_wanted(r->c, o->fisher_tokens)) return NB_OK;
   if (!r->curvature) {
     const nb_curvature_opts co = {.tokens = o->tokens,
                                   .n_seqs = nb_min(o->n_seqs, nb_max(1, o->fisher_tokens / r->T)),

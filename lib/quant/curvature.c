@@ -29,6 +29,8 @@ struct nb_curvature {
   size_t layer, seq; /* whose gradients keep_outputs sees */
 };
 
+bool nb_curvature_wanted(const nb_config *c, size_t tokens) { return tokens && nb_backward_supports(c, NULL) == NB_OK; }
+
 /* ---- once ---- */
 
 /* What a sequence needs. */

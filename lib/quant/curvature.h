@@ -26,6 +26,9 @@ typedef struct nb_curvature_opts {
 
 typedef struct nb_curvature nb_curvature;
 
+/* Whether gradients are asked for (tokens, not 0) and known of such a model (nb_backward_supports). */
+bool nb_curvature_wanted(const nb_config *c, size_t tokens);
+
 /* Finds the gradients of a model that nb_backward_supports, whose config and weights are borrowed; o's tokens only now.
  * The same tokens draw the same. Memory: 2 layers x tokens x D bfloat16; for the time of the call one sequence's states
  * and logits. */
