@@ -349,10 +349,6 @@ coverage: ## lines that tests reach; of parsers by the corpus and by all (COVERE
 lint: ## layers, file lengths, licence lines
 	@sh tests/lint.sh
 
-.PHONY: abi
-abi: $(B)/$(SHLIB) ## what programs built against the library rely on, against api/nibble.abi (Linux)
-	@sh tests/abi.sh $(B)/$(SHLIB) "$(CC)"
-
 .PHONY: install-check
 install-check: ## installs into a scratch folder and builds the example against it
 	@sh tests/install/run.sh "$(MAKE)"
@@ -435,6 +431,10 @@ $(B)/exports: api/libnibble.map
 $(B)/$(SHLIB): $(LIB_OBJ) api/libnibble.map $(if $(filter Darwin,$(OS)),$(B)/exports)
 	$(call say,LD)
 	$(Q)$(CC) $(SHLIB_FLAGS) -o $@ $(LIB_OBJ) $(LDLIBS_ALL)
+
+.PHONY: abi
+abi: $(B)/$(SHLIB) ## what programs built against the library rely on, against api/nibble.abi (Linux)
+	@sh tests/abi.sh $(B)/$(SHLIB) "$(CC)"
 
 .PHONY: shared
 shared: $(B)/$(SHLIB)

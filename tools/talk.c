@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 nb_status talk_begin(const nb_opened *m, const cli_common *c, const char *kv, nb_draft_mode draft, talk *out,
                      nb_err *err) {
@@ -34,11 +35,19 @@ typedef struct writer {
   nb_err *err;
 } writer;
 
+/* A signal (Ctrl-C in a chat) may interrupt a write, which then goes on: what stdio does after that is not the same
+ * everywhere. */
 static void print_from(writer *w, size_t before) {
-  if (!w->a->stream || w->a->text.n == before) return;
-  fwrite(w->a->text.s + before, 1, w->a->text.n - before, stdout);
-  if (fflush(stdout) && w->st == NB_OK)
-    w->st = nb_fail(w->err, NB_ERR_IO, "standard output: cannot write: %s", strerror(errno));
+  if (!w->a->stream) return;
+  fflush(stdout);
+  for (size_t at = before; at < w->a->text.n;) {
+    ssize_t n = write(STDOUT_FILENO, w->a->text.s + at, w->a->text.n - at);
+    if (n >= 0) at += (size_t)n;
+    else if (errno != EINTR) {
+      if (w->st == NB_OK) w->st = nb_fail(w->err, NB_ERR_IO, "standard output: cannot write: %s", strerror(errno));
+      return;
+    }
+  }
 }
 
 static bool on_token(void *ctx, int32_t id) {
