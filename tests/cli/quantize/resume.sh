@@ -3,7 +3,7 @@
 . "$LIB"
 cp -R "$DATA/demo" m
 cp m/calibrate.txt text
-q() { q_out=$1; shift; nibble quantize m -o "$q_out" --calib text --tokens 1024 --seq 128 --group 32 -t 1 "$@"; }
+q() { q_out=$1; shift; nibble quantize m -o "$q_out" --calib text --tokens 1024 --seq 128 --fisher-tokens 128 --group 32 -t 1 "$@"; }
 q a.nbl --json >a.json 2>err
 grep -v '"seconds"\|"file"' a.json >a
 part_size() { [ -e c.nbl.part ] && size_of c.nbl.part || echo 0; }
@@ -13,7 +13,7 @@ trial=0 killed=0
 while [ $trial -lt 3 ]; do
   trial=$((trial + 1))
   before=$(part_size)
-  nibble quantize m -o c.nbl -q --calib text --tokens 1024 --seq 128 --group 32 -t 1 >/dev/null 2>&1 & pid=$!
+  nibble quantize m -o c.nbl -q --calib text --tokens 1024 --seq 128 --fisher-tokens 128 --group 32 -t 1 >/dev/null 2>&1 & pid=$!
   [ "$before" -gt 0 ] || grown c.nbl.part 0 $pid
   first=$(part_size)
   grown c.nbl.part "$first" $pid
@@ -70,7 +70,7 @@ done
 
 # Never two runs at once with one output, never records of one run in the file of another: the second is told before it works.
 rm -f c.nbl c.nbl.part
-nibble quantize m -o c.nbl -q --calib text --tokens 1024 --seq 128 --group 32 -t 1 >/dev/null 2>&1 & pid=$!
+nibble quantize m -o c.nbl -q --calib text --tokens 1024 --seq 128 --fisher-tokens 128 --group 32 -t 1 >/dev/null 2>&1 & pid=$!
 grown c.nbl.part 0 $pid
 kill -STOP $pid
 if kill -0 $pid 2>/dev/null && [ -e c.nbl.part ]; then
