@@ -30,6 +30,18 @@ static inline int test_end(void) {
   return test_failed != 0 || test_passed + test_skipped == 0;
 }
 
+/* A sanitizer's shadow memory grows with every page that is touched, and is anonymous: what is measured is not ours. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TEST_SHADOWED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TEST_SHADOWED 1
+#endif
+#endif
+#ifndef TEST_SHADOWED
+#define TEST_SHADOWED 0
+#endif
+
 /* Ends the test as skipped; say why. */
 #define SKIP(why)                                                                                                      \
   do {                                                                                                                 \

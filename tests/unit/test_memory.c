@@ -10,22 +10,11 @@ enum { MB = 1 << 20, SIZE = 32 * MB };
 
 static uint64_t grown(uint64_t before, uint64_t after) { return after > before ? after - before : 0; }
 
-/* A sanitizer's shadow memory grows with every page that is touched, and is anonymous. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SHADOWED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SHADOWED 1
-#endif
-#endif
-
 /* Touched heap counts as anonymous, touched pages of a mapped file as file-backed. */
 TEST(kinds_are_told_apart) {
   nb_memory a, b, c;
   if (!nb_memory_read(&a)) SKIP("this system does not tell the kinds apart");
-#ifdef SHADOWED
-  SKIP("a sanitizer keeps memory of its own");
-#endif
+  if (TEST_SHADOWED) SKIP("a sanitizer keeps memory of its own");
   char *heap = malloc(SIZE);
   CHECK(heap != NULL);
   memset(heap, 1, SIZE);
