@@ -150,13 +150,12 @@ static nb_status write_part(const nb_nbl *f, const nb_split_plan *p, size_t i, c
   nb_outfile out = {.fd = -1};
   uint8_t head[NB_SPLIT_HEAD] = {0};
   const uint64_t begin = p->begin[i], end = p->begin[i + 1];
-  size_t n;
   nb_status st;
   memcpy(head, magic, sizeof magic);
   nb_little_put(head + 8, VERSION, 4);
   nb_little_put(head + 12, i + 1, 2);
   nb_little_put(head + 14, p->n, 2);
-  memcpy(head + 16, (const uint8_t *)nb_nbl_run(f, 0, &n) + 16, 16);
+  memcpy(head + 16, nb_nbl_hash_of(f), 16);
   nb_little_put(head + 32, nb_nbl_file_bytes(f), 8);
   nb_little_put(head + 40, begin, 8);
   nb_little_put(head + 48, end - begin, 8);

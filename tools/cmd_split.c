@@ -20,20 +20,25 @@ static nb_status check_outputs(const char *model, const char *prefix, size_t n, 
   return NB_OK;
 }
 
+/* What is said of a file that was written: its members in an object (the caller's), or NULL and a line. */
+static cJSON *report_file(const char *path, uint64_t bytes, bool json) {
+  char size[CLI_TEXT];
+  if (!json) {
+    printf("%s: %s (%llu bytes)\n", path, nb_bytes_text(size, bytes), (unsigned long long)bytes);
+    return NULL;
+  }
+  cJSON *o = cJSON_CreateObject();
+  cJSON_AddStringToObject(o, "file", path);
+  cJSON_AddNumberToObject(o, "bytes", (double)bytes);
+  return o;
+}
+
 static nb_status report_parts(const char *prefix, const nb_split_plan *p, bool json, nb_err *err) {
   cJSON *o = json ? cJSON_CreateObject() : NULL, *list = cJSON_AddArrayToObject(o, "parts");
   for (size_t i = 0; i < p->n; i++) {
-    char path[NB_SPLIT_PATH], size[CLI_TEXT];
-    const uint64_t bytes = NB_SPLIT_HEAD + p->begin[i + 1] - p->begin[i];
+    char path[NB_SPLIT_PATH];
     NB_TRY(nb_split_name(prefix, (unsigned)(i + 1), (unsigned)p->n, path, err));
-    if (json) {
-      cJSON *part = cJSON_CreateObject();
-      cJSON_AddStringToObject(part, "file", path);
-      cJSON_AddNumberToObject(part, "bytes", (double)bytes);
-      cJSON_AddItemToArray(list, part);
-    } else {
-      printf("%s: %s (%llu bytes)\n", path, nb_bytes_text(size, bytes), (unsigned long long)bytes);
-    }
+    cJSON_AddItemToArray(list, report_file(path, NB_SPLIT_HEAD + p->begin[i + 1] - p->begin[i], json));
   }
   if (json) cJSON_AddNumberToObject(o, "from_bytes", (double)p->begin[p->n]);
   return json && cli_print_json(o) ? nb_fail(err, NB_ERR_MEMORY, "out of memory: the list of parts") : NB_OK;
@@ -118,15 +123,8 @@ int cmd_join(int argc, char **argv) {
   if (!out) return cli_usage(&cmd, "-o FILE is missing");
   nb_err err;
   uint64_t bytes = 0;
-  char size[CLI_TEXT];
   nb_status st = join(args.items[0], out, &common, &bytes, &err);
   if (st != NB_OK) return cli_fail(st, &err);
-  if (common.json) {
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "file", out);
-    cJSON_AddNumberToObject(o, "bytes", (double)bytes);
-    return cli_print_json(o);
-  }
-  printf("%s: %s (%llu bytes)\n", out, nb_bytes_text(size, bytes), (unsigned long long)bytes);
-  return 0;
+  cJSON *o = report_file(out, bytes, common.json);
+  return common.json ? cli_print_json(o) : 0;
 }

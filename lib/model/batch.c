@@ -22,7 +22,7 @@ nb_status nb_batch_create(nb_session *s, const nb_model *m, const nb_batch_opts 
   NB_TRY(nb_new(&b, 1, sizeof *b, "a batch", err));
   *b = (nb_batch){.s = s, .m = m, .o = *o};
   b->o.most = nb_min(o->most ? o->most : DEFAULT_MOST, T);
-  b->block_bytes = c->layers * c->kv_heads * nb_kv_block_bytes(o->kv, c->head_dim);
+  b->block_bytes = nb_kv_need(c, NB_KV_BLOCK, o->kv);
   if (!nb_mul((size_t)nb_session_threads(s), c->vocab, &n)) n = SIZE_MAX;
   b->most_roots = NB_BATCH_ROOTS + o->keep;
   NB_GOTO(nb_new(&b->roots, b->most_roots, sizeof *b->roots, "a batch", err));
@@ -80,13 +80,6 @@ nb_batch_sequence *nb_batch_pop(nb_batch *b) {
   return q;
 }
 
-static nb_status check_ids(const nb_config *c, const int32_t *id, size_t n, nb_err *err) {
-  for (size_t i = 0; i < n; i++)
-    if (id[i] < 0 || (size_t)id[i] >= c->vocab)
-      return nb_fail(err, NB_ERR_ARG, "token id %d is out of range (0 to %zu)", id[i], c->vocab - 1);
-  return NB_OK;
-}
-
 nb_status nb_batch_submit(nb_batch *b, const nb_batch_request *r, uint64_t *ticket, nb_err *err) {
   const nb_config *c = &b->m->config;
   size_t capacity;
@@ -99,8 +92,8 @@ nb_status nb_batch_submit(nb_batch *b, const nb_batch_request *r, uint64_t *tick
   if (!nb_add(r->n_prompt, r->max_new, &capacity) || capacity > c->max_position)
     return nb_fail(err, NB_ERR_ARG, "%zu prompt tokens and %zu new ones do not fit the model's %zu positions",
                    r->n_prompt, r->max_new, c->max_position);
-  NB_TRY(check_ids(c, r->prompt, r->n_prompt, err));
-  if (r->given) NB_TRY(check_ids(c, r->given, r->max_new, err));
+  NB_TRY(nb_config_check_ids(c, r->prompt, r->n_prompt, err));
+  if (r->given) NB_TRY(nb_config_check_ids(c, r->given, r->max_new, err));
   NB_TRY(nb_new(&q, 1, sizeof *q, "a request", err));
   *q = (nb_batch_sequence){.r = *r, .ticket = ++b->tickets, .n = r->n_prompt, .scored = 1, .rng = {r->sampling.seed}};
   nb_status st = nb_new(&q->ids, capacity, sizeof *q->ids, "a request's tokens", err);

@@ -15,12 +15,6 @@ static bool all_finite(const float *x, size_t n) {
   return true;
 }
 
-static bool is_end(const nb_config *c, int32_t id) {
-  for (size_t i = 0; i < c->n_eos; i++)
-    if (c->eos_ids[i] == id) return true;
-  return false;
-}
-
 /* A row of hidden that a sequence needs the logits of. */
 typedef struct pick_row {
   nb_batch_sequence *q;
@@ -93,7 +87,7 @@ static void pick_rows(void *ctx, size_t begin, size_t end, int thread) {
 /* Takes a new token into its text, or ends the text. */
 static void take_token(nb_batch *b, nb_batch_sequence *q, int32_t id) {
   b->stats.new_tokens++;
-  if (!q->r.ignore_eos && is_end(&b->m->config, id)) {
+  if (!q->r.ignore_eos && nb_config_ends(&b->m->config, id)) {
     q->over = true, q->why = NB_BATCH_EOS;
     return;
   }

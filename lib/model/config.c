@@ -145,6 +145,19 @@ nb_status nb_config_check(const nb_config *c, nb_err *err) {
   return check_ids(c, err);
 }
 
+bool nb_config_ends(const nb_config *c, int32_t id) {
+  for (size_t i = 0; i < c->n_eos; i++)
+    if (c->eos_ids[i] == id) return true;
+  return false;
+}
+
+nb_status nb_config_check_ids(const nb_config *c, const int32_t *ids, size_t n, nb_err *err) {
+  for (size_t i = 0; i < n; i++)
+    if (ids[i] < 0 || (size_t)ids[i] >= c->vocab)
+      return nb_fail(err, NB_ERR_ARG, "token id %d is out of range (0 to %zu)", ids[i], c->vocab - 1);
+  return NB_OK;
+}
+
 /* ---- rotation ---- */
 
 size_t nb_config_stretch(const nb_config *c, size_t length) {

@@ -141,6 +141,12 @@ typedef struct nb_config {
  * whose size overflows. NB_ERR_FORMAT with a message naming the field. */
 nb_status nb_config_check(const nb_config *c, nb_err *err);
 
+/* Whether a token ends a text. */
+bool nb_config_ends(const nb_config *c, int32_t id);
+
+/* NB_ERR_ARG names the first of n token ids that is not in the vocabulary. */
+nb_status nb_config_check_ids(const nb_config *c, const int32_t *ids, size_t n, nb_err *err);
+
 /* What a cache of a sequence of `length` tokens is rotated by: 0 the factors of short sequences, else those of a
  * sequence of that length (LongRoPE has one set for all of them, dynamic scaling one for each length). transformers
  * chooses by the whole sequence's length, for all of its positions. */

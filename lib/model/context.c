@@ -83,10 +83,7 @@ static nb_status check(const nb_context *c, const int32_t *ids, size_t n, size_t
   if (!nb_add(n, max_new, &all) || all > c->capacity)
     return nb_fail(err, NB_ERR_ARG, "%zu prompt tokens and %zu new ones do not fit the context's %zu", n, max_new,
                    c->capacity);
-  for (size_t i = 0; i < n; i++)
-    if (ids[i] < 0 || (size_t)ids[i] >= c->m->config.vocab)
-      return nb_fail(err, NB_ERR_ARG, "token id %d is out of range (0 to %zu)", ids[i], c->m->config.vocab - 1);
-  return NB_OK;
+  return nb_config_check_ids(&c->m->config, ids, n, err);
 }
 
 /* Makes the cache one that the n ids go on from: what it begins with of them stays, less the last, whose state is
@@ -133,12 +130,6 @@ static nb_status pick(nb_context *c, nb_session *s, size_t row, const nb_generat
   return NB_OK;
 }
 
-static bool is_end(const nb_config *c, int32_t id) {
-  for (size_t i = 0; i < c->n_eos; i++)
-    if (c->eos_ids[i] == id) return true;
-  return false;
-}
-
 static nb_status generate(nb_context *c, nb_session *s, size_t n, const nb_generation *g, nb_generation_stats *out,
                           nb_err *err) {
   const size_t n_prompt = n;
@@ -151,7 +142,7 @@ static nb_status generate(nb_context *c, nb_session *s, size_t n, const nb_gener
     int32_t id = 0;
     NB_GOTO(pick(c, s, row, g, &rng, &id, err));
     out->new_tokens++;
-    out->ended = !g->ignore_eos && is_end(&c->m->config, id);
+    out->ended = !g->ignore_eos && nb_config_ends(&c->m->config, id);
     if (out->ended) break;
     c->ids[n++] = id;
     if ((g->token && !g->token(g->ctx, id)) || n == n_prompt + g->max_new) break;

@@ -187,11 +187,8 @@ nb_status nb_session_begin(nb_session *s, const nb_segment *seg, size_t n_segs, 
     if (nb_config_stretch(c, end) > kv->stretch)
       return nb_fail(err, NB_ERR_ARG,
                      "position %zu needs the rope factors of a longer sequence than the cache was made for", end);
-    for (size_t i = 0; i < seg[g].n; i++) {
-      if (seg[g].tokens[i] < 0 || (size_t)seg[g].tokens[i] >= c->vocab)
-        return nb_fail(err, NB_ERR_ARG, "token id %d is out of range (0 to %zu)", seg[g].tokens[i], c->vocab - 1);
-      s->seg_of[T + i] = g;
-    }
+    NB_TRY(nb_config_check_ids(c, seg[g].tokens, seg[g].n, err));
+    for (size_t i = 0; i < seg[g].n; i++) s->seg_of[T + i] = g;
     turn_segment(s, &seg[g], T);
     s->seg_start[g] = T;
     T += seg[g].n;

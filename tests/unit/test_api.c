@@ -1,32 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The public library beside nibble_quantize: scores and logits agree with each other, evaluating and comparing give
  * what the commands write, an interrupt from another thread ends a call, stop strings end a text. */
-#include "test.h"
+#include "api_checks.h"
 
-#include "api/nibble.h"
 #include "tempdir.h"
 
 #include <pthread.h>
 #include <stdbool.h>
 
-static nibble_error err;
 static char program[600]; /* the command of the same build */
 static nibble_model *demo;
 static const char *const demo_path = "data/demo";
-
-#define CHECK_DONE(call)                                                                                               \
-  do {                                                                                                                 \
-    nibble_status s_ = (call);                                                                                         \
-    CHECK_MSG(s_ == NIBBLE_OK, "%s is %d: %s", #call, (int)s_, err.text);                                              \
-    if (s_) return;                                                                                                    \
-  } while (0)
-
-#define CHECK_FAILS(status, part, call)                                                                                \
-  do {                                                                                                                 \
-    nibble_status s_ = (call);                                                                                         \
-    CHECK_MSG(s_ == (status), "%s is %d: %s", #call, (int)s_, s_ ? err.text : "");                                     \
-    CHECK_MSG(strstr(err.text, part), "\"%s\" has no \"%s\"", err.text, part);                                         \
-  } while (0)
 
 enum { IDS = 12 };
 static int32_t ids[IDS];

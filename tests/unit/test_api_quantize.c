@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble_quantize writes what `nibble quantize` writes, stops when it is told to and goes on from there, and never
  * writes over what it reads. */
-#include "test.h"
+#include "api_checks.h"
 
-#include "api/nibble.h"
 #include "tempdir.h"
 
 #include <stdbool.h>
 #include <unistd.h>
 
-static nibble_error err;
 static char program[600]; /* the command of the same build */
 static char *toy, *text;
 
@@ -111,13 +109,6 @@ static void check_same(const nibble_quantize_options *o, const char *arguments) 
   CHECK(temp_count(temp_dir(), ".part") == 0);
   unlink(a), unlink(b), free(a), free(b);
 }
-
-#define CHECK_FAILS(status, part, call)                                                                                \
-  do {                                                                                                                 \
-    nibble_status s_ = (call);                                                                                         \
-    CHECK_MSG(s_ == (status), "%s is %d: %s", #call, (int)s_, s_ ? err.text : "");                                     \
-    CHECK_MSG(strstr(err.text, part), "\"%s\" has no \"%s\"", err.text, part);                                         \
-  } while (0)
 
 /* ---- tests ---- */
 

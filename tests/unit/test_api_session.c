@@ -2,9 +2,8 @@
 /* What an app needs of the library: models from descriptors, from within archives and from parts; conversations that go
  * on, are cancelled, saved and restored; answers about memory before loading, which are then kept; threads' priority.
  */
-#include "test.h"
+#include "api_checks.h"
 
-#include "api/nibble.h"
 #include "tempdir.h"
 
 #include <fcntl.h>
@@ -13,23 +12,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-static nibble_error err;
 static char program[600], nbl[600]; /* the command of the same build; the demo as a .nbl file */
 static nibble_model *demo;
-
-#define CHECK_DONE(call)                                                                                               \
-  do {                                                                                                                 \
-    nibble_status s_ = (call);                                                                                         \
-    CHECK_MSG(s_ == NIBBLE_OK, "%s is %d: %s", #call, (int)s_, err.text);                                              \
-    if (s_) return;                                                                                                    \
-  } while (0)
-
-#define CHECK_FAILS(status, part, call)                                                                                \
-  do {                                                                                                                 \
-    nibble_status s_ = (call);                                                                                         \
-    CHECK_MSG(s_ == (status), "%s is %d: %s", #call, (int)s_, s_ ? err.text : "");                                     \
-    CHECK_MSG(strstr(err.text, part), "\"%s\" has no \"%s\"", err.text, part);                                         \
-  } while (0)
 
 typedef struct taken {
   char text[2000];
