@@ -318,12 +318,16 @@ fault: $(B)/nibble-fault ## one call of memory, writing, reading... fails, each 
 	@sh tests/fault/run.sh $(B)/nibble-fault $(FAULTS)
 
 FUZZ_TIME ?= 60
-.PHONY: fuzz fuzz-programs
+.PHONY: fuzz fuzz-programs $(FUZZ:%=fuzz-%)
 fuzz: ## fuzz every target for FUZZ_TIME seconds each with clang (TARGET=json: one)
-	@$(MAKE) VARIANT=fuzz OPENMP=0 fuzz-programs
-	@for t in $(or $(TARGET),$(FUZZ)); do mkdir -p build/fuzz/corpus/$$t tests/fuzz/corpus/$$t; \
-	  echo "fuzzing $$t"; build/fuzz-noomp/fuzz_$$t -max_total_time=$(FUZZ_TIME) -rss_limit_mb=4096 -print_final_stats=1 \
-	  -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+	@$(MAKE) $(JOBS) VARIANT=fuzz OPENMP=0 fuzz-programs
+	@$(MAKE) $(JOBS) -O VARIANT=fuzz OPENMP=0 $(addprefix fuzz-,$(or $(TARGET),$(FUZZ)))
+
+$(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz_%
+	@mkdir -p build/fuzz/corpus/$* tests/fuzz/corpus/$*
+	@echo "fuzzing $*"
+	@$< -max_total_time=$(FUZZ_TIME) -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix=build/fuzz/ \
+	  build/fuzz/corpus/$* tests/fuzz/corpus/$*
 
 fuzz-programs: $(FUZZ:%=$(B)/fuzz_%)
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libnibble.a
