@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The 16-lane machine in plain C: what each primitive means. v16_avx2.h, v16_avx512.h and v16_neon.h give the
- * same functions with the same results (the payload of a NaN aside); simd16.h builds on them. */
+/* The 16-lane machine in plain C: what each primitive means. v16_avx2.h, v16_avx512.h, v16_neon.h and v16_wasm.h
+ * give the same functions with the same results (the payload of a NaN aside); simd16.h builds on them. */
 #ifndef NB_V16_H
 #define NB_V16_H
 
