@@ -5,6 +5,7 @@
 #define NB_V16_H
 
 #include "base/f16.h"
+#include "base/fma.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -60,7 +61,7 @@ static inline v16 v_div(v16 a, v16 b) {
 }
 /* a * b + c, rounded once */
 static inline v16 v_fma(v16 a, v16 b, v16 c) {
-  EACH a.f[i] = fmaf(a.f[i], b.f[i], c.f[i]);
+  EACH a.f[i] = nb_fma(a.f[i], b.f[i], c.f[i]);
   return a;
 }
 /* a > b ? a : b (b when either is NaN) */

@@ -54,10 +54,7 @@ static inline v16 v_sub(v16 x, v16 y) { return V16_EACH(wasm_f32x4_sub, x, y); }
 static inline v16 v_mul(v16 x, v16 y) { return V16_EACH(wasm_f32x4_mul, x, y); }
 static inline v16 v_div(v16 x, v16 y) { return V16_EACH(wasm_f32x4_div, x, y); }
 
-/* There is no fused multiply-add. The product of two floats is exact in doubles; their sum with z, rounded to odd (what
- * the rounding to nearest left, found as in Knuth's two-sum, makes an even last bit odd), rounds to the float that the
- * exact sum rounds to, since doubles have more than two bits to spare (Boldo and Melquiond 2008, "Emulation of FMA and
- * correctly rounded sums: proved algorithms using rounding to odd"). */
+/* There is no fused multiply-add: two of base/fma.h's, in doubles. */
 static inline v128_t v_fma2(v128_t x, v128_t y, v128_t z) {
   v128_t p = wasm_f64x2_mul(x, y), s = wasm_f64x2_add(p, z), back = wasm_f64x2_sub(s, p);
   v128_t left = wasm_f64x2_add(wasm_f64x2_sub(p, wasm_f64x2_sub(s, back)), wasm_f64x2_sub(z, back));
