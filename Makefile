@@ -2,7 +2,7 @@
 # nibble: `make demo` and `make test` install what is missing, build and run. `make help` lists the rest.
 
 # Everything of one build lives in build/<variant>: release, debug, asan, tsan, fuzz, coverage, aarch64 (kernels only,
-# cross), phone (all of the program, cross), wasm (the library, cross).
+# cross), phone (all of the program, cross), wasm (kernels, cross).
 VARIANT ?= release
 # clang may come without OpenMP: then one thread, and `make` says so.
 CLANG_OMP = $(shell $(CC) --version 2>/dev/null | grep -q clang || { echo 1; exit; }; \
@@ -87,8 +87,8 @@ endif
 DEBUG := -g
 PIC := -fPIC
 ifeq ($(VARIANT),wasm)
-  # The library for browsers (make wasm), by Emscripten, whose output takes thrice as long with what debuggers read. One
-  # thread: pages from a file have no memory that threads could share.
+  # The kernels under WebAssembly, by Emscripten (make VARIANT=wasm check-kernels), whose output takes thrice as long with
+  # what debuggers read. One thread: pages from a file have no memory that threads could share.
   CC := emcc
   AR := emar
   PKGS :=
