@@ -126,8 +126,9 @@ nb_status nb_cpu_mask(const char *arg, unsigned *features, nb_err *err) {
     *features &= sets[i].keeps;
     return NB_OK;
   }
-  return nb_fail(err, NB_ERR_ARG,
-                 "'%s' is not an instruction set: write native, ref, avx2, avxvnni, avx512vnni, neon, "
-                 "neon_dotprod, neon_i8mm or simd128",
-                 arg);
+  char names[200] = "native";
+  for (size_t i = 0, n = strlen(names); i < sizeof sets / sizeof *sets; i++)
+    n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i + 1 < sizeof sets / sizeof *sets ? ", " : " or ",
+                          sets[i].name);
+  return nb_fail(err, NB_ERR_ARG, "'%s' is not an instruction set: write %s", arg, names);
 }

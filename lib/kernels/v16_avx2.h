@@ -23,21 +23,7 @@ static inline v16 v_set(float x) { return v_pair(_mm256_set1_ps(x), _mm256_set1_
 static inline v16 v_load(const float *p) { return v_pair(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)); }
 static inline void v_store(float *p, v16 a) { _mm256_storeu_ps(p, a.a), _mm256_storeu_ps(p + 8, a.b); }
 static inline v16 v_hold(v16 a) { return a; } /* 16 registers: better read twice */
-static inline v16 v_load_n(const float *p, size_t n) {
-  if (n >= 16) return v_load(p);
-  float f[16] = {0};
-  memcpy(f, p, n * sizeof(float));
-  return v_load(f);
-}
-static inline void v_store_n(float *p, v16 a, size_t n) {
-  if (n >= 16) {
-    v_store(p, a);
-    return;
-  }
-  float f[16];
-  v_store(f, a);
-  memcpy(p, f, n * sizeof(float));
-}
+#include "kernels/v16_tail.h"
 
 static inline v16 v_add(v16 a, v16 b) { return v_pair(_mm256_add_ps(a.a, b.a), _mm256_add_ps(a.b, b.b)); }
 static inline v16 v_sub(v16 a, v16 b) { return v_pair(_mm256_sub_ps(a.a, b.a), _mm256_sub_ps(a.b, b.b)); }

@@ -30,21 +30,7 @@ static inline void v_store(float *p, v16 x) {
   vst1q_f32(p, x.a), vst1q_f32(p + 4, x.b), vst1q_f32(p + 8, x.c), vst1q_f32(p + 12, x.d);
 }
 static inline v16 v_hold(v16 x) { return x; }
-static inline v16 v_load_n(const float *p, size_t n) {
-  if (n >= 16) return v_load(p);
-  float f[16] = {0};
-  memcpy(f, p, n * sizeof(float));
-  return v_load(f);
-}
-static inline void v_store_n(float *p, v16 x, size_t n) {
-  if (n >= 16) {
-    v_store(p, x);
-    return;
-  }
-  float f[16];
-  v_store(f, x);
-  memcpy(p, f, n * sizeof(float));
-}
+#include "kernels/v16_tail.h"
 
 static inline v16 v_add(v16 x, v16 y) {
   return v_quad(vaddq_f32(x.a, y.a), vaddq_f32(x.b, y.b), vaddq_f32(x.c, y.c), vaddq_f32(x.d, y.d));

@@ -32,21 +32,7 @@ static inline void v_store(float *p, v16 x) {
   wasm_v128_store(p, x.a), wasm_v128_store(p + 4, x.b), wasm_v128_store(p + 8, x.c), wasm_v128_store(p + 12, x.d);
 }
 static inline v16 v_hold(v16 x) { return x; }
-static inline v16 v_load_n(const float *p, size_t n) {
-  if (n >= 16) return v_load(p);
-  float f[16] = {0};
-  memcpy(f, p, n * sizeof(float));
-  return v_load(f);
-}
-static inline void v_store_n(float *p, v16 x, size_t n) {
-  if (n >= 16) {
-    v_store(p, x);
-    return;
-  }
-  float f[16];
-  v_store(f, x);
-  memcpy(p, f, n * sizeof(float));
-}
+#include "kernels/v16_tail.h"
 
 #define V16_EACH(op, x, y) v_quad(op((x).a, (y).a), op((x).b, (y).b), op((x).c, (y).c), op((x).d, (y).d))
 static inline v16 v_add(v16 x, v16 y) { return V16_EACH(wasm_f32x4_add, x, y); }

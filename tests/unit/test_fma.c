@@ -3,7 +3,7 @@
 #include "base/fma.h"
 #include "test.h"
 
-static void sums_beside_the_middle_of_two_floats(void) {
+TEST(sums_beside_the_middle_of_two_floats) {
   static const float cases[][4] = {
       {-0x1.2p+18f, -0x1.46c5f8p+17f, -0x1.e0b15ap-20f, 0x1.6f9eb6p+35f}, /* musl 1.2.2: ...b8 */
       {-0x1.14638p+18f, -0x1.62p+19f, -0x1.c8179ap-19f, 0x1.7e3196p+37f},

@@ -21,11 +21,11 @@ def until(what, seconds=60):
             seen += os.read(fd, 65536)
         except OSError:
             sys.exit(f"it ended; no {what} in {seen[-500:]!r}")
-# A prompt that is the last of the output: only then does the terminal take a line whole.
 def say(text):
     global seen
     seen = b""
     os.write(fd, text)
+# A prompt that is the last of the output: only then does the terminal take a line whole.
 until(rb"> \Z")
 say(b"the ant\n")
 until(rb"the ant\r\n(.|\s){200}")  # it writes
