@@ -2,7 +2,7 @@
 # nibble: `make demo` and `make test` install what is missing, build and run. `make help` lists the rest.
 
 # Everything of one build lives in build/<variant>: release, debug, asan, tsan, fuzz, coverage, aarch64 (kernels only,
-# cross), phone (all of the program, cross).
+# cross), phone (all of the program, cross), wasm (kernels, cross).
 VARIANT ?= release
 # clang may come without OpenMP: then one thread, and `make` says so.
 CLANG_OMP = $(shell $(CC) --version 2>/dev/null | grep -q clang || { echo 1; exit; }; \
@@ -84,6 +84,24 @@ ifeq ($(VARIANT),phone)
   RUN := $(firstword $(shell command -v qemu-aarch64 qemu-aarch64-static) qemu-aarch64)
 endif
 
+DEBUG := -g
+PIC := -fPIC
+ifeq ($(VARIANT),wasm)
+  # The kernels under WebAssembly, by Emscripten (make VARIANT=wasm check-kernels), whose output takes thrice as long with
+  # what debuggers read. One thread: pages from a file have no memory that threads could share.
+  CC := emcc
+  AR := emar
+  PKGS :=
+  PKG_CFLAGS := -I$(B)/deps/include -DPCRE2_STATIC -DUTF8PROC_STATIC
+  PKG_LIBS := $(B)/deps/libdeps.a
+  OPENMP := 0
+  OPT += -msimd128
+  DEBUG :=
+  PIC :=
+  LDFLAGS += -O1 -sSINGLE_FILE=1 -sALLOW_MEMORY_GROWTH=1 -sTOTAL_STACK=1MB
+  RUN := node
+endif
+
 ifneq ($(PKGS),)
   HAVE_PKGS := $(shell $(PKG_CONFIG) --exists $(PKGS) 2>/dev/null && echo 1)
   PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
@@ -130,7 +148,7 @@ ASSERT := $(if $(filter asan tsan coverage,$(VARIANT)),-DNB_ASSERT)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wno-unknown-pragmas -Werror=vla
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_DARWIN_C_SOURCE -DNB_VERSION='"$(VERSION)"' \
-  $(OPT) $(ASSERT) -g -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(OMPFLAGS) $(SAN) $(WARN) \
+  $(OPT) $(ASSERT) $(DEBUG) $(PIC) -fvisibility=hidden -ffp-contract=off -fno-math-errno $(OMPFLAGS) $(SAN) $(WARN) \
   -I. -Ilib $(PKG_CFLAGS) $(TOOL_CFLAGS) $(CFLAGS)
 LDLIBS_ALL = $(PKG_LIBS) -lm $(OMPLIBS) $(SAN) $(LDFLAGS)
 
@@ -143,6 +161,9 @@ endif
 ifneq ($(filter aarch64 arm64,$(ARCH)),)
   KERNELS += $(wildcard lib/kernels/neon.c lib/kernels/neon_dotprod.c lib/kernels/neon_i8mm.c)
 endif
+ifneq ($(filter wasm32,$(ARCH)),)
+  KERNELS += lib/kernels/simd128.c
+endif
 FLAGS_avx2 := -mavx2 -mfma -mf16c
 FLAGS_avxvnni := -mavx2 -mfma -mf16c -mavxvnni
 FLAGS_avx512vnni := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mf16c
@@ -151,10 +172,9 @@ FLAGS_neon_dotprod := -march=armv8.2-a+dotprod
 FLAGS_neon_i8mm := -march=armv8.2-a+dotprod+i8mm
 
 LIB_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/model lib/quant lib/text formats eval convert api)) $(KERNELS)
-ifeq ($(VARIANT),aarch64)
-  LIB_SRC := $(addprefix lib/base/,cpu.c mem.c status.c parallel.c quota.c qmat.c) $(KERNELS)
-endif
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(if $(filter eval/task.c,$(LIB_SRC)),$(addprefix $(B)/gen/,task_builtin.o pages.o calibration.o))
+# What the test of the kernels needs, for which a cross compiler alone is enough.
+KERNEL_OBJ := $(patsubst %.c,$(B)/%.o,$(addprefix lib/base/,cpu.c mem.c status.c parallel.c parallel_pool.c quota.c qmat.c) $(KERNELS))
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(addprefix $(B)/gen/,task_builtin.o pages.o calibration.o)
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c tools/*/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -285,9 +305,9 @@ bench-quality: all ## fidelity (PART=domains: MODEL=; PART=targets, ablation or 
 	$(if $(filter domains,$(PART)),sh tests/bench_domains.sh $(B)/nibble "$(MODEL)" $(DOMAINS) build/quality/domains,\
 	  sh tests/bench_quality.sh $(B)/nibble $(MODEL) $(CALIB) $(MEASURE) build/quality $(PART))
 
-$(B)/check_kernels: $(wildcard tests/kernels/*.c) $(B)/libnibble.a
+$(B)/check_kernels: $(wildcard tests/kernels/*.c) $(KERNEL_OBJ)
 	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $(filter %.c %.a,$^) -o $@ $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) -Itests -MMD -MP -MF $@.d $(filter %.c %.o,$^) -o $@ $(filter-out $(PKG_LIBS),$(LDLIBS_ALL))
 
 .PHONY: check-kernels
 check-kernels: $(B)/check_kernels ## every kernel against the plain C one (ARGS="--seed 1 --isa avx2 --bench")
@@ -318,12 +338,16 @@ fault: $(B)/nibble-fault ## one call of memory, writing, reading... fails, each 
 	@sh tests/fault/run.sh $(B)/nibble-fault $(FAULTS)
 
 FUZZ_TIME ?= 60
-.PHONY: fuzz fuzz-programs
+.PHONY: fuzz fuzz-programs $(FUZZ:%=fuzz-%)
 fuzz: ## fuzz every target for FUZZ_TIME seconds each with clang (TARGET=json: one)
-	@$(MAKE) VARIANT=fuzz OPENMP=0 fuzz-programs
-	@for t in $(or $(TARGET),$(FUZZ)); do mkdir -p build/fuzz/corpus/$$t tests/fuzz/corpus/$$t; \
-	  echo "fuzzing $$t"; build/fuzz-noomp/fuzz_$$t -max_total_time=$(FUZZ_TIME) -rss_limit_mb=4096 -print_final_stats=1 \
-	  -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+	@$(MAKE) $(JOBS) VARIANT=fuzz OPENMP=0 fuzz-programs
+	@$(MAKE) $(JOBS) -O VARIANT=fuzz OPENMP=0 $(addprefix fuzz-,$(or $(TARGET),$(FUZZ)))
+
+$(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz_%
+	@mkdir -p build/fuzz/corpus/$* tests/fuzz/corpus/$*
+	@echo "fuzzing $*"
+	@$< -max_total_time=$(FUZZ_TIME) -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix=build/fuzz/ \
+	  build/fuzz/corpus/$* tests/fuzz/corpus/$*
 
 fuzz-programs: $(FUZZ:%=$(B)/fuzz_%)
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libnibble.a

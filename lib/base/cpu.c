@@ -91,6 +91,12 @@ void nb_cpu_name(char out[128]) {
 #endif
 }
 
+#elif defined(__wasm__)
+
+/* A module with SIMD128 runs only where that is: an engine without it refuses the whole. */
+unsigned nb_cpu_detect(void) { return NB_CPU_SIMD128; }
+void nb_cpu_name(char out[128]) { snprintf(out, 128, "WebAssembly"); }
+
 #else
 
 unsigned nb_cpu_detect(void) { return 0; }
@@ -110,6 +116,7 @@ nb_status nb_cpu_mask(const char *arg, unsigned *features, nb_err *err) {
       {"neon", NB_CPU_NEON, NB_CPU_NEON},
       {"neon_dotprod", NB_CPU_DOTPROD, NB_CPU_NEON | NB_CPU_DOTPROD},
       {"neon_i8mm", NB_CPU_I8MM, NB_CPU_NEON | NB_CPU_DOTPROD | NB_CPU_I8MM},
+      {"simd128", NB_CPU_SIMD128, NB_CPU_SIMD128},
   };
   if (strcmp(arg, "native") == 0) return NB_OK;
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
@@ -121,6 +128,6 @@ nb_status nb_cpu_mask(const char *arg, unsigned *features, nb_err *err) {
   }
   return nb_fail(err, NB_ERR_ARG,
                  "'%s' is not an instruction set: write native, ref, avx2, avxvnni, avx512vnni, neon, "
-                 "neon_dotprod or neon_i8mm",
+                 "neon_dotprod, neon_i8mm or simd128",
                  arg);
 }

@@ -11,7 +11,8 @@ enum {
   NB_CPU_AVX512VNNI = 4, /* AVX-512 F, BW, VL, DQ and VNNI */
   NB_CPU_NEON = 8,
   NB_CPU_DOTPROD = 16,
-  NB_CPU_I8MM = 32
+  NB_CPU_I8MM = 32,
+  NB_CPU_SIMD128 = 64 /* of WebAssembly */
 };
 
 /* The features of this machine. On x86 also what XGETBV says that the system saves. */

@@ -8,6 +8,7 @@
 
 #include "kernels/elementwise.h"
 #include "base/assert.h"
+#include "base/fma.h"
 #include "kernels/tile16.h"
 
 enum {
@@ -105,7 +106,7 @@ INLINE void attn_softmax(const int R, attn_state *st, const attn_block *b, size_
       p[v] = v_exp(v_sub(v_load(sr + 16 * v), m));
       v_store(sr + 16 * v, p[v]);
     }
-    *l = fmaf(*l, change[r], v_sum(v_add(v_add(p[0], p[1]), v_add(p[2], p[3]))));
+    *l = nb_fma(*l, change[r], v_sum(v_add(v_add(p[0], p[1]), v_add(p[2], p[3]))));
   }
 }
 

@@ -19,6 +19,8 @@ static const struct {
     {NB_CPU_NEON, nb_kernels_neon},
     {NB_CPU_DOTPROD, nb_kernels_neon_dotprod},
     {NB_CPU_I8MM, nb_kernels_neon_i8mm},
+#elif defined(__wasm__)
+    {NB_CPU_SIMD128, nb_kernels_simd128},
 #endif
 };
 

@@ -233,6 +233,7 @@ void nb_kernels_avx512vnni(nb_kernels *k);
 void nb_kernels_neon(nb_kernels *k);
 void nb_kernels_neon_dotprod(nb_kernels *k);
 void nb_kernels_neon_i8mm(nb_kernels *k);
+void nb_kernels_simd128(nb_kernels *k);
 
 /* The best table for a set of features (cpu.h), and the list of the tables that they allow, slowest first. */
 nb_kernels nb_kernels_select(unsigned cpu_features);

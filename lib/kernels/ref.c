@@ -31,7 +31,7 @@ static void linear_q8_tokens(const nb_qmat *w, size_t tile_no, const nb_q8 *x, s
       for (size_t r = 0; r < NB_TILE; r++) {
         int32_t isum = 0;
         for (size_t i = 0; i < step; i++) isum += q[i] * value[code[i / NB_BLOCK][r * NB_BLOCK + i % NB_BLOCK]];
-        acc[t][r] = fmaf((float)isum, (float)scale[r] * x_scale, acc[t][r]);
+        acc[t][r] = nb_fma((float)isum, (float)scale[r] * x_scale, acc[t][r]);
       }
     }
   }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The 16-lane machine in plain C: what each primitive means. v16_avx2.h, v16_avx512.h and v16_neon.h give the
- * same functions with the same results (the payload of a NaN aside); simd16.h builds on them. */
+/* The 16-lane machine in plain C: what each primitive means. v16_avx2.h, v16_avx512.h, v16_neon.h and v16_wasm.h
+ * give the same functions with the same results (the payload of a NaN aside); simd16.h builds on them. */
 #ifndef NB_V16_H
 #define NB_V16_H
 
 #include "base/f16.h"
+#include "base/fma.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -60,7 +61,7 @@ static inline v16 v_div(v16 a, v16 b) {
 }
 /* a * b + c, rounded once */
 static inline v16 v_fma(v16 a, v16 b, v16 c) {
-  EACH a.f[i] = fmaf(a.f[i], b.f[i], c.f[i]);
+  EACH a.f[i] = nb_fma(a.f[i], b.f[i], c.f[i]);
   return a;
 }
 /* a > b ? a : b (b when either is NaN) */

@@ -169,6 +169,8 @@ int main(int argc, char **argv) {
   }
 #if defined(__aarch64__)
   static const char *const known[] = {"ref", "neon", "neon_dotprod", "neon_i8mm"};
+#elif defined(__wasm__)
+  static const char *const known[] = {"ref", "simd128"};
 #else
   static const char *const known[] = {"ref", "avx2", "avxvnni", "avx512vnni"};
 #endif
