@@ -45,9 +45,9 @@ static bool wait_for_input(void) {
 }
 
 #ifdef NB_HAVE_LIBEDIT
-/* One character for the editor: 1, 0 at the end, -1 with errno. Bytes that make no character count one by one. A zero is
- * what the terminal makes of a Ctrl-D that came before the editor had taken it over: in a line nobody would see it, and
- * no later Ctrl-D would end a line that holds it. */
+/* One character for the editor: 1, 0 at the end, -1 with errno. Bytes that make no character count one by one. A zero
+ * is what the terminal makes of a Ctrl-D that came before the editor had taken it over: in a line nobody would see it,
+ * and no later Ctrl-D would end a line that holds it. */
 static int get_char(EditLine *e, wchar_t *out) {
   (void)e;
   mbstate_t state = {0};
