@@ -12,6 +12,7 @@ struct nibble_session {
   nibble_model *m;
   nb_context *context;
   uint64_t reserved; /* of the model's limit */
+  nb_api_turn last;
 };
 
 /* The tokens of a session that names none: the model's positions, or what the limit allows of them. */
@@ -28,8 +29,9 @@ static nb_status open_session(nibble_model *m, const nibble_session_options *giv
                         sizeof o, err));
   if (o.kv) NB_TRY(nb_kv_type_parse(o.kv, &type, err));
   const size_t tokens = o.context ? o.context : default_context(m, type);
+  const nb_context_opts co = {tokens, type, o.no_guesses ? NB_DRAFT_NEVER : NB_DRAFT_WORTH};
   NB_TRY(nb_api_room(m, tokens, type, err));
-  NB_TRY(nb_context_create(&m->opened.model, tokens, type, &s->context, err));
+  NB_TRY(nb_context_create(m->session, &m->opened.model, &co, &s->context, err));
   s->m = m, s->reserved = nb_kv_need(&m->opened.model.config, tokens, type);
   m->reserved += s->reserved;
   return NB_OK;
@@ -56,17 +58,21 @@ void nibble_session_close(nibble_session *s) {
 nibble_status nibble_session_generate(nibble_session *s, const int32_t *ids, size_t n, const nibble_generation *g,
                                       nibble_stats *stats, size_t *reused, nibble_error *err) {
   nb_err e;
-  nb_api_turn turn = {.reused = 0};
-  nb_status st = nb_api_generate(s->m, s->context, ids, n, g, &turn, &e);
-  if (st == NB_OK && stats) *stats = turn.stats;
-  if (reused) *reused = turn.reused;
+  s->last = (nb_api_turn){.reused = 0};
+  nb_status st = nb_api_generate(s->m, s->context, ids, n, g, &s->last, &e);
+  if (st == NB_OK && stats) *stats = s->last.stats;
+  if (reused) *reused = s->last.reused;
   return nb_api_report(st, &e, err);
+}
+
+void nibble_session_guesses(const nibble_session *s, size_t *tried, size_t *right) {
+  *tried = s->last.drafted, *right = s->last.taken;
 }
 
 void nibble_session_tokens(const nibble_session *s, int32_t *ids, size_t *n) {
   size_t held;
   const int32_t *from = nb_context_ids(s->context, &held);
-  if (ids) memcpy(ids, from, nb_min(*n, held) * sizeof *ids);
+  if (ids && held) memcpy(ids, from, nb_min(*n, held) * sizeof *ids);
   *n = held;
 }
 

@@ -6,7 +6,6 @@
 #include "text/chat_template.h"
 #include "base/bytes.h"
 #include "base/cpu.h"
-#include "model/generate.h"
 #include "base/mem.h"
 #include "text/stop.h"
 
@@ -276,24 +275,24 @@ static bool take_token(void *ctx, int32_t id) {
   return s->st == NB_OK && pass_on(s) && !s->stop.ended;
 }
 
+static size_t max_new(const nibble_generation *g) { return g->max_tokens ? g->max_tokens : 256; }
+
 nb_status nb_api_generate(nibble_model *m, nb_context *context, const int32_t *ids, size_t n,
                           const nibble_generation *g, nb_api_turn *turn, nb_err *err) {
   nb_status st = NB_OK;
   nb_generation_stats done = {0};
   stream s = {.g = g, .st = NB_OK, .err = err};
   const nb_generation how = {.sampling = {g->temperature, g->top_p > 0 ? g->top_p : 1, g->seed},
-                             .max_new = g->max_tokens ? g->max_tokens : 256,
-                             .kv_type = m->kv,
+                             .max_new = max_new(g),
                              .token = take_token,
                              .ctx = &s};
   for (size_t i = 0; i < g->n_stop; i++)
     if (!*g->stop[i]) NB_GOTO(nb_fail(err, NB_ERR_ARG, "a stop string is empty"));
   NB_GOTO(nb_stop_begin(m->opened.tokenizer, g->stop, g->n_stop, &s.stop, err));
   const nb_priority was = nb_parallel_prefer(m->priority);
-  st = context ? nb_context_generate(context, m->session, ids, n, &how, &done, err)
-               : nb_generate(m->session, &m->opened.model, ids, n, &how, &done, err);
+  st = nb_context_generate(context, ids, n, &how, &done, err);
   nb_parallel_prefer(was);
-  turn->reused = done.reused;
+  turn->reused = done.reused, turn->drafted = done.drafted, turn->taken = done.taken;
   NB_GOTO(st);
   NB_GOTO(s.st);
   bool stopped = s.stop.ended;
@@ -310,10 +309,14 @@ nibble_status nibble_generate(nibble_model *m, const int32_t *prompt, size_t n, 
                               nibble_stats *stats, nibble_error *err) {
   nb_err e;
   nb_api_turn turn = {.reused = 0};
+  nb_context *c = NULL;
   size_t all;
-  if (!nb_add(n, g->max_tokens ? g->max_tokens : 256, &all)) all = SIZE_MAX;
+  if (!nb_add(n, max_new(g), &all)) all = SIZE_MAX;
   nb_status st = nb_api_room(m, all, m->kv, &e);
-  if (st == NB_OK) st = nb_api_generate(m, NULL, prompt, n, g, &turn, &e);
+  const nb_context_opts o = {.capacity = nb_max(2, nb_min(all, m->opened.model.config.max_position)), .kv = m->kv};
+  if (st == NB_OK) st = nb_context_create(m->session, &m->opened.model, &o, &c, &e);
+  if (st == NB_OK) st = nb_api_generate(m, c, prompt, n, g, &turn, &e);
+  nb_context_free(c);
   if (st == NB_OK && stats) *stats = turn.stats;
   return nb_api_report(st, &e, err);
 }

@@ -50,10 +50,11 @@ nb_status nb_api_fit(const nb_opened *m, const nibble_options *o, const nb_sessi
 /* What a turn came to. */
 typedef struct nb_api_turn {
   nibble_stats stats;
-  size_t reused; /* tokens that the context's cache had */
+  size_t reused;         /* tokens that the context's cache had */
+  size_t drafted, taken; /* guessed tokens that were tried, and those of them that were right */
 } nb_api_turn;
 
-/* The generation's loop and stop strings over a prompt, in a new cache (context NULL) or a session's. */
+/* A turn in a context, up to a stop string. */
 nb_status nb_api_generate(nibble_model *m, nb_context *context, const int32_t *ids, size_t n,
                           const nibble_generation *g, nb_api_turn *turn, nb_err *err);
 

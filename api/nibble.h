@@ -166,6 +166,7 @@ typedef struct nibble_session_options {
   size_t size;    /* sizeof(nibble_session_options) */
   size_t context; /* tokens at most, prompt and answer. 0: the model's positions, or as many as memory_limit allows */
   const char *kv; /* the cache's type, as in nibble_options. NULL: the model's */
+  int no_guesses; /* 1: do not try guesses of the next tokens, taken from the text itself. They change no text */
 } nibble_session_options;
 
 /* options may be NULL. NIBBLE_ERROR_ARGUMENT: a context out of range; NIBBLE_ERROR_MEMORY: beyond memory_limit. The
@@ -181,6 +182,9 @@ NIBBLE_API void nibble_session_close(nibble_session *s); /* NULL is accepted */
 NIBBLE_API nibble_status nibble_session_generate(nibble_session *s, const int32_t *ids, size_t n,
                                                  const nibble_generation *g, nibble_stats *stats, size_t *reused,
                                                  nibble_error *err);
+
+/* Of the last turn: how many guessed tokens were tried, and how many of those were right. */
+NIBBLE_API void nibble_session_guesses(const nibble_session *s, size_t *tried, size_t *right);
 
 /* The tokens that the cache holds now, at most *n of them copied into ids (NULL: none is); *n gets how many there are.
  */

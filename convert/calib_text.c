@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "convert/calib_source.h"
-#include "model/generate.h"
+#include "model/context.h"
 #include "eval/sketch.h"
 
 #include <stdio.h>
@@ -29,27 +29,27 @@ static bool take(void *ctx, int32_t id) {
 
 static nb_status write_text(const nb_opened *m, const nb_calib_text_opts *o, nb_ids *ids, nb_err *err) {
   nb_session_opts so = {.threads = o->threads, .max_tokens = 16, .cpu_features = o->cpu_features};
+  const nb_context_opts co = {.capacity = o->seq, .kv = m->kv};
   nb_session *s;
+  nb_context *c = NULL;
   nb_rng rng = {o->seed};
   NB_TRY(nb_session_create(&m->model.config, &so, &s, err));
+  nb_status st = nb_context_create(s, &m->model, &co, &c, err);
   nb_progress cb = nb_reporter_begin(o->reporter, "writing calibration text", "tokens");
-  nb_status st = NB_OK;
   while (st == NB_OK && ids->n + o->seq <= o->tokens) {
     int32_t first = nb_tokenizer_bos(m->tokenizer);
     if (first < 0)
       first = (int32_t)(nb_rng_next(&rng) % nb_min(nb_tokenizer_n_vocab(m->tokenizer), m->model.config.vocab));
     writer w = {ids, o->tokens, &cb, nb_ids_push(ids, first, err), err};
-    nb_generation g = {.sampling = {1, 1, nb_rng_next(&rng)},
-                       .max_new = o->seq - 1,
-                       .ignore_eos = true,
-                       .kv_type = m->kv,
-                       .token = take,
-                       .ctx = &w};
+    nb_generation g = {
+        .sampling = {1, 1, nb_rng_next(&rng)}, .max_new = o->seq - 1, .ignore_eos = true, .token = take, .ctx = &w};
     st = w.st;
-    if (st == NB_OK) st = nb_generate(s, &m->model, &first, 1, &g, NULL, err);
+    nb_generation_stats took;
+    if (st == NB_OK) st = nb_context_generate(c, &first, 1, &g, &took, err);
     if (w.st != NB_OK) st = w.st;
   }
   nb_reporter_end(o->reporter);
+  nb_context_free(c);
   nb_session_free(s);
   return st;
 }

@@ -23,31 +23,37 @@
 
 /* --- the temporaries that exist, for nb_outfile_remove_all --- */
 
-enum { SLOT_FREE, SLOT_CLAIMED, SLOT_LISTED, PATH_BYTES = 4096, STEM = 160 /* bytes of the target's name */ };
+enum { PLACE_FREE, PLACE_CLAIMED, PLACE_LISTED, PATH_BYTES = 4096, STEM = 160 /* bytes of the target's name */ };
 
-static struct {
+/* A place in the list. It is used again and never freed: a signal handler may stand at it. */
+struct nb_outfile_listed {
   atomic_int state;
+  struct nb_outfile_listed *next;
   char path[PATH_BYTES];
-} slots[NB_OUTFILE_MAX];
+};
 
-/* Lists a path; its slot, or -1 when all are taken. */
-static int list_path(const char *path) {
-  for (int i = 0; i < NB_OUTFILE_MAX; i++) {
-    int expected = SLOT_FREE;
-    if (!atomic_compare_exchange_strong(&slots[i].state, &expected, SLOT_CLAIMED)) continue;
-    memcpy(slots[i].path, path, strlen(path) + 1);
-    atomic_store(&slots[i].state, SLOT_LISTED);
-    return i;
-  }
-  return -1;
+static struct nb_outfile_listed *_Atomic places;
+
+/* Lists a path; NULL: out of memory. */
+static struct nb_outfile_listed *list_path(const char *path) {
+  struct nb_outfile_listed *p = atomic_load(&places);
+  for (int expected = PLACE_FREE; p; p = p->next, expected = PLACE_FREE)
+    if (atomic_compare_exchange_strong(&p->state, &expected, PLACE_CLAIMED)) break;
+  const bool fresh = !p;
+  if (fresh && !(p = calloc(1, sizeof *p))) return NULL;
+  memcpy(p->path, path, strlen(path) + 1);
+  atomic_store(&p->state, PLACE_LISTED);
+  if (!fresh) return p;
+  p->next = atomic_load(&places);
+  while (!atomic_compare_exchange_weak(&places, &p->next, p)) continue;
+  return p;
 }
 
-static void unlist(int slot) { atomic_store(&slots[slot].state, SLOT_FREE); }
+static void unlist(struct nb_outfile_listed *p) { atomic_store(&p->state, PLACE_FREE); }
 
 void nb_outfile_remove_all(void) {
-  for (int i = 0; i < NB_OUTFILE_MAX; i++) {
-    if (atomic_load(&slots[i].state) == SLOT_LISTED) unlink(slots[i].path);
-  }
+  for (struct nb_outfile_listed *p = atomic_load(&places); p; p = p->next)
+    if (atomic_load(&p->state) == PLACE_LISTED) unlink(p->path);
 }
 
 /* --- creation --- */
@@ -130,15 +136,15 @@ static nb_status open_temporary(nb_outfile *f, gid_t group, nb_err *err) {
     clock_gettime(CLOCK_MONOTONIC, &now);
     snprintf(tmp, sizeof tmp, "%.*s%s%ld-%lx.tmp", (int)dir, f->path, prefix, (long)getpid(),
              (unsigned long)now.tv_nsec + (unsigned long)attempt);
-    f->slot = list_path(tmp); /* before it exists, so that no signal finds it unlisted */
-    if (f->slot < 0) return nb_fail(err, NB_ERR_IO, "%s: more than %d files at once", f->path, NB_OUTFILE_MAX);
+    f->listed = list_path(tmp); /* before it exists, so that no signal finds it unlisted */
+    if (!f->listed) return nb_fail(err, NB_ERR_MEMORY, "out of memory: the name of a file beside %s", f->path);
     f->fd = open_new(tmp, f, group);
     int errnum = errno;
     bool ours = f->fd >= 0 && lock_new(f->fd);
     if (ours && (f->tmp = strdup(tmp))) return NB_OK;
     if (f->fd >= 0) close(f->fd), f->fd = -1, errnum = ours ? ENOMEM : EEXIST;
     if (ours) unlink(tmp);
-    unlist(f->slot);
+    unlist(f->listed);
     if (errnum != EEXIST) return nb_oserror_fail(err, errnum, f->path, "create a file in its directory");
   }
   return nb_oserror_fail(err, EEXIST, f->path, "create a temporary file beside it");
@@ -205,32 +211,53 @@ static void sync_directory(const nb_outfile *f) {
   free(name);
 }
 
-nb_status nb_outfile_commit(nb_outfile *f, nb_err *err) {
-  nb_status st = NB_OK;
-  int r, lock = dup(f->fd); /* keeps the lock until the file has its name */
-  NB_GOTO(nb_mapfile_unchanged(err));
-  do r = fsync(f->fd);
+/* Makes what was written durable. f->fd is then a copy, which holds the lock until the file has its name: closing is
+ * the last chance to hear that a write failed. */
+static nb_status finish(nb_outfile *f, nb_err *err) {
+  int r, lock = dup(f->fd), fd = f->fd;
+  do r = fsync(fd);
   while (r && errno == EINTR);
-  if (r) NB_GOTO(nb_oserror_fail(err, errno, f->path, "write"));
-  r = close(f->fd); /* closed even when it fails */
-  f->fd = -1;
-  if (r) NB_GOTO(nb_oserror_fail(err, errno, f->path, "write"));
-  if (rename(f->tmp, f->path)) NB_GOTO(nb_oserror_fail(err, errno, f->path, "give the finished file its name"));
-  unlist(f->slot);
+  f->fd = lock;
+  if (r) {
+    const int errnum = errno;
+    close(fd);
+    return nb_oserror_fail(err, errnum, f->path, "write");
+  }
+  if (close(fd)) return nb_oserror_fail(err, errno, f->path, "write"); /* closed even when it fails */
+  return NB_OK;
+}
+
+static nb_status give_name(nb_outfile *f, nb_err *err) {
+  if (rename(f->tmp, f->path)) return nb_oserror_fail(err, errno, f->path, "give the finished file its name");
+  unlist(f->listed);
   free(f->tmp);
   f->tmp = NULL;
-  sync_directory(f);
+  if (f->fd >= 0) close(f->fd);
+  f->fd = -1;
+  return NB_OK;
+}
+
+nb_status nb_outfile_commit_all(nb_outfile *f, size_t n, nb_err *err) {
+  nb_status st;
+  size_t left = n; /* those that have no name yet */
+  NB_GOTO(nb_mapfile_unchanged(err));
+  for (size_t i = 0; i < n; i++) NB_GOTO(finish(&f[i], err));
+  for (; left; left--) NB_GOTO(give_name(&f[left - 1], err));
+  for (size_t i = 0; i < n; i++) sync_directory(&f[i]);
 fail:
-  if (lock >= 0) close(lock);
-  nb_outfile_abort(f);
+  for (size_t i = left; st != NB_OK && i < n; i++)
+    if (!f[i].mode) unlink(f[i].path);
+  for (size_t i = 0; i < n; i++) nb_outfile_abort(&f[i]);
   return st;
 }
+
+nb_status nb_outfile_commit(nb_outfile *f, nb_err *err) { return nb_outfile_commit_all(f, 1, err); }
 
 void nb_outfile_abort(nb_outfile *f) {
   if (f->tmp) {
     if (f->fd >= 0) close(f->fd);
     unlink(f->tmp);
-    unlist(f->slot);
+    unlist(f->listed);
   }
   free(f->tmp);
   free(f->path);

@@ -10,15 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* At most this many may be open at a time in a process. */
-enum { NB_OUTFILE_MAX = 16 };
-
 typedef struct nb_outfile {
-  int fd;        /* of the temporary; -1 when closed */
-  char *path;    /* the target: symbolic links resolved */
-  char *tmp;     /* the temporary, beside it; NULL when there is none */
-  uint64_t size; /* bytes appended by nb_outfile_write so far */
-  int slot;      /* of the list that nb_outfile_remove_all works through */
+  int fd;                           /* of the temporary; -1 when closed */
+  char *path;                       /* the target: symbolic links resolved */
+  char *tmp;                        /* the temporary, beside it; NULL when there is none */
+  uint64_t size;                    /* bytes appended by nb_outfile_write so far */
+  struct nb_outfile_listed *listed; /* in the list that nb_outfile_remove_all works through */
   unsigned mode; /* permissions of the file that is replaced, which the new one gets; 0: there is none */
 } nb_outfile;
 
@@ -42,6 +39,11 @@ nb_status nb_outfile_pwrite(nb_outfile *f, const void *data, size_t n, uint64_t 
  * fails, nothing is left behind and an earlier file of that name is as it was. Fails, too, when a mapped file that it
  * may be made from was written to meanwhile (nb_mapfile_unchanged). */
 nb_status nb_outfile_commit(nb_outfile *f, nb_err *err);
+
+/* The same for n files that make one output: all are durable before the first gets its name, and the one at 0 gets its
+ * own last. When one cannot, those before it that replaced nothing are removed again; what was replaced by then stays
+ * replaced. */
+nb_status nb_outfile_commit_all(nb_outfile *f, size_t n, nb_err *err);
 
 /* Closes and removes the temporary. Fine on a committed, an aborted or a zeroed one, so that one cleanup
  * path serves success and failure. */

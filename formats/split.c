@@ -145,40 +145,48 @@ static nb_status write_run(nb_outfile *out, const nb_nbl *f, uint64_t at, uint64
   return NB_OK;
 }
 
-static nb_status write_part(const nb_nbl *f, const nb_split_plan *p, size_t i, const char *path, uint64_t *done,
-                            const nb_progress *progress, nb_err *err) {
-  nb_outfile out = {.fd = -1};
-  uint8_t head[NB_SPLIT_HEAD] = {0};
-  const uint64_t begin = p->begin[i], end = p->begin[i + 1];
-  nb_status st;
+static void fill_head(const nb_nbl *f, const nb_split_plan *p, size_t i, uint8_t head[NB_SPLIT_HEAD]) {
+  memset(head, 0, NB_SPLIT_HEAD);
   memcpy(head, magic, sizeof magic);
   nb_little_put(head + 8, VERSION, 4);
   nb_little_put(head + 12, i + 1, 2);
   nb_little_put(head + 14, p->n, 2);
   memcpy(head + 16, nb_nbl_hash_of(f), 16);
   nb_little_put(head + 32, nb_nbl_file_bytes(f), 8);
-  nb_little_put(head + 40, begin, 8);
-  nb_little_put(head + 48, end - begin, 8);
+  nb_little_put(head + 40, p->begin[i], 8);
+  nb_little_put(head + 48, p->begin[i + 1] - p->begin[i], 8);
   nb_little_put(head + 56, nb_nbl_hash(head, 56), 8);
-  NB_GOTO(nb_outfile_create(path, &out, err));
-  NB_GOTO(nb_outfile_reserve(&out, NB_SPLIT_HEAD + end - begin, err));
-  NB_GOTO(nb_outfile_write(&out, head, sizeof head, err));
-  NB_GOTO(write_run(&out, f, begin, end, done, progress, err));
-  st = nb_outfile_commit(&out, err);
-fail:
-  nb_outfile_abort(&out);
-  return st;
+}
+
+/* Room for all of them before any is written. */
+static nb_status create_parts(const nb_split_plan *p, const char *prefix, nb_outfile *out, nb_err *err) {
+  for (size_t i = 0; i < p->n; i++) {
+    char path[NB_SPLIT_PATH];
+    NB_TRY(nb_split_name(prefix, (unsigned)(i + 1), (unsigned)p->n, path, err));
+    NB_TRY(nb_outfile_create(path, &out[i], err));
+    NB_TRY(nb_outfile_reserve(&out[i], NB_SPLIT_HEAD + p->begin[i + 1] - p->begin[i], err));
+  }
+  return NB_OK;
 }
 
 nb_status nb_split_write(const nb_nbl *f, const nb_split_plan *p, const char *prefix, const nb_progress *progress,
                          nb_err *err) {
   uint64_t done = 0;
-  for (size_t i = p->n; i-- > 0;) {
-    char path[NB_SPLIT_PATH];
-    NB_TRY(nb_split_name(prefix, (unsigned)(i + 1), (unsigned)p->n, path, err));
-    NB_TRY(write_part(f, p, i, path, &done, progress, err));
+  nb_outfile *out; /* (n) zeroed ones are closed */
+  nb_status st;
+  NB_TRY(nb_new(&out, p->n, sizeof *out, "the parts", err));
+  NB_GOTO(create_parts(p, prefix, out, err));
+  for (size_t i = 0; i < p->n; i++) {
+    uint8_t head[NB_SPLIT_HEAD];
+    fill_head(f, p, i, head);
+    NB_GOTO(nb_outfile_write(&out[i], head, sizeof head, err));
+    NB_GOTO(write_run(&out[i], f, p->begin[i], p->begin[i + 1], &done, progress, err));
   }
-  return NB_OK;
+  st = nb_outfile_commit_all(out, p->n, err);
+fail:
+  for (size_t i = 0; i < p->n; i++) nb_outfile_abort(&out[i]);
+  nb_free(out);
+  return st;
 }
 
 nb_status nb_split_join(const nb_nbl *f, const char *path, const nb_progress *progress, nb_err *err) {

@@ -51,8 +51,8 @@ typedef struct nb_split_plan {
 nb_status nb_split_plan_make(const nb_nbl *f, uint64_t bytes, nb_split_plan *out, nb_err *err);
 void nb_split_plan_free(nb_split_plan *p);
 
-/* Writes the parts, the last one first: an unfinished set has no first part, by which it would be opened. Each appears
- * whole or not at all. f: verified. progress (bytes; may be NULL). */
+/* Writes the parts, which appear all together or not at all: they get their names when all are written, the first one
+ * last, by which they are opened. Until then each is an open file. f: verified. progress (bytes; may be NULL). */
 nb_status nb_split_write(const nb_nbl *f, const nb_split_plan *p, const char *prefix, const nb_progress *progress,
                          nb_err *err);
 

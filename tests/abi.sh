@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # What programs built against libnibble rely on, on 64-bit systems: every function with its version, every structure's
 # size and where its fields are, every constant. api/nibble.abi has it as it was promised: a line of it that changes or
-# goes breaks programs that were built before, and needs another soname; lines that are added are fine, and wanted there.
+# goes breaks programs that were built before, and needs another soname, but for the size of a structure that begins with
+# its own size: it may grow. Lines that are added are fine, and wanted there.
 # usage: sh tests/abi.sh LIBRARY CC          compares
 #        sh tests/abi.sh --set LIBRARY CC    writes the list
 set -eu

@@ -7,7 +7,7 @@
  *     const char *out = NULL;
  *     int group = 64;
  *     cli_opt opts[] = {
- *         CLI_PATH("out", 'o', "FILE", NB_FILE_NBL, &out, "where to write (required)"),
+ *         CLI_PATH_REQUIRED("out", 'o', "FILE", NB_FILE_NBL, &out, "where to write"),
  *         CLI_INT("group", 'g', "N", 32, 128, &group, "weights that share a scale"),
  *         CLI_END,
  *     };
@@ -16,7 +16,6 @@
  *     cli_common common;
  *     cli_args args;
  *     if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
- *     if (!out) return cli_usage(&cmd, "-o FILE is missing");
  *     nb_err err;
  *     nb_status st = nb_frob(args.items[0], out, group, common.threads, &err);
  *     if (st != NB_OK) return cli_fail(st, &err);
@@ -79,14 +78,15 @@ typedef struct cli_opt {
   } to;
   const char *help;
   nb_file_kind file; /* strings and lists that are paths: read, or what is written there */
+  bool required;     /* strings and bytes: cli_parse fails without */
 } cli_opt;
 
 /* --name sets *dest to true. */
 #define CLI_FLAG(name, letter, dest, help)                                                                             \
-  { CLI_TYPE_FLAG, name, letter, NULL, 0, 0, NULL, {.flag = dest}, help, NB_PATH_NONE }
+  { CLI_TYPE_FLAG, name, letter, NULL, 0, 0, NULL, {.flag = dest}, help, NB_PATH_NONE, false }
 /* Any string; *dest points into argv. */
 #define CLI_STRING(name, letter, arg, dest, help)                                                                      \
-  { CLI_TYPE_STRING, name, letter, arg, 0, 0, NULL, {.string = dest}, help, NB_PATH_NONE }
+  { CLI_TYPE_STRING, name, letter, arg, 0, 0, NULL, {.string = dest}, help, NB_PATH_NONE, false }
 /* The names that nb_kv_type_parse knows, for CLI_CHOICE. */
 #define CLI_KV_TYPES "f32|f16|q16|q8"
 /* The same option of all commands that write texts. */
@@ -96,32 +96,37 @@ typedef struct cli_opt {
 #define CLI_KV(dest, help) CLI_CHOICE("kv", 0, CLI_KV_TYPES, dest, help " (q8 for .nbl files, f32 for checkpoints)")
 /* One of the words in `choice` ("uniform|table"); *dest is a string (compare with strcmp). */
 #define CLI_CHOICE(name, letter, choice, dest, help)                                                                   \
-  { CLI_TYPE_CHOICE, name, letter, choice, 0, 0, choice, {.string = dest}, help, NB_PATH_NONE }
+  { CLI_TYPE_CHOICE, name, letter, choice, 0, 0, choice, {.string = dest}, help, NB_PATH_NONE, false }
 /* The same, but the word may be left out: then the option means the first one. */
 #define CLI_WORD(name, letter, choice, dest, help)                                                                     \
-  { CLI_TYPE_WORD, name, letter, choice, 0, 0, choice, {.string = dest}, help, NB_PATH_NONE }
+  { CLI_TYPE_WORD, name, letter, choice, 0, 0, choice, {.string = dest}, help, NB_PATH_NONE, false }
 /* A string that may be given several times. */
 #define CLI_LIST(name, letter, arg, dest, help)                                                                        \
-  { CLI_TYPE_LIST, name, letter, arg, 0, 0, NULL, {.list = dest}, help, NB_PATH_NONE }
+  { CLI_TYPE_LIST, name, letter, arg, 0, 0, NULL, {.list = dest}, help, NB_PATH_NONE, false }
 /* A path, or several, that the command reads or writes: file says which (formats/paths.h). A command with an option
  * that writes takes --force. */
 #define CLI_PATH(name, letter, arg, file, dest, help)                                                                  \
-  { CLI_TYPE_STRING, name, letter, arg, 0, 0, NULL, {.string = dest}, help, file }
+  { CLI_TYPE_STRING, name, letter, arg, 0, 0, NULL, {.string = dest}, help, file, false }
 #define CLI_PATHS(name, letter, arg, file, dest, help)                                                                 \
-  { CLI_TYPE_LIST, name, letter, arg, 0, 0, NULL, {.list = dest}, help, file }
+  { CLI_TYPE_LIST, name, letter, arg, 0, 0, NULL, {.list = dest}, help, file, false }
+/* A path, or a number of bytes, without which nothing runs. cli_parse names it as the usage line spells it. */
+#define CLI_PATH_REQUIRED(name, letter, arg, file, dest, help)                                                         \
+  { CLI_TYPE_STRING, name, letter, arg, 0, 0, NULL, {.string = dest}, help " (required)", file, true }
+#define CLI_BYTES_REQUIRED(name, letter, arg, dest, help)                                                              \
+  { CLI_TYPE_BYTES, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help " (required)", NB_PATH_NONE, true }
 /* An int (min and max are ints), or a double, min <= value <= max. */
 #define CLI_INT(name, letter, arg, min, max, dest, help)                                                               \
-  { CLI_TYPE_INT, name, letter, arg, min, max, NULL, {.integer = dest}, help, NB_PATH_NONE }
+  { CLI_TYPE_INT, name, letter, arg, min, max, NULL, {.integer = dest}, help, NB_PATH_NONE, false }
 #define CLI_DOUBLE(name, letter, arg, min, max, dest, help)                                                            \
-  { CLI_TYPE_DOUBLE, name, letter, arg, min, max, NULL, {.real = dest}, help, NB_PATH_NONE }
+  { CLI_TYPE_DOUBLE, name, letter, arg, min, max, NULL, {.real = dest}, help, NB_PATH_NONE, false }
 /* Any unsigned 64-bit number, for seeds. */
 #define CLI_U64(name, letter, arg, dest, help)                                                                         \
-  { CLI_TYPE_U64, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help, NB_PATH_NONE }
+  { CLI_TYPE_U64, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help, NB_PATH_NONE, false }
 /* A number of bytes above 0: 1000, 2.5GB, 1.8GiB, 512K (base/bytes.h). */
 #define CLI_BYTES(name, letter, arg, dest, help)                                                                       \
-  { CLI_TYPE_BYTES, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help, NB_PATH_NONE }
+  { CLI_TYPE_BYTES, name, letter, arg, 0, 0, NULL, {.u64 = dest}, help, NB_PATH_NONE, false }
 #define CLI_END                                                                                                        \
-  { CLI_TYPE_END, NULL, 0, NULL, 0, 0, NULL, {NULL}, NULL, NB_PATH_NONE }
+  { CLI_TYPE_END, NULL, 0, NULL, 0, 0, NULL, {NULL}, NULL, NB_PATH_NONE, false }
 
 /* Shared options that a command takes. --quiet and --help are always there. */
 enum { CLI_JSON = 1, CLI_THREADS = 2, CLI_CPU = 4 };

@@ -125,7 +125,7 @@ int cmd_calibrate(int argc, char **argv) {
   options o = {.n = {-1, -1, -1, -1}};
   nb_calib_numbers_default(&o.n);
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", NB_FILE_STATS, &o.out, "the file to write (required)"),
+      CLI_PATH_REQUIRED("out", 'o', "FILE", NB_FILE_STATS, &o.out, "the file to write"),
       CLI_PATHS("calib", 'c', "PATH", NB_PATH_READ, &o.calib,
                 "a text, chats (.jsonl), a folder of such, or self for text that the model writes; may be given "
                 "several times; without it the texts that come with nibble"),
@@ -151,7 +151,6 @@ int cmd_calibrate(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!o.out) return cli_usage(&cmd, "-o FILE is missing");
   nb_err err;
   nb_opened m = {0};
   nb_status st = cli_open(args.items[0], 0, &common, &m, &err);

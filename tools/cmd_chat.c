@@ -34,13 +34,12 @@ typedef struct chat {
   const nb_opened *m;
   talk talk;
   line_reader *in;
-  char *system;   /* NULL: none */
-  messages said;  /* user and assistant by turns */
-  size_t context; /* tokens that the model sees */
-  size_t first;   /* of the messages, the first that it still sees */
-  size_t turns;   /* answered, for seeds */
-  nb_generation_stats last;
-  size_t reused; /* by the last answer */
+  char *system;             /* NULL: none */
+  messages said;            /* user and assistant by turns */
+  size_t context;           /* tokens that the model sees */
+  size_t first;             /* of the messages, the first that it still sees */
+  size_t turns;             /* answered, for seeds */
+  nb_generation_stats last; /* what the last answer took */
 } chat;
 
 /* ---- commands ---- */
@@ -127,14 +126,14 @@ static nb_status do_stats(chat *c, const char *arg, nb_err *err) {
   nb_memory_read(&m);
   printf("%zu turns, %zu of them seen by the model\n", c->said.n / 2, (c->said.n - c->first) / 2);
   if (c->turns) {
-    size_t run = s->prompt_tokens - c->reused;
+    size_t run = s->prompt_tokens - s->reused;
     printf("last answer: %zu prompt tokens (%zu from the cache, %zu run at %.1f/s), %zu new ones at %.1f/s\n",
-           s->prompt_tokens, c->reused, run, s->prompt_s > 0 ? (double)run / s->prompt_s : 0, s->new_tokens,
+           s->prompt_tokens, s->reused, run, s->prompt_s > 0 ? (double)run / s->prompt_s : 0, s->new_tokens,
            s->new_s > 0 ? (double)s->new_tokens / s->new_s : 0);
     if (s->drafted) printf("%zu tokens were guessed in advance, %zu of them rightly\n", s->drafted, s->taken);
   }
   printf("memory: %s of the file, %s its own, %s of that the cache\n", nb_bytes_text(a, m.file_bytes),
-         nb_bytes_text(b, m.anon_bytes), nb_bytes_text(d, nb_batch_kv_bytes(c->talk.batch)));
+         nb_bytes_text(b, m.anon_bytes), nb_bytes_text(d, s->kv_bytes));
   return NB_OK;
 }
 
@@ -216,7 +215,7 @@ static nb_status answer(chat *c, nb_err *err) {
   cli_interrupt_forget(); /* it was meant for the answer */
   printf("\n");
   fflush(stdout);
-  c->last = a.stats, c->reused = a.reused, c->turns++;
+  c->last = a.stats, c->turns++;
   if (cli_interrupted()) NB_GOTO(nb_fail(err, NB_ERR_INTERRUPTED, "interrupted"));
   if (a.stopped) cli_note(c->common, "stopped; the answer stays as it is");
   else if (!a.stats.ended && a.max_new < (size_t)c->o->n)

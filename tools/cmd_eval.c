@@ -60,7 +60,7 @@ int cmd_eval(int argc, char **argv) {
       CLI_PATH("suite", 0, "NAME|FILE", NB_PATH_READ, &o.suite,
                "several tasks and one table: a built-in suite (phi3-report) or a suite file, instead of --task"),
       CLI_STRING("preset", 0, "NAME", &o.preset, "the task's variant; mmlu: hendrycks, lm-eval, phi, cloze"),
-      CLI_PATH("data", 0, "PATH", NB_PATH_READ, &o.data, "directory, .zip or file with the questions (required)"),
+      CLI_PATH_REQUIRED("data", 0, "PATH", NB_PATH_READ, &o.data, "directory, .zip or file with the questions"),
       CLI_STRING("split", 0, "NAME", &o.split, "which part of the data (the task says)"),
       CLI_INT("shots", 0, "N", 0, 64, &o.shots, "examples before each question (the task says; mmlu: 5)"),
       CLI_STRING("shots-from", 0, "SPLIT", &o.shots_from, "which part of the data examples come from (the task says)"),
@@ -126,7 +126,6 @@ int cmd_eval(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!o.data) return cli_usage(&cmd, "--data PATH is missing");
   if (o.out.n && o.out.n != (size_t)args.n)
     return cli_usage(&cmd, "%zu times --out for %d models: give one for each", o.out.n, args.n);
   if (o.bundle.n && o.bundle.n != (size_t)args.n)

@@ -252,9 +252,9 @@ int cmd_gate(int argc, char **argv) {
   gating g = {.o = {.bos = "auto", .overlong = "fail", .shots = -1, .seed = 1, .judge = JUDGE_NOTHING}};
   judge_options *j = &g.o.judge;
   const cli_opt opts[] = {
-      CLI_PATH("against", 0, "RUN", NB_PATH_READ, &g.o.against,
-               "the accepted build's result file, of a task with choices (required)"),
-      CLI_PATH("data", 0, "PATH", NB_PATH_READ, &g.o.data, "the questions of that run (required)"),
+      CLI_PATH_REQUIRED("against", 0, "RUN", NB_PATH_READ, &g.o.against,
+                        "the accepted build's result file, of a task with choices"),
+      CLI_PATH_REQUIRED("data", 0, "PATH", NB_PATH_READ, &g.o.data, "the questions of that run"),
       CLI_PATH("task", 0, "FILE", NB_PATH_READ, &g.o.task, "the task's file, when it is not a built-in one"),
       CLI_PATH("written", 0, "RUN", NB_PATH_READ, &g.written,
                "a result file of a written task (gsm8k), for a second stage"),
@@ -293,7 +293,6 @@ int cmd_gate(int argc, char **argv) {
   cli_args args;
   nb_err err;
   if (!cli_parse(&cmd, argc, argv, &g.common, &args)) return args.exit_code;
-  if (!g.o.against || !g.o.data) return cli_usage(&cmd, "--against RUN and --data PATH are wanted");
   if (!g.written != !g.written_data) return cli_usage(&cmd, "--written and --written-data go together");
   if (g.o.out.n > (g.written ? 2 : 1))
     return cli_usage(&cmd, "%zu times --out: once, and with --written a second time", g.o.out.n);

@@ -126,7 +126,7 @@ fail:
 int cmd_kld(int argc, char **argv) {
   options o = {.bos = "auto", .ctx = 512};
   const cli_opt opts[] = {
-      CLI_PATH("text", 'f', "FILE", NB_PATH_READ, &o.text, "the text (required)"),
+      CLI_PATH_REQUIRED("text", 'f', "FILE", NB_PATH_READ, &o.text, "the text"),
       CLI_INT("ctx", 0, "N", 2, 65536, &o.ctx, "tokens of a window (512); the second half of each is scored"),
       CLI_INT("chunks", 0, "N", 0, 1e9, &o.chunks, "windows at most (0: all)"),
       CLI_CHOICE("bos", 0, "auto|yes|no", &o.bos,
@@ -149,7 +149,6 @@ int cmd_kld(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!o.text) return cli_usage(&cmd, "--text FILE is missing");
   nb_err err;
   nb_opened ref = {0}, cand = {0};
   nb_status st = cli_open(args.items[0], 0, &common, &ref, &err);

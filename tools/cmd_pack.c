@@ -28,7 +28,7 @@ static int report(const cli_common *common, const char *source, const char *out,
 int cmd_pack(int argc, char **argv) {
   const char *out = NULL;
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", NB_FILE_NBLZ, &out, "the file to write (required)"),
+      CLI_PATH_REQUIRED("out", 'o', "FILE", NB_FILE_NBLZ, &out, "the file to write"),
       CLI_END,
   };
   const cli_command cmd = {
@@ -43,7 +43,6 @@ int cmd_pack(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!out) return cli_usage(&cmd, "-o FILE is missing");
   nb_err err;
   cli_progress p;
   uint64_t bytes = 0;
@@ -57,7 +56,7 @@ int cmd_pack(int argc, char **argv) {
 int cmd_unpack(int argc, char **argv) {
   const char *out = NULL;
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", NB_FILE_NBL, &out, "the file to write (required)"),
+      CLI_PATH_REQUIRED("out", 'o', "FILE", NB_FILE_NBL, &out, "the file to write"),
       CLI_END,
   };
   const cli_command cmd = {
@@ -72,7 +71,6 @@ int cmd_unpack(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!out) return cli_usage(&cmd, "-o FILE is missing");
   nb_err err;
   cli_progress p;
   uint64_t bytes = 0;

@@ -140,7 +140,7 @@ fail:
 int cmd_ppl(int argc, char **argv) {
   options o = {.bos = "auto"};
   const cli_opt opts[] = {
-      CLI_PATH("text", 'f', "FILE", NB_PATH_READ, &o.text, "the text (required)"),
+      CLI_PATH_REQUIRED("text", 'f', "FILE", NB_PATH_READ, &o.text, "the text"),
       CLI_INT("ctx", 0, "N", 1, 1 << 20, &o.ctx, "tokens read at a time (2048, or all that the model takes)"),
       CLI_INT("stride", 0, "N", 1, 1 << 20, &o.stride,
               "tokens predicted by each window after the first (half of --ctx)"),
@@ -168,7 +168,6 @@ int cmd_ppl(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!o.text) return cli_usage(&cmd, "--text FILE is missing");
   if (o.ctx && o.stride > o.ctx) return cli_usage(&cmd, "--stride %d is more than --ctx %d", o.stride, o.ctx);
   nb_err err;
   nb_opened m = {0};

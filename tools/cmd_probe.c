@@ -54,8 +54,8 @@ fail:
 int cmd_probe(int argc, char **argv) {
   options o = {.lengths = "4096,8192,16384,32768", .texts = 4, .seed = 1};
   const cli_opt opts[] = {
-      CLI_PATH("text", 'f', "FILE", NB_PATH_READ, &o.text, "the text that the numbers are hidden in (required)"),
-      CLI_PATH("out", 'o', "FILE", NB_FILE_PROBE, &o.out, "the data, JSON lines (required)"),
+      CLI_PATH_REQUIRED("text", 'f', "FILE", NB_PATH_READ, &o.text, "the text that the numbers are hidden in"),
+      CLI_PATH_REQUIRED("out", 'o', "FILE", NB_FILE_PROBE, &o.out, "the data, JSON lines"),
       CLI_STRING("lengths", 0, "N,N", &o.lengths, "tokens of the texts (4096,8192,16384,32768)"),
       CLI_INT("texts", 0, "N", 1, 10000, &o.texts, "texts of each length, with four questions each (4)"),
       CLI_U64("seed", 0, "N", &o.seed, "of names and numbers (1)"),
@@ -76,8 +76,6 @@ int cmd_probe(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!o.text) return cli_usage(&cmd, "--text FILE is missing");
-  if (!o.out) return cli_usage(&cmd, "--out FILE is missing");
   nb_err err;
   nb_status st = probe(&o, &common, args.items[0], &err);
   return st == NB_OK ? 0 : cli_fail(st, &err);

@@ -115,7 +115,7 @@ int cmd_quantize(int argc, char **argv) {
   cli_list set = {.n = 0}, calib = {.n = 0};
   nb_recipe r = nb_recipe_default;
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", NB_FILE_NBL, &out, "the file to write (required)"),
+      CLI_PATH_REQUIRED("out", 'o', "FILE", NB_FILE_NBL, &out, "the file to write"),
       CLI_INT("bits", 'b', "N", NB_RECIPE_MIN_BITS, NB_RECIPE_MAX_BITS, &r.bits,
               "bits a weight of the layers' matrices (4)"),
       CLI_INT("group", 'g', "N", NB_RECIPE_MIN_GROUP, NB_RECIPE_MAX_GROUP, &r.group,
@@ -172,7 +172,6 @@ int cmd_quantize(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!out) return cli_usage(&cmd, "-o FILE is missing");
   nb_err err;
   nb_opened m = {0};
   nb_conversion c = {.seconds = 0};

@@ -66,8 +66,8 @@ int cmd_split(int argc, char **argv) {
   const char *out = NULL;
   uint64_t size = 0;
   const cli_opt opts[] = {
-      CLI_BYTES("size", 0, "BYTES", &size, "of a part at most: 1.4e9, 1.4GB, 500MiB (required)"),
-      CLI_PATH("out", 'o', "PREFIX", NB_FILE_SPLIT, &out, "the parts are PREFIX-00001-of-00002.nbl, ... (required)"),
+      CLI_BYTES_REQUIRED("size", 0, "BYTES", &size, "of a part at most: 1.4e9, 1.4GB, 500MiB"),
+      CLI_PATH_REQUIRED("out", 'o', "PREFIX", NB_FILE_SPLIT, &out, "the parts are PREFIX-00001-of-00002.nbl, ..."),
       CLI_END,
   };
   const cli_command cmd = {
@@ -76,15 +76,14 @@ int cmd_split(int argc, char **argv) {
       .opts = opts,
       .about = "Cuts a .nbl file into parts, for a store that takes none of its size. They are run as they are: every\n"
                "command takes the first of them for the model, maps each where it lies, and refuses parts that are\n"
-               "missing, swapped or of another file. All checksums are checked first. The last part is written first.",
+               "missing, swapped or of another file. All checksums are checked first. The parts appear together or not "
+               "at all.",
       .common = CLI_JSON | CLI_THREADS,
       .min_args = 1,
       .max_args = 1};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!out) return cli_usage(&cmd, "-o PREFIX is missing");
-  if (!size) return cli_usage(&cmd, "--size BYTES is missing");
   nb_err err;
   nb_status st = split(args.items[0], out, size, &common, &err);
   return st == NB_OK ? 0 : cli_fail(st, &err);
@@ -105,7 +104,7 @@ static nb_status join(const char *first, const char *out, const cli_common *comm
 int cmd_join(int argc, char **argv) {
   const char *out = NULL;
   const cli_opt opts[] = {
-      CLI_PATH("out", 'o', "FILE", NB_FILE_NBL, &out, "the file to write (required)"),
+      CLI_PATH_REQUIRED("out", 'o', "FILE", NB_FILE_NBL, &out, "the file to write"),
       CLI_END,
   };
   const cli_command cmd = {
@@ -120,7 +119,6 @@ int cmd_join(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
-  if (!out) return cli_usage(&cmd, "-o FILE is missing");
   nb_err err;
   uint64_t bytes = 0;
   nb_status st = join(args.items[0], out, &common, &bytes, &err);

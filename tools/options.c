@@ -205,6 +205,19 @@ static int check_files(const cli_command *c, const option_set *set, const cli_co
   return nb_path_check(paths, n, common->force, &err) == NB_OK ? 0 : cli_usage(c, "%s", err.msg);
 }
 
+/* Returns 0, or 2 after a message that spells the option as the usage line does. */
+static int check_required(const cli_command *c, const option_set *set) {
+  for (size_t i = 0; i < set->n; i++) {
+    const cli_opt *o = &set->opts[i];
+    char spelled[64];
+    if (!o->required || (o->type == CLI_TYPE_BYTES ? *o->to.u64 != 0 : *o->to.string != NULL)) continue;
+    snprintf(spelled, sizeof spelled, "--%s", o->name);
+    if (o->letter && !strstr(c->args, spelled)) snprintf(spelled, sizeof spelled, "-%c", o->letter);
+    return cli_usage(c, "%s %s is missing", spelled, o->arg);
+  }
+  return 0;
+}
+
 bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, cli_args *args) {
   option_set set;
   nb_err err;
@@ -239,5 +252,6 @@ bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, 
     args->exit_code = cli_usage(c, "--cpu: %s", err.msg);
     return false;
   }
-  return true;
+  args->exit_code = check_required(c, &set);
+  return !args->exit_code;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/talk.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -10,18 +9,26 @@
 
 nb_status talk_begin(const nb_opened *m, const cli_common *c, const char *kv, nb_draft_mode draft, talk *out,
                      nb_err *err) {
-  *out = (talk){.m = m};
-  nb_batch_opts bo = {.kv = m->kv, .most = 1, .keep = 1, .draft = draft};
+  *out = (talk){.m = m, .kv = m->kv, .draft = draft};
   nb_session_opts so = {.threads = c->threads, .cpu_features = c->features};
-  if (kv) NB_TRY(nb_kv_type_parse(kv, &bo.kv, err));
-  NB_TRY(nb_session_create(&m->model.config, &so, &out->session, err));
-  return nb_batch_create(out->session, &m->model, &bo, &out->batch, err);
+  if (kv) NB_TRY(nb_kv_type_parse(kv, &out->kv, err));
+  return nb_session_create(&m->model.config, &so, &out->session, err);
 }
 
 void talk_end(talk *t) {
-  nb_batch_free(t->batch);
+  nb_context_free(t->context);
   nb_session_free(t->session);
   *t = (talk){0};
+}
+
+/* Room for so many tokens. A conversation's grows by doubling: most end long before a model's positions, of which the
+ * system may refuse the memory. */
+static nb_status make_room(talk *t, size_t tokens, nb_err *err) {
+  const size_t most = t->m->model.config.max_position, need = nb_max(2, nb_min(tokens, most));
+  const nb_context_opts o = {need, t->kv, t->draft};
+  if (!t->context) return nb_context_create(t->session, &t->m->model, &o, &t->context, err);
+  const size_t had = nb_context_capacity(t->context);
+  return need <= had ? NB_OK : nb_context_grow(t->context, nb_min(nb_max(need, 2 * had), most), err);
 }
 
 /* ---- answers ---- */
@@ -29,8 +36,6 @@ void talk_end(talk *t) {
 typedef struct writer {
   talk_answer *a;
   nb_decoder *decoder;
-  double began;
-  nb_batch_end why;
   nb_status st;
   nb_err *err;
 } writer;
@@ -50,56 +55,41 @@ static void print_from(writer *w, size_t before) {
   }
 }
 
+static bool stopped(void *ctx) {
+  talk_answer *a = ((writer *)ctx)->a;
+  if (a->stop && a->stop()) a->stopped = true;
+  return a->stopped;
+}
+
 static bool on_token(void *ctx, int32_t id) {
   writer *w = ctx;
   size_t before = w->a->text.n;
-  nb_generation_stats *s = &w->a->stats;
-  if (!s->new_tokens++) s->prompt_s = nb_clock() - w->began, w->began = nb_clock();
   w->st = nb_decoder_step(w->decoder, id, &w->a->text, w->err);
   if (w->st == NB_OK) print_from(w, before);
-  if (w->a->stop && w->a->stop()) w->a->stopped = true;
-  return w->st == NB_OK && !w->a->stopped;
-}
-
-static void on_end(void *ctx, nb_batch_end why) { ((writer *)ctx)->why = why; }
-
-static nb_status run(talk *t, const nb_batch_request *r, writer *w, nb_err *err) {
-  uint64_t ticket;
-  NB_TRY(nb_batch_submit(t->batch, r, &ticket, err));
-  for (bool busy = true; busy;) {
-    /* A long prompt takes many steps before there is a token to be asked at. */
-    if (w->a->stop && w->a->stop()) w->a->stopped = true, nb_batch_cancel(t->batch, ticket);
-    NB_TRY(nb_batch_step(t->batch, &busy, err));
-  }
-  return w->st;
+  return w->st == NB_OK && !stopped(w);
 }
 
 nb_status talk_run(talk *t, const nb_ids *ids, talk_answer *a, nb_err *err) {
-  writer w = {.a = a, .began = nb_clock(), .err = err};
-  const nb_batch_stats began = *nb_batch_stats_of(t->batch), *now = nb_batch_stats_of(t->batch);
+  writer w = {.a = a, .err = err};
+  const nb_generation g = {.sampling = a->sampling,
+                           .max_new = a->max_new,
+                           .ignore_eos = a->ignore_eos,
+                           .token = on_token,
+                           .stop = stopped,
+                           .ctx = &w};
   size_t before;
-  nb_batch_request r = {.prompt = ids->id,
-                        .n_prompt = ids->n,
-                        .max_new = a->max_new,
-                        .sampling = a->sampling,
-                        .ignore_eos = a->ignore_eos,
-                        .token = on_token,
-                        .ended = on_end,
-                        .ctx = &w};
-  a->stats = (nb_generation_stats){.prompt_tokens = ids->n};
+  nb_status st;
   a->stopped = false;
-  NB_TRY(nb_text_append(&a->text, "", 0, err));
-  NB_TRY(nb_decoder_new(t->m->tokenizer, true, &w.decoder, err));
-  nb_status st = run(t, &r, &w, err);
+  NB_GOTO(nb_text_append(&a->text, "", 0, err));
+  NB_GOTO(make_room(t, ids->n + a->max_new, err));
+  NB_GOTO(nb_decoder_new(t->m->tokenizer, true, &w.decoder, err));
+  NB_GOTO(nb_context_generate(t->context, ids->id, ids->n, &g, &a->stats, err));
+  NB_GOTO(w.st);
   before = a->text.n;
-  if (st == NB_OK) st = nb_decoder_finish(w.decoder, &a->text, err);
-  if (st == NB_OK) print_from(&w, before), st = w.st;
-  nb_generation_stats *s = &a->stats;
-  *(s->new_tokens ? &s->new_s : &s->prompt_s) = nb_clock() - w.began;
-  s->ended = w.why == NB_BATCH_EOS;
-  s->kv_bytes = nb_batch_kv_bytes(t->batch);
-  s->drafted = now->drafted_tokens - began.drafted_tokens, s->taken = now->taken_tokens - began.taken_tokens;
-  a->reused = now->shared_tokens - began.shared_tokens;
+  NB_GOTO(nb_decoder_finish(w.decoder, &a->text, err));
+  print_from(&w, before);
+  st = w.st;
+fail:
   nb_decoder_free(w.decoder);
   return st;
 }

@@ -5,14 +5,16 @@
 #define NB_TALK_H
 
 #include "formats/open.h"
-#include "model/batch.h"
+#include "model/context.h"
 #include "tools/cli.h"
 #include "tools/messages.h"
 
 typedef struct talk {
   const nb_opened *m;
   nb_session *session;
-  nb_batch *batch;
+  nb_context *context; /* NULL before the first answer */
+  nb_kv_type kv;
+  nb_draft_mode draft;
 } talk;
 
 /* kv: the cache's type, or NULL for the one that fits. draft: whether guesses of what comes next are tried.
@@ -29,9 +31,8 @@ typedef struct talk_answer {
   bool (*stop)(void);      /* asked again and again; true ends the answer where it is */
 
   nb_text text;
-  nb_generation_stats stats; /* kv_bytes: what the cache holds */
-  size_t reused;             /* tokens of the prompt that the cache had */
-  bool stopped;              /* by `stop` */
+  nb_generation_stats stats;
+  bool stopped; /* by `stop` */
 } talk_answer;
 
 /* Goes on from the ids. The answer's text is whole characters, also when it was stopped. */

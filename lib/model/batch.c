@@ -21,15 +21,16 @@ nb_status nb_batch_create(nb_session *s, const nb_model *m, const nb_batch_opts 
   *out = NULL;
   NB_TRY(nb_new(&b, 1, sizeof *b, "a batch", err));
   *b = (nb_batch){.s = s, .m = m, .o = *o};
-  b->o.most = nb_min(o->most ? o->most : DEFAULT_MOST, T);
+  if (o->capacity) b->o.most = b->o.keep = 1, b->o.kv_bytes = 0;
+  b->o.most = nb_min(b->o.most ? b->o.most : DEFAULT_MOST, T);
   b->block_bytes = nb_kv_need(c, NB_KV_BLOCK, o->kv);
-  if (!nb_mul((size_t)nb_session_threads(s), c->vocab, &n)) n = SIZE_MAX;
-  b->most_roots = NB_BATCH_ROOTS + o->keep;
+  b->pickers = (int)nb_min((size_t)nb_session_threads(s), b->o.most);
+  if (!nb_mul((size_t)b->pickers, c->vocab, &n)) n = SIZE_MAX;
+  b->most_roots = NB_BATCH_ROOTS + b->o.keep;
   NB_GOTO(nb_new(&b->roots, b->most_roots, sizeof *b->roots, "a batch", err));
   NB_GOTO(nb_new(&b->running, b->o.most, sizeof *b->running, "a batch", err));
   NB_GOTO(nb_new(&b->seg, T, sizeof *b->seg, "a batch", err));
   NB_GOTO(nb_new(&b->owner, T, sizeof *b->owner, "a batch", err));
-  NB_GOTO(nb_new(&b->logits, NB_BATCH_ROWS * c->vocab, sizeof *b->logits, "the logits", err));
   NB_GOTO(nb_new(&b->sampled, n, sizeof *b->sampled, "the sampler", err));
   NB_GOTO(nb_new(&b->order, n, sizeof *b->order, "the sampler", err));
   *out = b;
@@ -50,7 +51,7 @@ void nb_batch_free(nb_batch *b) {
   for (size_t i = 0; i < b->n_running; i++) free_sequence(b->running[i]);
   for (nb_batch_sequence *q = b->head, *next; q; q = next) next = q->next, free_sequence(q);
   for (size_t i = 0; i < b->n_roots; i++) nb_batch_root_free(b->roots[i]);
-  nb_free(b->running), nb_free(b->seg), nb_free(b->owner), nb_free(b->logits), nb_free(b->sampled), nb_free(b->order);
+  nb_free(b->running), nb_free(b->seg), nb_free(b->owner), nb_free(b->sampled), nb_free(b->order);
   nb_free(b->roots);
   nb_free(b);
 }
@@ -92,6 +93,9 @@ nb_status nb_batch_submit(nb_batch *b, const nb_batch_request *r, uint64_t *tick
   if (!nb_add(r->n_prompt, r->max_new, &capacity) || capacity > c->max_position)
     return nb_fail(err, NB_ERR_ARG, "%zu prompt tokens and %zu new ones do not fit the model's %zu positions",
                    r->n_prompt, r->max_new, c->max_position);
+  if (b->o.capacity && capacity > b->o.capacity)
+    return nb_fail(err, NB_ERR_ARG, "%zu prompt tokens and %zu new ones do not fit the context's %zu", r->n_prompt,
+                   r->max_new, b->o.capacity);
   NB_TRY(nb_config_check_ids(c, r->prompt, r->n_prompt, err));
   if (r->given) NB_TRY(nb_config_check_ids(c, r->given, r->max_new, err));
   NB_TRY(nb_new(&q, 1, sizeof *q, "a request", err));
@@ -149,7 +153,7 @@ static void draft(nb_batch *b, nb_batch_sequence *q) {
                                           : 0;
   while (n && nb_config_stretch(c, q->n + n) != q->stretch) n--; /* the cache's keys are turned for this length */
   memcpy(q->ids + q->n, q->draft.ids, n * sizeof *q->ids);
-  q->drafted = n, b->seg[0].n += n, b->stats.drafted_tokens += n;
+  q->drafted = n, b->seg[0].n += n;
 }
 
 /* Fills the batch: the next token of every text first, then prompts, in the order of their coming. *prompts: whether

@@ -8,6 +8,9 @@
  * What several prompts have in common at their beginning is run once and shared; caches of texts that are over may be
  * kept, and a prompt that begins as one of them (the next turn of a conversation) goes on from there.
  *
+ * A batch with a capacity has one cache, of a size that is set once: each text takes it over from the one before, and
+ * nothing is ever copied or held twice (context.h).
+ *
  * A sequence that runs alone tries guesses of its next tokens, taken from its own text (draft.h): the batch has room.
  *
  * A sequence's tokens and log-probs depend on its prompt, its sampling and the model alone: not on what else is in the
@@ -19,7 +22,9 @@
 #ifndef NB_BATCH_H
 #define NB_BATCH_H
 
+#include "model/draft.h"
 #include "model/generate.h"
+#include "model/model.h"
 
 typedef struct nb_batch nb_batch;
 
@@ -30,6 +35,8 @@ typedef struct nb_batch_opts {
   bool share_never;    /* run every prompt whole: for tests and measurements */
   nb_draft_mode draft; /* when a text that runs alone tries guesses of what comes next; they change no text */
   size_t keep;         /* caches of texts that are over which are kept, the last used ones, as kv_bytes allows */
+  size_t capacity;     /* 0: a cache for each text, as large as it asks for. Otherwise one text runs at a time, in the
+                        * one cache of so many tokens; most, keep and kv_bytes are not looked at */
 } nb_batch_opts;
 
 enum { NB_BATCH_TOP = 20 }; /* likeliest tokens that a request may ask for */
@@ -88,14 +95,15 @@ nb_status nb_batch_create(nb_session *s, const nb_model *m, const nb_batch_opts 
 void nb_batch_free(nb_batch *b);
 
 /* Puts a request at the end of the queue; *ticket (may be NULL) names it for nb_batch_cancel. NB_ERR_ARG: prompt and
- * max_new do not fit the model's positions, an id or `top` is out of range. */
+ * max_new do not fit the model's positions or the capacity, an id or `top` is out of range. */
 nb_status nb_batch_submit(nb_batch *b, const nb_batch_request *r, uint64_t *ticket, nb_err *err);
 
 /* The request ends at the next step's beginning; one that is over already, or never was, is no error. */
 void nb_batch_cancel(nb_batch *b, uint64_t ticket);
 
 /* Runs one batch and calls back for its new tokens. *busy: whether requests are left. After an error (NB_ERR_NUMERIC:
- * a state or a logit is not finite; NB_ERR_MEMORY) the batch can only be freed. */
+ * a state or a logit is not finite; NB_ERR_MEMORY; NB_ERR_INTERRUPTED, by the session's interrupt) the requests at hand
+ * can only be cancelled; what was run of them may be kept. */
 nb_status nb_batch_step(nb_batch *b, bool *busy, nb_err *err);
 
 /* Requests that are not over: those that run and those that wait. */

@@ -96,7 +96,7 @@ static nb_batch_root *longest_root(const nb_batch *b, const nb_batch_sequence *q
   *shared = 0;
   for (size_t i = 0; i < b->n_roots; i++) {
     nb_batch_root *r = b->roots[i];
-    if (r->stretch != stretch_of(b, q)) continue;
+    if (r->stretch != stretch_of(b, q) || (r->kept && nb_batch_dynamic(b))) continue;
     size_t n = common(r->ids, r->n, q->ids, q->n - 1);
     if (n > *shared && (n == r->n || r->kept)) best = r, *shared = n;
   }
@@ -124,14 +124,14 @@ static size_t better_beginning(const nb_batch *b, const nb_batch_sequence *q, si
   return best;
 }
 
-/* A root of q's first n tokens, without a cache, not in the list. */
-static nb_status new_root(const nb_batch_sequence *q, size_t n, size_t stretch, nb_batch_root **out, nb_err *err) {
+/* A root of n tokens, without a cache, not in the list. */
+static nb_status new_root(const int32_t *ids, size_t n, size_t stretch, nb_batch_root **out, nb_err *err) {
   nb_batch_root *r;
   NB_TRY(nb_new(&r, 1, sizeof *r, "a shared beginning", err));
   *r = (nb_batch_root){.n = n, .stretch = stretch};
   nb_status st = nb_new(&r->ids, n, sizeof *r->ids, "a shared beginning", err);
   if (st != NB_OK) return nb_batch_root_free(r), st;
-  memcpy(r->ids, q->ids, n * sizeof *r->ids);
+  memcpy(r->ids, ids, n * sizeof *r->ids);
   *out = r;
   return NB_OK;
 }
@@ -140,7 +140,7 @@ static nb_status add_root(nb_batch *b, const nb_batch_sequence *q, size_t n, nb_
   nb_assert(n > 0 && n < q->n);
   nb_batch_root *r;
   if (b->n_roots == b->most_roots && !let_a_root_go(b, *out, false)) return NB_OK;
-  NB_TRY(new_root(q, n, stretch_of(b, q), &r, err));
+  NB_TRY(new_root(q->ids, n, stretch_of(b, q), &r, err));
   nb_status st = nb_kv_create(&b->m->config, n, b->o.kv, r->stretch, &r->kv, err);
   if (st != NB_OK) return nb_batch_root_free(r), st;
   b->roots[b->n_roots++] = *out = r;
@@ -172,12 +172,14 @@ static bool room_to_keep(nb_batch *b, const nb_batch_root *r) {
 }
 
 /* What may be kept of a text that is over, with the cache taken from it; NULL: nothing, which is none of the text's
- * failures. Keys of dynamic scaling are turned by the history of their own text: nobody else can use them. */
+ * failures. Keys of dynamic scaling are turned by the history of their own text: nobody else can use them. The one
+ * cache of a batch with a capacity stays nevertheless, for its memory. */
 static nb_batch_root *take_cache(const nb_batch *b, nb_batch_sequence *q) {
   nb_batch_root *r;
   nb_err err;
   size_t n = q->kv ? nb_kv_length(q->kv) : 0;
-  if (!n || !b->o.keep || nb_batch_dynamic(b) || new_root(q, n, q->stretch, &r, &err) != NB_OK) return NULL;
+  if (!n || !b->o.keep || (nb_batch_dynamic(b) && !b->o.capacity)) return NULL;
+  if (new_root(q->ids, n, q->stretch, &r, &err) != NB_OK) return NULL;
   r->kept = true;
   if (!q->from) r->kv = q->kv, q->kv = NULL;
   else if (nb_kv_copy(q->kv, n, n, &r->kv, &err) != NB_OK) return nb_batch_root_free(r), NULL;
@@ -196,6 +198,22 @@ void nb_batch_leave_cache(nb_batch *b, nb_batch_sequence *q) {
   b->roots[b->n_roots++] = r;
 }
 
+nb_batch_root *nb_batch_kept(const nb_batch *b) {
+  nb_assert(b->o.capacity && !b->n_running && b->n_roots <= 1);
+  return b->n_roots ? b->roots[0] : NULL;
+}
+
+nb_status nb_batch_keep(nb_batch *b, nb_kv *kv, const int32_t *ids, nb_err *err) {
+  nb_batch_root *r;
+  if (nb_batch_kept(b)) remove_root(b, 0);
+  if (!kv) return NB_OK;
+  nb_status st = new_root(ids, nb_kv_length(kv), nb_kv_stretch(kv), &r, err);
+  if (st != NB_OK) return nb_kv_free(kv), st;
+  r->kv = kv, r->kept = true;
+  b->roots[b->n_roots++] = r;
+  return NB_OK;
+}
+
 /* ---- admission ---- */
 
 /* What q begins with among the held caches, a new one being made where several wait for it. */
@@ -204,7 +222,7 @@ static nb_status find_beginning(nb_batch *b, const nb_batch_sequence *q, nb_batc
   *r = NULL, *shared = 0;
   if (b->o.share_never || q->r.score_prompt) return NB_OK;
   *r = longest_root(b, q, shared);
-  size_t n = better_beginning(b, q, *shared);
+  size_t n = b->o.capacity ? 0 : better_beginning(b, q, *shared);
   if (n) {
     nb_batch_root *made = NULL;
     NB_TRY(add_root(b, q, n, &made, err));
@@ -214,10 +232,23 @@ static nb_status find_beginning(nb_batch *b, const nb_batch_sequence *q, nb_batc
   return NB_OK;
 }
 
+/* The one cache of a batch with a capacity becomes q's, with the first `shared` tokens of what it holds. */
+static nb_status take_over(nb_batch *b, nb_batch_sequence *q, size_t shared, nb_err *err) {
+  if (!b->n_roots) return nb_kv_create(&b->m->config, b->o.capacity, b->o.kv, q->stretch, &q->kv, err);
+  q->kv = b->roots[0]->kv, b->roots[0]->kv = NULL;
+  remove_root(b, 0);
+  nb_kv_truncate(q->kv, shared);
+  if (!shared) nb_kv_restretch(q->kv, q->stretch);
+  return NB_OK;
+}
+
 /* A cache for q that begins with what r holds of it. */
 static nb_status begin_cache(nb_batch *b, nb_batch_sequence *q, nb_batch_root *r, size_t shared, nb_err *err) {
   size_t capacity = q->r.n_prompt + q->r.max_new;
   q->stretch = stretch_of(b, q);
+  if (q->ran < shared) b->stats.shared_tokens += shared - q->ran;
+  q->ran = nb_max(q->ran, shared);
+  if (b->o.capacity) return take_over(b, q, shared, err);
   if (!r) return nb_kv_create(&b->m->config, capacity, b->o.kv, q->stretch, &q->kv, err);
   if (shared == r->n) {
     NB_TRY(nb_kv_fork(r->kv, r->n, capacity, &q->kv, err));
@@ -226,8 +257,6 @@ static nb_status begin_cache(nb_batch *b, nb_batch_sequence *q, nb_batch_root *r
   } else {
     NB_TRY(nb_kv_copy(r->kv, shared, capacity, &q->kv, err));
   }
-  if (q->ran < shared) b->stats.shared_tokens += shared - q->ran;
-  q->ran = nb_max(q->ran, shared);
   return NB_OK;
 }
 
@@ -262,12 +291,18 @@ void nb_batch_give_way(nb_batch *b) {
   size_t kept = 0;
   for (size_t i = 0; i < b->n_running; i++) {
     nb_batch_sequence *q = b->running[i];
-    if (stretch_of(b, q) != q->stretch) {
+    const size_t stretch = stretch_of(b, q);
+    if (stretch != q->stretch && q->from) {
       drop_cache(q);
       nb_batch_push_front(b, q);
-    } else {
-      b->running[kept++] = q;
+      continue;
     }
+    if (stretch != q->stretch) {
+      q->stretch = stretch;
+      nb_kv_truncate(q->kv, 0);
+      nb_kv_restretch(q->kv, stretch);
+    }
+    b->running[kept++] = q;
   }
   b->n_running = kept;
   while (b->n_running > 1 && !nb_batch_has_room(b, 0)) {

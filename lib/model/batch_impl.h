@@ -56,17 +56,14 @@ struct nb_batch {
   nb_segment *seg;       /* (max_tokens) */
   nb_batch_owner *owner; /* (max_tokens) */
   size_t n_segs;
-  float *logits;   /* (NB_BATCH_ROWS, V) */
-  float *sampled;  /* (threads, V) a row that sampling may change */
-  uint32_t *order; /* (threads, V) for sampling */
+  int pickers;     /* threads that choose tokens: no more than there are texts */
+  float *sampled;  /* (pickers, V) a row that sampling may change */
+  uint32_t *order; /* (pickers, V) for sampling */
   nb_draft_costs costs;
   nb_batch_stats stats;
 };
 
-enum {
-  NB_BATCH_ROWS = 32, /* rows of logits held at once */
-  NB_BATCH_ROOTS = 16 /* shared beginnings held at once, beside the kept caches */
-};
+enum { NB_BATCH_ROOTS = 16 }; /* shared beginnings held at once, beside the kept caches */
 
 /* ---- batch_cache.c: whose cache holds what ---- */
 
@@ -75,13 +72,19 @@ static inline bool nb_batch_dynamic(const nb_batch *b) { return b->m->config.rop
 /* Lets in what waits, as far as there is room. */
 nb_status nb_batch_admit(nb_batch *b, nb_err *err);
 /* Takes those out whose caches must go: the last to come while there is too little memory, and those that passed the
- * LongRoPE switch, whose keys must be turned anew. They go on first. */
+ * LongRoPE switch with a cache that is shared. They go on first. One that passed it with a cache of its own begins that
+ * anew where it is: its keys must be turned otherwise. */
 void nb_batch_give_way(nb_batch *b);
 /* Whether the caches may grow by so many bytes. */
 bool nb_batch_has_room(const nb_batch *b, size_t more);
 /* The sequence is over: its cache is kept for others, or dropped. */
 void nb_batch_leave_cache(nb_batch *b, nb_batch_sequence *q);
 void nb_batch_root_free(nb_batch_root *r);
+/* With a capacity and no request at hand: the cache that stays; NULL: nothing was run. */
+nb_batch_root *nb_batch_kept(const nb_batch *b);
+/* Frees that, and puts kv, which holds the tokens ids, in its place (NULL: nothing); kv is taken over also after a
+ * failure. */
+nb_status nb_batch_keep(nb_batch *b, nb_kv *kv, const int32_t *ids, nb_err *err);
 
 /* ---- batch_pick.c: from the states to tokens ---- */
 

@@ -29,7 +29,8 @@ typedef struct pick_row {
 
 typedef struct pick_job {
   nb_batch *b;
-  pick_row row[NB_BATCH_ROWS];
+  const float *logits; /* (NB_SESSION_ROWS, V) those of the rows */
+  pick_row row[NB_SESSION_ROWS];
   size_t n;
   bool not_finite;
 } pick_job;
@@ -50,7 +51,7 @@ static void pick_row_token(pick_job *j, size_t i, int thread) {
   size_t V = b->m->config.vocab;
   pick_row *x = &j->row[i];
   const nb_batch_request *r = &x->q->r;
-  const float *l = b->logits + i * V;
+  const float *l = j->logits + i * V;
   float *copy = b->sampled + (size_t)thread * V;
   if (!all_finite(l, V)) {
     __atomic_store_n(&j->not_finite, true, __ATOMIC_RELAXED);
@@ -100,11 +101,13 @@ static void take_token(nb_batch *b, nb_batch_sequence *q, int32_t id) {
 /* Works the rows off that were gathered. */
 static nb_status work(pick_job *j, nb_err *err) {
   nb_batch *b = j->b;
-  size_t row[NB_BATCH_ROWS], n = j->n;
+  size_t row[NB_SESSION_ROWS], n = j->n;
+  float *logits = nb_session_room(b->s);
   if (!n) return NB_OK;
   for (size_t i = 0; i < n; i++) row[i] = j->row[i].row;
-  nb_session_logits(b->s, b->m, row, n, b->logits);
-  nb_parallel_for(nb_session_threads(b->s), n, 1, pick_rows, j);
+  nb_session_logits(b->s, b->m, row, n, logits);
+  j->logits = logits;
+  nb_parallel_for(b->pickers, n, 1, pick_rows, j);
   if (j->not_finite) return nb_fail(err, NB_ERR_NUMERIC, "the head's logits are not finite (NaN or infinity)");
   for (size_t i = 0; i < n; i++) {
     const pick_row *x = &j->row[i];
@@ -120,19 +123,20 @@ static nb_status work(pick_job *j, nb_err *err) {
 }
 
 static nb_status add_row(pick_job *j, pick_row x, nb_err *err) {
-  nb_assert(j->n < NB_BATCH_ROWS);
+  nb_assert(j->n < NB_SESSION_ROWS);
   j->row[j->n++] = x;
-  return j->n == NB_BATCH_ROWS ? work(j, err) : NB_OK;
+  return j->n == NB_SESSION_ROWS ? work(j, err) : NB_OK;
 }
 
 /* The cache forgets wrong guesses: it holds the text but for its last token, which is run next. */
-static void settle(nb_batch_sequence *q) {
+static void settle(nb_batch *b, nb_batch_sequence *q) {
+  b->stats.drafted_tokens += q->drafted;
   if (q->drafted) nb_kv_truncate(q->kv, q->over && q->why == NB_BATCH_EOS ? q->n : q->n - 1);
   q->ran = nb_max(q->ran, nb_kv_length(q->kv));
   q->drafted = q->draft.length = 0;
 }
 
-nb_status nb_batch_pick(nb_batch *b, nb_err *err) {
+static nb_status pick(nb_batch *b, nb_err *err) {
   pick_job j = {.b = b};
   size_t base = 0;
   for (size_t i = 0; i < b->n_segs; base += b->seg[i++].n) {
@@ -150,8 +154,12 @@ nb_status nb_batch_pick(nb_batch *b, nb_err *err) {
       for (size_t k = 0, row = base + b->seg[i].n - 1 - q->drafted; k <= q->drafted; k++)
         NB_TRY(add_row(&j, (pick_row){.q = q, .row = row + k, .sample = true, .guess = k}, err));
   }
-  NB_TRY(work(&j, err));
+  return work(&j, err);
+}
+
+nb_status nb_batch_pick(nb_batch *b, nb_err *err) {
+  nb_status st = pick(b, err);
   for (size_t i = 0; i < b->n_segs; i++)
-    if (b->owner[i].q) settle(b->owner[i].q);
-  return NB_OK;
+    if (b->owner[i].q) settle(b, b->owner[i].q);
+  return st;
 }

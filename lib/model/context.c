@@ -4,161 +4,135 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/mem.h"
-
-#include <math.h>
-#include <string.h>
+#include "model/batch_impl.h"
 
 struct nb_context {
-  const nb_model *m;
-  nb_kv_type type;
-  size_t capacity;
-  nb_kv *kv;       /* (capacity); NULL before the first turn */
-  int32_t *ids;    /* (capacity) those that the cache holds, and while a text is made those that it is about to */
-  float *logits;   /* (V) */
-  uint32_t *order; /* (V) for sampling */
+  nb_batch *b; /* with a capacity; between turns it has no request */
 };
 
-nb_status nb_context_create(const nb_model *m, size_t capacity, nb_kv_type type, nb_context **out, nb_err *err) {
+static nb_status check_capacity(const nb_config *f, size_t capacity, nb_err *err) {
+  if (capacity >= 2 && capacity <= f->max_position) return NB_OK;
+  return nb_fail(err, NB_ERR_ARG, "a context of %zu tokens is out of range (2 to the model's %zu positions)", capacity,
+                 f->max_position);
+}
+
+nb_status nb_context_create(nb_session *s, const nb_model *m, const nb_context_opts *o, nb_context **out, nb_err *err) {
   nb_context *c;
-  nb_status st;
+  const nb_batch_opts bo = {.kv = o->kv, .draft = o->draft, .capacity = o->capacity};
   *out = NULL;
-  if (capacity < 2 || capacity > m->config.max_position)
-    return nb_fail(err, NB_ERR_ARG, "a context of %zu tokens is out of range (2 to the model's %zu positions)",
-                   capacity, m->config.max_position);
+  NB_TRY(check_capacity(&m->config, o->capacity, err));
   NB_TRY(nb_new(&c, 1, sizeof *c, "a context", err));
-  *c = (nb_context){.m = m, .type = type, .capacity = capacity};
-  NB_GOTO(nb_new(&c->ids, capacity, sizeof *c->ids, "a context", err));
-  NB_GOTO(nb_new(&c->logits, m->config.vocab, sizeof *c->logits, "the logits", err));
-  NB_GOTO(nb_new(&c->order, m->config.vocab, sizeof *c->order, "the sampler", err));
-  *out = c;
-  return NB_OK;
-fail:
-  nb_context_free(c);
+  nb_status st = nb_batch_create(s, m, &bo, &c->b, err);
+  if (st == NB_OK) *out = c;
+  else nb_free(c);
   return st;
 }
 
 void nb_context_free(nb_context *c) {
   if (!c) return;
-  nb_kv_free(c->kv);
-  nb_free(c->ids), nb_free(c->logits), nb_free(c->order);
+  nb_batch_free(c->b);
   nb_free(c);
 }
 
-size_t nb_context_capacity(const nb_context *c) { return c->capacity; }
-const nb_kv *nb_context_cache(const nb_context *c) { return c->kv; }
-const int32_t *nb_context_ids(const nb_context *c, size_t *n) {
-  *n = c->kv ? nb_kv_length(c->kv) : 0;
-  return c->ids;
-}
-void nb_context_truncate(nb_context *c, size_t n) {
-  if (c->kv) nb_kv_truncate(c->kv, n);
+/* ---- the cache ---- */
+
+size_t nb_context_capacity(const nb_context *c) { return c->b->o.capacity; }
+
+const nb_kv *nb_context_cache(const nb_context *c) {
+  const nb_batch_root *r = nb_batch_kept(c->b);
+  return r ? r->kv : NULL;
 }
 
-nb_status nb_context_replace(nb_context *c, nb_kv *kv, const int32_t *ids, nb_err *err) {
-  nb_kv_free(c->kv);
-  c->kv = NULL;
-  if (nb_kv_capacity(kv) != c->capacity || nb_kv_type_of(kv) != c->type) {
-    nb_kv_free(kv);
-    return nb_fail(err, NB_ERR_ARG, "the cache is not one of %zu tokens of type %s", c->capacity,
-                   nb_kv_type_name(c->type));
-  }
-  c->kv = kv;
-  memcpy(c->ids, ids, nb_kv_length(kv) * sizeof *ids);
-  return NB_OK;
+const int32_t *nb_context_ids(const nb_context *c, size_t *n) {
+  const nb_batch_root *r = nb_batch_kept(c->b);
+  *n = r ? r->n : 0;
+  return r ? r->ids : NULL;
 }
 
 void nb_context_clear(nb_context *c) {
-  nb_kv_free(c->kv);
-  c->kv = NULL;
+  nb_err none;
+  (void)nb_batch_keep(c->b, NULL, NULL, &none); /* nothing is kept, which cannot fail */
+}
+
+nb_status nb_context_grow(nb_context *c, size_t capacity, nb_err *err) {
+  nb_batch_root *r = nb_batch_kept(c->b);
+  nb_kv *kv;
+  if (capacity <= c->b->o.capacity) return NB_OK;
+  NB_TRY(check_capacity(&c->b->m->config, capacity, err));
+  if (r) {
+    NB_TRY(nb_kv_copy(r->kv, r->n, capacity, &kv, err));
+    nb_kv_free(r->kv);
+    r->kv = kv;
+  }
+  c->b->o.capacity = capacity;
+  return NB_OK;
+}
+
+nb_status nb_context_replace(nb_context *c, nb_kv *kv, const int32_t *ids, nb_err *err) {
+  const nb_batch_opts *o = &c->b->o;
+  nb_context_clear(c);
+  if (nb_kv_capacity(kv) == o->capacity && nb_kv_type_of(kv) == o->kv) return nb_batch_keep(c->b, kv, ids, err);
+  nb_kv_free(kv);
+  return nb_fail(err, NB_ERR_ARG, "the cache is not one of %zu tokens of type %s", o->capacity, nb_kv_type_name(o->kv));
 }
 
 /* ---- a turn ---- */
 
-static bool dynamic(const nb_context *c) { return c->m->config.rope_kind == NB_ROPE_DYNAMIC; }
+typedef struct turn {
+  const nb_generation *g;
+  const nb_session *s;
+  nb_generation_stats *out;
+  double start; /* of the prompt, and then of the new tokens */
+  nb_batch_end why;
+  bool interrupted;
+} turn;
 
-static nb_status check(const nb_context *c, const int32_t *ids, size_t n, size_t max_new, nb_err *err) {
-  size_t all;
-  if (n == 0) return nb_fail(err, NB_ERR_ARG, "the prompt is empty");
-  if (max_new == 0) return nb_fail(err, NB_ERR_ARG, "no new tokens are asked for");
-  if (!nb_add(n, max_new, &all) || all > c->capacity)
-    return nb_fail(err, NB_ERR_ARG, "%zu prompt tokens and %zu new ones do not fit the context's %zu", n, max_new,
-                   c->capacity);
-  return nb_config_check_ids(&c->m->config, ids, n, err);
+/* A pass may bring several tokens: an interrupt is not to wait for the last of them. */
+static bool pass_on(void *ctx, int32_t id) {
+  turn *t = ctx;
+  if (nb_session_interrupted(t->s)) t->interrupted = true;
+  if (t->interrupted) return false;
+  if (!t->out->new_tokens++) t->out->prompt_s = nb_clock() - t->start, t->start = nb_clock();
+  return !t->g->token || t->g->token(t->g->ctx, id);
 }
 
-/* Makes the cache one that the n ids go on from: what it begins with of them stays, less the last, whose state is
- * needed; nothing where their keys are turned otherwise (lib/model/batch_cache.c has the same rules). */
-static nb_status begin(nb_context *c, const int32_t *ids, size_t n, size_t *held, nb_err *err) {
-  const size_t stretch = nb_config_stretch(&c->m->config, n);
-  *held = 0;
-  if (c->kv && !dynamic(c) && nb_kv_stretch(c->kv) == stretch)
-    while (*held < nb_min(nb_kv_length(c->kv), n - 1) && c->ids[*held] == ids[*held]) ++*held;
-  memmove(c->ids, ids, n * sizeof *ids);
-  if (c->kv) nb_kv_truncate(c->kv, *held);
-  else return nb_kv_create(&c->m->config, c->capacity, c->type, stretch, &c->kv, err);
-  if (!*held) nb_kv_restretch(c->kv, stretch);
-  return NB_OK;
-}
+static void note_why(void *ctx, nb_batch_end why) { ((turn *)ctx)->why = why; }
 
-/* Runs what the cache lacks of the first n ids; *row: where the last one's state is. */
-static nb_status run_to(nb_context *c, nb_session *s, size_t n, size_t *row, nb_err *err) {
-  const size_t have = nb_kv_length(c->kv);
-  *row = (n - have - 1) % nb_session_max_tokens(s);
-  return nb_session_prefill(s, c->m, c->kv, c->ids + have, n - have, err);
-}
-
-/* Before the n-th id is run as the one that follows: what its key is turned by. Those that are held are run again where
- * the whole sequence is now turned otherwise. */
-static void turn(nb_context *c, size_t n_prompt, size_t n) {
-  const nb_config *f = &c->m->config;
-  if (dynamic(c)) {
-    nb_kv_restretch(c->kv, nb_config_stretch(f, nb_max(n_prompt, n)));
-  } else if (nb_config_stretch(f, n) != nb_kv_stretch(c->kv)) {
-    nb_kv_truncate(c->kv, 0);
-    nb_kv_restretch(c->kv, nb_config_stretch(f, n));
+static nb_status run(nb_batch *b, const nb_batch_request *r, turn *t, nb_err *err) {
+  uint64_t ticket;
+  nb_status st = NB_OK;
+  NB_TRY(nb_batch_submit(b, r, &ticket, err));
+  for (bool busy = true; busy && st == NB_OK;) {
+    if (t->g->stop && t->g->stop(t->g->ctx)) nb_batch_cancel(b, ticket);
+    st = nb_batch_step(b, &busy, err);
   }
-}
-
-static nb_status pick(nb_context *c, nb_session *s, size_t row, const nb_generation *g, nb_rng *rng, int32_t *id,
-                      nb_err *err) {
-  const size_t V = c->m->config.vocab;
-  nb_session_logits(s, c->m, &row, 1, c->logits);
-  for (size_t i = 0; i < V; i++)
-    if (!isfinite(c->logits[i]))
-      return nb_fail(err, NB_ERR_NUMERIC, "the head's logits are not finite (NaN or infinity)");
-  *id = nb_sampling_pick(c->logits, V, &g->sampling, rng, c->order);
-  return NB_OK;
-}
-
-static nb_status generate(nb_context *c, nb_session *s, size_t n, const nb_generation *g, nb_generation_stats *out,
-                          nb_err *err) {
-  const size_t n_prompt = n;
-  nb_rng rng = {g->sampling.seed};
-  double start = nb_clock();
-  size_t row;
-  nb_status st = run_to(c, s, n, &row, err);
-  out->prompt_s = nb_clock() - start, start = nb_clock();
-  while (st == NB_OK) {
-    int32_t id = 0;
-    NB_GOTO(pick(c, s, row, g, &rng, &id, err));
-    out->new_tokens++;
-    out->ended = !g->ignore_eos && nb_config_ends(&c->m->config, id);
-    if (out->ended) break;
-    c->ids[n++] = id;
-    if ((g->token && !g->token(g->ctx, id)) || n == n_prompt + g->max_new) break;
-    turn(c, n_prompt, n);
-    st = run_to(c, s, n, &row, err);
-  }
-fail:
-  out->new_s = nb_clock() - start;
-  out->kv_bytes = nb_kv_bytes(c->kv);
+  if (st == NB_OK) return t->interrupted ? nb_fail(err, NB_ERR_INTERRUPTED, "interrupted") : NB_OK;
+  nb_err none;
+  bool busy;
+  nb_batch_cancel(b, ticket); /* so that the request leaves, and its cache stays */
+  (void)nb_batch_step(b, &busy, &none);
+  nb_assert(!busy);
   return st;
 }
 
-nb_status nb_context_generate(nb_context *c, nb_session *s, const int32_t *ids, size_t n, const nb_generation *g,
+nb_status nb_context_generate(nb_context *c, const int32_t *ids, size_t n, const nb_generation *g,
                               nb_generation_stats *stats, nb_err *err) {
+  const nb_batch_stats before = *nb_batch_stats_of(c->b), *now = nb_batch_stats_of(c->b);
+  turn t = {.g = g, .s = c->b->s, .out = stats, .start = nb_clock(), .why = NB_BATCH_LENGTH};
+  const nb_batch_request r = {.prompt = ids,
+                              .n_prompt = n,
+                              .max_new = g->max_new,
+                              .sampling = g->sampling,
+                              .ignore_eos = g->ignore_eos,
+                              .token = pass_on,
+                              .ended = note_why,
+                              .ctx = &t};
   *stats = (nb_generation_stats){.prompt_tokens = n};
-  NB_TRY(check(c, ids, n, g->max_new, err));
-  NB_TRY(begin(c, ids, n, &stats->reused, err));
-  return generate(c, s, n, g, stats, err);
+  nb_status st = run(c->b, &r, &t, err);
+  *(stats->new_tokens ? &stats->new_s : &stats->prompt_s) = nb_clock() - t.start;
+  stats->ended = t.why == NB_BATCH_EOS;
+  stats->kv_bytes = nb_batch_kv_bytes(c->b);
+  stats->reused = now->shared_tokens - before.shared_tokens;
+  stats->drafted = now->drafted_tokens - before.drafted_tokens, stats->taken = now->taken_tokens - before.taken_tokens;
+  return st;
 }

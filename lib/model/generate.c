@@ -2,8 +2,6 @@
 #include "model/generate.h"
 
 #include "base/assert.h"
-#include "base/clock.h"
-#include "model/batch.h"
 
 #include <math.h>
 
@@ -67,47 +65,4 @@ int32_t nb_sampling_pick(float *logits, size_t V, const nb_sampling *s, nb_rng *
     if (x < 0) return (int32_t)order[i];
   }
   return (int32_t)order[n]; /* rounding: the last of those kept */
-}
-
-/* What nb_generate's caller sees of a batch of one. */
-typedef struct single {
-  const nb_generation *g;
-  nb_generation_stats *out;
-  double start;
-  nb_batch_end why;
-} single;
-
-static bool pass_on(void *ctx, int32_t id) {
-  single *x = ctx;
-  if (!x->out->new_tokens++) x->out->prompt_s = nb_clock() - x->start, x->start = nb_clock();
-  return !x->g->token || x->g->token(x->g->ctx, id);
-}
-
-static void note_why(void *ctx, nb_batch_end why) { ((single *)ctx)->why = why; }
-
-nb_status nb_generate(nb_session *s, const nb_model *m, const int32_t *prompt, size_t n_prompt, const nb_generation *g,
-                      nb_generation_stats *stats, nb_err *err) {
-  nb_batch *b;
-  nb_generation_stats zero = {0}, *out = stats ? stats : &zero;
-  single x = {.g = g, .out = out, .start = nb_clock(), .why = NB_BATCH_LENGTH};
-  nb_batch_opts bo = {.kv = g->kv_type, .most = 1, .draft = g->draft};
-  nb_batch_request r = {.prompt = prompt,
-                        .n_prompt = n_prompt,
-                        .max_new = g->max_new,
-                        .sampling = g->sampling,
-                        .ignore_eos = g->ignore_eos,
-                        .token = pass_on,
-                        .ended = note_why,
-                        .ctx = &x};
-  *out = (nb_generation_stats){.prompt_tokens = n_prompt};
-  NB_TRY(nb_batch_create(s, m, &bo, &b, err));
-  nb_status st = nb_batch_submit(b, &r, NULL, err);
-  for (bool busy = true; busy && st == NB_OK;) st = nb_batch_step(b, &busy, err);
-  out->new_s = nb_clock() - x.start;
-  out->ended = x.why == NB_BATCH_EOS;
-  if (out->ended && !out->new_tokens) out->prompt_s = out->new_s, out->new_s = 0;
-  const nb_batch_stats *done = nb_batch_stats_of(b);
-  out->kv_bytes = done->most_kv_bytes, out->drafted = done->drafted_tokens, out->taken = done->taken_tokens;
-  nb_batch_free(b);
-  return st;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Continuing a text: sampling and the token loop. */
+/* Choosing a token: sampling and its random numbers. What goes on with a text is a context (context.h), with many at
+ * once a batch (batch.h). */
 #ifndef NB_GENERATE_H
 #define NB_GENERATE_H
 
-#include "model/draft.h"
-#include "model/model.h"
+#include <stddef.h>
+#include <stdint.h>
 
 typedef struct nb_sampling {
   double temperature; /* 0: the most likely token (the lowest id wins ties) */
@@ -25,32 +26,5 @@ size_t nb_generate_largest(const float *x, size_t n);
 
 /* Chooses a token from V logits, which are overwritten. order: (V) scratch. */
 int32_t nb_sampling_pick(float *logits, size_t V, const nb_sampling *s, nb_rng *rng, uint32_t *order);
-
-typedef struct nb_generation {
-  nb_sampling sampling;
-  size_t max_new; /* tokens to make at most */
-  bool ignore_eos;
-  nb_kv_type kv_type;
-  nb_draft_mode draft; /* as nb_batch_opts has it */
-  /* Called with every new token (an end token is not passed); false ends the text. */
-  bool (*token)(void *ctx, int32_t id);
-  void *ctx;
-} nb_generation;
-
-/* What a generation took. */
-typedef struct nb_generation_stats {
-  size_t prompt_tokens, new_tokens;
-  size_t reused;          /* tokens of the prompt that a cache had already (context.h) */
-  double prompt_s, new_s; /* seconds in the prompt, and in the new tokens */
-  bool ended;             /* by an end token */
-  size_t kv_bytes;
-  size_t drafted, taken; /* guessed tokens that were tried, and those of them that were right */
-} nb_generation_stats;
-
-/* Continues a prompt. A LongRoPE model's cache is made again when the text passes the switch, as in the reference.
- * NB_ERR_ARG when prompt and max_new do not fit the model's positions; NB_ERR_NUMERIC: a state or a logit is not
- * finite. stats may be NULL. */
-nb_status nb_generate(nb_session *s, const nb_model *m, const int32_t *prompt, size_t n_prompt, const nb_generation *g,
-                      nb_generation_stats *stats, nb_err *err);
 
 #endif

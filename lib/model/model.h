@@ -43,6 +43,7 @@ size_t nb_session_max_tokens(const nb_session *s);
 size_t nb_session_bytes(const nb_session *s); /* what it allocated */
 const nb_kernels *nb_session_kernels(const nb_session *s);
 int nb_session_threads(const nb_session *s);
+bool nb_session_interrupted(const nb_session *s); /* its interrupt says so */
 
 /* A run of tokens that continues a cache. */
 typedef struct nb_segment {
@@ -63,6 +64,10 @@ nb_status nb_session_prefill(nb_session *s, const nb_model *m, nb_kv *kv, const 
 
 /* Logits of some rows of hidden: out (n, V). */
 void nb_session_logits(nb_session *s, const nb_model *m, const size_t *rows, size_t n, float *out);
+
+enum { NB_SESSION_ROWS = 32 }; /* rows of logits that a session has room for */
+/* That room, (NB_SESSION_ROWS, V), for who works a few rows off at once. nb_session_score writes over it. */
+float *nb_session_room(nb_session *s);
 
 /* Tokens that follow rows of hidden. */
 typedef struct nb_targets {

@@ -91,8 +91,8 @@ static nb_status take_states(nb_session *s, bool fine, nb_err *err) {
     NB_TRY(take_floats(s, &s->rest, T * K, err));
     NB_TRY(take_floats(s, &s->part, s->part_floats, err));
   }
-  NB_TRY(take_floats(s, &s->logits, NB_SCORE_ROWS * c->vocab, err));
-  return take_floats(s, &s->rows, NB_SCORE_ROWS * D, err);
+  NB_TRY(take_floats(s, &s->logits, NB_SESSION_ROWS * c->vocab, err));
+  return take_floats(s, &s->rows, NB_SESSION_ROWS * D, err);
 }
 
 /* Fills a zeroed session; one that is counting gets its sizes only. */
@@ -153,6 +153,10 @@ size_t nb_session_bytes(const nb_session *s) { return s->bytes; }
 const nb_kernels *nb_session_kernels(const nb_session *s) { return &s->k; }
 int nb_session_threads(const nb_session *s) { return s->threads; }
 const float *nb_session_hidden(const nb_session *s) { return s->xn; }
+float *nb_session_room(nb_session *s) { return s->logits; }
+bool nb_session_interrupted(const nb_session *s) {
+  return s->interrupt && atomic_load_explicit(s->interrupt, memory_order_relaxed);
+}
 
 /* ---- batches ---- */
 
@@ -242,8 +246,7 @@ nb_status nb_session_forward(nb_session *s, const nb_model *m, const nb_segment 
   NB_TRY(nb_session_begin(s, seg, n_segs, err));
   nb_session_embed(s, nb_weights_embed(&m->weights), s->x);
   for (size_t l = 0; l < s->c.layers; l++) {
-    if (s->interrupt && atomic_load_explicit(s->interrupt, memory_order_relaxed))
-      return nb_fail(err, NB_ERR_INTERRUPTED, "interrupted");
+    if (nb_session_interrupted(s)) return nb_fail(err, NB_ERR_INTERRUPTED, "interrupted");
     NB_TRY(nb_session_layer(s, &m->weights.layer[l], l, s->x, NULL, err));
   }
   nb_session_norm(s, &m->weights, s->x, s->xn);
@@ -297,8 +300,8 @@ void nb_session_head(nb_session *s, const nb_weights *w, const nb_linear *head, 
 
 void nb_session_logits(nb_session *s, const nb_model *m, const size_t *rows, size_t n, float *out) {
   size_t D = s->c.hidden;
-  for (size_t i = 0; i < n; i += NB_SCORE_ROWS) {
-    size_t count = nb_min(NB_SCORE_ROWS, n - i);
+  for (size_t i = 0; i < n; i += NB_SESSION_ROWS) {
+    size_t count = nb_min(NB_SESSION_ROWS, n - i);
     for (size_t r = 0; r < count; r++) {
       nb_assert(rows[i + r] < s->T);
       memcpy(s->rows + r * D, s->xn + rows[i + r] * D, D * sizeof(float));
@@ -310,8 +313,8 @@ void nb_session_logits(nb_session *s, const nb_model *m, const size_t *rows, siz
 nb_status nb_session_score(nb_session *s, const nb_model *m, const nb_targets *t, double *logprob, bool *greedy,
                            nb_err *err) {
   size_t V = s->c.vocab;
-  for (size_t i = 0; i < t->n; i += NB_SCORE_ROWS) {
-    size_t count = nb_min(NB_SCORE_ROWS, t->n - i);
+  for (size_t i = 0; i < t->n; i += NB_SESSION_ROWS) {
+    size_t count = nb_min(NB_SESSION_ROWS, t->n - i);
     nb_session_logits(s, m, t->row + i, count, s->logits);
     for (size_t r = 0; r < count; r++) {
       const float *l = s->logits + r * V;

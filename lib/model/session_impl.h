@@ -10,8 +10,6 @@
 #include "model/linear.h"
 #include "model/model.h"
 
-enum { NB_SCORE_ROWS = 32 }; /* rows of logits held at once */
-
 /* Angles of one kind of layer: 0 those that see everything, 1 those of windowed layers with a theta of their own. */
 typedef struct nb_angles {
   float *inv_freq[2]; /* (rotary_dim/2) of short sequences, of stretched ones */
@@ -46,8 +44,8 @@ struct nb_session {
   float *rest;     /* (K) as floats, */
   float *part;     /* (part_floats) and the products of that */
   size_t part_floats;
-  float *logits; /* (NB_SCORE_ROWS, V) */
-  float *rows;   /* (NB_SCORE_ROWS, D) gathered rows */
+  float *logits; /* (NB_SESSION_ROWS, V) */
+  float *rows;   /* (NB_SESSION_ROWS, D) gathered rows */
   uint8_t *scratch;
   size_t scratch_bytes; /* a thread */
   /* the batch */

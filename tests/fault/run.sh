@@ -61,6 +61,8 @@ one() {
   esac
   left=$(ls -A out | grep nibble-)
   [ -z "$left" ] || { bad "left $left"; return; }
+  [ "$1" != split ] || [ -z "$(ls -A out)" ] || [ "$(ls -A out | wc -l)" = "$(wc -l <want)" ] ||
+    { bad "exit $code and some parts"; return; }
   for o in out/*; do # what is there is whole; what runs go on with may be in any state
     [ -f "$o" ] || continue
     case $o in *.part | *.journal) continue ;; esac

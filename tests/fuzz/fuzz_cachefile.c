@@ -54,8 +54,8 @@ static void go_on(nb_context *c, const uint8_t *p, size_t size) {
   if (n > ROOM - 2) return;
   memcpy(ids, held, n * sizeof *ids);
   ids[n] = 3;
-  const nb_generation g = {.max_new = 1, .ignore_eos = true};
-  (void)nb_context_generate(c, session, ids, n + 1, &g, &stats, &err);
+  const nb_generation g = {.max_new = nb_min(4, ROOM - n - 1), .ignore_eos = true};
+  (void)nb_context_generate(c, ids, n + 1, &g, &stats, &err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -68,7 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   memcpy(p, data, size);
   mend(p, size);
   const nb_kv_type type = size >= HEAD && p[8 + 3 * 8] < NB_KV_TYPES ? (nb_kv_type)p[8 + 3 * 8] : NB_KV_Q16;
-  if (nb_context_create(&model, ROOM, type, &c, &err) != NB_OK) abort();
+  const nb_context_opts o = {.capacity = ROOM, .kv = type, .draft = NB_DRAFT_ALWAYS};
+  if (nb_context_create(session, &model, &o, &c, &err) != NB_OK) abort();
   if (nb_cachefile_load_memory(p, size, "fuzz", f, c, &err) == NB_OK) go_on(c, p, size);
   nb_context_free(c);
   free(p);

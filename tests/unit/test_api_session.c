@@ -369,6 +369,92 @@ TEST(fits_as_it_says) {
   nibble_session_close(s), nibble_close(m), nibble_free(ids);
 }
 
+/* The heap and caches at a token, in bytes. */
+static int weigh(void *ctx, const char *piece, size_t n) {
+  nibble_memory now;
+  (void)piece, (void)n;
+  nibble_memory_now(&now);
+  if (now.anon > *(uint64_t *)ctx) *(uint64_t *)ctx = now.anon;
+  return 1;
+}
+
+/* From turn to turn, and when a saved one is loaded, memory holds one cache. */
+TEST(never_two_caches) {
+  if (TEST_SHADOWED) SKIP("a sanitizer keeps memory of its own");
+  const nibble_source file = {.path = nbl};
+  const nibble_options o = {.size = sizeof o, .threads = 1, .kv = "f32", .batch = 32};
+  nibble_fit fit = {.size = sizeof fit};
+  char *path = temp_path("weighed");
+  nibble_model *m;
+  size_t n, reused;
+  uint64_t first = 0;
+  CHECK_DONE(nibble_fit_sources(&file, 1, &o, 1024, &fit, &err));
+  CHECK_DONE(nibble_open(nbl, &o, &m, &err));
+  nibble_session *s = session_of(m, 1024, "f32");
+  for (size_t turn = 0; turn < 5; turn++) {
+    int32_t *ids = words(turn == 3 ? 4 : 900, &n); /* the fourth begins so, and goes on otherwise */
+    if (turn == 3)
+      for (size_t i = 0; i < 100; i++) ids = realloc(ids, (n + 1) * sizeof *ids), ids[n] = ids[1 + n % 3], n++;
+    if (n > 980) n = 980;
+    uint64_t most = 0;
+    const nibble_generation g = {.max_tokens = 4 + 10 * turn, .text = weigh, .ctx = &most};
+    CHECK_DONE(nibble_session_generate(s, ids, n, &g, NULL, &reused, &err));
+    if (!first) first = most;
+    CHECK(turn == 0 || reused > 3);
+    CHECK_MSG(most < first + fit.cache / 3, "turn %zu: %llu bytes, at first %llu, a cache has %llu", turn,
+              (unsigned long long)most, (unsigned long long)first, (unsigned long long)fit.cache);
+    if (!most) break; /* the system does not say */
+    CHECK_DONE(nibble_session_save(s, path, &err));
+    CHECK_DONE(nibble_session_load(s, path, &err));
+    nibble_memory now;
+    nibble_memory_now(&now);
+    CHECK(now.anon < first + fit.cache / 3);
+    nibble_free(ids);
+  }
+  nibble_session_close(s), nibble_close(m), free(path);
+}
+
+/* ---- guesses ---- */
+
+/* A text that repeats itself: guesses are tried where that gains, and change no text. What gains is timed, so that it
+ * is not known how many are tried; without guesses it is known. */
+TEST(guesses_change_no_text) {
+  static const char *const kv[] = {NULL, "q16", "f16", "f32"};
+  char *path = temp_path("guessed");
+  size_t tried_in_all = 0;
+  for (int k = 0; k < 4; k++) {
+    const nibble_session_options with = {.size = sizeof with, .context = 600, .kv = kv[k]},
+                                 without = {.size = sizeof without, .context = 600, .kv = kv[k], .no_guesses = 1};
+    nibble_session *a, *b;
+    CHECK_DONE(nibble_session_open(demo, &with, &a, &err));
+    CHECK_DONE(nibble_session_open(demo, &without, &b, &err));
+    for (size_t turn = 1; turn < 6; turn++) {
+      size_t n, tried = 9, right = 9, reused, again;
+      taken want = {.n = 0}, have = {.n = 0};
+      int32_t *ids = words(turn * 25, &n);
+      nibble_generation g = {
+          .max_tokens = 100, .temperature = turn % 2 ? 0 : 0.5, .seed = turn, .text = take, .ctx = &want};
+      CHECK_DONE(nibble_session_generate(b, ids, n, &g, NULL, &reused, &err));
+      nibble_session_guesses(b, &tried, &right);
+      CHECK(tried == 0 && right == 0);
+      g.ctx = &have;
+      CHECK_DONE(nibble_session_generate(a, ids, n, &g, NULL, &again, &err));
+      nibble_session_guesses(a, &tried, &right);
+      CHECK(right <= tried && again == reused && same(&want, &have));
+      tried_in_all += tried;
+      if (turn == 3) {
+        CHECK_DONE(nibble_session_save(a, path, &err));
+        nibble_session_reset(a);
+        CHECK_DONE(nibble_session_load(a, path, &err));
+      }
+      nibble_free(ids);
+    }
+    nibble_session_close(a), nibble_session_close(b);
+  }
+  CHECK(tried_in_all > 0);
+  free(path);
+}
+
 /* ---- threads, words ---- */
 
 static void hear(void *ctx, const char *line) {
@@ -408,6 +494,7 @@ int main(int argc, char **argv) {
   if (system(command)) return fprintf(stderr, "cannot make %s\n", nbl), 1;
   if (nibble_open(nbl, NULL, &demo, &err)) return fprintf(stderr, "%s\n", err.text), 1;
   RUN(fits_as_it_says); /* first: afterwards the heap holds what others gave back */
+  RUN(never_two_caches);
   RUN(from_an_archive);
   RUN(from_parts);
   RUN(turns_are_what_generate_gives);
@@ -416,6 +503,7 @@ int main(int argc, char **argv) {
   RUN(saved_and_restored);
   RUN(caches_that_do_not_fit);
   RUN(fits);
+  RUN(guesses_change_no_text);
   RUN(options_and_words);
   nibble_close(demo);
   temp_remove();

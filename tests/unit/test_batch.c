@@ -172,7 +172,7 @@ TEST(little_memory_changes_no_text) {
   close_fixture(&f);
 }
 
-/* Past the switch of LongRoPE a text is run again with the other factors, as nb_generate's goldens have it. */
+/* Past the switch of LongRoPE a text is run again with the other factors, as test_model's goldens have it. */
 TEST(longrope_switches_in_a_batch) {
   fixture f;
   CHECK_MSG(open_fixture("longrope_su", &f), "%s", err.msg);

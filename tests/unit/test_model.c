@@ -4,7 +4,7 @@
 #include "test.h"
 
 #include "base/cpu.h"
-#include "model/generate.h"
+#include "model/context.h"
 #include "formats/hf_config.h"
 #include "base/mem.h"
 #include "model/model.h"
@@ -135,8 +135,13 @@ static void check_greedy(const fixture *f, nb_session *s, const uint8_t *p) {
     size_t P = u32(&p), N = u32(&p);
     const int32_t *prompt = (const int32_t *)(const void *)p, *want = prompt + P;
     collect c = {.n = 0};
-    nb_generation g = {.max_new = N, .ignore_eos = true, .token = add_token, .ctx = &c};
-    CHECK_MSG(nb_generate(s, &f->model, prompt, P, &g, NULL, &err) == NB_OK, "%s", err.msg);
+    nb_context *context;
+    nb_generation_stats took;
+    const nb_generation g = {.max_new = N, .ignore_eos = true, .token = add_token, .ctx = &c};
+    const nb_context_opts o = {.capacity = P + N};
+    CHECK_OK(nb_context_create(s, &f->model, &o, &context, &err));
+    CHECK_OK(nb_context_generate(context, prompt, P, &g, &took, &err));
+    nb_context_free(context);
     CHECK_MSG(c.n == N && memcmp(c.ids, want, 4 * N) == 0, "greedy continuation %zu of %zu tokens differs", i, P);
     p += 4 * (P + N);
   }

@@ -234,19 +234,48 @@ TEST(a_signal_removes_the_temporary) {
   free(path), free(second);
 }
 
-TEST(slots_run_out_and_come_back) {
-  nb_outfile f[NB_OUTFILE_MAX + 1];
-  char *paths[NB_OUTFILE_MAX + 1];
+TEST(many_at_once) {
+  enum { MANY = 50 };
+  nb_outfile f[MANY];
+  char *paths[MANY];
   for (int round = 0; round < 2; round++) {
-    for (int i = 0; i <= NB_OUTFILE_MAX; i++) {
+    for (int i = 0; i < MANY; i++) {
       char name[32];
       snprintf(name, sizeof name, "many%d", i);
       paths[i] = temp_path(name);
-      CHECK(nb_outfile_create(paths[i], &f[i], &err) == (i < NB_OUTFILE_MAX ? NB_OK : NB_ERR_IO));
+      CHECK_OK(nb_outfile_create(paths[i], &f[i], &err));
     }
-    for (int i = 0; i <= NB_OUTFILE_MAX; i++) nb_outfile_abort(&f[i]), free(paths[i]);
+    CHECK(temp_count(temp_dir(), ".tmp") == MANY);
+    if (round) nb_outfile_remove_all();
+    for (int i = 0; i < MANY; i++) nb_outfile_abort(&f[i]), free(paths[i]);
+    CHECK(temp_count(temp_dir(), ".tmp") == 0);
   }
-  CHECK(temp_count(temp_dir(), ".tmp") == 0);
+}
+
+/* Several files that make one output get their names together. */
+TEST(together) {
+  const char *const names[] = {"set0", "set1", "set2", "set3"};
+  char *paths[4];
+  nb_outfile f[4];
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < 4; i++) {
+      paths[i] = temp_path(names[i]);
+      CHECK_OK(nb_outfile_create(paths[i], &f[i], &err));
+      CHECK_OK(nb_outfile_write(&f[i], names[i], 4, &err));
+    }
+    CHECK(temp_count(temp_dir(), "set") == 4 + (round == 2 ? 4 : 0));
+    if (round == 0) CHECK(mkdir(paths[1], 0700) == 0); /* it came meanwhile, and cannot be replaced */
+    nb_status st = nb_outfile_commit_all(f, 4, &err);
+    if (round == 0) {
+      CHECK(st == NB_ERR_IO && strstr(err.msg, "set1: cannot give the finished file its name"));
+      CHECK(temp_count(temp_dir(), "set") == 1 && rmdir(paths[1]) == 0); /* 3 and 2 had their names already */
+    } else {
+      CHECK(st == NB_OK);
+      for (int i = 0; i < 4; i++) CHECK(holds(paths[i], names[i]));
+    }
+    CHECK(temp_count(temp_dir(), ".tmp") == 0);
+    for (int i = 0; i < 4; i++) nb_outfile_abort(&f[i]), free(paths[i]);
+  }
 }
 
 int main(void) {
@@ -262,7 +291,8 @@ int main(void) {
   RUN(failed_write_leaves_nothing);
   RUN(full_disk);
   RUN(a_signal_removes_the_temporary);
-  RUN(slots_run_out_and_come_back);
+  RUN(many_at_once);
+  RUN(together);
   temp_remove();
   return test_end();
 }

@@ -111,6 +111,46 @@ TEST(too_small_a_part) {
   free(data), free(own);
 }
 
+static bool stop_at(void *ctx, uint64_t done, uint64_t total) {
+  (void)done, (void)total;
+  return --*(int *)ctx > 0;
+}
+
+/* A run that ends before its end leaves no part and no temporary, and what was there stays as it was. */
+TEST(all_parts_or_none) {
+  size_t n, old_n;
+  char *data = file_bytes(whole, &n), *own = temp_file("own.nbl", data, n), *prefix = temp_path("c");
+  nb_nbl *f;
+  nb_split_plan plan;
+  CHECK_OK(nb_nbl_open(own, false, 1, &f, &err));
+  CHECK_OK(nb_split_plan_make(f, 27000, &plan, &err));
+  CHECK(plan.n == 3);
+  char *second = part_path("c", 2, 3), *third = part_path("c", 3, 3), *old;
+  temp_write(second, "older", 5);
+  int steps = 1;
+  for (int stop = 1;; stop++) {
+    steps = stop;
+    const nb_progress p = {stop_at, &steps};
+    nb_status st = nb_split_write(f, &plan, prefix, &p, &err);
+    if (st == NB_OK) break;
+    CHECK(st == NB_ERR_INTERRUPTED && stop < 100);
+    CHECK(temp_count(temp_dir(), "c-0000") == 1 && temp_count(temp_dir(), ".tmp") == 0);
+    CHECK_OK(nb_mapfile_read(second, 100, &old, &old_n, &err));
+    CHECK(old_n == 5 && !memcmp(old, "older", 5));
+    free(old);
+  }
+  CHECK(temp_count(temp_dir(), "c-0000") == 3);
+  /* One that cannot be written to: all that can be told before is. */
+  unlink(third), mkdir(third, 0700), temp_write(second, "older", 5);
+  CHECK_SAYS(NB_ERR_IO, "is a directory", nb_split_write(f, &plan, prefix, NULL, &err));
+  CHECK(temp_count(temp_dir(), ".tmp") == 0);
+  CHECK_OK(nb_mapfile_read(second, 100, &old, &old_n, &err));
+  CHECK(old_n == 5);
+  nb_split_plan_free(&plan);
+  nb_nbl_close(f);
+  free(old), free(second), free(third), free(data), free(own), free(prefix);
+}
+
 TEST(parts_that_do_not_belong) {
   size_t n = cut(whole, "a", 27000), m = cut(other, "b", 27000);
   char *a[3], *b[3], *stray = temp_path("stray.nbl");
@@ -207,6 +247,7 @@ TEST(within_another_file) {
 int main(void) {
   RUN(parts_are_the_whole);
   RUN(too_small_a_part);
+  RUN(all_parts_or_none);
   RUN(parts_that_do_not_belong);
   RUN(every_byte_of_a_part);
   RUN(within_another_file);
