@@ -86,6 +86,7 @@ endif
 
 DEBUG := -g
 PIC := -fPIC
+THREADS := -pthread
 ifeq ($(VARIANT),wasm)
   # The library for browsers (make wasm), by Emscripten, whose output takes thrice as long with what debuggers read. One
   # thread: pages from a file have no memory that threads could share.
@@ -98,8 +99,13 @@ ifeq ($(VARIANT),wasm)
   OPT += -msimd128
   DEBUG :=
   PIC :=
-  LDFLAGS += -O1 -sSINGLE_FILE=1 -sALLOW_MEMORY_GROWTH=1 -sTOTAL_STACK=1MB
+  THREADS :=
+  LDFLAGS += -O1 -sSINGLE_FILE=1 -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB -sTOTAL_STACK=1MB
+  # The program under node, with its files, for tests.
+  $(B)/nibble: LDFLAGS += -sNODERAWFS=1 -sEXIT_RUNTIME=1
   RUN := node
+  # What Debian's emcc uses of Debian's node, also where another node is.
+  export NODE_PATH := /usr/share/nodejs
 endif
 
 ifneq ($(PKGS),)
@@ -251,7 +257,7 @@ $(B)/libnibble.a: $(LIB_OBJ)
 
 $(B)/nibble: $(TOOL_OBJ) $(B)/libnibble.a
 	$(call say,LD)
-	$(Q)$(CC) -o $@ $^ $(TOOL_LIBS) -pthread $(LDLIBS_ALL)
+	$(Q)$(CC) -o $@ $^ $(TOOL_LIBS) $(THREADS) $(LDLIBS_ALL)
 
 $(B)/lib/kernels/%.o: lib/kernels/%.c $(FLAGS) | $(NEED)
 	@mkdir -p $(@D)
