@@ -226,14 +226,16 @@ $(B)/gen/calibration.c: $(CALIBRATION) Makefile
 	    echo "{\"$$(basename $$f)\", text_$$n, sizeof text_$$n},"; done; echo "};"; \
 	  echo "const size_t nb_n_calib_bundle = sizeof nb_calib_bundle / sizeof *nb_calib_bundle;"; } > $@
 
-# The pages likewise, with what they share in place of the lines @page.head@, @page.css@ and @page.js@.
+# The pages likewise, with what they share in place of the lines @page.head@, @page.css@ and @page.js@; @chat.js@ is what
+# the chat talks to.
 PAGES := $(sort $(wildcard data/report/*.html))
-PAGE_PARTS := $(foreach p,page.head page.css page.js,-e '/^@$p@$$/{' -e 'r data/report/$p' -e d -e '}')
-$(B)/gen/pages.c: $(PAGES) $(wildcard data/report/page.*) Makefile
+page_part = -e '/^@$(notdir $1)@$$/{' -e 'r $1' -e d -e '}'
+PAGE_PARTS := $(foreach p,page.head page.css page.js,$(call page_part,data/report/$p))
+$(B)/gen/pages.c: $(PAGES) $(wildcard data/report/page.* data/report/chat.js) Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "eval/page.h"'; \
 	  for f in $(PAGES); do n=$$(basename $$f .html); echo "static const unsigned char page_$$n[] = {"; \
-	    sed $(PAGE_PARTS) $$f | od -An -v -tx1 | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; done; \
+	    sed $(PAGE_PARTS) $(call page_part,data/report/chat.js) $$f | od -An -v -tx1 | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; done; \
 	  echo "const nb_page nb_pages[] = {"; \
 	  for f in $(PAGES); do n=$$(basename $$f .html); echo "{\"$$n\", page_$$n, sizeof page_$$n},"; done; \
 	  echo "};"; echo "const size_t nb_n_pages = sizeof nb_pages / sizeof *nb_pages;"; } > $@
@@ -425,6 +427,32 @@ phone-check: all ## that program under qemu gives this one's bytes
 	@chmod +x build/phone/run
 	@$(RUN_ENV) sh tests/same_bits.sh $(B)/nibble build/phone/run
 
+# ---- browsers ----
+
+.PHONY: wasm wasm-check
+wasm: ## build/wasm/nibble-chat.html: a page that chats offline (Emscripten; WEB_MODEL=: the .nbl file in it)
+	@command -v emcc >/dev/null || { echo "emcc is not here: apt-get install emscripten" >&2; exit 1; }
+	@sh apps/deps.sh build/wasm/deps emcc emar
+	@$(MAKE) VARIANT=wasm build/wasm/nibble-chat.html
+
+WEB_FLAGS := -sMODULARIZE=1 -sEXPORT_NAME=Nibble -sENVIRONMENT=worker -sEXPORTED_RUNTIME_METHODS=ccall,FS,WORKERFS -lworkerfs.js
+$(B)/engine.js: $(B)/apps/web/web.o $(B)/libnibble.a apps/web/worker.js
+	$(call say,LD)
+	$(Q)$(CC) -o $(B)/module.js $(filter %.o %.a,$^) --no-entry $(WEB_FLAGS) $(LDLIBS_ALL)
+	@cat $(B)/module.js apps/web/worker.js >$@
+
+# The model that the page carries: the demo's, where `make demo` was.
+WEB_MODEL ?= $(wildcard build/demo/model.nbl)
+$(B)/chat.html: data/report/chat.html $(wildcard data/report/page.*) apps/web/chat.js
+	@mkdir -p $(@D)
+	@sed $(PAGE_PARTS) $(call page_part,apps/web/chat.js) data/report/chat.html >$@
+$(B)/nibble-chat.html: $(B)/engine.js $(B)/chat.html apps/web/page.sh $(WEB_MODEL)
+	$(call say,PAGE)
+	@sh apps/web/page.sh $(B)/chat.html $(B)/engine.js $(WEB_MODEL) >$@.tmp && mv $@.tmp $@
+
+wasm-check: all ## kernels, program, engine and page of build/wasm give this program's bits (node, chromium; each skips without)
+	@$(RUN_ENV) sh tests/web/run.sh "$(MAKE)" $(B)/nibble "$(ARGS)"
+
 # zig brings Apple's headers for C: python3 -m pip install ziglang, then ZIG="python3 -m ziglang".
 ZIG ?= zig
 apple-check: ## the library's C compiled for arm64 macOS by zig (skipped without)
@@ -524,7 +552,7 @@ uninstall: ## removes what install put there
 
 # Tables that scripts wrote stay as they wrote them.
 FORMATTED = $(filter-out lib/base/unicode_recent.h lib/base/unicode_case.h tests/hostile_strings.h,\
-  $(wildcard lib/*/*.[ch] formats/*.[ch] eval/*.[ch] convert/*.[ch] api/*.[ch] tools/*.[ch] tools/*/*.[ch] apps/*/*/src/main/cpp/*.c tests/*.[ch] tests/*/*.[ch]))
+  $(wildcard lib/*/*.[ch] formats/*.[ch] eval/*.[ch] convert/*.[ch] api/*.[ch] tools/*.[ch] tools/*/*.[ch] apps/*/*/src/main/cpp/*.c apps/web/*.c tests/*.[ch] tests/*/*.[ch]))
 .PHONY: format
 format: ## clang-format over every C file
 	@clang-format -i $(FORMATTED)
