@@ -2,7 +2,7 @@
 # nibble: `make demo` and `make test` install what is missing, build and run. `make help` lists the rest.
 
 # Everything of one build lives in build/<variant>: release, debug, asan, tsan, fuzz, coverage, aarch64 (kernels only,
-# cross), phone (all of the program, cross), wasm (the library, cross).
+# cross), phone (all of the program, cross), wasm (kernels, cross).
 VARIANT ?= release
 # clang may come without OpenMP: then one thread, and `make` says so.
 CLANG_OMP = $(shell $(CC) --version 2>/dev/null | grep -q clang || { echo 1; exit; }; \
@@ -88,8 +88,8 @@ DEBUG := -g
 PIC := -fPIC
 THREADS := -pthread
 ifeq ($(VARIANT),wasm)
-  # The library for browsers (make wasm), by Emscripten, whose output takes thrice as long with what debuggers read. One
-  # thread: pages from a file have no memory that threads could share.
+  # The kernels under WebAssembly, by Emscripten (make VARIANT=wasm check-kernels), whose output takes thrice as long with
+  # what debuggers read. One thread: pages from a file have no memory that threads could share.
   CC := emcc
   AR := emar
   PKGS :=
@@ -346,12 +346,16 @@ fault: $(B)/nibble-fault ## one call of memory, writing, reading... fails, each 
 	@sh tests/fault/run.sh $(B)/nibble-fault $(FAULTS)
 
 FUZZ_TIME ?= 60
-.PHONY: fuzz fuzz-programs
+.PHONY: fuzz fuzz-programs $(FUZZ:%=fuzz-%)
 fuzz: ## fuzz every target for FUZZ_TIME seconds each with clang (TARGET=json: one)
-	@$(MAKE) VARIANT=fuzz OPENMP=0 fuzz-programs
-	@for t in $(or $(TARGET),$(FUZZ)); do mkdir -p build/fuzz/corpus/$$t tests/fuzz/corpus/$$t; \
-	  echo "fuzzing $$t"; build/fuzz-noomp/fuzz_$$t -max_total_time=$(FUZZ_TIME) -rss_limit_mb=4096 -print_final_stats=1 \
-	  -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+	@$(MAKE) $(JOBS) VARIANT=fuzz OPENMP=0 fuzz-programs
+	@$(MAKE) $(JOBS) -O VARIANT=fuzz OPENMP=0 $(addprefix fuzz-,$(or $(TARGET),$(FUZZ)))
+
+$(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz_%
+	@mkdir -p build/fuzz/corpus/$* tests/fuzz/corpus/$*
+	@echo "fuzzing $*"
+	@$< -max_total_time=$(FUZZ_TIME) -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix=build/fuzz/ \
+	  build/fuzz/corpus/$* tests/fuzz/corpus/$*
 
 fuzz-programs: $(FUZZ:%=$(B)/fuzz_%)
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libnibble.a

@@ -45,7 +45,9 @@ static bool wait_for_input(void) {
 }
 
 #ifdef NB_HAVE_LIBEDIT
-/* One character for the editor: 1, 0 at the end, -1 with errno. Bytes that make no character count one by one. */
+/* One character for the editor: 1, 0 at the end, -1 with errno. Bytes that make no character count one by one. A zero
+ * is what the terminal makes of a Ctrl-D that came before the editor had taken it over: in a line nobody would see it,
+ * and no later Ctrl-D would end a line that holds it. */
 static int get_char(EditLine *e, wchar_t *out) {
   (void)e;
   mbstate_t state = {0};
@@ -55,6 +57,7 @@ static int get_char(EditLine *e, wchar_t *out) {
     ssize_t n = read(STDIN_FILENO, &c, 1);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return (int)n;
+    if (c == '\0') continue;
     size_t used = mbrtowc(out, &c, 1, &state);
     if (used == (size_t)-2) continue; /* the rest is to come */
     if (used == (size_t)-1) *out = (unsigned char)c;

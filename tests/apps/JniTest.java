@@ -19,15 +19,26 @@ import java.util.zip.ZipOutputStream;
 
 /** The JNI code in a real virtual machine. usage: JniTest MODEL.nbl FIRST-PART SECOND-PART FOLDER */
 public final class JniTest {
-  static int passed, failed;
+  static int passed, failed, wrong;
 
+  /** One of a test's checks. A test that made a thousand of them is one test. */
   static void check(boolean ok, String what) {
-    if (ok) passed++;
-    else {
-      failed++;
-      System.out.println("FAIL " + what);
-      new Throwable().printStackTrace(System.out);
+    if (ok) return;
+    wrong++;
+    System.out.println("FAIL " + what);
+    new Throwable().printStackTrace(System.out);
+  }
+
+  static void test(String name, Call c) {
+    wrong = 0;
+    try {
+      c.run();
+    } catch (Throwable t) {
+      check(false, name + ": " + t);
     }
+    if (wrong == 0) passed++;
+    else failed++;
+    System.out.println((wrong == 0 ? "ok " : "FAIL ") + name);
   }
 
   interface Call {
@@ -230,7 +241,7 @@ public final class JniTest {
     try {
       Native.detokenize(m, new int[] {-1, Integer.MAX_VALUE, Integer.MIN_VALUE, 5});
     } catch (NibbleException e) {
-      passed++;
+      check(e.getMessage() != null, "a message");
     }
     Native.generate(s, ids, 3, Double.NaN, Double.POSITIVE_INFINITY, -1, null, null);
     Native.close(s);
@@ -291,26 +302,34 @@ public final class JniTest {
     Native.close(one);
   }
 
-  public static void main(String[] args) throws Exception {
-    System.load(new File(args[4]).getAbsolutePath());
-    File folder = new File(args[3]);
+  static void facts(String model) throws Exception {
     check(new String(Native.version(), "UTF-8").matches("[0-9.]+"), "version");
     int[] cores = Native.cores();
     check(cores[0] >= cores[1] && cores[1] >= 1, "cores");
     check(Native.memory()[1] > 0, "memory");
-    long[] fit = Native.fit(new byte[][] {utf8(args[0])}, new int[1], new long[1], new long[1], 2, 64, null, 0, 512);
-    check(fit[0] == new File(args[0]).length() && fit[1] == fit[2] + fit[3] + fit[4] && fit[7] == 1, "fit");
-    fails(NibbleException.class, "a smaller batch", () -> open(args[0], -1, 0, 0, 1000));
-    long parts = Native.open(new byte[][] {utf8(args[1]), utf8(args[2])}, new int[2], new long[2], new long[2], 1, 0, null, 0,
+    long[] fit = Native.fit(new byte[][] {utf8(model)}, new int[1], new long[1], new long[1], 2, 64, null, 0, 512);
+    check(fit[0] == new File(model).length() && fit[1] == fit[2] + fit[3] + fit[4] && fit[7] == 1, "fit");
+    fails(NibbleException.class, "a smaller batch", () -> open(model, -1, 0, 0, 1000));
+  }
+
+  static void parts(String first, String second) throws Exception {
+    long parts = Native.open(new byte[][] {utf8(first), utf8(second)}, new int[2], new long[2], new long[2], 1, 0, null, 0,
         2, line -> check(line.length > 10, "a line of the log"));
     Native.close(parts);
-    fails(NibbleException.class, "is part 2 of 2", () -> Native.open(new byte[][] {utf8(args[2]), utf8(args[1])}, new int[2],
+    fails(NibbleException.class, "is part 2 of 2", () -> Native.open(new byte[][] {utf8(second), utf8(first)}, new int[2],
         new long[2], new long[2], 1, 0, null, 0, 0, null));
-    fromAnArchive(args[0], folder);
-    turnsAndFiles(args[0], folder);
-    cancelled(args[0]);
-    hostile(args[0]);
-    manyThreads(args[0]);
+  }
+
+  public static void main(String[] args) throws Exception {
+    System.load(new File(args[4]).getAbsolutePath());
+    File folder = new File(args[3]);
+    test("version, cores, memory, fit", () -> facts(args[0]));
+    test("parts", () -> parts(args[1], args[2]));
+    test("from an archive", () -> fromAnArchive(args[0], folder));
+    test("turns and files", () -> turnsAndFiles(args[0], folder));
+    test("cancelled", () -> cancelled(args[0]));
+    test("hostile arguments", () -> hostile(args[0]));
+    test("many threads", () -> manyThreads(args[0]));
     System.out.println(passed + " passed, " + failed + " failed, 0 skipped");
     System.exit(failed == 0 ? 0 : 1);
   }

@@ -21,28 +21,29 @@ def until(what, seconds=60):
             seen += os.read(fd, 65536)
         except OSError:
             sys.exit(f"it ended; no {what} in {seen[-500:]!r}")
+# A prompt that is the last of the output: only then does the terminal take a line whole.
 def say(text):
     global seen
     seen = b""
     os.write(fd, text)
-until(rb"> ")
+until(rb"> \Z")
 say(b"the ant\n")
 until(rb"the ant\r\n(.|\s){200}")  # it writes
 say(b"\x03")
 until(rb"stopped; the answer stays")
-until(rb"> ")
+until(rb"> \Z")
 say(b"/frob\n")
 until(rb"no command /frob")
-until(rb"> ")
+until(rb"> \Z")
 say(b"half a li\x03")  # at the prompt it takes the line back
-until(rb"> ")
+until(rb"> \Z")
 say("/system caf\u00e9\n".encode())  # letters, although these tests have the locale C
-until(rb"> $")
+until(rb"> \Z")
 say(b"/stats\n")
 until(rb"1 turns, 1 of them seen")
-until(rb"> ")
+until(rb"> \Z")
 say(b"/save saved.json\n")
-until(rb"> ")
+until(rb"> \Z")
 for again in range(60):  # what is typed while the terminal changes its mode may be lost
     try:
         os.write(fd, b"\x04")

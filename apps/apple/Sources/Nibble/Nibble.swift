@@ -39,7 +39,7 @@ public struct Message {
 
 public struct Options {
     public var threads: Int32 = 0 // 0: the fast cores
-    public var batch = 0
+    public var batch = 128 // tokens of a forward pass: fewer take less memory. 0: the library's choice, 512
     public var cache: String? = nil // nil: q8, the smallest
     public var memoryLimit: UInt64 = 0
     public var priority = NIBBLE_PRIORITY_SAME

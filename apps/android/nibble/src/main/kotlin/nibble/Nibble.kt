@@ -18,8 +18,8 @@ enum class Priority { SAME, HIGH, LOW, BACKGROUND }
 class Options(
     /** 0: the fast cores, which are all that a phone should use. */
     val threads: Int = 0,
-    /** Tokens of a forward pass: fewer take less memory. 0: the library's choice. */
-    val batch: Long = 0,
+    /** Tokens of a forward pass: fewer take less memory. 0: the library's choice, 512. */
+    val batch: Long = 128,
     /** The cache's type; null: q8, the smallest. */
     val cache: String? = null,
     /** Bytes of its own at most; 0: no limit. */
