@@ -86,6 +86,7 @@ endif
 
 DEBUG := -g
 PIC := -fPIC
+THREADS := -pthread
 ifeq ($(VARIANT),wasm)
   # The kernels under WebAssembly, by Emscripten (make VARIANT=wasm check-kernels), whose output takes thrice as long with
   # what debuggers read. One thread: pages from a file have no memory that threads could share.
@@ -98,8 +99,13 @@ ifeq ($(VARIANT),wasm)
   OPT += -msimd128
   DEBUG :=
   PIC :=
-  LDFLAGS += -O1 -sSINGLE_FILE=1 -sALLOW_MEMORY_GROWTH=1 -sTOTAL_STACK=1MB
+  THREADS :=
+  LDFLAGS += -O1 -sSINGLE_FILE=1 -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB -sTOTAL_STACK=1MB
+  # The program under node, with its files, for tests.
+  $(B)/nibble: LDFLAGS += -sNODERAWFS=1 -sEXIT_RUNTIME=1
   RUN := node
+  # What Debian's emcc uses of Debian's node, also where another node is.
+  export NODE_PATH := /usr/share/nodejs
 endif
 
 ifneq ($(PKGS),)
@@ -220,14 +226,16 @@ $(B)/gen/calibration.c: $(CALIBRATION) Makefile
 	    echo "{\"$$(basename $$f)\", text_$$n, sizeof text_$$n},"; done; echo "};"; \
 	  echo "const size_t nb_n_calib_bundle = sizeof nb_calib_bundle / sizeof *nb_calib_bundle;"; } > $@
 
-# The pages likewise, with what they share in place of the lines @page.head@, @page.css@ and @page.js@.
+# The pages likewise, with what they share in place of the lines @page.head@, @page.css@ and @page.js@; @chat.js@ is what
+# the chat talks to.
 PAGES := $(sort $(wildcard data/report/*.html))
-PAGE_PARTS := $(foreach p,page.head page.css page.js,-e '/^@$p@$$/{' -e 'r data/report/$p' -e d -e '}')
-$(B)/gen/pages.c: $(PAGES) $(wildcard data/report/page.*) Makefile
+page_part = -e '/^@$(notdir $1)@$$/{' -e 'r $1' -e d -e '}'
+PAGE_PARTS := $(foreach p,page.head page.css page.js,$(call page_part,data/report/$p))
+$(B)/gen/pages.c: $(PAGES) $(wildcard data/report/page.* data/report/chat.js) Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "eval/page.h"'; \
 	  for f in $(PAGES); do n=$$(basename $$f .html); echo "static const unsigned char page_$$n[] = {"; \
-	    sed $(PAGE_PARTS) $$f | od -An -v -tx1 | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; done; \
+	    sed $(PAGE_PARTS) $(call page_part,data/report/chat.js) $$f | od -An -v -tx1 | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "};"; done; \
 	  echo "const nb_page nb_pages[] = {"; \
 	  for f in $(PAGES); do n=$$(basename $$f .html); echo "{\"$$n\", page_$$n, sizeof page_$$n},"; done; \
 	  echo "};"; echo "const size_t nb_n_pages = sizeof nb_pages / sizeof *nb_pages;"; } > $@
@@ -251,7 +259,7 @@ $(B)/libnibble.a: $(LIB_OBJ)
 
 $(B)/nibble: $(TOOL_OBJ) $(B)/libnibble.a
 	$(call say,LD)
-	$(Q)$(CC) -o $@ $^ $(TOOL_LIBS) -pthread $(LDLIBS_ALL)
+	$(Q)$(CC) -o $@ $^ $(TOOL_LIBS) $(THREADS) $(LDLIBS_ALL)
 
 $(B)/lib/kernels/%.o: lib/kernels/%.c $(FLAGS) | $(NEED)
 	@mkdir -p $(@D)
@@ -423,6 +431,32 @@ phone-check: all ## that program under qemu gives this one's bytes
 	@chmod +x build/phone/run
 	@$(RUN_ENV) sh tests/same_bits.sh $(B)/nibble build/phone/run
 
+# ---- browsers ----
+
+.PHONY: wasm wasm-check
+wasm: ## build/wasm/nibble-chat.html: a page that chats offline (Emscripten; WEB_MODEL=: the .nbl file in it)
+	@command -v emcc >/dev/null || { echo "emcc is not here: apt-get install emscripten" >&2; exit 1; }
+	@sh apps/deps.sh build/wasm/deps emcc emar
+	@$(MAKE) VARIANT=wasm build/wasm/nibble-chat.html
+
+WEB_FLAGS := -sMODULARIZE=1 -sEXPORT_NAME=Nibble -sENVIRONMENT=worker -sEXPORTED_RUNTIME_METHODS=ccall,FS,WORKERFS -lworkerfs.js
+$(B)/engine.js: $(B)/apps/web/web.o $(B)/libnibble.a apps/web/worker.js
+	$(call say,LD)
+	$(Q)$(CC) -o $(B)/module.js $(filter %.o %.a,$^) --no-entry $(WEB_FLAGS) $(LDLIBS_ALL)
+	@cat $(B)/module.js apps/web/worker.js >$@
+
+# The model that the page carries: the demo's, where `make demo` was.
+WEB_MODEL ?= $(wildcard build/demo/model.nbl)
+$(B)/chat.html: data/report/chat.html $(wildcard data/report/page.*) apps/web/chat.js
+	@mkdir -p $(@D)
+	@sed $(PAGE_PARTS) $(call page_part,apps/web/chat.js) data/report/chat.html >$@
+$(B)/nibble-chat.html: $(B)/engine.js $(B)/chat.html apps/web/page.sh $(WEB_MODEL)
+	$(call say,PAGE)
+	@sh apps/web/page.sh $(B)/chat.html $(B)/engine.js $(WEB_MODEL) >$@.tmp && mv $@.tmp $@
+
+wasm-check: all ## kernels, program, engine and page of build/wasm give this program's bits (node, chromium; each skips without)
+	@$(RUN_ENV) sh tests/web/run.sh "$(MAKE)" $(B)/nibble "$(ARGS)"
+
 # zig brings Apple's headers for C: python3 -m pip install ziglang, then ZIG="python3 -m ziglang".
 ZIG ?= zig
 apple-check: ## the library's C compiled for arm64 macOS by zig (skipped without)
@@ -522,7 +556,7 @@ uninstall: ## removes what install put there
 
 # Tables that scripts wrote stay as they wrote them.
 FORMATTED = $(filter-out lib/base/unicode_recent.h lib/base/unicode_case.h tests/hostile_strings.h,\
-  $(wildcard lib/*/*.[ch] formats/*.[ch] eval/*.[ch] convert/*.[ch] api/*.[ch] tools/*.[ch] tools/*/*.[ch] apps/*/*/src/main/cpp/*.c tests/*.[ch] tests/*/*.[ch]))
+  $(wildcard lib/*/*.[ch] formats/*.[ch] eval/*.[ch] convert/*.[ch] api/*.[ch] tools/*.[ch] tools/*/*.[ch] apps/*/*/src/main/cpp/*.c apps/web/*.c tests/*.[ch] tests/*/*.[ch]))
 .PHONY: format
 format: ## clang-format over every C file
 	@clang-format -i $(FORMATTED)

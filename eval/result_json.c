@@ -278,7 +278,7 @@ static nb_status hash_text(reader *rd, const cJSON *obj, const char *key, char o
 
 static nb_status number(reader *rd, const cJSON *obj, const char *key, size_t *out) {
   *out = 0;
-  return nb_json_optional_size(obj, rd->where, key, 0, (size_t)1 << 53, out, rd->err);
+  return nb_json_optional_size(obj, rd->where, key, 0, NB_JSON_WHOLE, out, rd->err);
 }
 
 static nb_status read_fields(reader *rd, const cJSON *obj, const field *f, size_t n, void *object) {
@@ -439,7 +439,7 @@ static nb_status read_series(reader *rd, const cJSON *o, nb_memory_watch *w) {
   for (const cJSON *e = list ? list->child : NULL; e && w->n_series < NB_MEMORY_SERIES; e = e->next, w->n_series++) {
     size_t v[3] = {0}, k = 0;
     for (const cJSON *x = cJSON_IsArray(e) ? e->child : NULL; x && k < 3; x = x->next)
-      NB_TRY(nb_json_as_size(x, rd->where, "memory_series", 0, (size_t)1 << 53, &v[k++], rd->err));
+      NB_TRY(nb_json_as_size(x, rd->where, "memory_series", 0, NB_JSON_WHOLE, &v[k++], rd->err));
     if (k != 3) return nb_fail(rd->err, NB_ERR_FORMAT, "%s: \"memory_series\" must hold lists of 3 numbers", rd->where);
     w->series[w->n_series].done = v[0];
     w->series[w->n_series].file_bytes = v[1], w->series[w->n_series].anon_bytes = v[2];

@@ -334,7 +334,7 @@ nb_status nb_json_as_size(const cJSON *item, const char *where, const char *what
   if (v != floor(v)) return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is %.17g, not a whole number", where, what, v);
   if (!(v >= (double)min && v <= (double)max && v <= 0x1p53))
     return nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is %.17g, not between %zu and %zu", where, what, v, min,
-                   nb_min(max, (size_t)1 << 53));
+                   nb_min(max, NB_JSON_WHOLE));
   *out = (size_t)v;
   return NB_OK;
 }

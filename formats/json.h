@@ -34,6 +34,9 @@ nb_status nb_json_parse_at(const char *bytes, size_t n, const char *file, size_t
 /* The member, or NULL when it is absent or null. */
 const cJSON *nb_json_get(const cJSON *obj, const char *key);
 
+/* The largest whole number that a size_t and JSON's numbers have: 2^53, less where addresses have 32 bits. */
+#define NB_JSON_WHOLE ((size_t)((uint64_t)SIZE_MAX < (uint64_t)1 << 53 ? (uint64_t)SIZE_MAX : (uint64_t)1 << 53))
+
 /* A whole number between min and max, exact: at most 2^53. */
 nb_status nb_json_size(const cJSON *obj, const char *where, const char *key, size_t min, size_t max, size_t *out,
                        nb_err *err);

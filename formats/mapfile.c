@@ -77,7 +77,12 @@ static nb_status examine(const char *path, int fd, size_t *size, struct stat *ab
   if (fstat(fd, about)) return nb_oserror_fail(err, errno, path, "examine");
   if (S_ISDIR(about->st_mode)) return nb_fail(err, NB_ERR_IO, "%s: is a directory, a file is needed", path);
   if (!S_ISREG(about->st_mode)) return nb_fail(err, NB_ERR_IO, "%s: is not a regular file", path);
-  if ((uintmax_t)about->st_size > SIZE_MAX / 2) return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: too large", path);
+  if ((uintmax_t)about->st_size > SIZE_MAX / 2)
+    return nb_fail(
+        err, NB_ERR_UNSUPPORTED,
+        "%s: its %llu bytes are more than a program with %u-bit addresses can hold in one piece: use one with "
+        "64-bit addresses (in a browser: WebAssembly's memory64), or cut the file with `nibble split`",
+        path, (unsigned long long)about->st_size, (unsigned)(8 * sizeof(size_t)));
   *size = (size_t)about->st_size;
   return NB_OK;
 }
@@ -96,13 +101,53 @@ static size_t page_bytes(void) {
   return n > 0 ? (size_t)n : 4096;
 }
 
-/* Maps n > 0 bytes from `at` on, which lie within the file: from the beginning of a page, wherever they begin in it. */
-static nb_status map(const char *path, int fd, uint64_t at, size_t n, const struct stat *about, nb_mapfile *out,
-                     nb_err *err) {
+#ifdef __EMSCRIPTEN__
+/* WebAssembly's memory maps no files: the bytes are read into it, once. Through a piece of fixed place, since the
+ * layer below may take addresses above 2 GB for negative ones. */
+static nb_status hold(const char *path, int fd, uint64_t at, size_t n, uint8_t **out, nb_err *err) {
+  static uint8_t piece[1 << 20];
+  uint8_t *p = nb_add(n, page_bytes(), &(size_t){0}) ? aligned_alloc(page_bytes(), nb_round_up(n, page_bytes())) : NULL;
+  if (!p)
+    return nb_fail(err, NB_ERR_MEMORY,
+                   "%s: no room for its %zu bytes in WebAssembly's memory, which ends at 4 GB without memory64: "
+                   "take a smaller model, or the program for this machine",
+                   path, n);
+  for (size_t have = 0; have < n;) {
+    ssize_t got = pread(fd, piece, nb_min(n - have, sizeof piece), (off_t)(at + have));
+    if (got > 0) memcpy(p + have, piece, (size_t)got), have += (size_t)got;
+    if (got > 0 || (got < 0 && errno == EINTR)) continue;
+    const int why = errno;
+    free(p);
+    return got < 0 ? nb_oserror_fail(err, why, path, "read")
+                   : nb_fail(err, NB_ERR_IO, "%s: became shorter while it was read", path);
+  }
+  *out = p;
+  return NB_OK;
+}
+static void let_go(uint8_t *p, size_t n) {
+  (void)n;
+  free(p);
+}
+#else
+static nb_status hold(const char *path, int fd, uint64_t at, size_t n, uint8_t **out, nb_err *err) {
   const size_t before = (size_t)(at % page_bytes());
   uint8_t *p = mmap(NULL, before + n, PROT_READ, MAP_SHARED, fd, (off_t)(at - before));
   if (p == MAP_FAILED) return nb_oserror_fail(err, errno, path, "map into memory");
-  *out = (nb_mapfile){.data = p + before, .size = n, .path = strdup(path), .listed = take_entry()};
+  *out = p + before;
+  return NB_OK;
+}
+static void let_go(uint8_t *p, size_t n) {
+  const size_t before = (size_t)((uintptr_t)p % page_bytes());
+  munmap(p - before, before + n);
+}
+#endif
+
+/* Maps n > 0 bytes from `at` on, which lie within the file: from the beginning of a page, wherever they begin in it. */
+static nb_status map(const char *path, int fd, uint64_t at, size_t n, const struct stat *about, nb_mapfile *out,
+                     nb_err *err) {
+  uint8_t *p;
+  NB_TRY(hold(path, fd, at, n, &p, err));
+  *out = (nb_mapfile){.data = p, .size = n, .path = strdup(path), .listed = take_entry()};
   if (!out->path || !out->listed) {
     nb_mapfile_close(out);
     return nb_fail(err, NB_ERR_MEMORY, "%s: out of memory", path);
@@ -144,10 +189,7 @@ void nb_mapfile_close(nb_mapfile *m) {
     atomic_store(&m->listed->begin, NULL);
     atomic_store(&m->listed->taken, false);
   }
-  if (m->data) {
-    const size_t before = (size_t)((uintptr_t)m->data % page_bytes());
-    munmap((void *)((uintptr_t)m->data - before), before + m->size);
-  }
+  if (m->data) let_go((uint8_t *)(uintptr_t)m->data, m->size);
   free(m->path);
   *m = (nb_mapfile){0};
 }

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 p=0 f=0
 bad() { echo "lint: $*"; f=$((f + 1)); }
 
-WINGS="lib/base lib/kernels lib/model lib/quant lib/text formats eval convert api tools tools/serve"
+WINGS="lib/base lib/kernels lib/model lib/quant lib/text formats eval convert api tools tools/serve apps/web"
 sources() { for w in $WINGS; do ls "$w"/*.[ch] 2>/dev/null; done; }
 
 # wing FOLDER PREFIX...: its files include only headers whose path begins with one of the prefixes.
@@ -29,6 +29,7 @@ wing convert base kernels model quant text formats eval convert
 wing api base kernels model quant text formats eval convert api
 wing tools base kernels model quant text formats eval convert api tools
 wing tools/serve base kernels model quant text formats eval convert api tools
+wing apps/web base model text formats apps/web
 for file in $(ls tools/*.[ch] formats/*.[ch] convert/*.c | grep -v -E 'cli\.c|cmd_bench'); do
   ! grep -q '"kernels/kernels.h"' "$file" || bad "$file includes kernels.h, which is for lib and eval"
 done
@@ -130,7 +131,7 @@ twice=$(sources | sed "s|.*/||" | sort | uniq -d)
 # that some header defines. base/ has a vocabulary of its own, which everything else is written in.
 VOCABULARY='nb_(mul|add|min|max|alloc|free|new|grow|round_up|fail|fail_in|bits_f32|f32_bits|bf16_f32|f32_bf16|f32_f16)'
 types=$(cat $(sources | grep '\.h$') | grep -o -E '(\} |struct |enum )nb_[a-z0-9_]+' | sed 's/.* //' | sort -u | tr '\n' '|')
-for file in $(sources | grep '\.h$' | grep -v -E '^(tools|api)/|^lib/kernels/(v16|attention|elementwise|linear|gemm|gram|quant_fit|simd|b64|q8|tile|peak|float)'); do
+for file in $(sources | grep '\.h$' | grep -v -E '^(tools|api|apps)/|^lib/kernels/(v16|attention|elementwise|linear|gemm|gram|quant_fit|simd|b64|q8|tile|peak|float)'); do
   stem=$(basename "$file" .h)
   hit=$(grep -o -E '^(static inline |extern )?[a-z][a-zA-Z0-9_ ]*[ *]+[a-z_0-9]+\(' "$file" | grep -v -E '^typedef|^ |__attribute__|return' |
     sed -E 's/.*[ *]([a-z_0-9]+)\($/\1/' | grep -v -x -E "$VOCABULARY" |

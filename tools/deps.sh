@@ -3,7 +3,7 @@
 # Installs what nibble needs to build and test: a C compiler, make, pkg-config and nine libraries.
 # usage: sh tools/deps.sh [--check] [--ci]
 #   --check   only say what is missing and how to get it; exit 1 if anything is
-#   --ci      also what .ci/run uses: clang, clang-format, a cross compiler, qemu, a JDK, a browser, MPI, Slurm,
+#   --ci      also what .ci/run uses: clang, clang-format, cross compilers, qemu, a JDK, node, a browser, MPI, Slurm,
 #             shells, packagers' tools (missing ones are no failure)
 # Does nothing when everything is there. Installs through apt-get; elsewhere it prints the command to run.
 set -u
@@ -43,6 +43,8 @@ if [ "$ci" = 1 ]; then
   ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 || missing="$missing libclang-rt-14-dev"
   have aarch64-linux-gnu-gcc || missing="$missing gcc-aarch64-linux-gnu"
   have javac || missing="$missing default-jdk-headless"
+  have emcc || missing="$missing emscripten"
+  have node || missing="$missing nodejs"
   have qemu-aarch64 || have qemu-aarch64-static || missing="$missing qemu-user"
   # What some command-line tests need, which are skipped without.
   have chromium || missing="$missing chromium"
