@@ -134,10 +134,10 @@ typedef struct nb_kernels {
   void (*gemm)(const nb_gemm *g, void *scratch);
 
   /* Up to NB_GRAM_TOKENS rows of x (T, K) as integers with a scale for each input: range = max over t of |x[t][k]|;
-   * scale[k] = range / 4095; z = x * (4095 / range), the exact product rounded to nearest even. When range <
-   * NB_GRAM_LEAST: scale and z are 0. When it is an infinity or NaN, so is scale, and z is 0. z holds, for each 16 inputs
-   * (missing ones are 0), for each two tokens (likewise, NB_GRAM_TOKENS in all), two integers an input; scale is padded
-   * to a multiple of 16. */
+   * scale[k] = range / 4095; z = x * (4095 / range), the exact product rounded to nearest even. When range is below
+   * NB_GRAM_LEAST, scale and z are 0. When it is an infinity or NaN, so is scale, and z is 0. z holds, for each 16
+   * inputs (missing ones are 0), for each two tokens (likewise, NB_GRAM_TOKENS in all), two integers an input; scale is
+   * padded to a multiple of 16. */
   void (*gram_round)(const float *x, size_t ldx, size_t T, size_t K, int16_t *z, float *scale);
 
   /* For each block ascending: y[i][j] = fma((float)(sum over t of a[t][i] * b[t][j]), a_scale[i] * b_scale[j],
