@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs one fuzz target without a fuzzer: over every file of tests/fuzz/corpus/<target>, over a fixed number of
- * mutations of each, and over short inputs made from nothing. The same inputs on every machine.
+ * mutations of each, and over short inputs made from nothing. The same inputs on every machine (but for $NB_SEED).
  * usage: replay_<target> [CORPUS_DIR]   (default: tests/fuzz/corpus/<name of this program>) */
 #include "tests/seed.h"
 

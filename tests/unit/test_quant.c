@@ -127,7 +127,7 @@ TEST(importance_moves_the_scale) {
   nb_grid_make((nb_qfmt){3, 0, 64}, NULL, &g);
   double with = 0, without = 0;
   draw_from(5);
-  for (int trial = 0; trial < 50; trial++) {
+  for (int trial = 0; trial < 500; trial++) {
     float w[64], h[64];
     for (int k = 0; k < 64; k++) w[k] = gauss(), h[k] = k == 10 ? 1000 : 1;
     float s = nb_quant_fit_group(&g, w, h, 64, 1), u = nb_quant_fit_group(&g, w, NULL, 64, 1);

@@ -27,7 +27,7 @@ static void simulate(double gain, double lose, size_t n, double margin, double *
 TEST(errors_stay_below_alpha_however_often_one_looks) {
   double pass, fail, mean;
   simulate(0.03, 0.05, 3000, 0.02, &pass, &fail, &mean); /* worse by exactly the margin */
-  CHECK_MSG(pass <= 0.05 && fail <= 0.05 && pass > 0.005 && fail > 0.005, "pass %.3f, fail %.3f", pass, fail);
+  CHECK_MSG(pass <= 0.05 && fail <= 0.05 && pass + fail > 0.002, "pass %.3f, fail %.3f", pass, fail);
   simulate(0.001, 0.021, 2000, 0.02, &pass, &fail, &mean);
   CHECK_MSG(pass <= 0.05 && fail <= 0.05, "few flips: pass %.3f, fail %.3f", pass, fail);
 }
