@@ -51,6 +51,13 @@ TEST(many_tests) {
     CHECK(near(holm[i], at(cJSON_GetObjectItem(golden, "holm"), (int)i), 1e-12));
     CHECK(near(bh[i], at(cJSON_GetObjectItem(golden, "bh"), (int)i), 1e-12));
   }
+  for (int k = 1; k < 100; k++) { /* ordered to the last bit */
+    const double p[5] = {0.5 / k, 0.3 / k, 0.7 / k, 0.9 / k, 0.1 / k};
+    memcpy(holm, p, sizeof p), memcpy(bh, p, sizeof p);
+    CHECK_OK(nb_stats_adjust_holm(holm, 5, &err));
+    CHECK_OK(nb_stats_adjust_bh(bh, 5, &err));
+    for (size_t i = 0; i < 5; i++) CHECK(holm[i] >= bh[i] && bh[i] >= p[i]);
+  }
 }
 
 TEST(divergences_and_quantiles) {
