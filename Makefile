@@ -2,7 +2,7 @@
 # nibble: `make demo` and `make test` install what is missing, build and run. `make help` lists the rest.
 
 # Everything of one build lives in build/<variant>: release, debug, asan, tsan, fuzz, coverage, aarch64 (kernels only,
-# cross), phone (all of the program, cross), wasm (kernels, cross).
+# cross), phone (all of the program, cross), wasm and wasm64 (the same for browsers).
 VARIANT ?= release
 # clang may come without OpenMP: then one thread, and `make` says so.
 CLANG_OMP = $(shell $(CC) --version 2>/dev/null | grep -q clang || { echo 1; exit; }; \
@@ -87,10 +87,13 @@ endif
 DEBUG := -g
 PIC := -fPIC
 THREADS := -pthread
-ifeq ($(VARIANT),wasm)
-  # The kernels under WebAssembly, by Emscripten (make VARIANT=wasm check-kernels), whose output takes thrice as long with
-  # what debuggers read. One thread: pages from a file have no memory that threads could share.
-  CC := emcc
+# WebAssembly by Emscripten: with addresses of 32 bits, and where it knows them (3.1.6 does not) of 64.
+EMCC64 := emcc -sMEMORY64=1 -Wno-experimental
+WASM64 ?= $(shell $(EMCC64) -dumpmachine 2>/dev/null | grep -q wasm64 && echo 1)
+ifneq ($(filter wasm wasm64,$(VARIANT)),)
+  # The kernels, too (make VARIANT=wasm check-kernels). The output takes thrice as long with what debuggers read. One
+  # thread: pages from a file have no memory that threads could share.
+  CC := $(if $(filter wasm64,$(VARIANT)),$(EMCC64),emcc)
   AR := emar
   PKGS :=
   PKG_CFLAGS := -I$(B)/deps/include -DPCRE2_STATIC -DUTF8PROC_STATIC
@@ -100,12 +103,22 @@ ifeq ($(VARIANT),wasm)
   DEBUG :=
   PIC :=
   THREADS :=
-  LDFLAGS += -O1 -sSINGLE_FILE=1 -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=4GB -sTOTAL_STACK=1MB
+  LDFLAGS += -O1 -sSINGLE_FILE=1 -sALLOW_MEMORY_GROWTH=1 -sMAXIMUM_MEMORY=$(if $(filter wasm64,$(VARIANT)),16GB,4GB) \
+    -sTOTAL_STACK=1MB -sDEFAULT_TO_CXX=0
   # The program under node, with its files, for tests.
   $(B)/nibble: LDFLAGS += -sNODERAWFS=1 -sEXIT_RUNTIME=1
   RUN := node
   # What Debian's emcc uses of Debian's node, also where another node is.
   export NODE_PATH := /usr/share/nodejs
+  WEB_ENGINES := build/wasm/engine.js $(if $(filter 1,$(WASM64)),build/wasm64/engine.js)
+endif
+ifeq ($(VARIANT),wasm64)
+  RUN := node --experimental-wasm-memory64
+  # Tables of functions keep indices of 32 bits: with those of 64, which came later, node 20 does not take the module.
+  LDFLAGS += -sBINARYEN_EXTRA_PASSES=--table64-lowering
+  # Debian's emcc brings no C library for it and will not make one in its own folder.
+  export EM_FROZEN_CACHE := 0
+  export EM_CACHE ?= $(CURDIR)/build/emcache
 endif
 
 ifneq ($(PKGS),)
@@ -167,7 +180,7 @@ endif
 ifneq ($(filter aarch64 arm64,$(ARCH)),)
   KERNELS += $(wildcard lib/kernels/neon.c lib/kernels/neon_dotprod.c lib/kernels/neon_i8mm.c)
 endif
-ifneq ($(filter wasm32,$(ARCH)),)
+ifneq ($(filter wasm32 wasm64,$(ARCH)),)
   KERNELS += lib/kernels/simd128.c
 endif
 FLAGS_avx2 := -mavx2 -mfma -mf16c
@@ -433,11 +446,14 @@ phone-check: all ## that program under qemu gives this one's bytes
 
 # ---- browsers ----
 
-.PHONY: wasm wasm-check
-wasm: ## build/wasm/nibble-chat.html: a page that chats offline (Emscripten; WEB_MODEL=: the .nbl file in it)
+.PHONY: wasm wasm-check web-deps
+wasm: ## build/wasm/nibble-chat.html: a page that chats offline (Emscripten; WEB_MODEL=: the .nbl file in it; WASM64=0: none above 2 GB)
 	@command -v emcc >/dev/null || { echo "emcc is not here: apt-get install emscripten" >&2; exit 1; }
-	@sh apps/deps.sh build/wasm/deps emcc emar
+	@for v in wasm $(if $(filter 1,$(WASM64)),wasm64); do \
+	  $(MAKE) VARIANT=$$v web-deps && $(MAKE) VARIANT=$$v build/$$v/engine.js || exit 1; done
 	@$(MAKE) VARIANT=wasm build/wasm/nibble-chat.html
+web-deps:
+	@sh apps/deps.sh $(B)/deps "$(CC)" "$(AR)"
 
 WEB_FLAGS := -sMODULARIZE=1 -sEXPORT_NAME=Nibble -sENVIRONMENT=worker -sEXPORTED_RUNTIME_METHODS=ccall,FS,WORKERFS -lworkerfs.js
 $(B)/engine.js: $(B)/apps/web/web.o $(B)/libnibble.a apps/web/worker.js
@@ -450,12 +466,12 @@ WEB_MODEL ?= $(wildcard build/demo/model.nbl)
 $(B)/chat.html: data/report/chat.html $(wildcard data/report/page.*) apps/web/chat.js
 	@mkdir -p $(@D)
 	@sed $(PAGE_PARTS) $(call page_part,apps/web/chat.js) data/report/chat.html >$@
-$(B)/nibble-chat.html: $(B)/engine.js $(B)/chat.html apps/web/page.sh $(WEB_MODEL)
+$(B)/nibble-chat.html: $(WEB_ENGINES) $(B)/chat.html apps/web/page.sh $(WEB_MODEL)
 	$(call say,PAGE)
-	@sh apps/web/page.sh $(B)/chat.html $(B)/engine.js $(WEB_MODEL) >$@.tmp && mv $@.tmp $@
+	@sh apps/web/page.sh $(B)/chat.html "$(WEB_MODEL)" $(WEB_ENGINES) >$@.tmp && mv $@.tmp $@
 
 wasm-check: all ## kernels, program, engine and page of build/wasm give this program's bits (node, chromium; each skips without)
-	@$(RUN_ENV) sh tests/web/run.sh "$(MAKE)" $(B)/nibble "$(ARGS)"
+	@$(RUN_ENV) sh tests/web/run.sh "$(MAKE)" $(B)/nibble "$(WASM64)" "$(ARGS)"
 
 # zig brings Apple's headers for C: python3 -m pip install ziglang, then ZIG="python3 -m ziglang".
 ZIG ?= zig

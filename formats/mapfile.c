@@ -109,8 +109,8 @@ static nb_status hold(const char *path, int fd, uint64_t at, size_t n, uint8_t *
   uint8_t *p = nb_add(n, page_bytes(), &(size_t){0}) ? aligned_alloc(page_bytes(), nb_round_up(n, page_bytes())) : NULL;
   if (!p)
     return nb_fail(err, NB_ERR_MEMORY,
-                   "%s: no room for its %zu bytes in WebAssembly's memory, which ends at 4 GB without memory64: "
-                   "take a smaller model, or the program for this machine",
+                   "%s: no room for its %zu bytes in WebAssembly's memory, which ends at 4 GB, with memory64 at "
+                   "16 GB: take a smaller model, or the program for this machine",
                    path, n);
   for (size_t have = 0; have < n;) {
     ssize_t got = pread(fd, piece, nb_min(n - have, sizeof piece), (off_t)(at + have));

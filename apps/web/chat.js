@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* The model behind the page: a worker with the WebAssembly module (worker.js), and a .nbl file, the one that came with the
  * page or another that is chosen. */
-const worker = new Worker(URL.createObjectURL(new Blob([at("engine").textContent], {type: "text/javascript"})));
+let worker = null, engine = null; /* the id of the worker's text */
 let hear = null; /* who waits for the worker */
 let memory_bytes = 0, file_bytes = 0;
-worker.onmessage = e => hear(e.data);
-worker.onerror = e => hear({failed: "this browser does not run the model (" + (e.message || "no WebAssembly SIMD") + ")"});
+
+/* Whether this browser has memory64: whether a module with nothing but such a memory is one. */
+const has_memory64 = () => WebAssembly.validate(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 3, 1, 4, 1));
+
+/* Starts the engine that suits the files: addresses of 64 bits are slower, and only large ones need them. Where they are
+ * missing the other one says so. */
+function start_engine(files) {
+  const large = files.reduce((n, f) => n + (f.data || f).size, 0) >= 2 ** 31;
+  const suits = large && at("engine64") && has_memory64() ? "engine64" : "engine";
+  if (engine === suits) return;
+  if (worker) worker.terminate();
+  worker = new Worker(URL.createObjectURL(new Blob([at(suits).textContent], {type: "text/javascript"}))), engine = suits;
+  worker.onmessage = e => hear(e.data);
+  worker.onerror = e => hear({failed: "this browser does not run the model (" + (e.message || "no WebAssembly SIMD") + ")"});
+}
 
 /* What the worker says after a message, until it has done. */
 async function* talk_to(message) {
@@ -45,6 +58,7 @@ async function open_files(files) {
   at("send").disabled = at("open").disabled = true;
   at("state").textContent = "reading " + files.map(f => f.name).join(", ");
   try {
+    start_engine(files);
     for await (const said of talk_to({open: files})) {
       Object.assign(D, {model: said.opened.name.replace(/\.nbl$/, ""), chat: said.opened.chat}), file_bytes = said.opened.file_bytes;
       at("new").click();

@@ -15,6 +15,7 @@ const ready = Nibble({print: () => {}, printErr: () => {}});
 const channel = new MessageChannel();
 const breath = () => new Promise(go => { channel.port1.onmessage = go; channel.port2.postMessage(0); });
 
+/* Text and null are pointers, of either width. */
 const call = (m, name, result, ...args) => m.ccall(name, result, args.map(a => typeof a === "number" ? "number" : "string"), args);
 const reason = m => call(m, "web_error", "string");
 /* Of functions that give 0 (or no text) when they fail. */
@@ -43,7 +44,7 @@ const seed = body => body.seed ?? Math.floor(Math.random() * 2 ** 53);
 async function ask(body) {
   const m = await ready, chat = !!body.messages;
   for (const {role, content} of body.messages || []) must(m, "web_message", "number", role, content);
-  const prompt = chat ? 0 : body.prompt;
+  const prompt = chat ? null : body.prompt;
   must(m, "web_begin", "number", prompt, body.max_tokens || 0, body.temperature ?? 1, body.top_p ?? 1, seed(body));
   stopping = false;
   /* The first text goes at once, and then what there is at every look. */

@@ -4,11 +4,12 @@
 stops, refuses a cut file with a reason, opens another. A copy of the page with a script that uses it says on the console how
 that went.
 
-usage: page.py NIBBLE PAGE.html MODEL.nbl BROWSER    (MODEL is the one in the page)
+usage: page.py NIBBLE PAGE.html MODEL.nbl BROWSER [64]    (MODEL is the one in the page; 64: which has an engine for large files)
 """
 import base64, json, pathlib, re, subprocess, sys, tempfile, threading
 
 nibble, page, model, browser = sys.argv[1:5]
+large = r"has [0-9]+ bytes, .*its header says" if sys.argv[5:] else r"are more than .*memory64"
 QUESTION = "The answer to question 7 is"
 expected = subprocess.run([nibble, "generate", model, "-q", "-p", QUESTION, "-n", "24"], check=True, capture_output=True, text=True).stdout[:-1]
 bytes64 = base64.b64encode(pathlib.Path(model).read_bytes()).decode()
@@ -17,7 +18,7 @@ FIRST = """<script>var failed = []; addEventListener("error", e => failed.push(e
 addEventListener("unhandledrejection", e => failed.push(String(e.reason)));</script>"""
 LAST = """<script>(async () => {
 const need = (what, ok) => { if (!ok) failed.push(what); }, id = x => document.getElementById(x);
-const until = async (what, f) => { for (let i = 0; i < 600 && !f(); i++) await new Promise(r => setTimeout(r, 50)); need(what, f()); };
+const until = async (what, f, tries = 600) => { for (let i = 0; i < tries && !f(); i++) await new Promise(r => setTimeout(r, 50)); need(what, f()); };
 const texts = () => [...document.querySelectorAll("article.assistant .text")].map(t => t.textContent);
 const bytes = Uint8Array.from(atob("BYTES"), c => c.charCodeAt(0)), input = document.querySelector("input[type=file]");
 const choose = (name, part) => { const t = new DataTransfer(); t.items.add(new File([part], name)); input.files = t.files; input.dispatchEvent(new Event("change")); };
@@ -44,6 +45,12 @@ need("the engine's message: " + texts()[1], /temperature is 9/.test(texts()[1]))
 choose("cut.nbl", bytes.slice(0, 1000));
 await until("a cut file is refused: " + id("state").textContent, () => /cut\\.nbl has 1000 bytes/.test(id("state").textContent));
 need("nothing to send to", id("send").disabled);
+/* Above 2 GB: the page starts the engine that suits, which reads all of it; once, in the wide window. */
+if (innerWidth > 800) {
+choose("large.nbl", new Blob([bytes, ...Array(33).fill(new Blob([new Uint8Array(2 ** 26)]))]));
+await until("a large file is read", () => !/^reading/.test(id("state").textContent), 4000);
+need("and refused for its reason: " + id("state").textContent, /^large\\.nbl.* (LARGE)/.test(id("state").textContent));
+}
 choose("other.nbl", bytes);
 await until("another model opens", () => !id("send").disabled && id("model").textContent === "other");
 id("temperature").value = "0", id("max_tokens").value = "24";
@@ -58,7 +65,7 @@ console.log("RESULT " + (failed.length ? "failed: " + failed.join("; ") : "all i
 })();</script>"""
 
 name = re.sub(r"\.nbl$", "", pathlib.Path(model).name)
-for mark, value in (("BYTES", bytes64), ('"NAME"', json.dumps(name)), ("QUESTION", json.dumps(QUESTION)), ("EXPECTED", json.dumps(expected))):
+for mark, value in (("BYTES", bytes64), ('"NAME"', json.dumps(name)), ("QUESTION", json.dumps(QUESTION)), ("EXPECTED", json.dumps(expected)), ("LARGE", large)):
     LAST = LAST.replace(mark, value)
 text = pathlib.Path(page).read_text().replace('<meta charset="utf-8">', '<meta charset="utf-8">' + FIRST, 1)
 end = text.rindex("</body>")
@@ -70,7 +77,7 @@ with tempfile.TemporaryDirectory() as folder:
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile", f"--window-size={width},800",
                    "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--remote-debugging-port=0", copy.as_uri()]
         b = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        timer = threading.Timer(120, b.kill)
+        timer = threading.Timer(300, b.kill)
         timer.start()
         result, console, log = None, [], []
         for line in b.stderr:
