@@ -116,6 +116,7 @@ ifeq ($(VARIANT),wasm64)
   RUN := node --experimental-wasm-memory64
   # Tables of functions keep indices of 32 bits: with those of 64, which came later, node 20 does not take the module.
   LDFLAGS += -sBINARYEN_EXTRA_PASSES=--table64-lowering
+  CFLAGS += -Wno-experimental # once more, after -Wall
   # Debian's emcc brings no C library for it and will not make one in its own folder.
   export EM_FROZEN_CACHE := 0
   export EM_CACHE ?= $(CURDIR)/build/emcache
@@ -456,10 +457,11 @@ web-deps:
 	@sh apps/deps.sh $(B)/deps "$(CC)" "$(AR)"
 
 WEB_FLAGS := -sMODULARIZE=1 -sEXPORT_NAME=Nibble -sENVIRONMENT=worker -sEXPORTED_RUNTIME_METHODS=ccall,FS,WORKERFS -lworkerfs.js
+# Emscripten 3.1.69 asks whether memory64 grows by BigInts under the name that the proposal had first.
 $(B)/engine.js: $(B)/apps/web/web.o $(B)/libnibble.a apps/web/worker.js
 	$(call say,LD)
 	$(Q)$(CC) -o $(B)/module.js $(filter %.o %.a,$^) --no-entry $(WEB_FLAGS) $(LDLIBS_ALL)
-	@cat $(B)/module.js apps/web/worker.js >$@
+	@sed "s/'index': 'i64'/&, 'address': 'i64'/" $(B)/module.js | cat - apps/web/worker.js >$@
 
 # The model that the page carries: the demo's, where `make demo` was.
 WEB_MODEL ?= $(wildcard build/demo/model.nbl)

@@ -17,7 +17,15 @@ INLINE b64 b_load(const uint8_t *p) {
   return b_quad(wasm_v128_load(p), wasm_v128_load(p + 16), wasm_v128_load(p + 32), wasm_v128_load(p + 48));
 }
 INLINE b64 b_hold(b64 b) {
+#if __clang_major__ < 19
   __asm__("" : "+r"(b.a), "+r"(b.b), "+r"(b.c), "+r"(b.d));
+#else
+  int32_t zero = 0; /* clang 19 fails on vectors there: what it cannot know is added */
+  __asm__("" : "+r"(zero));
+  const v128_t z = wasm_i32x4_splat(zero);
+  b.a = wasm_i32x4_add(b.a, z), b.b = wasm_i32x4_add(b.b, z);
+  b.c = wasm_i32x4_add(b.c, z), b.d = wasm_i32x4_add(b.d, z);
+#endif
   return b;
 }
 INLINE void b_store(uint8_t *p, b64 b) {
