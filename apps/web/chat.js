@@ -8,8 +8,8 @@ let memory_bytes = 0, file_bytes = 0;
 /* Whether this browser has memory64: whether a module with nothing but such a memory is one. */
 const has_memory64 = () => WebAssembly.validate(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 3, 1, 4, 1));
 
-/* Starts the engine that suits the files: addresses of 64 bits are slower, and only large ones need them. Where they are
- * missing the other one says so. */
+/* Starts the engine that suits the files: that with addresses of 64 bits for those that need it alone, since not every
+ * browser has them. Where they are missing the other one says so. */
 function start_engine(files) {
   const large = files.reduce((n, f) => n + (f.data || f).size, 0) >= 2 ** 31;
   const suits = large && at("engine64") && has_memory64() ? "engine64" : "engine";
