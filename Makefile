@@ -459,11 +459,12 @@ wasm-check: all ## kernels, program, engine and page of build/wasm give this pro
 
 # zig brings Apple's headers for C: python3 -m pip install ziglang, then ZIG="python3 -m ziglang".
 ZIG ?= zig
-apple-check: ## the library's C compiled for arm64 macOS by zig (skipped without)
+apple-check: all ## the library's C compiled for arm64 macOS by zig, the Swift package by swiftc and run (each skips without)
 	@if $(ZIG) version >/dev/null 2>&1; then \
 	  VARIABLES="FLAGS_neon=-mcpu=apple_m1 FLAGS_neon_dotprod=-mcpu=apple_m1 FLAGS_neon_i8mm=-mcpu=apple_m2" \
 	  sh apps/apple/build.sh build/apple-zig "$(ZIG) cc -target aarch64-macos" "$(ZIG) ar" ""; \
 	else echo "skip: apple-check: there is no $(ZIG)"; fi
+	@sh tests/apps/swift.sh $(B) $(patsubst -fopenmp,-lgomp,$(LDLIBS_ALL))
 
 android-check: all ## the JNI code in a Java virtual machine, and the Kotlin API's types (each skips without its compiler)
 	@sh tests/apps/android.sh $(B) "$(CC)" -pthread $(LDLIBS_ALL)
