@@ -36,14 +36,16 @@ for t in q8_0 q4_0; do
   nibble export whole --gguf $t.gguf --type $t -q
   nibble quantize $t.gguf -o $t.nbl --fast 2>$t.notes >/dev/null
 done
-# Blocks are carried over as they are.
+# Blocks are carried over as they are: all behind the names is the same.
 for t in q8_0 q4_0; do
-  nibble export $t.gguf --gguf again.gguf --type $t -q
-  cmp $t.gguf again.gguf
-  nibble export $t.gguf --gguf auto.gguf --type auto -q
-  [ "$(size_of auto.gguf)" = "$(size_of $t.gguf)" ] # one key says that its types are not all asked for
-  [ "$(nibble diff $t.gguf auto.gguf --json -q | tr -d ' \t,' | grep '"relative_error"' | sort -u)" = '"relative_error":0' ]
-  rm again.gguf auto.gguf
+  tail -c 30000 $t.gguf >end
+  for as in auto $t; do
+    nibble export $t.gguf --gguf again.gguf --type $as -q
+    tail -c 30000 again.gguf | cmp - end
+    nibble diff $t.gguf again.gguf --json -q | tr -d ' \t,' | grep '"relative_error"' | sort -u >errors
+    [ "$(cat errors)" = '"relative_error":0' ]
+    rm again.gguf
+  done
 done
 grep rounded q8_0.notes && exit 1
 grep -q 'q4_0.gguf: the file holds matrices rounded to Q4_0: what is made of it loses a second time' q4_0.notes
