@@ -7,7 +7,7 @@ What llama.cpp's programs do with these functions is done here likewise: windows
 --process-output), each matrix row by row through ggml_quantize_chunk with these (llama-quantize --pure --imatrix; the
 embedding has none).
 """
-import ctypes as C, importlib.util, os, struct, time
+import ctypes as C, importlib.util, os, struct, sys, time
 import numpy as np
 
 CTX = 512
@@ -53,7 +53,7 @@ def library():
                          ("ggml_quantize_chunk", C.c_size_t)):
         getattr(l, name).restype = result
     l.quiet = C.CFUNCTYPE(None, C.c_int, C.c_char_p, C.c_void_p)(
-        lambda level, s, _: level >= 4 and print(s.decode(), end=""))
+        lambda level, s, _: level == 4 and print(s.decode(), end="", file=sys.stderr))  # errors
     l.llama_log_set(l.quiet, None)
     return l
 
