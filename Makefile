@@ -179,7 +179,7 @@ FLAGS_neon_i8mm := -march=armv8.2-a+dotprod+i8mm
 
 LIB_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/model lib/quant lib/text formats eval convert api)) $(KERNELS)
 # What the test of the kernels needs, for which a cross compiler alone is enough.
-KERNEL_OBJ := $(patsubst %.c,$(B)/%.o,$(addprefix lib/base/,cpu.c mem.c status.c parallel.c parallel_pool.c quota.c qmat.c) $(KERNELS))
+KERNEL_OBJ := $(patsubst %.c,$(B)/%.o,$(addprefix lib/base/,cpu.c mem.c status.c parallel.c parallel_pool.c quota.c qmat.c ggml.c ggml_write.c) $(KERNELS))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(addprefix $(B)/gen/,task_builtin.o pages.o calibration.o)
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c tools/*/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))

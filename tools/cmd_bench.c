@@ -327,7 +327,7 @@ int cmd_bench(int argc, char **argv) {
       .name = "bench",
       .args = "MODEL | kernels",
       .opts = opts,
-      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
       .about =
           "Times prompts and decoding of a model beside this machine's limits (read bandwidth, int8 multiply-adds),\n"
           "measured in the same run; or, with the word `kernels`, each kernel alone on one thread.",

@@ -80,7 +80,7 @@ static void bench_linear_q8(arena *a, size_t N, size_t K, const char *format, si
 
 static void bench_linear_float(arena *a, nb_dtype type, size_t T) {
   size_t K = 3072, N = T == 1 ? 8192 : 512, bytes = N * K * nb_dtype_bytes(type);
-  nb_tensor w = {type, 2, {N, K, 1, 1}, memset(buffer(&a->c, bytes), 0, bytes), bytes};
+  nb_tensor w = {type, 2, {N, K, 1, 1}, memset(buffer(&a->c, bytes), 0, bytes), bytes, NULL};
   float *x = floats(&a->c, T * K), *y = floats(&a->c, T * N);
   rnd_floats(&a->c, x, T * K, F_UNIT);
   double best = 1e9;
