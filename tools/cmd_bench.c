@@ -84,16 +84,31 @@ static void print_rows(cli_table *t, const char *what, int decimals, const char 
     cli_table_cell(t, "%s %zu", what, r->tokens);
     cli_table_cell(t, "%.*f", decimals, r->per_s);
     cli_table_cell(t, "%.1f %s", r->per_s * r->work / 1e9, unit);
-    cli_table_cell(t, "%.1f %%", 100 * r->per_s * r->work / r->limit);
-    cli_table_cell(t, "%.1f %%", 100 * r->per_s * (r->work + r->attention) / r->limit);
+    cli_table_cell(t, "%.1f %%", 100 * nb_bench_fraction(r, false));
+    cli_table_cell(t, "%.1f %%", 100 * nb_bench_fraction(r, true));
   }
 }
 
+/* By nb_peak_unit: in words, and in JSON. */
+static const struct {
+  const char *text, *name;
+} units[NB_PEAK_UNITS] = {
+    {"G int8 multiply-adds/s", "int8_macs"}, {"G float multiply-adds/s", "f32_macs"}, {"GB/s read", "read_bytes"}};
+
+static void print_faults(const char *what, const nb_bench_row *row, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (nb_bench_fault(&row[i]))
+      printf("fault of the measurement: %s %zu is above its limit, which was higher in between: measure again\n", what,
+             row[i].tokens);
+}
+
 static void print_run(size_t threads, const nb_bench_opts *o, const nb_bench *x) {
-  const nb_limits *l = &x->limits;
-  char a[CLI_TEXT], b[CLI_TEXT], c[CLI_TEXT], d[CLI_TEXT];
-  printf("\n%zu thread%s: this machine reads %.1f GB/s and does %.1f G int8 and %.1f G float multiply-adds/s\n",
-         threads, threads > 1 ? "s" : "", l->read_bytes_per_s / 1e9, l->int8_macs_per_s / 1e9, l->f32_macs_per_s / 1e9);
+  char a[CLI_TEXT], b[CLI_TEXT], c[CLI_TEXT], d[CLI_TEXT], loop[128];
+  printf("\n%zu thread%s; this machine's limits:\n", threads, threads > 1 ? "s" : "");
+  for (int u = 0; u < NB_PEAK_UNITS; u++) {
+    nb_limit_describe(&x->limits[u], (int)threads, loop);
+    printf("%.1f %s (%s)\n", x->limits[u].per_s / 1e9, units[u].text, loop);
+  }
   cli_table t;
   cli_table_begin(&t, "lrrrr");
   const char *head[] = {"", "tokens/s", "reached", "of the limit", "with attention"};
@@ -102,6 +117,8 @@ static void print_run(size_t threads, const nb_bench_opts *o, const nb_bench *x)
   print_rows(&t, "prompt of", 1, "GMAC/s", x->prefill, o->n_prefill);
   print_rows(&t, "decode after", 2, "GB/s", x->decode, o->n_context);
   cli_table_end(&t, stdout);
+  print_faults("prompt of", x->prefill, o->n_prefill);
+  print_faults("decode after", x->decode, o->n_context);
   printf("memory: %s of the file's pages, %s cache, %s else, %s together\n", nb_bytes_text(a, x->memory.file_bytes),
          nb_bytes_text(b, x->kv_bytes), nb_bytes_text(c, other_bytes(x)), nb_bytes_text(d, x->memory.peak_bytes));
 }
@@ -129,17 +146,32 @@ static void add_numbers(cJSON *j, const number *x, size_t n) {
   for (size_t i = 0; i < n; i++) cJSON_AddNumberToObject(j, x[i].name, x[i].value);
 }
 
+/* A limit, and the loop that it is of. */
+static void add_limit(cJSON *j, const char *name, const nb_limit *l) {
+  const nb_peak *p = l->loop;
+  const number x[] = {{"per_s", l->per_s},
+                      {"clock_hz", l->clock_hz},
+                      {p->macs ? "chains" : "streams", p->chains},
+                      {"bytes_asked_ahead", p->ahead},
+                      {"bytes", (double)l->bytes}};
+  cJSON *e = cJSON_AddObjectToObject(j, name);
+  cJSON_AddStringToObject(e, "instruction", p->instruction);
+  add_numbers(e, x, p->macs ? 3 : 5);
+  if (!p->macs) cJSON_AddBoolToObject(e, "huge_pages", l->huge);
+}
+
 static void add_rows(cJSON *j, const char *name, const nb_bench_row *row, size_t n) {
   cJSON *list = cJSON_AddArrayToObject(j, name);
   for (size_t i = 0; i < n; i++) {
     const nb_bench_row *r = &row[i];
     const number x[] = {{"tokens", (double)r->tokens},
                         {"tokens_per_s", r->per_s},
-                        {"limit_per_s", r->limit},
-                        {"fraction", r->per_s * r->work / r->limit},
-                        {"fraction_with_attention", r->per_s * (r->work + r->attention) / r->limit}};
+                        {"fraction", nb_bench_fraction(r, false)},
+                        {"fraction_with_attention", nb_bench_fraction(r, true)}};
     cJSON *e = cJSON_CreateObject();
     add_numbers(e, x, sizeof x / sizeof *x);
+    cJSON_AddBoolToObject(e, "fault", nb_bench_fault(r));
+    add_limit(e, "limit", &r->limit);
     cJSON_AddItemToArray(list, e);
   }
 }
@@ -147,14 +179,13 @@ static void add_rows(cJSON *j, const char *name, const nb_bench_row *row, size_t
 static cJSON *run_json(size_t threads, const nb_bench_opts *o, const nb_bench *b) {
   cJSON *j = cJSON_CreateObject();
   const number x[] = {{"threads", (double)threads},
-                      {"read_bytes_per_s", b->limits.read_bytes_per_s},
-                      {"int8_macs_per_s", b->limits.int8_macs_per_s},
-                      {"f32_macs_per_s", b->limits.f32_macs_per_s},
                       {"memory_file_bytes", (double)b->memory.file_bytes},
                       {"memory_kv_bytes", (double)b->kv_bytes},
                       {"memory_other_bytes", (double)other_bytes(b)},
                       {"memory_peak_bytes", (double)b->memory.peak_bytes}};
   add_numbers(j, x, sizeof x / sizeof *x);
+  cJSON *limits = cJSON_AddObjectToObject(j, "limits");
+  for (int u = 0; u < NB_PEAK_UNITS; u++) add_limit(limits, units[u].name, &b->limits[u]);
   add_rows(j, "prefill", b->prefill, o->n_prefill);
   add_rows(j, "decode", b->decode, o->n_context);
   return j;
@@ -212,26 +243,28 @@ static nb_status bench_model(const options *o, const cli_common *common, const c
 /* ---- kernels ---- */
 
 static void add_timing(const char *table, const nb_kernel_timing *x, cli_table *t, cJSON *list) {
-  double per_s = x->work / x->seconds;
+  double per_s = x->work / x->seconds, fraction = per_s / x->limit.per_s;
   cJSON *e = cJSON_CreateObject();
   cJSON_AddStringToObject(e, "kernels", table);
   cJSON_AddStringToObject(e, "kernel", x->kernel);
   cJSON_AddNumberToObject(e, "tokens", (double)x->tokens);
   cJSON_AddNumberToObject(e, "seconds", x->seconds);
   cJSON_AddNumberToObject(e, x->bytes ? "bytes_per_s" : "macs_per_s", per_s);
-  cJSON_AddNumberToObject(e, "fraction", per_s / x->limit);
+  cJSON_AddNumberToObject(e, "fraction", fraction);
+  cJSON_AddBoolToObject(e, "fault", fraction > 1);
+  add_limit(e, "limit", &x->limit);
   cJSON_AddItemToArray(list, e);
   cli_table_cell(t, "%s", table);
   cli_table_cell(t, "%s", x->kernel);
   cli_table_cell(t, "%zu", x->tokens);
   cli_table_cell(t, "%.1f", 1e6 * x->seconds);
   cli_table_cell(t, "%.1f %s", per_s / 1e9, x->bytes ? "GB/s" : "GMAC/s");
-  cli_table_cell(t, "%.1f %%", 100 * per_s / x->limit);
+  cli_table_cell(t, "%.1f %%%s", 100 * fraction, fraction > 1 ? " (fault)" : "");
 }
 
 /* Every table that the processor allows, one after another. */
 static nb_status bench_kernels(const options *o, const cli_common *common, nb_err *err) {
-  nb_kernels tables[8];
+  nb_kernels tables[NB_KERNEL_SETS];
   size_t n_tables = nb_kernels_all(common->features, tables), n;
   nb_kernel_timing timing[NB_KERNEL_TIMINGS];
   cJSON *j = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(j, "timings");
