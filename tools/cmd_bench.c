@@ -2,11 +2,13 @@
 /* nibble bench: speed and memory of a model beside the machine's limits; `nibble bench kernels`: each kernel alone. */
 #include "base/parallel.h"
 #include "eval/bench.h"
+#include "eval/bench_first.h"
 #include "eval/bench_together.h"
 #include "tools/replay.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "base/cpu.h"
+#include "formats/mapfile.h"
 #include "formats/open.h"
 #include "tools/progress_cli.h"
 #include "tools/table.h"
@@ -16,16 +18,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double MOST_LEFT = 0.02; /* of a file that counts as cold */
+
 typedef struct options {
   const char *prefill, *decode, *kv, *by_threads, *html, *replay;
   int n, rows, inputs, together, shared, repeat;
   double seconds;
+  bool cold;
 } options;
 
 typedef struct result {
   nb_bench bench[NB_BENCH_MAX]; /* by number of threads */
   size_t threads[NB_BENCH_MAX], n;
   double load_s;
+  nb_bench_first warm, cold;
+  double left;       /* cold: the part of the file that was in memory all the same */
+  char not_cold[96]; /* why cold says nothing; "": it does, or nobody asked for it */
 } result;
 
 /* "128,512,2048", the value of an option. */
@@ -68,6 +76,28 @@ static nb_status measure(const options *o, const cli_common *common, const nb_op
   }
   cli_progress_end(&p);
   return st;
+}
+
+/* How long the first token takes: with nothing of the file in memory, where that is asked for and can be had, and with
+ * all of it. */
+static nb_status measure_first(const options *o, const cli_common *common, const char *path, nb_kv_type kv, result *r,
+                               nb_err *err) {
+  const nb_session_opts so = {.threads = common->threads, .cpu_features = common->features};
+  nb_err why;
+  if (o->cold) {
+    const nb_status st = nb_mapfile_forget(&r->left, &why);
+    if (st != NB_OK) snprintf(r->not_cold, sizeof r->not_cold, "%.95s", why.msg);
+    else if (r->left > MOST_LEFT)
+      snprintf(r->not_cold, sizeof r->not_cold, "%.0f %% of the file stay in memory, which another program may use",
+               100 * r->left);
+    else NB_TRY(nb_bench_first_token(path, &so, kv, &r->cold, err));
+  }
+  for (int i = 0; i < 3; i++) { /* the best; the first may have to read the file */
+    nb_bench_first x;
+    NB_TRY(nb_bench_first_token(path, &so, kv, &x, err));
+    if (!i || x.first_s < r->warm.first_s) r->warm = x;
+  }
+  return NB_OK;
 }
 
 /* What is neither weights nor cache. */
@@ -132,6 +162,13 @@ static void print_text(const nb_opened *m, const nb_kernels *k, const nb_bench_o
          "%.1f ms\n",
          nb_bytes_text(a, m->file_bytes), x->macs_per_token / 1e9, nb_bytes_text(b, (uint64_t)x->bytes_per_token),
          nb_kv_type_name(o->kv), x->kv_bytes_per_position, 1e3 * r->load_s);
+  printf("first token of a prompt of %zu: after %.3f s, %.1f ms of them for opening", r->warm.tokens, r->warm.first_s,
+         1e3 * r->warm.open_s);
+  if (r->cold.tokens)
+    printf("; with %.1f %% of the file in memory after %.3f s, %.1f ms", 100 * r->left, r->cold.first_s,
+           1e3 * r->cold.open_s);
+  printf("\n");
+  if (*r->not_cold) printf("not measured cold: %s\n", r->not_cold);
   for (size_t i = 0; i < r->n; i++) print_run(r->threads[i], o, &r->bench[i]);
 }
 
@@ -191,6 +228,15 @@ static cJSON *run_json(size_t threads, const nb_bench_opts *o, const nb_bench *b
   return j;
 }
 
+static void add_first(cJSON *j, const result *r) {
+  const number warm[] = {{"tokens", (double)r->warm.tokens}, {"open_s", r->warm.open_s}, {"first_s", r->warm.first_s}};
+  const number cold[] = {{"in_memory", r->left}, {"open_s", r->cold.open_s}, {"first_s", r->cold.first_s}};
+  cJSON *first = cJSON_AddObjectToObject(j, "first_token");
+  add_numbers(first, warm, sizeof warm / sizeof *warm);
+  if (r->cold.tokens) add_numbers(cJSON_AddObjectToObject(first, "cold"), cold, sizeof cold / sizeof *cold);
+  if (*r->not_cold) cJSON_AddStringToObject(first, "not_measured_cold", r->not_cold);
+}
+
 static cJSON *make_json(const char *path, const nb_opened *m, const nb_kernels *k, const nb_bench_opts *o,
                         const result *r) {
   char cpu[128];
@@ -209,6 +255,7 @@ static cJSON *make_json(const char *path, const nb_opened *m, const nb_kernels *
   cJSON_AddStringToObject(j, "model", path);
   cJSON_AddStringToObject(j, "kv", nb_kv_type_name(o->kv));
   add_numbers(j, x, sizeof x / sizeof *x);
+  add_first(j, r);
   cJSON *runs = cJSON_AddArrayToObject(j, "runs");
   for (size_t i = 0; i < r->n; i++) cJSON_AddItemToArray(runs, run_json(r->threads[i], o, &r->bench[i]));
   return j;
@@ -227,6 +274,7 @@ static nb_status bench_model(const options *o, const cli_common *common, const c
   r.load_s = cli_clock() - start;
   bo.kv = m.kv;
   if (st == NB_OK && o->kv) st = nb_kv_type_parse(o->kv, &bo.kv, err);
+  if (st == NB_OK) st = measure_first(o, common, path, bo.kv, &r, err);
   if (st == NB_OK) st = measure(o, common, &m, &bo, &r, err);
   if (st == NB_OK) {
     nb_kernels k = nb_kernels_select(common->features);
@@ -346,6 +394,8 @@ int cmd_bench(int argc, char **argv) {
       CLI_KV(&o.kv, "the cache"),
       CLI_STRING("by-threads", 0, "N,N", &o.by_threads, "measure with each of these numbers of threads"),
       CLI_PATH("html", 0, "FILE", NB_FILE_PAGE, &o.html, "write a page that draws the speeds by prompt and context"),
+      CLI_FLAG("cold", 0, &o.cold,
+               "the first token also with nothing of the file in memory (the system drops its pages)"),
       CLI_INT("together", 0, "N", 1, 512, &o.together, "instead: N texts at once, beside a prompt of N tokens"),
       CLI_INT("shared", 0, "N", 0, 1 << 20, &o.shared,
               "with --together: tokens of the contexts that all have in common"),

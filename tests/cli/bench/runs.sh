@@ -1,10 +1,14 @@
 . "$LIB"
-nibble bench "$NBL" -q --prefill 16 --decode 0,8 -n 4 --seconds 0.02 --by-threads 1,2 --html page.html --json >j
+nibble bench "$NBL" -q --prefill 16 --decode 0,8 -n 4 --seconds 0.02 --by-threads 1,2 --cold --html page.html --json >j
 jsonq <j
 [ "$(jsonq runs.0.threads <j)" = 1 ]
 [ "$(jsonq runs.1.threads <j)" = 2 ]
 [ "$(jsonq runs.1.decode.1.tokens <j)" = 8 ]
 grep -q '"huge_pages":' page.html
+# The first token: opening is a part of it; cold where the system drops the file's pages, or why not.
+[ "$(jsonq first_token.tokens <j)" -ge 1 ]
+awk "BEGIN { exit !($(jsonq first_token.open_s <j) > 0 && $(jsonq first_token.first_s <j) > $(jsonq first_token.open_s <j)) }"
+[ "$(jsonq first_token.cold.first_s <j || echo none)$(jsonq first_token.not_measured_cold <j || echo none)" != nonenone ]
 # Each limit with the loop that reached it; no row is silent about a limit that it exceeds.
 for limit in int8_macs f32_macs read_bytes; do
   [ -n "$(jsonq runs.0.limits.$limit.instruction <j)" ]
