@@ -193,7 +193,7 @@ FLAGS_neon_i8mm := -march=armv8.2-a+dotprod+i8mm
 
 LIB_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/model lib/quant lib/text formats eval convert api)) $(KERNELS)
 # What the test of the kernels needs, for which a cross compiler alone is enough.
-KERNEL_OBJ := $(patsubst %.c,$(B)/%.o,$(addprefix lib/base/,cpu.c mem.c status.c parallel.c parallel_pool.c quota.c qmat.c) $(KERNELS))
+KERNEL_OBJ := $(patsubst %.c,$(B)/%.o,$(addprefix lib/base/,cpu.c mem.c status.c parallel.c parallel_pool.c quota.c qmat.c ggml.c ggml_write.c) $(KERNELS))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(addprefix $(B)/gen/,task_builtin.o pages.o calibration.o)
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c tools/*/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -477,11 +477,12 @@ wasm-check: all ## kernels, program, engine and page of build/wasm give this pro
 
 # zig brings Apple's headers for C: python3 -m pip install ziglang, then ZIG="python3 -m ziglang".
 ZIG ?= zig
-apple-check: ## the library's C compiled for arm64 macOS by zig (skipped without)
+apple-check: all ## the library's C compiled for arm64 macOS by zig, the Swift package by swiftc and run (each skips without)
 	@if $(ZIG) version >/dev/null 2>&1; then \
 	  VARIABLES="FLAGS_neon=-mcpu=apple_m1 FLAGS_neon_dotprod=-mcpu=apple_m1 FLAGS_neon_i8mm=-mcpu=apple_m2" \
 	  sh apps/apple/build.sh build/apple-zig "$(ZIG) cc -target aarch64-macos" "$(ZIG) ar" ""; \
 	else echo "skip: apple-check: there is no $(ZIG)"; fi
+	@sh tests/apps/swift.sh $(B) $(patsubst -fopenmp,-lgomp,$(LDLIBS_ALL))
 
 android-check: all ## the JNI code in a Java virtual machine, and the Kotlin API's types (each skips without its compiler)
 	@sh tests/apps/android.sh $(B) "$(CC)" -pthread $(LDLIBS_ALL)

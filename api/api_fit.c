@@ -41,9 +41,7 @@ nb_status nb_api_fit(const nb_opened *m, const nibble_options *o, const nb_sessi
   nb_kv_type type = m->kv;
   size_t workspace;
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &type, err));
-  if (!tokens) tokens = c->max_position;
-  if (tokens > c->max_position)
-    return nb_fail(err, NB_ERR_ARG, "%zu tokens are more than the model's %zu positions", tokens, c->max_position);
+  if (!tokens || tokens > c->max_position) tokens = c->max_position;
   NB_TRY(nb_session_need(c, so, &workspace, err));
   out->mapped = m->file_bytes;
   out->workspace = workspace;

@@ -337,8 +337,9 @@ typedef struct nibble_fit {
 } nibble_fit;
 
 /* Answers before anything of the weights is read, in milliseconds: what would nibble_open_sources with these options
- * (NULL: the defaults) and one session of `tokens` tokens (0: the model's positions) take? The answer's own holds the
- * most that is ever used; short prompts touch less of the workspace. It fails as nibble_open_sources does. */
+ * (NULL: the defaults) and one session of `tokens` tokens (0, or more than the model has: its positions) take? The
+ * answer's own holds the most that is ever used; short prompts touch less of the workspace. It fails as
+ * nibble_open_sources does. */
 NIBBLE_API nibble_status nibble_fit_sources(const nibble_source *sources, size_t n, const nibble_options *options,
                                             size_t tokens, nibble_fit *out, nibble_error *err);
 

@@ -27,9 +27,11 @@ static uint32_t file_type(const nb_ggml_type *t) {
   }
 }
 
-/* The type that holds a matrix best: dense ones are carried over, codes of up to 4 bits become 4.5, others 8. */
+/* The type that holds a matrix best: dense ones are carried over, so are blocks of a type that can be written (others
+ * become floats), codes of up to 4 bits become 4.5, others 8. */
 static const nb_ggml_type *natural_type(const nb_linear *w) {
   static const uint32_t dense[] = {[NB_F32] = NB_GGML_F32, [NB_F16] = NB_GGML_F16, [NB_BF16] = NB_GGML_BF16};
+  if (!w->coded && w->dense.blocks && w->dense.blocks->write) return w->dense.blocks;
   if (!w->coded) return nb_ggml_find(dense[w->dense.dtype]);
   if (w->qmat.fmt.bits > 4) return nb_ggml_find(NB_GGML_Q8_0);
   return nb_ggml_find(w->K % 256 ? NB_GGML_IQ4_NL : NB_GGML_Q4_K);
@@ -100,7 +102,7 @@ static void round_rows(void *ctx, size_t begin, size_t end, int thread) {
     }
     c->error[r] = c->size[r] = 0;
     const uint8_t *blocks =
-        c->src->blocks ? c->src->blocks(c->src->ctx, it->index, source_row(it, c->first + r)) : NULL;
+        c->src->blocks ? c->src->blocks(c->src->ctx, it->index, source_row(it, c->first + r), it->type) : NULL;
     if (blocks) {
       memcpy(c->bytes + r * row_bytes, blocks, row_bytes);
       continue;

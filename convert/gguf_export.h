@@ -17,9 +17,9 @@ typedef struct nb_gguf_source {
   void (*describe)(void *ctx, size_t i, const char **name, size_t *N, size_t *K, const nb_linear **w);
   /* Row n of tensor i (vectors have one): out (K). Called by several threads. */
   void (*row)(void *ctx, size_t i, size_t n, float *out);
-  /* The blocks of row n of a matrix, where it has been rounded to the type that it gets; NULL, also for the function:
-   * row tells. */
-  const uint8_t *(*blocks)(void *ctx, size_t i, size_t n);
+  /* The blocks of row n of a matrix, where it is in those of `type` already; NULL, also for the function: it is to be
+   * rounded, or is a vector. */
+  const uint8_t *(*blocks)(void *ctx, size_t i, size_t n, const nb_ggml_type *type);
   void *ctx;
 } nb_gguf_source;
 

@@ -4,91 +4,26 @@
 #include "base/clock.h"
 #include "model/generate.h"
 #include "base/mem.h"
-#include "base/parallel.h"
 
 #include <math.h>
 #include <string.h>
 
-size_t nb_bench_linear_bytes(const nb_linear *w) {
+/* The bytes of a matrix, which lie together. */
+static nb_limit_memory stored(const nb_linear *w) {
   nb_qmat m;
   nb_qmat_layout l;
-  if (!w->coded) return w->dense.n_bytes;
-  return nb_qmat_plan(w->N, w->K, w->qmat.fmt, &m, &l, NULL) == NB_OK ? l.total : 0;
+  if (!w->coded) return (nb_limit_memory){w->dense.data, w->dense.n_bytes};
+  if (nb_qmat_plan(w->N, w->K, w->qmat.fmt, &m, &l, NULL) != NB_OK) return (nb_limit_memory){NULL, 0};
+  return (nb_limit_memory){w->qmat.codes - l.codes, l.total};
 }
 
-/* ---- limits ---- */
+size_t nb_bench_linear_bytes(const nb_linear *w) { return stored(w).size; }
 
-enum { READ_BYTES = 256 << 20, READ_CHUNK = 1 << 20, PEAK_ITEMS = 64, PEAK_ROUNDS = 50000 };
-
-typedef struct limit_job {
-  const nb_kernels *k;
-  const uint8_t *bytes;
-  uint64_t sink, done; /* sink keeps the work from being optimised away */
-} limit_job;
-
-static void keep(limit_job *j, uint64_t sink, uint64_t done) {
-  __atomic_fetch_add(&j->sink, sink, __ATOMIC_RELAXED);
-  __atomic_fetch_add(&j->done, done, __ATOMIC_RELAXED);
+double nb_bench_fraction(const nb_bench_row *r, bool with_attention) {
+  return r->per_s * (r->work + (with_attention ? r->attention : 0)) / r->limit.per_s;
 }
 
-static void read_chunks(void *ctx, size_t begin, size_t end, int thread) {
-  limit_job *j = ctx;
-  (void)thread;
-  for (size_t c = begin; c < end; c++) keep(j, j->k->peak_read(j->bytes + c * READ_CHUNK, READ_CHUNK), READ_CHUNK);
-}
-
-static void int8_rounds(void *ctx, size_t begin, size_t end, int thread) {
-  limit_job *j = ctx;
-  (void)thread;
-  for (size_t i = begin; i < end; i++) {
-    uint64_t sink = i, done = j->k->peak_int8(PEAK_ROUNDS, &sink);
-    keep(j, sink, done);
-  }
-}
-
-static void f32_rounds(void *ctx, size_t begin, size_t end, int thread) {
-  limit_job *j = ctx;
-  (void)thread;
-  for (size_t i = begin; i < end; i++) {
-    uint64_t sink = i, done = j->k->peak_f32(PEAK_ROUNDS, &sink);
-    keep(j, sink, done);
-  }
-}
-
-/* What fn does a second over n items: the best of a few timings. */
-static double best_rate(int threads, size_t n, nb_range_fn fn, limit_job *j) {
-  double best = 0;
-  for (int i = 0; i < 5; i++) {
-    double start = nb_clock();
-    j->done = 0;
-    nb_parallel_for(threads, n, 1, fn, j);
-    best = fmax(best, (double)j->done / (nb_clock() - start));
-  }
-  return best;
-}
-
-/* The read bandwidth of memory that no cache holds. */
-static nb_status read_limit(const nb_kernels *k, int threads, double *limit, nb_err *err) {
-  uint8_t *bytes;
-  NB_TRY(nb_new(&bytes, READ_BYTES, 1, "the bandwidth test", err));
-  memset(bytes, 1, READ_BYTES);
-  limit_job j = {k, bytes, 0, 0};
-  *limit = fmax(*limit, best_rate(threads, READ_BYTES / READ_CHUNK, read_chunks, &j));
-  nb_free(bytes);
-  return NB_OK;
-}
-
-static void mac_limit(const nb_kernels *k, int threads, bool int8, double *limit) {
-  limit_job j = {k, NULL, 0, 0};
-  *limit = fmax(*limit, best_rate(threads, PEAK_ITEMS, int8 ? int8_rounds : f32_rounds, &j));
-}
-
-nb_status nb_bench_limits(const nb_kernels *k, int threads, nb_limits *out, nb_err *err) {
-  *out = (nb_limits){0, 0, 0};
-  mac_limit(k, threads, true, &out->int8_macs_per_s);
-  mac_limit(k, threads, false, &out->f32_macs_per_s);
-  return read_limit(k, threads, &out->read_bytes_per_s, err);
-}
+bool nb_bench_fault(const nb_bench_row *r) { return nb_bench_fraction(r, true) > 1; }
 
 /* ---- the model ---- */
 
@@ -124,22 +59,32 @@ typedef struct run {
   const nb_model *m;
   const nb_bench_opts *o;
   nb_bench *out;
-  int32_t *ids;  /* (the longest) */
-  float *logits; /* (V) */
-  nb_kv *kv;     /* of all rows; contexts in rising order share what it holds */
-  bool int8;     /* which multiply-adds limit a prompt */
+  int32_t *ids;             /* (the longest) */
+  float *logits;            /* (V) */
+  nb_kv *kv;                /* of all rows; contexts in rising order share what it holds */
+  bool int8;                /* which multiply-adds limit a prompt */
+  nb_limit_memory *weights; /* (n_weights) what a decoded token reads, or may */
+  size_t n_weights;
   size_t done;
 } run;
 
+static nb_status list_weights(run *r, nb_err *err) {
+  const nb_weights *w = &r->m->weights;
+  const size_t n = w->parts.embed;
+  NB_TRY(nb_new(&r->weights, n + 1, sizeof *r->weights, "the weights", err));
+  for (size_t i = 0; i < n; i++) r->weights[i] = stored(&w->w[i]);
+  r->weights[n] = stored(nb_weights_head(w));
+  r->n_weights = n + 1;
+  return NB_OK;
+}
+
 /* Raises the row's limit to what the machine reaches now. */
 static nb_status look_at_limit(run *r, bool prompt, nb_bench_row *row, nb_err *err) {
-  const nb_kernels *k = nb_session_kernels(r->s);
-  int threads = nb_session_threads(r->s);
-  nb_limits *all = &r->out->limits;
-  double *most = !prompt ? &all->read_bytes_per_s : r->int8 ? &all->int8_macs_per_s : &all->f32_macs_per_s;
-  if (prompt) mac_limit(k, threads, r->int8, &row->limit);
-  else NB_TRY(read_limit(k, threads, &row->limit, err));
-  *most = fmax(*most, row->limit);
+  const nb_peak_unit unit = !prompt ? NB_PEAK_READ : r->int8 ? NB_PEAK_INT8 : NB_PEAK_F32;
+  nb_limit *all = &r->out->limits[unit];
+  const nb_limit_reads reads = {r->weights, r->n_weights, (size_t)(row->work + row->attention)};
+  NB_TRY(nb_limit_look(nb_session_kernels(r->s), nb_session_threads(r->s), unit, &reads, &row->limit, err));
+  if (row->limit.per_s > all->per_s) *all = row->limit;
   return NB_OK;
 }
 
@@ -219,6 +164,7 @@ nb_status nb_bench_run(nb_session *s, const nb_model *m, const nb_bench_opts *o,
     return nb_fail(err, NB_ERR_ARG, "%zu tokens do not fit the model's %zu positions", longest, m->config.max_position);
   NB_GOTO(nb_new(&r.ids, longest, sizeof *r.ids, "the tokens", err));
   NB_GOTO(nb_new(&r.logits, m->config.vocab, sizeof *r.logits, "the logits", err));
+  NB_GOTO(list_weights(&r, err));
   for (size_t i = 0; i < longest; i++) r.ids[i] = (int32_t)(nb_rng_next(&rng) % m->config.vocab);
   count_weights(m, out);
   out->kv_bytes_per_position = (double)(m->config.layers * m->config.kv_heads) *
@@ -227,12 +173,14 @@ nb_status nb_bench_run(nb_session *s, const nb_model *m, const nb_bench_opts *o,
   nb_kv_clear(r.kv); /* no row waits for the system to give memory, nor, after one token, to map the weights */
   NB_GOTO(nb_session_prefill(s, m, r.kv, r.ids, 1, err));
   nb_kv_truncate(r.kv, 0);
-  NB_GOTO(nb_bench_limits(nb_session_kernels(s), nb_session_threads(s), &out->limits, err));
+  const nb_limit_reads reads = {r.weights, r.n_weights, (size_t)out->bytes_per_token};
+  for (int u = 0; u < NB_PEAK_UNITS; u++)
+    NB_GOTO(nb_limit_look(nb_session_kernels(s), nb_session_threads(s), (nb_peak_unit)u, &reads, &out->limits[u], err));
   for (size_t i = 0; i < o->n_prefill; i++) NB_GOTO(prefill_row(&r, o->prefill[i], &out->prefill[i], err));
   nb_kv_truncate(r.kv, 0);
   for (size_t i = 0; i < o->n_context; i++) NB_GOTO(decode_row(&r, o->context[i], &out->decode[i], err));
 fail:
   nb_kv_free(r.kv);
-  nb_free(r.ids), nb_free(r.logits);
+  nb_free(r.ids), nb_free(r.logits), nb_free(r.weights);
   return st;
 }

@@ -3,19 +3,10 @@
 #ifndef NB_BENCH_H
 #define NB_BENCH_H
 
+#include "eval/limits.h"
 #include "eval/memory.h"
 #include "model/model.h"
 #include "base/progress.h"
-
-/* What this machine reaches with nothing else to do, with the given threads. */
-typedef struct nb_limits {
-  double read_bytes_per_s; /* reading memory in order */
-  double int8_macs_per_s;  /* int8 multiply-adds in registers, with the kernels' instruction */
-  double f32_macs_per_s;   /* float multiply-adds in registers */
-} nb_limits;
-
-/* Takes about a second and, for a moment, 256 MiB. */
-nb_status nb_bench_limits(const nb_kernels *k, int threads, nb_limits *out, nb_err *err);
 
 enum { NB_BENCH_MAX = 8 };
 
@@ -35,15 +26,20 @@ typedef struct nb_bench_row {
   double per_s;     /* tokens a second */
   double work;      /* of the weights: the layers' matrices; for decoding the head's, too */
   double attention; /* of attention, besides: its products, or the cache's bytes */
-  double limit;     /* work a second: the better of what the machine reached right before and right after, since
+  nb_limit limit;   /* work a second: the better of what the machine reached right before and right after, since
                      * neighbours on it come and go */
 } nb_bench_row;
 
+/* The part of its limit that a row reached. Above 1 the measurement is at fault: the limit was higher while the row
+ * ran than before and after it, or no loop reaches it. */
+double nb_bench_fraction(const nb_bench_row *r, bool with_attention);
+bool nb_bench_fault(const nb_bench_row *r);
+
 typedef struct nb_bench {
   nb_bench_row prefill[NB_BENCH_MAX], decode[NB_BENCH_MAX];
-  nb_limits limits;       /* the best of all that was measured in between */
-  double macs_per_token;  /* weights that a prompt's token meets: the layers' matrices */
-  double bytes_per_token; /* stored bytes of the weights that a decoded token reads: layers and head */
+  nb_limit limits[NB_PEAK_UNITS]; /* the best of all that was measured in between */
+  double macs_per_token;          /* weights that a prompt's token meets: the layers' matrices */
+  double bytes_per_token;         /* stored bytes of the weights that a decoded token reads: layers and head */
   double kv_bytes_per_position;
   uint64_t kv_bytes; /* of the cache when it was longest */
   nb_memory memory;  /* resident, the most of each kind after any row */
@@ -62,7 +58,7 @@ typedef struct nb_kernel_timing {
   double seconds;  /* a call */
   double work;     /* multiply-adds, or bytes read, of a call */
   bool bytes;      /* which of the two */
-  double limit;    /* a second, of that unit: the machine's */
+  nb_limit limit;  /* of that unit: the machine's, right before and right after */
 } nb_kernel_timing;
 
 enum { NB_KERNEL_TIMINGS = 64 };

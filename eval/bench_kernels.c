@@ -15,7 +15,6 @@ static const double MIN_SECONDS = 0.2;
 typedef struct bench_data {
   const nb_kernels *k;
   size_t N, K, Kp;
-  nb_limits limits;
   float *x, *y; /* (TOKENS, K), (TOKENS, N) */
   nb_q8 q;
   void *scratch;
@@ -43,7 +42,6 @@ static nb_status make_data(const nb_kernels *k, size_t N, size_t K, const nb_pro
          scratch = nb_max(nb_kernels_linear_scratch(Kp), nb_attn_scratch_bytes(HEAD_DIM));
   nb_rng rng = {7};
   *d = (bench_data){.k = k, .N = N, .K = K, .Kp = Kp, .weight_bytes = nb_max(N * K * 4, 64), .progress = progress};
-  NB_TRY(nb_bench_limits(k, 1, &d->limits, err));
   NB_TRY(nb_new(&d->x, TOKENS * K, sizeof(float), "the benchmark", err));
   NB_TRY(nb_new(&d->y, TOKENS * N, sizeof(float), "the benchmark", err));
   NB_TRY(nb_new(&d->q.q, TOKENS * Kp, 1, "the benchmark", err));
@@ -87,11 +85,17 @@ static nb_kernel_timing *row(nb_kernel_timing *out, size_t *n, const char *name,
   return t;
 }
 
-/* One token: weights stream from memory, so bytes count; many: multiply-adds. */
-static void finish(const bench_data *d, nb_kernel_timing *t, double bytes, double macs, double mac_limit) {
+/* Times a row between two looks at its limit. One token: weights stream, so the bytes that `reads` has count; many:
+ * multiply-adds. */
+static nb_status measure(bench_data *d, nb_kernel_timing *t, void (*call)(bench_data *, void *), void *arg,
+                         nb_limit_memory reads, nb_peak_unit macs, nb_err *err) {
   t->bytes = t->tokens == 1;
-  t->work = t->bytes ? bytes : macs;
-  t->limit = t->bytes ? d->limits.read_bytes_per_s : mac_limit;
+  const nb_peak_unit unit = t->bytes ? NB_PEAK_READ : macs;
+  const nb_limit_reads all = {&reads, 1, reads.size};
+  if (t->bytes) t->work = (double)reads.size;
+  NB_TRY(nb_limit_look(d->k, 1, unit, &all, &t->limit, err));
+  t->seconds = time_calls(call, d, arg);
+  return nb_limit_look(d->k, 1, unit, &all, &t->limit, err);
 }
 
 static nb_status bench_format(bench_data *d, nb_qfmt fmt, nb_kernel_timing *out, size_t *n, nb_err *err) {
@@ -103,8 +107,8 @@ static nb_status bench_format(bench_data *d, nb_qfmt fmt, nb_kernel_timing *out,
   nb_qfmt_name(fmt, name);
   for (d->q.T = 1; d->q.T <= TOKENS; d->q.T *= TOKENS) {
     nb_kernel_timing *t = row(out, n, "linear_q8", name, d->q.T);
-    t->seconds = time_calls(call_q8, d, &m);
-    finish(d, t, (double)l.total, (double)d->N * (double)d->K * (double)d->q.T, d->limits.int8_macs_per_s);
+    t->work = (double)d->N * (double)d->K * (double)d->q.T;
+    NB_TRY(measure(d, t, call_q8, &m, (nb_limit_memory){d->weights, l.total}, NB_PEAK_INT8, err));
     NB_TRY(nb_progress_step(d->progress, *n, 0, err));
   }
   return NB_OK;
@@ -118,22 +122,24 @@ static nb_status bench_dense(bench_data *d, nb_dtype dtype, nb_kernel_timing *ou
                  .n_bytes = d->N * d->K * nb_dtype_bytes(dtype)};
   for (d->q.T = 1; d->q.T <= TOKENS; d->q.T *= TOKENS) {
     nb_kernel_timing *t = row(out, n, "linear_float", nb_dtype_name(dtype), d->q.T);
-    t->seconds = time_calls(call_float, d, &w);
-    finish(d, t, (double)w.n_bytes, (double)d->N * (double)d->K * (double)d->q.T, d->limits.f32_macs_per_s);
+    t->work = (double)d->N * (double)d->K * (double)d->q.T;
+    NB_TRY(measure(d, t, call_float, &w, (nb_limit_memory){w.data, w.n_bytes}, NB_PEAK_F32, err));
     NB_TRY(nb_progress_step(d->progress, *n, 0, err));
   }
   return NB_OK;
 }
 
+/* The caches of integers are multiplied as 16-bit integers, which no machine does faster than those of 8. */
 static nb_status bench_attention(bench_data *d, nb_kv_type type, nb_kernel_timing *out, size_t *n, nb_err *err) {
   static const char *const names[] = {"f32", "f16", "q16", "q8"};
   size_t block = nb_kv_block_bytes(type, HEAD_DIM), blocks = KEYS / NB_KV_BLOCK;
+  nb_status st = NB_OK;
   uint8_t *kv;
   NB_TRY(nb_new(&kv, blocks, block, "the benchmark", err));
   for (size_t p = 0; p < KEYS; p++)
     d->k->kv_store(kv + p / NB_KV_BLOCK * block, type, HEAD_DIM, p % NB_KV_BLOCK, d->x + p % 64 * HEAD_DIM,
                    d->x + p % 61 * HEAD_DIM);
-  for (size_t q = 1; q <= QUERIES; q *= QUERIES) {
+  for (size_t q = 1; q <= QUERIES && st == NB_OK; q *= QUERIES) {
     nb_attn a = {.q = d->x,
                  .out = d->y,
                  .ldq = HEAD_DIM,
@@ -146,11 +152,13 @@ static nb_status bench_attention(bench_data *d, nb_kv_type type, nb_kernel_timin
                  .type = type,
                  .own = kv};
     nb_kernel_timing *t = row(out, n, "attention", names[type], q);
-    t->seconds = time_calls(call_attention, d, &a);
-    finish(d, t, (double)(blocks * block), 2.0 * KEYS * HEAD_DIM * (double)q, d->limits.f32_macs_per_s);
+    t->work = 2.0 * KEYS * HEAD_DIM * (double)q;
+    st = measure(d, t, call_attention, &a, (nb_limit_memory){kv, blocks * block},
+                 type == NB_KV_F32 || type == NB_KV_F16 ? NB_PEAK_F32 : NB_PEAK_INT8, err);
   }
   nb_free(kv);
-  return nb_progress_step(d->progress, *n, 0, err);
+  if (st == NB_OK) st = nb_progress_step(d->progress, *n, 0, err);
+  return st;
 }
 
 nb_status nb_bench_kernels(const nb_kernels *k, size_t N, size_t K, const nb_progress *progress, nb_kernel_timing *out,

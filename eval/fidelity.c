@@ -16,7 +16,7 @@ enum { ROWS = 32 }; /* predictions whose logits are held at once */
 
 typedef struct side {
   nb_fidelity_side of;
-  float *logits; /* (ROWS, V) */
+  float *logits; /* (ROWS, V); the candidates share theirs */
   double seconds;
 } side;
 
@@ -65,33 +65,46 @@ static void logits(side *x, const size_t *rows, size_t n) {
   x->seconds += nb_clock() - start;
 }
 
-/* Scores the second half of one window into out (ctx - ctx / 2 rows). */
-static nb_status score_window(side *ref, side *cand, const int32_t *window, size_t ctx, row *out, nb_err *err) {
-  nb_status st = forward(ref, window, ctx, err);
-  if (st != NB_OK) return nb_fail_in(err, st, "the reference");
-  st = forward(cand, window, ctx, err);
-  if (st != NB_OK) return nb_fail_in(err, st, "the candidate");
-  for (size_t first = ctx / 2; first < ctx; first += ROWS) {
-    size_t n = nb_min(ROWS, ctx - first), rows[ROWS];
+/* All that one measurement works on. */
+typedef struct measuring {
+  side ref, *cand; /* (n) */
+  size_t n, ctx, half, chunks;
+  row *rows; /* (n, chunks, half) */
+} measuring;
+
+/* Scores the second half of window c. */
+static nb_status score_window(measuring *m, const int32_t *window, size_t c, nb_err *err) {
+  for (size_t k = 0; k <= m->n; k++) {
+    side *x = k ? &m->cand[k - 1] : &m->ref;
+    nb_status st = forward(x, window, m->ctx, err);
+    if (st != NB_OK) return nb_fail_in(err, st, "%s", x->of.name);
+  }
+  for (size_t first = m->ctx / 2; first < m->ctx; first += ROWS) {
+    size_t n = nb_min(ROWS, m->ctx - first), rows[ROWS];
     for (size_t i = 0; i < n; i++) rows[i] = first - 1 + i;
-    logits(ref, rows, n);
-    logits(cand, rows, n);
-    compare_job j = {ref->logits,
-                     cand->logits,
-                     window + first,
-                     nb_session_kernels(ref->of.session),
-                     ref->of.model->config.vocab,
-                     out + (first - ctx / 2)};
-    nb_parallel_for(nb_session_threads(ref->of.session), n, 1, compare_rows, &j);
+    logits(&m->ref, rows, n);
+    for (size_t k = 0; k < m->n; k++) {
+      logits(&m->cand[k], rows, n);
+      compare_job j = {m->ref.logits,
+                       m->cand[k].logits,
+                       window + first,
+                       nb_session_kernels(m->ref.of.session),
+                       m->ref.of.model->config.vocab,
+                       m->rows + (k * m->chunks + c) * m->half + (first - m->ctx / 2)};
+      nb_parallel_for(nb_session_threads(m->ref.of.session), n, 1, compare_rows, &j);
+    }
   }
   return NB_OK;
 }
 
-static nb_status check_finite(const row *r, size_t n, nb_err *err) {
-  for (size_t i = 0; i < n; i++)
-    if (!isfinite(r[i].ref_nll) || !isfinite(r[i].cand_nll) || !isfinite(r[i].kl))
-      return nb_fail(err, NB_ERR_NUMERIC, "%s: the head's logits are not finite (NaN or infinity)",
-                     isfinite(r[i].ref_nll) ? "the candidate" : "the reference");
+static nb_status check_finite(const measuring *m, size_t c, nb_err *err) {
+  for (size_t k = 0; k < m->n; k++)
+    for (size_t i = 0; i < m->half; i++) {
+      const row *r = &m->rows[(k * m->chunks + c) * m->half + i];
+      if (!isfinite(r->ref_nll) || !isfinite(r->cand_nll) || !isfinite(r->kl))
+        return nb_fail(err, NB_ERR_NUMERIC, "%s: the head's logits are not finite (NaN or infinity)",
+                       isfinite(r->ref_nll) ? m->cand[k].of.name : m->ref.of.name);
+    }
   return NB_OK;
 }
 
@@ -136,42 +149,62 @@ fail:
   return st;
 }
 
-nb_status nb_fidelity_measure(const nb_fidelity_side *ref, const nb_fidelity_side *cand, const int32_t *tokens,
-                              size_t n, const nb_fidelity_opts *o, nb_fidelity *out, nb_err *err) {
+static nb_status check(const measuring *m, const nb_fidelity_opts *o, nb_err *err) {
+  for (size_t k = 0; k <= m->n; k++) {
+    const nb_fidelity_side *x = k ? &m->cand[k - 1].of : &m->ref.of;
+    if (o->ctx < 2 || o->ctx > nb_session_max_tokens(x->session))
+      return nb_fail(err, NB_ERR_ARG, "windows of %zu tokens are out of range", o->ctx);
+    if (x->model->config.vocab != m->ref.of.model->config.vocab)
+      return nb_fail(err, NB_ERR_ARG, "the vocabularies of %s (%zu) and %s (%zu) differ: they are not the same model",
+                     m->ref.of.name, m->ref.of.model->config.vocab, x->name, x->model->config.vocab);
+  }
+  if (o->n < o->ctx)
+    return nb_fail(err, NB_ERR_ARG, "the text has %zu tokens, less than a window of %zu", o->n, o->ctx);
+  return NB_OK;
+}
+
+/* What the rows of candidate k come to. */
+static nb_status conclude(const measuring *m, size_t k, const nb_fidelity_opts *o, nb_fidelity *out, nb_err *err) {
+  const row *rows = m->rows + k * m->chunks * m->half;
+  for (size_t c = 0; o->window_kl && c < m->chunks; c++) {
+    double *mean = &o->window_kl[k * m->chunks + c];
+    *mean = 0;
+    for (size_t i = 0; i < m->half; i++) *mean += rows[c * m->half + i].kl / (double)m->half;
+  }
+  NB_TRY(summarise(rows, m->chunks, m->half, out, err));
+  out->ref_seconds = m->ref.seconds, out->cand_seconds = m->cand[k].seconds;
+  return NB_OK;
+}
+
+nb_status nb_fidelity_measure(const nb_fidelity_side *ref, const nb_fidelity_side *cand, size_t n_cands,
+                              const nb_fidelity_opts *o, nb_fidelity *out, nb_err *err) {
   nb_status st;
-  side a = {.of = *ref}, b = {.of = *cand};
-  row *rows = NULL;
+  measuring m = {.ref = {.of = *ref}, .n = n_cands, .ctx = o->ctx, .half = o->ctx - o->ctx / 2};
   int32_t *window = NULL;
-  size_t ctx = o->ctx, half = ctx - ctx / 2, chunks = ctx ? n / ctx : 0, V = ref->model->config.vocab;
-  memset(out, 0, sizeof *out);
-  if (ctx < 2 || ctx > nb_session_max_tokens(ref->session) || ctx > nb_session_max_tokens(cand->session))
-    return nb_fail(err, NB_ERR_ARG, "windows of %zu tokens are out of range", ctx);
-  if (cand->model->config.vocab != V)
-    return nb_fail(err, NB_ERR_ARG, "the models' vocabularies differ (%zu and %zu): they are not the same model", V,
-                   cand->model->config.vocab);
-  if (chunks == 0) return nb_fail(err, NB_ERR_ARG, "the text has %zu tokens, less than a window of %zu", n, ctx);
-  if (o->max_chunks) chunks = nb_min(chunks, o->max_chunks);
-  NB_GOTO(nb_new(&a.logits, ROWS * V, sizeof(float), "the logits", err));
-  NB_GOTO(nb_new(&b.logits, ROWS * V, sizeof(float), "the logits", err));
-  NB_GOTO(nb_new(&rows, chunks * half, sizeof *rows, "the scores", err));
-  NB_GOTO(nb_new(&window, ctx, sizeof *window, "a window", err));
-  for (size_t c = 0; c < chunks; c++) {
-    memcpy(window, tokens + c * ctx, ctx * sizeof *window);
+  size_t V = ref->model->config.vocab;
+  nb_assert(n_cands > 0);
+  memset(out, 0, n_cands * sizeof *out);
+  NB_TRY(nb_new(&m.cand, n_cands, sizeof *m.cand, "the candidates", err));
+  for (size_t k = 0; k < n_cands; k++) m.cand[k].of = cand[k];
+  NB_GOTO(check(&m, o, err));
+  m.chunks = o->n / o->ctx;
+  if (o->max_chunks) m.chunks = nb_min(m.chunks, o->max_chunks);
+  NB_GOTO(nb_new(&m.ref.logits, 2 * ROWS * V, sizeof(float), "the logits", err));
+  for (size_t k = 0; k < n_cands; k++) m.cand[k].logits = m.ref.logits + ROWS * V; /* one after another */
+  NB_GOTO(nb_new(&m.rows, n_cands * m.chunks * m.half, sizeof *m.rows, "the scores", err));
+  NB_GOTO(nb_new(&window, m.ctx, sizeof *window, "a window", err));
+  for (size_t c = 0; c < m.chunks; c++) {
+    memcpy(window, o->tokens + c * m.ctx, m.ctx * sizeof *window);
     if (o->bos >= 0) window[0] = o->bos;
-    NB_GOTO(score_window(&a, &b, window, ctx, rows + c * half, err));
-    NB_GOTO(check_finite(rows + c * half, half, err));
-    NB_GOTO(nb_progress_step(o->progress, c + 1, chunks, err));
+    NB_GOTO(score_window(&m, window, c, err));
+    NB_GOTO(check_finite(&m, c, err));
+    NB_GOTO(nb_progress_step(o->progress, c + 1, m.chunks, err));
   }
-  for (size_t i = 0; o->window_kl && i < chunks * half; i++) {
-    if (i % half == 0) o->window_kl[i / half] = 0;
-    o->window_kl[i / half] += rows[i].kl / (double)half;
-  }
-  NB_GOTO(summarise(rows, chunks, half, out, err));
-  out->ref_seconds = a.seconds, out->cand_seconds = b.seconds;
+  for (size_t k = 0; k < n_cands; k++) NB_GOTO(conclude(&m, k, o, &out[k], err));
 fail:
-  nb_free(a.logits);
-  nb_free(b.logits);
-  nb_free(rows);
+  nb_free(m.ref.logits);
+  nb_free(m.cand);
+  nb_free(m.rows);
   nb_free(window);
   return st;
 }

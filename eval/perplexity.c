@@ -15,6 +15,7 @@ typedef struct scoring {
   size_t *rows;     /* (ctx) */
   double *logprob;  /* (ctx) */
   int32_t *reading; /* (ctx) */
+  double *each;     /* where the next token's log-prob goes; NULL: nowhere */
 } scoring;
 
 /* Reads seq[0 .. n) and adds the negative log-likelihoods of seq[from .. n], where from >= 1. */
@@ -37,6 +38,7 @@ static nb_status score_window(scoring *c, const int32_t *seq, size_t n, size_t f
     for (size_t i = 0; i < k && st == NB_OK; i++) {
       if (!isfinite(c->logprob[i])) st = nb_fail(err, NB_ERR_NUMERIC, "a log-prob is not finite (NaN or infinity)");
       *nll -= c->logprob[i];
+      if (c->each) *c->each++ = c->logprob[i];
     }
   }
   nb_kv_free(kv);
@@ -45,7 +47,7 @@ static nb_status score_window(scoring *c, const int32_t *seq, size_t n, size_t f
 
 nb_status nb_perplexity_measure(nb_session *s, const nb_model *m, const int32_t *tokens, size_t n,
                                 const nb_perplexity_opts *o, nb_perplexity *out, nb_err *err) {
-  scoring c = {.s = s, .m = m, .o = o};
+  scoring c = {.s = s, .m = m, .o = o, .each = o->each};
   size_t lead = o->bos >= 0, total = n + lead, windows;
   int32_t *seq = NULL;
   double *sum = NULL, *count = NULL;

@@ -14,6 +14,7 @@ typedef struct nb_perplexity_opts {
   int32_t bos;        /* stands before the text; -1: nothing does, and its first token is not predicted */
   bool bos_each;      /* bos takes the place of each later window's first token, too */
   nb_kv_type kv;
+  double *each;                /* (tokens predicted, at most n) receives their log-probs in turn; may be NULL */
   const nb_progress *progress; /* counts windows; may be NULL */
 } nb_perplexity_opts;
 

@@ -20,9 +20,9 @@ nb_report nb_report_github;
  * answers) with texts where the run has them. */
 nb_report nb_report_json;
 
-/* One HTML file that needs nothing else: one run's JSON inside data/report/report.html. others: more runs for its chart
- * of size against score, n_others of them. */
-nb_status nb_report_html(const nb_judgement *j, const nb_result *const *others, size_t n_others, nb_text *out,
-                         nb_err *err);
+/* One HTML file that needs nothing else: one run's JSON inside data/report/report.html. others: more runs for its
+ * charts of score and, of those that were compared, of divergence against size; n_others of them, of which run and
+ * against count. */
+nb_status nb_report_html(const nb_judgement *j, const nb_judgement *others, size_t n_others, nb_text *out, nb_err *err);
 
 #endif

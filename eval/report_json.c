@@ -25,8 +25,8 @@ static void write_bins(nb_jsonout *j, const char *key, const nb_scores *s) {
   nb_jsonout_close(j, ']');
 }
 
-/* The parts of its result file that are about the whole. */
-static nb_status write_run(nb_jsonout *j, const char *key, const nb_result *r) {
+/* The parts of its result file that are about the whole, and the divergence where it was compared (else c is NULL). */
+static nb_status write_run(nb_jsonout *j, const char *key, const nb_result *r, const nb_comparison *c) {
   nb_summary s;
   NB_TRY(nb_summary_make(r, &s, j->err));
   nb_jsonout_open(j, key, '{');
@@ -34,6 +34,13 @@ static nb_status write_run(nb_jsonout *j, const char *key, const nb_result *r) {
   nb_result_write_scores(j, "total", NULL, &s.total, &r->protocol);
   if (r->protocol.score != NB_SCORE_GENERATE) write_bins(j, "calibration", &s.total);
   if (r->has_measured) nb_result_write_measured(j, &r->measured);
+  if (c && r->protocol.score != NB_SCORE_GENERATE) {
+    nb_jsonout_open(j, "divergence", '{');
+    nb_jsonout_fixed(j, "mean", c->kl.mean, 6);
+    nb_jsonout_fixed(j, "low", c->kl.low, 6);
+    nb_jsonout_fixed(j, "high", c->kl.high, 6);
+    nb_jsonout_close(j, '}');
+  }
   nb_jsonout_close(j, '}');
   nb_summary_free(&s);
   return NB_OK;
@@ -250,7 +257,7 @@ static nb_status write_alone(nb_jsonout *j, const nb_result *r) {
 
 /* ---- both ---- */
 
-static nb_status write_judgement(const nb_judgement *g, const nb_result *const *others, size_t n, nb_text *out,
+static nb_status write_judgement(const nb_judgement *g, const nb_judgement *others, size_t n, nb_text *out,
                                  nb_err *err) {
   nb_jsonout j = {.out = out, .err = err};
   const nb_protocol *p = &g->run->protocol;
@@ -268,10 +275,10 @@ static nb_status write_judgement(const nb_judgement *g, const nb_result *const *
   nb_jsonout_open(&j, "marks", '[');
   for (size_t i = 0; i < p->n_marks; i++) nb_jsonout_string(&j, NULL, p->marks[i]);
   nb_jsonout_close(&j, ']');
-  if (g->against) NB_TRY(write_run(&j, "baseline", g->against->base));
-  NB_TRY(write_run(&j, "candidate", g->run));
+  if (g->against) NB_TRY(write_run(&j, "baseline", g->against->base, NULL));
+  NB_TRY(write_run(&j, "candidate", g->run, g->against));
   nb_jsonout_open(&j, "others", '[');
-  for (size_t i = 0; i < n; i++) NB_TRY(write_run(&j, NULL, others[i]));
+  for (size_t i = 0; i < n; i++) NB_TRY(write_run(&j, NULL, others[i].run, others[i].against));
   nb_jsonout_close(&j, ']');
   if (g->against) write_comparison(&j, g->against);
   else NB_TRY(write_alone(&j, g->run));
@@ -287,7 +294,7 @@ nb_status nb_report_json(const nb_judgement *j, size_t n, nb_text *out, nb_err *
   return nb_text_append_str(out, "\n", err);
 }
 
-nb_status nb_report_html(const nb_judgement *j, const nb_result *const *others, size_t n_others, nb_text *out,
+nb_status nb_report_html(const nb_judgement *j, const nb_judgement *others, size_t n_others, nb_text *out,
                          nb_err *err) {
   nb_text json = {0};
   nb_status st = write_judgement(j, others, n_others, &json, err);

@@ -17,7 +17,7 @@ typedef struct work {
   size_t rows, row;  /* rows of so many weights */
   size_t pairs;      /* rotation pairs of a head, whose rows are to be taken apart; 0: rows stay where they are */
   bool minus_one;    /* a norm with 1 added */
-  bool floats;       /* the result is F32; else bytes as they are */
+  bool floats;       /* the result is F32; else bytes as they are, of matrices also blocks */
   uint8_t *to;       /* NULL: the file's own bytes will do */
   size_t row_bytes;  /* of the result */
   size_t from_bytes; /* of a stored row */
@@ -61,9 +61,10 @@ static nb_status plan(const nb_gguf *g, const nb_gguf_arch *arch, const nb_gguf_
   memcpy(out->view.shape, t->shape, sizeof t->shape);
   for (size_t i = 0; i < 3; i++)
     if (t->type->id == ids[i]) plain = true, out->view.dtype = dtypes[i];
+  if (!plain && t->n_dims == 2) out->view.blocks = t->type;
   w->minus_one = arch->norm_plus_one && nb_gguf_arch_norm(t->name);
-  w->floats = !plain || w->minus_one;
-  if (w->floats) out->view.dtype = NB_F32;
+  w->floats = (!plain && !out->view.blocks) || w->minus_one;
+  if (w->floats) out->view.dtype = NB_F32, out->view.blocks = NULL;
   if (arch->interleaved && nb_gguf_arch_rotated(t->name, &key)) {
     size_t rows = (key ? h->kv_heads : h->heads) * h->head_dim;
     if (t->shape[0] != rows || h->head_dim % 2)
@@ -74,7 +75,7 @@ static nb_status plan(const nb_gguf *g, const nb_gguf_arch *arch, const nb_gguf_
   if (w->row % t->type->block)
     return nb_fail(err, NB_ERR_FORMAT, "%s: tensor \"%s\": a bias of type %s", path, t->name, t->type->name);
   w->from_bytes = w->row / t->type->block * t->type->bytes;
-  w->row_bytes = w->row * nb_dtype_bytes(out->view.dtype);
+  w->row_bytes = nb_tensor_bytes(&out->view, w->row);
   w->rows = t->n_bytes / w->from_bytes;
   if (!nb_mul(w->rows, w->row_bytes, &out->view.n_bytes))
     return nb_fail(err, NB_ERR_FORMAT, "%s: tensor \"%s\" is too large", path, t->name);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OTHERWISE "give the original's tokenizer.json with --tokenizer DIR"
+
 static const uint64_t MAX_WORK = (uint64_t)1 << 33; /* bytes compared while merges are made: some seconds */
 
 /* ---- pre-tokenizers ---- */
@@ -91,19 +93,20 @@ static nb_status token_id(const reader *r, const char *key, int32_t *id, nb_err 
 static nb_status open_lists(reader *r, nb_err *err) {
   const char *model, *pre;
   size_t n;
+  if (!nb_gguf_get(r->g, "tokenizer.ggml.model"))
+    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: there is no tokenizer (no tokenizer.ggml.model); " OTHERWISE, r->path);
   NB_TRY(nb_gguf_string(r->g, "tokenizer.ggml.model", NB_GGUF_REQUIRED, &model, &n, err));
   r->spm = n == 5 && !memcmp(model, "llama", 5);
   if (!r->spm && !(n == 4 && !memcmp(model, "gpt2", 4)))
-    return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the tokenizer \"%.*s\" is not supported; supported: llama, gpt2",
-                   r->path, (int)nb_min(n, 40), model);
+    return nb_fail(err, NB_ERR_UNSUPPORTED,
+                   "%s: the tokenizer \"%.*s\" is not supported (supported: llama, gpt2); " OTHERWISE, r->path,
+                   (int)nb_min(n, 40), model);
   if (!r->spm) {
     NB_TRY(nb_gguf_string(r->g, "tokenizer.ggml.pre", NB_GGUF_REQUIRED, &pre, &n, err));
     r->pre = nb_gguf_pre_find(pre, n);
     if (!r->pre)
-      return nb_fail(err, NB_ERR_UNSUPPORTED,
-                     "%s: the pre-tokenizer \"%.*s\" is not supported; give the original's tokenizer.json with "
-                     "--tokenizer DIR",
-                     r->path, (int)nb_min(n, 40), pre);
+      return nb_fail(err, NB_ERR_UNSUPPORTED, "%s: the pre-tokenizer \"%.*s\" is not supported; " OTHERWISE, r->path,
+                     (int)nb_min(n, 40), pre);
   }
   NB_TRY(list(r, "tokenizer.ggml.tokens", true, &r->tokens, err));
   if (!r->tokens || !r->tokens->n || r->tokens->n > NB_MAX_TOKENS)

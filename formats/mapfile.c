@@ -101,6 +101,64 @@ static size_t page_bytes(void) {
   return n > 0 ? (size_t)n : 4096;
 }
 
+/* ---- what is in memory ---- */
+
+#if defined(__linux__)
+void nb_mapfile_want(const void *p, size_t n) {
+  enum { PIECE = 128 << 10 }; /* the system reads no more than its own reading ahead at one request */
+  const size_t page = page_bytes(), before = (uintptr_t)p % page;
+  uint8_t *at = (uint8_t *)(uintptr_t)p - before, *end = at + before + n;
+  for (; at < end; at += PIECE) (void)madvise(at, nb_min(PIECE, (size_t)(end - at)), MADV_WILLNEED);
+}
+
+/* Adds a mapping's pages, and those of them that are in memory. */
+static nb_status count_pages(const nb_mapping *m, size_t *all, size_t *there, nb_err *err) {
+  const size_t page = page_bytes(), before = (uintptr_t)m->begin % page, pages = (before + m->size + page - 1) / page;
+  unsigned char *in;
+  NB_TRY(nb_new(&in, pages, 1, "the pages", err));
+  nb_status st = NB_OK;
+  if (mincore((void *)(uintptr_t)(m->begin - before), before + m->size, in))
+    st = nb_oserror_fail(err, errno, m->path, "ask which pages are in memory of");
+  for (size_t i = 0; st == NB_OK && i < pages; i++) *there += in[i] & 1;
+  *all += pages;
+  nb_free(in);
+  return st;
+}
+
+nb_status nb_mapfile_forget(double *left, nb_err *err) {
+  size_t all = 0, there = 0;
+  *left = 1;
+  for (nb_mapping *m = atomic_load(&mappings); m; m = m->next) {
+    const uint8_t *begin = atomic_load(&m->begin);
+    if (!begin) continue;
+    const size_t before = (uintptr_t)begin % page_bytes();
+    /* pages that a process has mapped stay: first this one's are let go, then the file's */
+    (void)madvise((void *)(uintptr_t)(begin - before), before + m->size, MADV_DONTNEED);
+    int fd = open(m->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return nb_oserror_fail(err, errno, m->path, "open");
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+    NB_TRY(count_pages(m, &all, &there, err));
+  }
+  if (all) *left = (double)there / (double)all;
+  return NB_OK;
+}
+#else
+void nb_mapfile_want(const void *p, size_t n) {
+#ifdef __APPLE__
+  const size_t before = (uintptr_t)p % page_bytes();
+  (void)posix_madvise((uint8_t *)(uintptr_t)p - before, before + n, POSIX_MADV_WILLNEED);
+#else
+  (void)p, (void)n;
+#endif
+}
+
+nb_status nb_mapfile_forget(double *left, nb_err *err) {
+  *left = 1;
+  return nb_fail(err, NB_ERR_UNSUPPORTED, "this system has no way to let a file's pages leave memory");
+}
+#endif
+
 #ifdef __EMSCRIPTEN__
 /* WebAssembly's memory maps no files: the bytes are read into it, once. Through a piece of fixed place, since the
  * layer below may take addresses above 2 GB for negative ones. */

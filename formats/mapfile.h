@@ -47,6 +47,16 @@ const char *nb_mapfile_at(const void *address);
  * from it is of no one file. A file that was replaced by another of its name is not meant. */
 nb_status nb_mapfile_unchanged(nb_err *err);
 
+/* Tells the system that n bytes from p on are needed next, wherever they are: it begins to read what is not in memory,
+ * all of it side by side, and nobody waits until it is touched. Touched without that, each page that is missing makes
+ * the system read what lies around it (8 MB on some machines), one after another. */
+void nb_mapfile_want(const void *p, size_t n);
+
+/* Asks the system to forget the pages of all open mappings, as after a long time without them; what was mapped stays
+ * mapped. *left: the part of their bytes that is in memory all the same, since another program uses it or the file
+ * system keeps it there. NB_ERR_UNSUPPORTED: this system has no way to ask; NB_ERR_IO. For measurements. */
+nb_status nb_mapfile_forget(double *left, nb_err *err);
+
 /* Reads a whole regular file of at most max_bytes into memory, with a NUL behind it that *n does not
  * count. May be empty. The caller frees *out with free. */
 nb_status nb_mapfile_read(const char *path, size_t max_bytes, char **out, size_t *n, nb_err *err);

@@ -154,6 +154,7 @@ static nb_status read_header(nb_nbl *f, nb_err *err) {
   if (fits) at += tok, fits = data == nb_nbl_pad(at) && data <= first;
   if (!fits) return nb_fail(err, NB_ERR_FORMAT, "%s: the parts that its header lists do not fit the file", f->name);
   f->data_offset = data;
+  nb_mapfile_want(p, data); /* all that opening reads, but for the vectors */
   uint8_t hash[16];
   nb_nbl_header_hash(p, data, hash);
   if (memcmp(hash, p + 16, 16))
@@ -178,6 +179,8 @@ static nb_status read_all(nb_nbl *f, bool verify, int threads, nb_err *err) {
   if (at != f->size)
     return nb_fail(err, NB_ERR_FORMAT, "%s: %llu bytes follow the last tensor", f->name,
                    (unsigned long long)(f->size - at));
+  for (size_t i = 0; i < f->n; i++) /* norms and biases, which stand between the matrices of their layers */
+    if (!f->tensor[i].part.matrix) nb_mapfile_want(nb_nbl_data(f, i), f->tensor[i].size);
   return verify ? nb_nbl_verify(f, threads, err) : NB_OK;
 }
 
@@ -246,6 +249,7 @@ static nb_status map_places(nb_nbl *f, const nb_mapfile_place *place, size_t *n,
   nb_mapfile first;
   nb_split_head head;
   NB_TRY(nb_mapfile_open_place(&place[0], &first, err));
+  nb_mapfile_want(first.data, nb_min(first.size, NB_NBL_HEADER));
   const bool alone = *n == 1 && place[0].path && !place[0].offset && !place[0].length;
   if (alone && nb_split_is(first.data, first.size) &&
       nb_split_read(first.data, first.size, place[0].path, &head, NULL) == NB_OK && head.number == 1)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/open.h"
 
+#include "base/assert.h"
 #include "formats/explain.h"
 #include "formats/gguf_checkpoint.h"
 #include "formats/gguf_config.h"
@@ -73,7 +74,8 @@ static nb_status settle_ties(const struct nb_opened_files *f, nb_opened *o, nb_e
   nb_arch_tensor_name(f->named.arch, &embed, 0, embed_name, &of);
   if (!f->tensors.has(f->tensors.ctx, embed_name)) return NB_OK; /* the head alone is stored: see find_tied */
   NB_TRY(nb_weights_find(&f->named, c, &embed, &e, &rows, err));
-  if (e.dtype == h.dtype && e.n_bytes == h.n_bytes && !memcmp(e.data, h.data, e.n_bytes)) return NB_OK;
+  if (e.dtype == h.dtype && e.blocks == h.blocks && e.n_bytes == h.n_bytes && !memcmp(e.data, h.data, e.n_bytes))
+    return NB_OK;
   c->tie_embeddings = false;
   char note[256];
   snprintf(note, sizeof note, "config.json ties the head to the embedding, but %s differs from it: both are used\n",
@@ -208,8 +210,9 @@ void nb_opened_free(nb_opened *o) {
 /* Whether all elements of a tensor are finite; else *at is the first that is not. */
 static bool all_finite(const nb_tensor *t, size_t *at) {
   enum { PIECE = 1024 };
-  size_t n = t->n_bytes / nb_dtype_bytes(t->dtype);
+  size_t n = 1;
   float x[PIECE];
+  for (unsigned i = 0; i < t->n_dims; i++) n *= t->shape[i];
   for (size_t i = 0; i < n; i += PIECE) {
     size_t k = nb_min(PIECE, n - i);
     nb_tensor_floats(t, i, k, x);
@@ -241,6 +244,12 @@ nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err) {
   nb_status st = nb_tokenizer_load(bytes, n, out, err);
   nb_nbl_close(f);
   return st == NB_OK ? st : nb_fail_in(err, st, "%s", path);
+}
+
+nb_status nb_opened_take_tokenizer(nb_opened *o, const char *path, const char *from, nb_err *err) {
+  nb_assert(!o->tokenizer);
+  NB_TRY(nb_open_tokenizer(from, &o->tokenizer, err));
+  return check_tokenizer(path, NB_OK, o, err);
 }
 
 const nb_nbl *nb_opened_nbl(const nb_opened *o) { return o->files ? o->files->nbl : NULL; }

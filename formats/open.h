@@ -27,7 +27,7 @@ enum {
   NB_OPEN_NO_TOKENIZER = 2, /* give no tokenizer: a checkpoint may lack one */
 };
 
-/* Opens path; `threads` serve NB_OPEN_VERIFY and the blocks of GGUF files. Ends with nb_opened_free, also after a
+/* Opens path; `threads` serve NB_OPEN_VERIFY and what other tools packed. Ends with nb_opened_free, also after a
  * failure. */
 nb_status nb_open(const char *path, unsigned flags, int threads, nb_opened *out, nb_err *err);
 /* The same for a .nbl file, or its parts, in any places (nbl.h). */
@@ -41,6 +41,9 @@ nb_status nb_opened_explain(const nb_opened *o, nb_status st, nb_err *err);
 
 /* The tokenizer alone, of a .nbl or .gguf file, a checkpoint's directory, or a folder with just tokenizer.json. */
 nb_status nb_open_tokenizer(const char *path, nb_tokenizer **out, nb_err *err);
+
+/* Gives a model that was opened from path, without a tokenizer, the one at `from`. */
+nb_status nb_opened_take_tokenizer(nb_opened *o, const char *path, const char *from, nb_err *err);
 
 /* A checkpoint's tensors by name, for what is stored as it is; NULL for a .nbl file. */
 const nb_named_source *nb_opened_named(const nb_opened *o);

@@ -18,11 +18,11 @@ static bool is_bad(const nb_tokenizer *t, const nb_linear *e, size_t n, float *x
 
 /* The embedding in one piece, its bad rows zero. */
 static nb_status copy_cleared(const nb_tokenizer *t, nb_linear *e, float *x, void **own, nb_err *err) {
-  const size_t row = e->K * nb_dtype_bytes(e->dense.dtype);
+  const size_t row = nb_tensor_bytes(&e->dense, e->K); /* of blocks, too, zero bytes are zeros */
   NB_TRY(nb_new(own, e->N, row, "the embedding", err));
   for (size_t n = 0; n < e->N; n++)
     if (!is_bad(t, e, n, x)) memcpy((char *)*own + n * row, nb_linear_dense_row(e, n), row);
-  nb_tensor whole = {e->dense.dtype, 2, {e->N, e->K, 1, 1}, *own, e->N * row};
+  nb_tensor whole = {e->dense.dtype, 2, {e->N, e->K, 1, 1}, *own, e->N * row, e->dense.blocks};
   *e = nb_linear_dense(&whole);
   return NB_OK;
 }

@@ -7,9 +7,10 @@ usage: bench_forms.py NIBBLE MODEL_DIR DOMAINS_DIR OUT_DIR [options]
 
 DOMAINS_DIR holds calib_KIND.txt, which is all that forms are calibrated on, and held_KIND.txt, which is all that they are
 measured on. OUT_DIR keeps what was made and measured, and a run that was stopped goes on; it begins with calibrate.txt,
-drawn evenly over the calib_ texts. Forms of llama.cpp (llama-TYPE) need `pip install xllamacpp gguf numpy` and are left
-out with a note where that is missing. Rows stand in the order of FORMS; the last table has the ratio of nibble's
-divergence to llama.cpp's for each type that was measured in both ways.
+drawn evenly over the calib_ texts. All forms are made first, then measured together. Forms of llama.cpp
+(llama-TYPE) need `pip install xllamacpp gguf numpy` and are left out with a note where that is missing. Speeds are those
+of the program that a file is for: llama.cpp's for GGUF where it is there, else nibble's. Rows stand in the order of
+FORMS; the last table has the ratio of nibble's divergence to llama.cpp's for each type that was measured in both ways.
 """
 import argparse, importlib.util, json, math, os, subprocess, sys
 
@@ -58,11 +59,14 @@ class Bench:
         print("+ nibble", *args, file=sys.stderr, flush=True)
         return subprocess.run([self.a.nibble, *args, "-q"], check=True, capture_output=True, text=True).stdout
 
+    def json(self, name, make):
+        """What `make` gives, kept as OUT/name."""
+        def write(to):
+            with open(to, "w") as f: json.dump(make(), f)
+        return json.load(open(self.made(name, write)))
+
     def nibble(self, name, *args):
-        def make(to):
-            text = self.run(*args, "--json")
-            with open(to, "w") as f: f.write(text)
-        return json.load(open(self.made(name, make)))
+        return self.json(name, lambda: json.loads(self.run(*args, "--json")))
 
     def form(self, name):
         """The file of a form."""
@@ -81,21 +85,43 @@ class Bench:
         npz = os.path.join(self.a.out, "importance.npz")
         if not os.path.exists(npz):
             m = llama_lib.Model(lib, source)
-            h = m.importance(m.tokenize(open(self.calib, "rb").read()), self.a.tokens // llama_lib.CTX)
+            ids = m.tokenize(open(self.calib, "rb").read())  # all of them, as llama-imatrix takes a text
+            h = m.importance(ids, len(ids) // llama_lib.CTX)
             m.close()
             np.savez(npz, **h)
         llama_lib.quantize(lib, source, dict(np.load(npz)), kind, to)
 
+    def divergences(self, forms):
+        """Measures what is not yet: OUT/FORM.KIND.CHUNKS.json."""
+        a = self.a
+        for kind in self.kinds:
+            left = [f for f in forms if f != "bf16" and not os.path.exists(os.path.join(a.out, self.named(f, kind)))]
+            if not left: continue
+            got = json.loads(self.run("kld", a.model, *map(self.form, left), "--text",
+                                      os.path.join(a.domains, f"held_{kind}.txt"), "--chunks", str(a.chunks), "--ctx",
+                                      str(a.ctx), "--json"))
+            for f, j in zip(left, got if isinstance(got, list) else [got]): self.json(self.named(f, kind), lambda: j)
+
+    def named(self, form, kind):
+        return f"{form}.{kind}.{self.a.chunks}.json"
+
+    def speed(self, name):
+        """Tokens a second: of a prompt of 512, and of tokens one by one."""
+        file = self.form(name)
+        if file.endswith(".gguf") and importlib.util.find_spec("xllamacpp"):
+            import llama_lib
+            return llama_lib.Model(llama_lib.library(), file).speed()
+        run = json.loads(self.run("bench", file, "--prefill", "512", "--decode", "0", "--json"))["runs"][0]
+        return [run[part][0]["tokens_per_s"] for part in ("prefill", "decode")]
+
     def measure(self, name):
         a, file = self.a, self.form(name)
         row = dict(name=name, bytes=os.path.getsize(file))
-        row["kl"] = [self.nibble(f"{name}.{k}.{a.chunks}.json", "kld", a.model, file, "--text",
-                                 os.path.join(a.domains, f"held_{k}.txt"), "--chunks", str(a.chunks), "--ctx", str(a.ctx))
-                     for k in self.kinds] if name != "bf16" else []
+        row["kl"] = [json.load(open(os.path.join(a.out, self.named(name, k)))) for k in self.kinds] if name != "bf16" else []
         if a.data:
             more = [x for x in (a.eval_options or "").split() if x]
             row["eval"] = self.nibble(f"{name}.eval.json", "eval", file, "--data", a.data, "--task", a.task, *more)
-        if a.speed: row["bench"] = self.nibble(f"{name}.bench.json", "bench", file, "--prefill", "512", "--decode", "0")
+        if a.speed: row["speed"] = self.json(f"{name}.speed.json", lambda: self.speed(name))
         return row
 
     def table(self, rows):
@@ -107,7 +133,7 @@ class Bench:
             kl = [f"{k['kl_mean']:.4f}" for k in r["kl"]] or [""] * len(self.kinds)
             line = [WORDS.get(r["name"]) or words(r["name"]), f"{r['bytes'] / 1e6:.1f}", *kl, f"{mean(r):.4f}" if r["kl"] else ""]
             if a.data: line.append("{:.2f} ({:.1f} to {:.1f})".format(*(100 * r["eval"]["total"][k] for k in ("score", "low", "high"))))
-            if a.speed: line += speeds(r["bench"])
+            if a.speed: line += [f"{x:.0f}" for x in r["speed"]]
             cells(*line)
         print(f"\nKL divergence, {a.chunks} windows of {a.ctx} tokens each; calibrated on {a.tokens} tokens.\n")
         by = {r["name"]: r for r in rows}
@@ -129,10 +155,6 @@ def words(name):
     return f"GGUF {name.removeprefix('llama-').upper()}, " + ("llama.cpp" if name.startswith("llama-") else "calibrated")
 
 
-def speeds(bench):
-    return [f"{bench['runs'][0][part][0]['tokens_per_s']:.0f}" for part in ("prefill", "decode")]
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     for name in ("nibble", "model", "domains", "out"): p.add_argument(name)
@@ -152,8 +174,10 @@ def main():
     if not importlib.util.find_spec("xllamacpp"):
         print("bench_forms.py: llama.cpp's forms are left out (pip install xllamacpp gguf numpy)", file=sys.stderr)
         forms = [f for f in forms if not f.startswith("llama-")]
-    b = Bench(a)
-    b.table([b.measure(f) for f in FORMS if f in forms])
+    b, forms = Bench(a), [f for f in FORMS if f in forms]
+    for f in forms: b.form(f)
+    b.divergences(forms)
+    b.table([b.measure(f) for f in forms])
 
 
 if __name__ == "__main__":

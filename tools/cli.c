@@ -58,7 +58,9 @@ void cli_warn(const char *fmt, ...) {
 /* ---- models ---- */
 
 nb_status cli_open(const char *path, unsigned flags, const cli_common *c, nb_opened *out, nb_err *err) {
-  NB_TRY(nb_open(path, flags, c->threads, out, err));
+  bool other = c->tokenizer && !(flags & NB_OPEN_NO_TOKENIZER);
+  NB_TRY(nb_open(path, flags | (other ? NB_OPEN_NO_TOKENIZER : 0), c->threads, out, err));
+  if (other) NB_TRY(nb_opened_take_tokenizer(out, path, c->tokenizer, err));
   for (const char *line = out->notes.s; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
     cli_note(c, "%s: %.*s", path, (int)strcspn(line, "\n"), line);
   return NB_OK;

@@ -129,15 +129,16 @@ typedef struct cli_opt {
   { CLI_TYPE_END, NULL, 0, NULL, 0, 0, NULL, {NULL}, NULL, NB_PATH_NONE, false }
 
 /* Shared options that a command takes. --quiet and --help are always there. */
-enum { CLI_JSON = 1, CLI_THREADS = 2, CLI_CPU = 4 };
+enum { CLI_JSON = 1, CLI_THREADS = 2, CLI_CPU = 4, CLI_TOKENIZER = 8 };
 
 typedef struct cli_common {
-  bool json;         /* --json: one object on standard output instead of text */
-  bool quiet;        /* -q, --quiet: no progress, no notes */
-  bool force;        /* --force: replace a file, whatever it is; cli_parse has looked at the options' */
-  int threads;       /* -t, --threads N; by default the processors of this process, never 0 */
-  const char *cpu;   /* --cpu SET, as given, or NULL */
-  unsigned features; /* what nb_cpu_detect says, masked by --cpu */
+  bool json;             /* --json: one object on standard output instead of text */
+  bool quiet;            /* -q, --quiet: no progress, no notes */
+  bool force;            /* --force: replace a file, whatever it is; cli_parse has looked at the options' */
+  int threads;           /* -t, --threads N; by default the processors of this process, never 0 */
+  const char *cpu;       /* --cpu SET, as given, or NULL */
+  const char *tokenizer; /* --tokenizer DIR, in the place of the models' own, or NULL */
+  unsigned features;     /* what nb_cpu_detect says, masked by --cpu */
 } cli_common;
 
 typedef struct cli_command {
@@ -145,7 +146,7 @@ typedef struct cli_command {
   const char *args;       /* "DIR -o FILE.nbl", after the name in the usage line */
   const char *about;      /* a paragraph for --help */
   const cli_opt *opts;    /* ends with CLI_END; NULL: none */
-  unsigned common;        /* CLI_JSON | CLI_THREADS | CLI_CPU */
+  unsigned common;        /* CLI_JSON | CLI_THREADS | CLI_CPU | CLI_TOKENIZER */
   int min_args, max_args; /* positional arguments; at most CLI_MAX_ITEMS */
   const char *more;       /* printed at the end of --help (examples), or NULL */
 } cli_command;
@@ -161,7 +162,8 @@ typedef struct cli_args {
  * argument. False: return args->exit_code (0 after --help, 2 after a message about wrong usage). */
 bool cli_parse(const cli_command *c, int argc, char **argv, cli_common *common, cli_args *args);
 
-/* Opens a model (formats/open.h) and prints what it notes. */
+/* Opens a model (formats/open.h), unless the flags say without with the tokenizer of --tokenizer, and prints what it
+ * notes. */
 struct nb_opened;
 nb_status cli_open(const char *path, unsigned flags, const cli_common *c, struct nb_opened *out, nb_err *err);
 

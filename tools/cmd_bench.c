@@ -2,11 +2,13 @@
 /* nibble bench: speed and memory of a model beside the machine's limits; `nibble bench kernels`: each kernel alone. */
 #include "base/parallel.h"
 #include "eval/bench.h"
+#include "eval/bench_first.h"
 #include "eval/bench_together.h"
 #include "tools/replay.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "base/cpu.h"
+#include "formats/mapfile.h"
 #include "formats/open.h"
 #include "tools/progress_cli.h"
 #include "tools/table.h"
@@ -16,16 +18,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double MOST_LEFT = 0.02; /* of a file that counts as cold */
+
 typedef struct options {
   const char *prefill, *decode, *kv, *by_threads, *html, *replay;
   int n, rows, inputs, together, shared, repeat;
   double seconds;
+  bool cold;
 } options;
 
 typedef struct result {
   nb_bench bench[NB_BENCH_MAX]; /* by number of threads */
   size_t threads[NB_BENCH_MAX], n;
   double load_s;
+  nb_bench_first warm, cold;
+  double left;       /* cold: the part of the file that was in memory all the same */
+  char not_cold[96]; /* why cold says nothing; "": it does, or nobody asked for it */
 } result;
 
 /* "128,512,2048", the value of an option. */
@@ -70,6 +78,28 @@ static nb_status measure(const options *o, const cli_common *common, const nb_op
   return st;
 }
 
+/* How long the first token takes: with nothing of the file in memory, where that is asked for and can be had, and with
+ * all of it. */
+static nb_status measure_first(const options *o, const cli_common *common, const char *path, nb_kv_type kv, result *r,
+                               nb_err *err) {
+  const nb_session_opts so = {.threads = common->threads, .cpu_features = common->features};
+  nb_err why;
+  if (o->cold) {
+    const nb_status st = nb_mapfile_forget(&r->left, &why);
+    if (st != NB_OK) snprintf(r->not_cold, sizeof r->not_cold, "%.95s", why.msg);
+    else if (r->left > MOST_LEFT)
+      snprintf(r->not_cold, sizeof r->not_cold, "%.0f %% of the file stay in memory, which another program may use",
+               100 * r->left);
+    else NB_TRY(nb_bench_first_token(path, &so, kv, &r->cold, err));
+  }
+  for (int i = 0; i < 3; i++) { /* the best; the first may have to read the file */
+    nb_bench_first x;
+    NB_TRY(nb_bench_first_token(path, &so, kv, &x, err));
+    if (!i || x.first_s < r->warm.first_s) r->warm = x;
+  }
+  return NB_OK;
+}
+
 /* What is neither weights nor cache. */
 static uint64_t other_bytes(const nb_bench *b) {
   return b->memory.anon_bytes > b->kv_bytes ? b->memory.anon_bytes - b->kv_bytes : 0;
@@ -84,16 +114,31 @@ static void print_rows(cli_table *t, const char *what, int decimals, const char 
     cli_table_cell(t, "%s %zu", what, r->tokens);
     cli_table_cell(t, "%.*f", decimals, r->per_s);
     cli_table_cell(t, "%.1f %s", r->per_s * r->work / 1e9, unit);
-    cli_table_cell(t, "%.1f %%", 100 * r->per_s * r->work / r->limit);
-    cli_table_cell(t, "%.1f %%", 100 * r->per_s * (r->work + r->attention) / r->limit);
+    cli_table_cell(t, "%.1f %%", 100 * nb_bench_fraction(r, false));
+    cli_table_cell(t, "%.1f %%", 100 * nb_bench_fraction(r, true));
   }
 }
 
+/* By nb_peak_unit: in words, and in JSON. */
+static const struct {
+  const char *text, *name;
+} units[NB_PEAK_UNITS] = {
+    {"G int8 multiply-adds/s", "int8_macs"}, {"G float multiply-adds/s", "f32_macs"}, {"GB/s read", "read_bytes"}};
+
+static void print_faults(const char *what, const nb_bench_row *row, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (nb_bench_fault(&row[i]))
+      printf("fault of the measurement: %s %zu is above its limit, which was higher in between: measure again\n", what,
+             row[i].tokens);
+}
+
 static void print_run(size_t threads, const nb_bench_opts *o, const nb_bench *x) {
-  const nb_limits *l = &x->limits;
-  char a[CLI_TEXT], b[CLI_TEXT], c[CLI_TEXT], d[CLI_TEXT];
-  printf("\n%zu thread%s: this machine reads %.1f GB/s and does %.1f G int8 and %.1f G float multiply-adds/s\n",
-         threads, threads > 1 ? "s" : "", l->read_bytes_per_s / 1e9, l->int8_macs_per_s / 1e9, l->f32_macs_per_s / 1e9);
+  char a[CLI_TEXT], b[CLI_TEXT], c[CLI_TEXT], d[CLI_TEXT], loop[128];
+  printf("\n%zu thread%s; this machine's limits:\n", threads, threads > 1 ? "s" : "");
+  for (int u = 0; u < NB_PEAK_UNITS; u++) {
+    nb_limit_describe(&x->limits[u], (int)threads, loop);
+    printf("%.1f %s (%s)\n", x->limits[u].per_s / 1e9, units[u].text, loop);
+  }
   cli_table t;
   cli_table_begin(&t, "lrrrr");
   const char *head[] = {"", "tokens/s", "reached", "of the limit", "with attention"};
@@ -102,6 +147,8 @@ static void print_run(size_t threads, const nb_bench_opts *o, const nb_bench *x)
   print_rows(&t, "prompt of", 1, "GMAC/s", x->prefill, o->n_prefill);
   print_rows(&t, "decode after", 2, "GB/s", x->decode, o->n_context);
   cli_table_end(&t, stdout);
+  print_faults("prompt of", x->prefill, o->n_prefill);
+  print_faults("decode after", x->decode, o->n_context);
   printf("memory: %s of the file's pages, %s cache, %s else, %s together\n", nb_bytes_text(a, x->memory.file_bytes),
          nb_bytes_text(b, x->kv_bytes), nb_bytes_text(c, other_bytes(x)), nb_bytes_text(d, x->memory.peak_bytes));
 }
@@ -115,6 +162,13 @@ static void print_text(const nb_opened *m, const nb_kernels *k, const nb_bench_o
          "%.1f ms\n",
          nb_bytes_text(a, m->file_bytes), x->macs_per_token / 1e9, nb_bytes_text(b, (uint64_t)x->bytes_per_token),
          nb_kv_type_name(o->kv), x->kv_bytes_per_position, 1e3 * r->load_s);
+  printf("first token of a prompt of %zu: after %.3f s, %.1f ms of them for opening", r->warm.tokens, r->warm.first_s,
+         1e3 * r->warm.open_s);
+  if (r->cold.tokens)
+    printf("; with %.1f %% of the file in memory after %.3f s, %.1f ms", 100 * r->left, r->cold.first_s,
+           1e3 * r->cold.open_s);
+  printf("\n");
+  if (*r->not_cold) printf("not measured cold: %s\n", r->not_cold);
   for (size_t i = 0; i < r->n; i++) print_run(r->threads[i], o, &r->bench[i]);
 }
 
@@ -129,17 +183,32 @@ static void add_numbers(cJSON *j, const number *x, size_t n) {
   for (size_t i = 0; i < n; i++) cJSON_AddNumberToObject(j, x[i].name, x[i].value);
 }
 
+/* A limit, and the loop that it is of. */
+static void add_limit(cJSON *j, const char *name, const nb_limit *l) {
+  const nb_peak *p = l->loop;
+  const number x[] = {{"per_s", l->per_s},
+                      {"clock_hz", l->clock_hz},
+                      {p->macs ? "chains" : "streams", p->chains},
+                      {"bytes_asked_ahead", p->ahead},
+                      {"bytes", (double)l->bytes}};
+  cJSON *e = cJSON_AddObjectToObject(j, name);
+  cJSON_AddStringToObject(e, "instruction", p->instruction);
+  add_numbers(e, x, p->macs ? 3 : 5);
+  if (!p->macs) cJSON_AddBoolToObject(e, "huge_pages", l->huge);
+}
+
 static void add_rows(cJSON *j, const char *name, const nb_bench_row *row, size_t n) {
   cJSON *list = cJSON_AddArrayToObject(j, name);
   for (size_t i = 0; i < n; i++) {
     const nb_bench_row *r = &row[i];
     const number x[] = {{"tokens", (double)r->tokens},
                         {"tokens_per_s", r->per_s},
-                        {"limit_per_s", r->limit},
-                        {"fraction", r->per_s * r->work / r->limit},
-                        {"fraction_with_attention", r->per_s * (r->work + r->attention) / r->limit}};
+                        {"fraction", nb_bench_fraction(r, false)},
+                        {"fraction_with_attention", nb_bench_fraction(r, true)}};
     cJSON *e = cJSON_CreateObject();
     add_numbers(e, x, sizeof x / sizeof *x);
+    cJSON_AddBoolToObject(e, "fault", nb_bench_fault(r));
+    add_limit(e, "limit", &r->limit);
     cJSON_AddItemToArray(list, e);
   }
 }
@@ -147,17 +216,25 @@ static void add_rows(cJSON *j, const char *name, const nb_bench_row *row, size_t
 static cJSON *run_json(size_t threads, const nb_bench_opts *o, const nb_bench *b) {
   cJSON *j = cJSON_CreateObject();
   const number x[] = {{"threads", (double)threads},
-                      {"read_bytes_per_s", b->limits.read_bytes_per_s},
-                      {"int8_macs_per_s", b->limits.int8_macs_per_s},
-                      {"f32_macs_per_s", b->limits.f32_macs_per_s},
                       {"memory_file_bytes", (double)b->memory.file_bytes},
                       {"memory_kv_bytes", (double)b->kv_bytes},
                       {"memory_other_bytes", (double)other_bytes(b)},
                       {"memory_peak_bytes", (double)b->memory.peak_bytes}};
   add_numbers(j, x, sizeof x / sizeof *x);
+  cJSON *limits = cJSON_AddObjectToObject(j, "limits");
+  for (int u = 0; u < NB_PEAK_UNITS; u++) add_limit(limits, units[u].name, &b->limits[u]);
   add_rows(j, "prefill", b->prefill, o->n_prefill);
   add_rows(j, "decode", b->decode, o->n_context);
   return j;
+}
+
+static void add_first(cJSON *j, const result *r) {
+  const number warm[] = {{"tokens", (double)r->warm.tokens}, {"open_s", r->warm.open_s}, {"first_s", r->warm.first_s}};
+  const number cold[] = {{"in_memory", r->left}, {"open_s", r->cold.open_s}, {"first_s", r->cold.first_s}};
+  cJSON *first = cJSON_AddObjectToObject(j, "first_token");
+  add_numbers(first, warm, sizeof warm / sizeof *warm);
+  if (r->cold.tokens) add_numbers(cJSON_AddObjectToObject(first, "cold"), cold, sizeof cold / sizeof *cold);
+  if (*r->not_cold) cJSON_AddStringToObject(first, "not_measured_cold", r->not_cold);
 }
 
 static cJSON *make_json(const char *path, const nb_opened *m, const nb_kernels *k, const nb_bench_opts *o,
@@ -178,6 +255,7 @@ static cJSON *make_json(const char *path, const nb_opened *m, const nb_kernels *
   cJSON_AddStringToObject(j, "model", path);
   cJSON_AddStringToObject(j, "kv", nb_kv_type_name(o->kv));
   add_numbers(j, x, sizeof x / sizeof *x);
+  add_first(j, r);
   cJSON *runs = cJSON_AddArrayToObject(j, "runs");
   for (size_t i = 0; i < r->n; i++) cJSON_AddItemToArray(runs, run_json(r->threads[i], o, &r->bench[i]));
   return j;
@@ -196,6 +274,7 @@ static nb_status bench_model(const options *o, const cli_common *common, const c
   r.load_s = cli_clock() - start;
   bo.kv = m.kv;
   if (st == NB_OK && o->kv) st = nb_kv_type_parse(o->kv, &bo.kv, err);
+  if (st == NB_OK) st = measure_first(o, common, path, bo.kv, &r, err);
   if (st == NB_OK) st = measure(o, common, &m, &bo, &r, err);
   if (st == NB_OK) {
     nb_kernels k = nb_kernels_select(common->features);
@@ -212,26 +291,28 @@ static nb_status bench_model(const options *o, const cli_common *common, const c
 /* ---- kernels ---- */
 
 static void add_timing(const char *table, const nb_kernel_timing *x, cli_table *t, cJSON *list) {
-  double per_s = x->work / x->seconds;
+  double per_s = x->work / x->seconds, fraction = per_s / x->limit.per_s;
   cJSON *e = cJSON_CreateObject();
   cJSON_AddStringToObject(e, "kernels", table);
   cJSON_AddStringToObject(e, "kernel", x->kernel);
   cJSON_AddNumberToObject(e, "tokens", (double)x->tokens);
   cJSON_AddNumberToObject(e, "seconds", x->seconds);
   cJSON_AddNumberToObject(e, x->bytes ? "bytes_per_s" : "macs_per_s", per_s);
-  cJSON_AddNumberToObject(e, "fraction", per_s / x->limit);
+  cJSON_AddNumberToObject(e, "fraction", fraction);
+  cJSON_AddBoolToObject(e, "fault", fraction > 1);
+  add_limit(e, "limit", &x->limit);
   cJSON_AddItemToArray(list, e);
   cli_table_cell(t, "%s", table);
   cli_table_cell(t, "%s", x->kernel);
   cli_table_cell(t, "%zu", x->tokens);
   cli_table_cell(t, "%.1f", 1e6 * x->seconds);
   cli_table_cell(t, "%.1f %s", per_s / 1e9, x->bytes ? "GB/s" : "GMAC/s");
-  cli_table_cell(t, "%.1f %%", 100 * per_s / x->limit);
+  cli_table_cell(t, "%.1f %%%s", 100 * fraction, fraction > 1 ? " (fault)" : "");
 }
 
 /* Every table that the processor allows, one after another. */
 static nb_status bench_kernels(const options *o, const cli_common *common, nb_err *err) {
-  nb_kernels tables[8];
+  nb_kernels tables[NB_KERNEL_SETS];
   size_t n_tables = nb_kernels_all(common->features, tables), n;
   nb_kernel_timing timing[NB_KERNEL_TIMINGS];
   cJSON *j = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(j, "timings");
@@ -313,6 +394,8 @@ int cmd_bench(int argc, char **argv) {
       CLI_KV(&o.kv, "the cache"),
       CLI_STRING("by-threads", 0, "N,N", &o.by_threads, "measure with each of these numbers of threads"),
       CLI_PATH("html", 0, "FILE", NB_FILE_PAGE, &o.html, "write a page that draws the speeds by prompt and context"),
+      CLI_FLAG("cold", 0, &o.cold,
+               "the first token also with nothing of the file in memory (the system drops its pages)"),
       CLI_INT("together", 0, "N", 1, 512, &o.together, "instead: N texts at once, beside a prompt of N tokens"),
       CLI_INT("shared", 0, "N", 0, 1 << 20, &o.shared,
               "with --together: tokens of the contexts that all have in common"),
@@ -327,7 +410,7 @@ int cmd_bench(int argc, char **argv) {
       .name = "bench",
       .args = "MODEL | kernels",
       .opts = opts,
-      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
       .about =
           "Times prompts and decoding of a model beside this machine's limits (read bandwidth, int8 multiply-adds),\n"
           "measured in the same run; or, with the word `kernels`, each kernel alone on one thread.",

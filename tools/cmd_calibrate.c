@@ -145,7 +145,7 @@ int cmd_calibrate(int argc, char **argv) {
           "Measures what does not depend on the budget: how sensitive each matrix of the checkpoint in DIR is, and\n"
           "how much each input of it matters. `nibble quantize --stats STATS` then writes what it writes with\n"
           "the same texts, for any number of budgets; `nibble diff --stats STATS` weighs errors by it.",
-      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
       .min_args = 1,
       .max_args = 1};
   cli_common common;

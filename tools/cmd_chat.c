@@ -311,7 +311,7 @@ int cmd_chat(int argc, char **argv) {
   const cli_command cmd = {.name = "chat",
                            .args = "MODEL",
                            .opts = opts,
-                           .common = CLI_THREADS | CLI_CPU,
+                           .common = CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
                            .about =
                                "A conversation with a model, a .nbl file or a checkpoint's directory. Of every turn "
                                "only what is new is run. /help lists\nthe commands: /system, /reset, /save, /load, "

@@ -19,11 +19,11 @@ typedef struct options {
 
 static nb_status save_html(const options *o, const nb_judgement *j, nb_err *err) {
   nb_result also[MAX_ALSO] = {{.n = 0}};
-  const nb_result *others[MAX_ALSO];
+  nb_judgement others[MAX_ALSO];
   nb_status st = NB_OK;
   for (size_t i = 0; i < o->also.n; i++) {
     NB_GOTO(nb_result_load(o->also.items[i], &also[i], err));
-    others[i] = &also[i];
+    others[i] = (nb_judgement){.run = &also[i]};
   }
   NB_GOTO(judge_save_html(&o->judge, j, others, o->also.n, err));
 fail:

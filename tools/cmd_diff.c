@@ -96,7 +96,7 @@ static nb_status compare_pairs(const diff_job *all, size_t n, const cli_common *
 
 /* A vector's K weights as one row. */
 static nb_linear vector_row(const float *weights, size_t K) {
-  nb_tensor t = {NB_F32, 2, {1, K, 1, 1}, weights, K * sizeof *weights};
+  nb_tensor t = {NB_F32, 2, {1, K, 1, 1}, weights, K * sizeof *weights, NULL};
   return nb_linear_dense(&t);
 }
 
@@ -150,7 +150,7 @@ static nb_status list_pairs(const nb_opened *a, const nb_opened *b, const float 
 
 static void format_of(const nb_linear *l, char out[16]) {
   if (l->coded) nb_qfmt_name(l->qmat.fmt, out);
-  else snprintf(out, 16, "%s", nb_dtype_name(l->dense.dtype));
+  else snprintf(out, 16, "%s", l->dense.blocks ? l->dense.blocks->name : nb_dtype_name(l->dense.dtype));
 }
 
 /* The mean over each layer's matrices. */

@@ -105,7 +105,7 @@ int cmd_eval(int argc, char **argv) {
       .name = "eval",
       .args = "MODEL... --data PATH",
       .opts = opts,
-      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
       .about =
           "Measures accuracy on a multiple-choice set such as MMLU, or on written answers (gsm8k, ifeval). MODEL is a "
           ".nbl file or a checkpoint's directory;\n"

@@ -239,14 +239,14 @@ static void read_row(void *ctx, size_t i, size_t n, float *out) {
   }
 }
 
-static const uint8_t *read_blocks(void *ctx, size_t i, size_t n) {
+static const uint8_t *read_blocks(void *ctx, size_t i, size_t n, const nb_ggml_type *type) {
   const plan *p = ctx;
   size_t own_row = 0;
-  if (!p->calibrated || !p->tensors[i].first->matrix) return NULL;
+  if (!p->tensors[i].first->matrix) return NULL;
   const nb_part *x = part_of_row(p, &p->tensors[i], n, &own_row);
-  size_t matrix = (size_t)(matrix_of(p->m, x) - p->m->weights.w);
-  const nb_ggml_type *type = p->calibrated->type[matrix];
-  return p->calibrated->rows[matrix] + own_row * (x->K / type->block * type->bytes);
+  const nb_linear *w = matrix_of(p->m, x);
+  if (!p->calibrated) return !w->coded && w->dense.blocks == type ? nb_linear_dense_row(w, own_row) : NULL;
+  return p->calibrated->rows[w - p->m->weights.w] + own_row * (x->K / type->block * type->bytes);
 }
 
 /* Every row of the plan's tensors is a row of some part. */

@@ -281,7 +281,7 @@ int cmd_gate(int argc, char **argv) {
       .name = "gate",
       .args = "MODEL --against RUN --data PATH",
       .opts = opts,
-      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
       .about =
           "Accepts or refuses a candidate in minutes, in stages from cheap to dear: the divergence of its answers\n"
           "on 300 questions from those of the accepted build's run, 200 questions of a written task where there is\n"

@@ -98,7 +98,7 @@ int cmd_generate(int argc, char **argv) {
   const cli_command cmd = {.name = "generate",
                            .args = "MODEL -p TEXT",
                            .opts = opts,
-                           .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+                           .common = CLI_JSON | CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
                            .about = "Answers a prompt through the model's chat template and prints the text as it "
                                     "comes. MODEL is a .nbl file or\n"
                                     "a checkpoint's directory.",

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* nibble kld: how far a model is from its reference, over a text. */
+/* nibble kld: how far models are from their reference, over a text. */
 #include "tools/cli.h"
 #include "tools/commands.h"
 #include "eval/fidelity.h"
 #include "base/mem.h"
 #include "formats/open.h"
 #include "tools/progress_cli.h"
+#include "tools/table.h"
 #include "tools/windows.h"
 
 #include <cJSON.h>
@@ -30,11 +31,26 @@ static void print_error(int decimals, double se) {
   if (isfinite(se)) printf(" +- %.*f", decimals, se);
 }
 
-static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o, const cli_window_text *text) {
+/* The reference and its candidates, in the order of the command line. */
+typedef struct models {
+  size_t n;                /* candidates */
+  const char *const *name; /* (1 + n) the reference's first, in all that follow */
+  nb_opened *model;        /* (1 + n) */
+  nb_fidelity_side *side;  /* (1 + n) */
+  size_t *overlap;         /* (1 + n) windows of the text that it was calibrated on */
+  nb_fidelity *result;     /* (n) */
+  double *window_kl;       /* (n, windows) */
+} models;
+
+static void print_text(const models *m, const nb_fidelity_opts *o, const cli_window_text *text) {
+  const nb_fidelity *f = m->result;
   printf("%zu window%s of %zu tokens, %zu predictions scored\n", f->chunks, f->chunks > 1 ? "s" : "", o->ctx,
          f->scored);
   cli_windows_print_specials(text);
   printf("\n");
+}
+
+static void print_one(const nb_fidelity *f, size_t ctx) {
   printf("perplexity     reference %.4f   candidate %.4f   (ratio %.4f)\n", f->ref_ppl, f->cand_ppl,
          f->cand_ppl / f->ref_ppl);
   printf("KL divergence  mean %.5f", f->kl_mean);
@@ -43,21 +59,56 @@ static void print_text(const nb_fidelity *f, const nb_fidelity_opts *o, const cl
   printf("same top token %.3f %%", 100 * f->top1);
   print_error(3, 100 * f->top1_se);
   printf("\n");
-  printf("tokens/s       reference %.1f   candidate %.1f\n", (double)(f->chunks * o->ctx) / f->ref_seconds,
-         (double)(f->chunks * o->ctx) / f->cand_seconds);
+  printf("tokens/s       reference %.1f   candidate %.1f\n", (double)(f->chunks * ctx) / f->ref_seconds,
+         (double)(f->chunks * ctx) / f->cand_seconds);
 }
 
-static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const char *names[2], const size_t overlap[2],
-                      const cli_window_text *text) {
+/* Several candidates, a row each. */
+static void print_table(const models *m, size_t ctx) {
+  static const char *const head[] = {"model",  "MB",   "perplexity", "ratio",          "divergence", "+-",
+                                     "median", "99 %", "max",        "same top token", "tokens/s"};
+  cli_table t;
+  cli_table_begin(&t, "lrrrrrrrrrr");
+  for (size_t i = 0; i < sizeof head / sizeof *head; i++) cli_table_cell(&t, "%s", head[i]);
+  cli_table_rule(&t);
+  for (size_t i = 0; i <= m->n; i++) {
+    const nb_fidelity *f = &m->result[i ? i - 1 : 0];
+    double tokens = (double)(f->chunks * ctx);
+    cli_table_cell(&t, "%s", m->name[i]);
+    cli_table_cell(&t, "%.1f", (double)m->model[i].file_bytes / 1e6);
+    cli_table_cell(&t, "%.4f", i ? f->cand_ppl : f->ref_ppl);
+    if (i == 0) {
+      for (int k = 0; k < 7; k++) cli_table_cell(&t, "%s", k < 6 ? "" : "reference");
+      cli_table_cell(&t, "%.1f", tokens / f->ref_seconds);
+      continue;
+    }
+    cli_table_cell(&t, "%.4f", f->cand_ppl / f->ref_ppl);
+    cli_table_cell(&t, "%.5f", f->kl_mean);
+    if (isfinite(f->kl_mean_se)) cli_table_cell(&t, "%.5f", f->kl_mean_se);
+    else cli_table_cell(&t, "-");
+    cli_table_cell(&t, "%.5f", f->kl_median);
+    cli_table_cell(&t, "%.4f", f->kl_p99);
+    cli_table_cell(&t, "%.3f", f->kl_max);
+    cli_table_cell(&t, "%.2f %%", 100 * f->top1);
+    cli_table_cell(&t, "%.1f", tokens / f->cand_seconds);
+  }
+  cli_table_end(&t, stdout);
+}
+
+/* Candidate k. */
+static cJSON *as_json(const models *m, size_t k, const nb_fidelity_opts *o, const cli_window_text *text) {
+  const nb_fidelity *f = &m->result[k];
   cJSON *j = cJSON_CreateObject();
-  cJSON_AddStringToObject(j, "reference", names[0]);
-  cJSON_AddStringToObject(j, "candidate", names[1]);
-  cJSON_AddNumberToObject(j, "ref_calibrated_on", (double)overlap[0]);
-  cJSON_AddNumberToObject(j, "calibrated_on", (double)overlap[1]);
+  cJSON_AddStringToObject(j, "reference", m->name[0]);
+  cJSON_AddStringToObject(j, "candidate", m->name[1 + k]);
   const struct {
     const char *name;
     double value;
-  } number[] = {{"ctx", (double)o->ctx},
+  } number[] = {{"ref_bytes", (double)m->model[0].file_bytes},
+                {"cand_bytes", (double)m->model[1 + k].file_bytes},
+                {"ref_calibrated_on", (double)m->overlap[0]},
+                {"calibrated_on", (double)m->overlap[1 + k]},
+                {"ctx", (double)o->ctx},
                 {"chunks", (double)f->chunks},
                 {"scored", (double)f->scored},
                 {"bos", o->bos},
@@ -76,50 +127,79 @@ static cJSON *as_json(const nb_fidelity *f, const nb_fidelity_opts *o, const cha
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     cJSON_AddNumberToObject(j, number[i].name, number[i].value);
   cli_windows_add_specials(text, j);
-  cJSON_AddItemToObject(j, "window_kl", cJSON_CreateDoubleArray(o->window_kl, (int)f->chunks));
+  cJSON_AddItemToObject(j, "window_kl", cJSON_CreateDoubleArray(m->window_kl + k * f->chunks, (int)f->chunks));
   return j;
 }
 
-static nb_status measure(const options *o, const cli_common *common, nb_opened *ref, nb_opened *cand,
-                         const char *names[2], nb_err *err) {
+/* An object, of several candidates a list of them. */
+static void print_json(const models *m, const nb_fidelity_opts *o, const cli_window_text *text) {
+  if (m->n == 1) {
+    cli_print_json(as_json(m, 0, o, text));
+    return;
+  }
+  cJSON *list = cJSON_CreateArray();
+  for (size_t k = 0; k < m->n; k++) cJSON_AddItemToArray(list, as_json(m, k, o, text));
+  cli_print_json(list);
+}
+
+static nb_status measure(const options *o, const cli_common *common, models *m, nb_err *err) {
   nb_status st;
-  nb_session *s[2] = {NULL, NULL};
+  const nb_tokenizer *t = m->model[0].tokenizer;
   cli_window_text text = {.n = 0};
   cli_progress p;
-  nb_fidelity result;
-  size_t overlap[2];
-  nb_fidelity_opts fo = {.ctx = (size_t)o->ctx, .max_chunks = (size_t)o->chunks, .bos = -1};
-  nb_kv_type kv[2] = {ref->kv, cand->kv};
-  nb_session_opts so = {.threads = common->threads, .max_tokens = (size_t)o->ctx, .cpu_features = common->features};
-  if (o->ref_kv) NB_TRY(nb_kv_type_parse(o->ref_kv, &kv[0], err));
-  if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &kv[1], err));
-  NB_GOTO(cli_windows_read(o->text, ref->tokenizer, o->special, &text, err));
-  NB_GOTO(cli_windows_begin(ref->tokenizer, o->bos, &fo.bos, err));
-  size_t whole = nb_max(1, text.ids.n / fo.ctx);
-  fo.max_chunks = fo.max_chunks ? nb_min(fo.max_chunks, whole) : whole;
-  NB_GOTO(nb_new(&fo.window_kl, fo.max_chunks, sizeof *fo.window_kl, "the windows", err));
-  NB_GOTO(nb_session_create(&ref->model.config, &so, &s[0], err));
-  NB_GOTO(nb_session_create(&cand->model.config, &so, &s[1], err));
+  nb_fidelity_opts fo = {.ctx = (size_t)o->ctx, .bos = -1};
+  const nb_session_opts so = {.threads = common->threads, .max_tokens = fo.ctx, .cpu_features = common->features};
+  NB_GOTO(cli_windows_read(o->text, t, o->special, &text, err));
+  NB_GOTO(cli_windows_begin(t, o->bos, &fo.bos, err));
+  fo.tokens = text.ids.id, fo.n = text.ids.n;
   size_t windows = text.ids.n / fo.ctx;
-  if (fo.max_chunks) windows = nb_min(windows, fo.max_chunks);
-  const nb_opened *model[] = {ref, cand};
-  for (int i = 0; i < 2 && windows; i++) warn_of_length(model[i], names[i], fo.ctx);
-  const cli_windows seen = {ref->tokenizer, text.ids.id, windows, fo.ctx};
-  cli_windows_warn_of_vocabulary(names[1], &seen);
-  for (int i = 0; i < 2; i++) NB_GOTO(cli_windows_overlap(model[i], names[i], &seen, &overlap[i], err));
+  if (o->chunks) windows = nb_min(windows, (size_t)o->chunks);
+  fo.max_chunks = nb_max(1, windows);
+  NB_GOTO(nb_new(&m->window_kl, m->n * fo.max_chunks, sizeof *m->window_kl, "the windows", err));
+  fo.window_kl = m->window_kl;
+  const cli_windows seen = {t, text.ids.id, windows, fo.ctx};
+  for (size_t i = 0; i <= m->n; i++) {
+    const char *kv = i ? o->kv : o->ref_kv;
+    nb_fidelity_side *x = &m->side[i];
+    *x = (nb_fidelity_side){.model = &m->model[i].model, .kv = m->model[i].kv, .name = m->name[i]};
+    if (kv) NB_GOTO(nb_kv_type_parse(kv, &x->kv, err));
+    NB_GOTO(nb_session_create(&x->model->config, &so, &x->session, err));
+    if (windows) warn_of_length(&m->model[i], m->name[i], fo.ctx);
+    if (i) cli_windows_warn_of_vocabulary(m->name[i], &seen);
+    NB_GOTO(cli_windows_overlap(&m->model[i], m->name[i], &seen, &m->overlap[i], err));
+  }
   nb_progress cb = cli_progress_begin(&p, common, "comparing", "windows");
   fo.progress = &cb;
-  const nb_fidelity_side a = {s[0], &ref->model, kv[0]}, b = {s[1], &cand->model, kv[1]};
-  st = nb_fidelity_measure(&a, &b, text.ids.id, text.ids.n, &fo, &result, err);
+  st = nb_fidelity_measure(m->side, m->side + 1, m->n, &fo, m->result, err);
   cli_progress_end(&p);
   if (st != NB_OK) goto fail;
-  if (common->json) cli_print_json(as_json(&result, &fo, names, overlap, &text));
-  else print_text(&result, &fo, &text);
+  if (common->json) {
+    print_json(m, &fo, &text);
+  } else {
+    print_text(m, &fo, &text);
+    if (m->n > 1) print_table(m, fo.ctx);
+    else print_one(m->result, fo.ctx);
+  }
 fail:
-  nb_session_free(s[0]);
-  nb_session_free(s[1]);
-  nb_free(fo.window_kl);
+  for (size_t i = 0; i <= m->n; i++) nb_session_free(m->side[i].session);
   cli_windows_free(&text);
+  return st;
+}
+
+static nb_status compare(const options *o, const cli_common *common, const cli_args *args, nb_err *err) {
+  nb_status st;
+  models m = {.n = (size_t)args->n - 1, .name = args->items};
+  NB_GOTO(nb_new(&m.model, m.n + 1, sizeof *m.model, "the models", err));
+  NB_GOTO(nb_new(&m.side, m.n + 1, sizeof *m.side, "the models", err));
+  NB_GOTO(nb_new(&m.overlap, m.n + 1, sizeof *m.overlap, "the models", err));
+  NB_GOTO(nb_new(&m.result, m.n, sizeof *m.result, "the models", err));
+  for (size_t i = 0; i <= m.n; i++)
+    NB_GOTO(cli_open(m.name[i], i ? NB_OPEN_NO_TOKENIZER : 0, common, &m.model[i], err));
+  st = measure(o, common, &m, err);
+fail:
+  for (size_t i = 0; m.model && i <= m.n; i++) nb_opened_free(&m.model[i]);
+  nb_free(m.model), nb_free(m.side), nb_free(m.overlap);
+  nb_free(m.result), nb_free(m.window_kl);
   return st;
 }
 
@@ -132,29 +212,25 @@ int cmd_kld(int argc, char **argv) {
       CLI_CHOICE("bos", 0, "auto|yes|no", &o.bos,
                  "start each window with the begin token (auto: as the tokenizer says)"),
       CLI_WINDOWS_SPECIAL(&o.special),
-      CLI_KV(&o.kv, "the candidate's cache"),
+      CLI_KV(&o.kv, "the candidates' cache"),
       CLI_CHOICE("ref-kv", 0, CLI_KV_TYPES, &o.ref_kv, "the reference's cache"),
       CLI_END,
   };
   const cli_command cmd = {
       .name = "kld",
-      .args = "REF CAND --text FILE",
+      .args = "REF CAND... --text FILE",
       .opts = opts,
-      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
       .about =
-          "Measures perplexity of both models, the Kullback-Leibler divergence of CAND from REF, and how often they\n"
-          "agree on the most likely token. Each is a .nbl file or a checkpoint's directory.",
+          "Measures perplexity of all models, the Kullback-Leibler divergence of each CAND from REF, and how often\n"
+          "they agree on the most likely token. Each is a .nbl or .gguf file or a checkpoint's directory. Several\n"
+          "candidates go through the text together, all of them open, and make one table.",
       .min_args = 2,
-      .max_args = 2};
+      .max_args = CLI_MAX_ITEMS};
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
   nb_err err;
-  nb_opened ref = {0}, cand = {0};
-  nb_status st = cli_open(args.items[0], 0, &common, &ref, &err);
-  if (st == NB_OK) st = cli_open(args.items[1], NB_OPEN_NO_TOKENIZER, &common, &cand, &err);
-  if (st == NB_OK) st = measure(&o, &common, &ref, &cand, (const char *[]){args.items[0], args.items[1]}, &err);
-  nb_opened_free(&ref);
-  nb_opened_free(&cand);
+  nb_status st = compare(&o, &common, &args, &err);
   return st == NB_OK ? 0 : cli_fail(st, &err);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nibble ppl: how well one model predicts a text. */
+#include "base/mem.h"
 #include "eval/perplexity.h"
 #include "formats/open.h"
 #include "tools/commands.h"
@@ -14,6 +15,7 @@ typedef struct options {
   const char *text, *bos, *kv;
   int ctx, stride, windows, batch;
   bool special; /* their names in the text are the tokens, not text */
+  bool each;    /* the tokens' log-probs, too */
 } options;
 
 /* What the sums are divided by, of the part of the text that was predicted. */
@@ -54,6 +56,7 @@ typedef struct measured {
   sizes z;
   int32_t bos;
   size_t overlap; /* windows that the model was calibrated on */
+  double *each;   /* (p.scored) or NULL */
   cli_window_text text;
 } measured;
 
@@ -96,6 +99,7 @@ static void report(const options *o, bool json, const char *name, const measured
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     cJSON_AddNumberToObject(j, number[i].name, number[i].value);
   cli_windows_add_specials(&m->text, j);
+  if (m->each) cJSON_AddItemToObject(j, "logprobs", cJSON_CreateDoubleArray(m->each, (int)p->scored));
   cli_print_json(j);
 }
 
@@ -116,6 +120,8 @@ static nb_status measure(options *o, const cli_common *common, const char *name,
   if (o->kv) NB_TRY(nb_kv_type_parse(o->kv, &po.kv, err));
   NB_GOTO(cli_windows_read(o->text, m->tokenizer, o->special, &r.text, err));
   NB_GOTO(cli_windows_begin(m->tokenizer, o->bos, &po.bos, err));
+  if (o->each) NB_GOTO(nb_new(&r.each, r.text.ids.n, sizeof *r.each, "the log-probs", err));
+  po.each = r.each;
   const cli_windows seen = {m->tokenizer, r.text.ids.id, r.text.ids.n / po.ctx, po.ctx};
   NB_GOTO(cli_windows_overlap(m, name, &seen, &r.overlap, err));
   nb_session_opts so = {.threads = common->threads,
@@ -133,6 +139,7 @@ static nb_status measure(options *o, const cli_common *common, const char *name,
   report(o, common->json, name, &r);
 fail:
   nb_session_free(s);
+  nb_free(r.each);
   cli_windows_free(&r.text);
   return st;
 }
@@ -148,6 +155,7 @@ int cmd_ppl(int argc, char **argv) {
       CLI_CHOICE("bos", 0, "auto|yes|each|no", &o.bos,
                  "a begin token before the text (auto: as the tokenizer says; each: in every window)"),
       CLI_WINDOWS_SPECIAL(&o.special),
+      CLI_FLAG("each", 0, &o.each, "with --json: the log-prob of every predicted token"),
       CLI_KV(&o.kv, "type of the cache"),
       CLI_INT("batch", 0, "N", 16, 8192, &o.batch,
               "tokens run at a time (512, fewer of a wide model); results do not depend on it"),
@@ -157,7 +165,7 @@ int cmd_ppl(int argc, char **argv) {
       .name = "ppl",
       .args = "MODEL --text FILE",
       .opts = opts,
-      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
       .about =
           "Measures how well a model predicts a text: perplexity a token and a word, bits a byte (which models with\n"
           "different tokenizers can be compared by). Every token is predicted once. With a stride of --ctx, windows "
@@ -168,6 +176,7 @@ int cmd_ppl(int argc, char **argv) {
   cli_common common;
   cli_args args;
   if (!cli_parse(&cmd, argc, argv, &common, &args)) return args.exit_code;
+  if (o.each && !common.json) return cli_usage(&cmd, "--each is for --json");
   if (o.ctx && o.stride > o.ctx) return cli_usage(&cmd, "--stride %d is more than --ctx %d", o.stride, o.ctx);
   nb_err err;
   nb_opened m = {0};

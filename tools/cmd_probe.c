@@ -65,7 +65,7 @@ int cmd_probe(int argc, char **argv) {
       .name = "probe",
       .args = "MODEL --text FILE --out FILE",
       .opts = opts,
-      .common = 0,
+      .common = CLI_TOKENIZER,
       .about = "Makes questions about numbers hidden at several depths of long texts, which the model's tokenizer "
                "measures,\n"
                "for `nibble eval --task needle`. The questions about a text share it: it is read once.",

@@ -166,7 +166,7 @@ int cmd_quantize(int argc, char **argv) {
                            .opts = opts,
                            .about =
                                "Converts the Hugging Face checkpoint in DIR to one file with weights of 3 to 8 bits.",
-                           .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+                           .common = CLI_JSON | CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
                            .min_args = 1,
                            .max_args = 1};
   cli_common common;

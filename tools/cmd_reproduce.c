@@ -103,7 +103,7 @@ int cmd_reproduce(int argc, char **argv) {
           "Makes a file again from the checkpoint in DIR, by the recipe that the file remembers, and compares the\n"
           "two byte by byte. Exit code 0: they are equal; 3: they are not, and what differs is listed. A run that\n"
           "was stopped goes on when it is given again.",
-      .common = CLI_JSON | CLI_THREADS | CLI_CPU,
+      .common = CLI_JSON | CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
       .min_args = 2,
       .max_args = 2};
   cli_common common;

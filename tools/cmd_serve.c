@@ -105,7 +105,7 @@ int cmd_serve(int argc, char **argv) {
   const cli_command cmd = {.name = "serve",
                            .args = "MODEL",
                            .opts = opts,
-                           .common = CLI_THREADS | CLI_CPU,
+                           .common = CLI_THREADS | CLI_CPU | CLI_TOKENIZER,
                            .about = "Answers HTTP requests in the form of OpenAI's interface: /v1/chat/completions, "
                                     "/v1/completions, /v1/models;\n/health, /metrics for Prometheus, and a page to "
                                     "chat at /. Prints its address. docs/serve.md has examples.",

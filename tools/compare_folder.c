@@ -21,8 +21,7 @@ typedef struct folder {
   nb_result base;
   candidate *list; /* (n) by size of the model's file, the smallest first */
   size_t n, cap;
-  nb_judgement *judged;   /* (n) */
-  const nb_result **runs; /* (n) */
+  nb_judgement *judged; /* (n) */
 } folder;
 
 static bool same_file(const char *a, const char *b) {
@@ -109,7 +108,7 @@ static void folder_free(folder *f) {
     nb_result_free(&f->list[i].run);
   }
   free(f->list);
-  nb_free(f->judged), nb_free((void *)(uintptr_t)f->runs);
+  nb_free(f->judged);
   nb_result_free(&f->base);
 }
 
@@ -126,16 +125,14 @@ nb_status compare_folder(const compare_folder_opts *o, const char *base_path, co
   for (size_t i = 0; i < f.n; i++) NB_GOTO(nb_result_load(f.list[i].path, &f.list[i].run, err));
   qsort(f.list, f.n, sizeof *f.list, by_size);
   NB_GOTO(nb_new(&f.judged, f.n, sizeof *f.judged, "the comparisons", err));
-  NB_GOTO(nb_new(&f.runs, f.n, sizeof(void *), "the comparisons", err));
   for (size_t i = 0; i < f.n; i++) {
     candidate *c = &f.list[i];
     st = nb_compare(&f.base, &c->run, &co, &c->against, err);
     if (st != NB_OK) NB_GOTO(nb_fail_in(err, st, "%s", c->path));
     nb_gates_judge(&g, &c->run, &c->against, &f.judged[i]);
-    f.runs[i] = &c->run;
   }
   NB_GOTO(judge_save(o->judge, f.judged, f.n, err));
-  NB_GOTO(judge_save_html(o->judge, f.judged, f.runs + 1, f.n - 1, err));
+  NB_GOTO(judge_save_html(o->judge, f.judged, f.judged + 1, f.n - 1, err));
   if (o->json) NB_GOTO(print_json(&f, err));
   else if (o->judge->github) NB_GOTO(judge_print(o->judge, &g, f.judged, f.n, err));
   else print_table(&f);

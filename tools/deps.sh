@@ -42,6 +42,7 @@ if [ "$ci" = 1 ]; then
   ls /usr/lib/llvm-*/lib/libomp.so >/dev/null 2>&1 || missing="$missing libomp-dev"
   ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 || missing="$missing libclang-rt-14-dev"
   have aarch64-linux-gnu-gcc || missing="$missing gcc-aarch64-linux-gnu"
+  have cmake || missing="$missing cmake"
   have javac || missing="$missing default-jdk-headless"
   have emcc || missing="$missing emscripten"
   have node || missing="$missing nodejs"

@@ -174,10 +174,13 @@ static nb_status judge(eval_runs *r, eval_one *cand, nb_err *err) {
 
 /* The page about one run; the command's other runs go into its chart. */
 static nb_status save_page(const eval_runs *r, const nb_judgement *j, nb_err *err) {
-  const nb_result *others[EVAL_MAX_MODELS];
+  nb_judgement others[EVAL_MAX_MODELS];
   size_t n = 0;
-  for (size_t i = 0; i < r->n; i++)
-    if (&r->run[i].result != j->run && &r->run[i].result != r->base) others[n++] = &r->run[i].result;
+  for (size_t i = 0; i < r->n; i++) {
+    const eval_one *x = &r->run[i];
+    if (&x->result == j->run || &x->result == r->base) continue;
+    others[n++] = (nb_judgement){.run = &x->result, .against = x->comparison.n ? &x->comparison : NULL};
+  }
   return judge_save_html(&r->o->judge, j, others, n, err);
 }
 

@@ -40,7 +40,7 @@ nb_status judge_save(const judge_options *o, const nb_judgement *j, size_t n, nb
   return save(o->summary, nb_report_markdown, j, n, err);
 }
 
-nb_status judge_save_html(const judge_options *o, const nb_judgement *j, const nb_result *const *others, size_t n,
+nb_status judge_save_html(const judge_options *o, const nb_judgement *j, const nb_judgement *others, size_t n,
                           nb_err *err) {
   nb_text text = {0};
   if (!o->html) return NB_OK;

@@ -48,8 +48,8 @@ nb_status judge_gates(const judge_options *o, nb_gates *out, nb_err *err);
 
 /* Writes the JUnit file and the summary, where asked for. */
 nb_status judge_save(const judge_options *o, const nb_judgement *j, size_t n, nb_err *err);
-/* Writes the page, where asked for, with other runs in its chart of size against score. */
-nb_status judge_save_html(const judge_options *o, const nb_judgement *j, const nb_result *const *others, size_t n,
+/* Writes the page, where asked for, with other runs in its charts (nb_report_html). */
+nb_status judge_save_html(const judge_options *o, const nb_judgement *j, const nb_judgement *others, size_t n,
                           nb_err *err);
 /* Prints comparisons and verdicts as text, or as annotations. */
 nb_status judge_print(const judge_options *o, const nb_gates *g, const nb_judgement *j, size_t n, nb_err *err);

@@ -28,11 +28,13 @@ static void collect(option_set *set, const cli_command *c, cli_common *common) {
       CLI_INT("threads", 't', "N", 1, NB_MAX_THREADS, &common->threads,
               "threads (default: the processors that this process may use)"),
       CLI_STRING("cpu", 0, "SET", &common->cpu, "use no instruction set above SET: ref, avx2, avx512vnni, neon, ..."),
+      CLI_PATH("tokenizer", 0, "DIR", NB_PATH_READ, &common->tokenizer,
+               "take the tokenizer from there (a folder with tokenizer.json, or a model), not from the model"),
       CLI_FLAG("force", 0, &common->force, "replace a file that is there already, whatever it is"),
       CLI_FLAG("quiet", 'q', &common->quiet, "no progress and no notes"),
       CLI_FLAG("help", 'h', &set->help, "print this help"),
   };
-  const unsigned need[] = {CLI_JSON, CLI_THREADS, CLI_CPU, WRITES, 0, 0};
+  const unsigned need[] = {CLI_JSON, CLI_THREADS, CLI_CPU, CLI_TOKENIZER, WRITES, 0, 0};
   size_t room = MAX_OPTS - sizeof shared / sizeof *shared;
   set->n = 0, set->common = c->common, set->help = false;
   for (const cli_opt *o = c->opts; o && o->type != CLI_TYPE_END && set->n < room; o++) {

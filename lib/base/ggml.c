@@ -22,46 +22,66 @@ static void read_bf16(const uint8_t *b, float *out) { *out = nb_bf16_f32(u16(b))
 
 /* ---- 32 weights with one scale; nibbles: low ones are the first half, high ones the second ---- */
 
-static int nibble(const uint8_t *q, int i) { return i < 16 ? q[i] & 15 : q[i - 16] >> 4; }
-static int fifth_bit(const uint8_t *high, int i) { return (high[i / 8] >> i % 8 & 1) << 4; }
+/* Sixteen bytes at a time, so that compilers make vectors of them. */
+static void nibbles(const uint8_t *q, uint8_t code[32]) {
+  for (int i = 0; i < 16; i++) code[i] = q[i] & 15;
+  for (int i = 0; i < 16; i++) code[16 + i] = q[i] >> 4;
+}
+/* The fifth bits, on top of the four. */
+static void fifth_bits(const uint8_t *high, uint8_t code[32]) {
+  for (int i = 0; i < 32; i++) code[i] |= (uint8_t)((high[i / 8] >> i % 8 & 1) << 4);
+}
+static void scaled(const uint8_t code[32], float d, int zero, float *out) {
+  for (int i = 0; i < 32; i++) out[i] = d * (float)(code[i] - zero);
+}
+static void scaled_and_moved(const uint8_t code[32], float d, float m, float *out) {
+  for (int i = 0; i < 32; i++) out[i] = d * (float)code[i] + m;
+}
 
 static void read_q4_0(const uint8_t *b, float *out) {
-  float d = half(b);
-  for (int i = 0; i < 32; i++) out[i] = d * (float)(nibble(b + 2, i) - 8);
+  uint8_t code[32];
+  nibbles(b + 2, code);
+  scaled(code, half(b), 8, out);
 }
 
 static void read_q4_1(const uint8_t *b, float *out) {
-  float d = half(b), m = half(b + 2);
-  for (int i = 0; i < 32; i++) out[i] = d * (float)nibble(b + 4, i) + m;
+  uint8_t code[32];
+  nibbles(b + 4, code);
+  scaled_and_moved(code, half(b), half(b + 2), out);
 }
 
 static void read_q5_0(const uint8_t *b, float *out) {
-  float d = half(b);
-  for (int i = 0; i < 32; i++) out[i] = d * (float)((nibble(b + 6, i) | fifth_bit(b + 2, i)) - 16);
+  uint8_t code[32];
+  nibbles(b + 6, code);
+  fifth_bits(b + 2, code);
+  scaled(code, half(b), 16, out);
 }
 
 static void read_q5_1(const uint8_t *b, float *out) {
-  float d = half(b), m = half(b + 2);
-  for (int i = 0; i < 32; i++) out[i] = d * (float)(nibble(b + 8, i) | fifth_bit(b + 4, i)) + m;
+  uint8_t code[32];
+  nibbles(b + 8, code);
+  fifth_bits(b + 4, code);
+  scaled_and_moved(code, half(b), half(b + 2), out);
 }
 
 static void read_q8_0(const uint8_t *b, float *out) {
   float d = half(b);
-  for (int i = 0; i < 32; i++) out[i] = d * (float)(int8_t)b[2 + i];
+  int8_t code[32];
+  memcpy(code, b + 2, sizeof code);
+  for (int i = 0; i < 32; i++) out[i] = d * (float)code[i];
 }
 
 static void read_iq4_nl(const uint8_t *b, float *out) {
+  uint8_t code[32];
   float d = half(b);
-  for (int i = 0; i < 32; i++) out[i] = d * (float)nb_ggml_iq4_values[nibble(b + 2, i)];
+  nibbles(b + 2, code);
+  for (int i = 0; i < 32; i++) out[i] = d * (float)nb_ggml_iq4_values[code[i]];
 }
 
 /* ---- 256 weights, with scales of their own for each 16 or 32 ---- */
 
 /* Two bits of weight i: 32 bytes hold 4 x 32 weights, low bits first. */
 static int two_bits(const uint8_t *q, int i) { return q[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3; }
-/* Four bits of weight i: 32 bytes hold 2 x 32 weights. */
-static int four_bits(const uint8_t *q, int i) { return q[i / 64 * 32 + i % 32] >> i % 64 / 32 * 4 & 15; }
-
 static void read_q2_k(const uint8_t *b, float *out) {
   const uint8_t *scale = b, *q = b + 16;
   float d = half(b + 80), dmin = half(b + 82);
@@ -101,17 +121,18 @@ void nb_ggml_pack_scales(const uint8_t scale[8], const uint8_t min[8], uint8_t p
   }
 }
 
-/* Q4_K, and with the fifth bits in `high` Q5_K. */
+/* Q4_K, and with the fifth bits in `high` Q5_K. 32 bytes hold the four bits of 2 x 32 weights, low ones first. */
 static void read_k(const uint8_t *b, const uint8_t *high, const uint8_t *q, float *out) {
-  uint8_t scale[8], min[8];
+  uint8_t scale[8], min[8], code[32];
   float d = half(b), dmin = half(b + 2);
   nb_ggml_unpack_scales(b + 4, scale, min);
   for (int g = 0; g < 8; g++) {
     float dl = d * (float)scale[g], ml = dmin * (float)min[g];
-    for (int i = 32 * g; i < 32 * g + 32; i++) {
-      int fifth = high ? (high[i % 32] >> g & 1) << 4 : 0;
-      out[i] = dl * (float)(four_bits(q, i) | fifth) - ml;
-    }
+    const uint8_t *p = q + g / 2 * 32;
+    int shift = g % 2 * 4;
+    for (int i = 0; i < 32; i++) code[i] = p[i] >> shift & 15;
+    for (int i = 0; high && i < 32; i++) code[i] |= (uint8_t)((high[i] >> g & 1) << 4);
+    for (int i = 0; i < 32; i++) out[32 * g + i] = dl * (float)code[i] - ml;
   }
 }
 
@@ -119,14 +140,15 @@ static void read_q4_k(const uint8_t *b, float *out) { read_k(b, NULL, b + 16, ou
 static void read_q5_k(const uint8_t *b, float *out) { read_k(b, b + 16, b + 48, out); }
 
 static void read_q6_k(const uint8_t *b, float *out) {
-  const uint8_t *low = b, *high = b + 128, *scale = b + 192;
+  const uint8_t *scale = b + 192;
   float d = half(b + 208);
   for (int g = 0; g < 16; g++) {
     float dl = d * (float)(int8_t)scale[g];
-    for (int i = 16 * g; i < 16 * g + 16; i++) {
-      int q = low[i / 128 * 64 + i % 64] >> i % 128 / 64 * 4 & 15;
-      out[i] = dl * (float)((q | two_bits(high, i) << 4) - 32);
-    }
+    const uint8_t *low = b + g / 8 * 64 + g % 4 * 16, *high = b + 128 + g / 8 * 32 + g % 2 * 16;
+    int shift = g % 8 / 4 * 4, high_shift = g % 8 / 2 * 2;
+    uint8_t code[16];
+    for (int i = 0; i < 16; i++) code[i] = (uint8_t)((low[i] >> shift & 15) | (high[i] >> high_shift & 3) << 4);
+    for (int i = 0; i < 16; i++) out[16 * g + i] = dl * (float)(code[i] - 32);
   }
 }
 
@@ -137,7 +159,9 @@ static void read_iq4_xs(const uint8_t *b, float *out) {
   for (int g = 0; g < 8; g++) {
     int scale = (low[g / 2] >> g % 2 * 4 & 15) | (int)(high >> 2 * g & 3) << 4;
     float dl = d * (float)(scale - 32);
-    for (int i = 0; i < 32; i++) out[32 * g + i] = dl * (float)nb_ggml_iq4_values[nibble(q + 16 * g, i)];
+    uint8_t code[32];
+    nibbles(q + 16 * g, code);
+    for (int i = 0; i < 32; i++) out[32 * g + i] = dl * (float)nb_ggml_iq4_values[code[i]];
   }
 }
 

@@ -6,6 +6,7 @@
 #ifndef NB_TENSOR_H
 #define NB_TENSOR_H
 
+#include "base/ggml.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -26,7 +27,14 @@ typedef struct nb_tensor {
   size_t shape[NB_MAX_DIMS]; /* unused dimensions are 1 */
   const void *data;          /* maybe unaligned: read through memcpy or unaligned loads */
   size_t n_bytes;            /* product of shape times the element's size, checked */
+  /* NULL; or rows are whole blocks of this type, one that is read, and dtype is F32, which they are read as. */
+  const nb_ggml_type *blocks;
 } nb_tensor;
+
+/* Bytes of n elements one after another, whole blocks where there are such. */
+static inline size_t nb_tensor_bytes(const nb_tensor *t, size_t n) {
+  return t->blocks ? n / t->blocks->block * t->blocks->bytes : n * nb_dtype_bytes(t->dtype);
+}
 
 /* A place where tensors are found by name: a set of safetensors shards. */
 typedef struct nb_tensor_source {

@@ -31,11 +31,27 @@ INLINE q8_acc q8_dot_sign(q8_acc s, b64 w, b64 sign, q8_in x) {
 #include "kernels/linear_q8.h"
 #include "kernels/peak.h"
 
+PEAK_INT8(4);
+PEAK_INT8(5);
+PEAK_INT8(6);
+PEAK_F32(4);
+PEAK_F32(5);
+PEAK_F32(6);
+PEAK_READS;
+
+static const nb_peak peaks[] = {
+    PEAK_INT8_LINE("vpmaddubsw, vpmaddwd ymm", 4, 2),
+    PEAK_INT8_LINE("vpmaddubsw, vpmaddwd ymm", 5, 2),
+    PEAK_INT8_LINE("vpmaddubsw, vpmaddwd ymm", 6, 2),
+    PEAK_F32_LINE("vfmadd ymm", 4, 2),
+    PEAK_F32_LINE("vfmadd ymm", 5, 2),
+    PEAK_F32_LINE("vfmadd ymm", 6, 2),
+    PEAK_READ_LINES("vmovups ymm"),
+};
+
 void nb_kernels_avx2(nb_kernels *k) {
   k->name = "avx2";
   k->linear_q8 = linear_q8;
-  k->peak_int8 = peak_int8;
-  k->peak_f32 = peak_f32;
-  k->peak_read = peak_read;
+  PEAK_ADD(k, peaks);
   set_float_kernels(k);
 }

@@ -54,11 +54,37 @@ INLINE v16 q8_float(q8_acc a) { return _mm512_cvtepi32_ps((__m512i)a); }
 #include "kernels/linear_q8.h"
 #include "kernels/peak.h"
 
+/* 256 bits in this set's encoding, which processors without AVX-VNNI lack otherwise. */
+static uint64_t peak_int8_ymm(size_t rounds) {
+  enum { N = 12 };
+  __v8si acc[N], w = (__v8si)_mm256_set1_epi32(0x01020304);
+  UNROLL for (int i = 0; i < N; i++) acc[i] = (__v8si)_mm256_set1_epi32(i);
+  for (size_t r = 0; r < rounds; r++) UNROLL
+  for (int i = 0; i < N; i++) {
+    __asm__("" : "+v"(w));
+    acc[i] = (__v8si)_mm256_dpbusd_epi32((__m256i)acc[i], (__m256i)w, (__m256i)w);
+  }
+  UNROLL for (int i = 0; i < N; i++) __asm__ volatile("" : : "v"(acc[i]));
+  return (uint64_t)rounds * N * 32;
+}
+PEAK_INT8(8);
+PEAK_INT8(12);
+PEAK_INT8(16);
+PEAK_F32(8);
+PEAK_F32(12);
+PEAK_F32(16);
+PEAK_READS;
+
+static const nb_peak peaks[] = {
+    PEAK_INT8_LINE("vpdpbusd zmm", 8, 1),  PEAK_INT8_LINE("vpdpbusd zmm", 12, 1),
+    PEAK_INT8_LINE("vpdpbusd zmm", 16, 1), {NB_PEAK_INT8, "vpdpbusd ymm", 12, 0, peak_int8_ymm, NULL},
+    PEAK_F32_LINE("vfmadd zmm", 8, 1),     PEAK_F32_LINE("vfmadd zmm", 12, 1),
+    PEAK_F32_LINE("vfmadd zmm", 16, 1),    PEAK_READ_LINES("vmovups zmm"),
+};
+
 void nb_kernels_avx512vnni(nb_kernels *k) {
   k->name = "avx512vnni";
   k->linear_q8 = linear_q8;
-  k->peak_int8 = peak_int8;
-  k->peak_f32 = peak_f32;
-  k->peak_read = peak_read;
+  PEAK_ADD(k, peaks);
   set_float_kernels(k);
 }

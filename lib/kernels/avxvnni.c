@@ -26,10 +26,20 @@ INLINE q8_acc q8_dot(q8_acc s, b64 w, q8_in x, bool positive) {
 #include "kernels/linear_q8.h"
 #include "kernels/peak.h"
 
+PEAK_INT8(4);
+PEAK_INT8(5);
+PEAK_INT8(6);
+
+static const nb_peak peaks[] = {
+    PEAK_INT8_LINE("vpdpbusd ymm", 4, 2),
+    PEAK_INT8_LINE("vpdpbusd ymm", 5, 2),
+    PEAK_INT8_LINE("vpdpbusd ymm", 6, 2),
+};
+
 void nb_kernels_avxvnni(nb_kernels *k) {
   k->name = "avxvnni";
   k->linear_q8 = linear_q8;
   k->gram_round = gram_round;
   k->gram_add = gram_add;
-  k->peak_int8 = peak_int8;
+  PEAK_ADD(k, peaks);
 }

@@ -24,8 +24,8 @@ static const struct {
 #endif
 };
 
-_Static_assert(sizeof sets / sizeof *sets <= 8, "what callers of nb_kernels_all have room for");
-size_t nb_kernels_all(unsigned cpu_features, nb_kernels out[8]) {
+_Static_assert(sizeof sets / sizeof *sets <= NB_KERNEL_SETS, "what callers of nb_kernels_all have room for");
+size_t nb_kernels_all(unsigned cpu_features, nb_kernels out[NB_KERNEL_SETS]) {
   nb_kernels k = {0};
   size_t n = 0;
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
@@ -37,9 +37,15 @@ size_t nb_kernels_all(unsigned cpu_features, nb_kernels out[8]) {
 }
 
 nb_kernels nb_kernels_select(unsigned cpu_features) {
-  nb_kernels all[8];
+  nb_kernels all[NB_KERNEL_SETS];
   nb_assert(sets[0].needs == 0); /* so that there is always one */
   return all[nb_kernels_all(cpu_features, all) - 1];
+}
+
+void nb_kernels_add_peaks(nb_kernels *k, const nb_peak *list, size_t n) {
+  size_t i = 0;
+  while (k->n_peaks[i]) i++;
+  k->peaks[i] = list, k->n_peaks[i] = n; /* a list a set, and a table's sets fit */
 }
 
 void nb_kernels_round_q8(const nb_kernels *k, const float *x, size_t K, int8_t *q, float *scale, int32_t *sum,

@@ -108,6 +108,29 @@ enum {
 /* Elements that a Hadamard transform of n takes together: the largest power of two that divides n. */
 static inline size_t nb_kernels_hadamard_run(size_t n) { return n & (~n + 1); }
 
+/* What bounds a machine. */
+typedef enum nb_peak_unit {
+  NB_PEAK_INT8, /* int8 multiply-adds in registers, with the instructions of linear_q8 */
+  NB_PEAK_F32,  /* float multiply-adds in registers */
+  NB_PEAK_READ, /* bytes of memory read in order */
+  NB_PEAK_UNITS
+} nb_peak_unit;
+
+/* A loop that does nothing else, for benchmarks (peak.h). */
+typedef struct nb_peak {
+  nb_peak_unit unit;
+  const char *instruction;                      /* "vpdpbusd zmm" */
+  int chains;                                   /* registers that are summed in; NB_PEAK_READ: streams side by side */
+  int ahead;                                    /* NB_PEAK_READ: bytes from what is read to what is asked for; or 0 */
+  uint64_t (*macs)(size_t rounds);              /* does this many times its multiply-adds; returns how many they were */
+  uint64_t (*read)(const uint8_t *p, size_t n); /* reads n bytes, a multiple of NB_PEAK_BYTES; returns n */
+} nb_peak;
+
+enum {
+  NB_PEAK_BYTES = 2048,
+  NB_KERNEL_SETS = 8 /* instruction sets that a build may have, at most */
+};
+
 typedef struct nb_kernels {
   const char *name; /* "ref", "avx2", ... */
 
@@ -206,11 +229,10 @@ typedef struct nb_kernels {
   /* log(sum(exp(x - max))) + max over n floats: 16 partials, the tree, then double-precision log. */
   double (*logsumexp)(const float *x, size_t n);
 
-  /* The machine's limits, for benchmarks: multiply-adds in registers (returns how many were done; sink keeps the
-   * compiler from leaving them out) and reading n bytes of memory in order. */
-  uint64_t (*peak_int8)(size_t rounds, uint64_t *sink);
-  uint64_t (*peak_f32)(size_t rounds, uint64_t *sink);
-  uint64_t (*peak_read)(const uint8_t *p, size_t n);
+  /* The loops of this set and of those below it, a list a set: the machine's limit of a unit is the best of all of its
+   * loops, since a narrower instruction may be the faster one. */
+  const nb_peak *peaks[NB_KERNEL_SETS];
+  size_t n_peaks[NB_KERNEL_SETS]; /* loops of a list; 0 after the last */
 } nb_kernels;
 
 enum {
@@ -228,7 +250,10 @@ void nb_kernels_round_q8(const nb_kernels *k, const float *x, size_t K, int8_t *
 size_t nb_kernels_linear_scratch(size_t K);
 size_t nb_attn_scratch_bytes(size_t head_dim);
 
-/* Each sets the entries that the instruction set improves. ref sets all of them. */
+/* Adds a list of loops to a table's. */
+void nb_kernels_add_peaks(nb_kernels *k, const nb_peak *list, size_t n);
+
+/* Each sets the entries that the instruction set improves and adds its loops. ref sets all of them. */
 void nb_kernels_ref(nb_kernels *k);
 void nb_kernels_avx2(nb_kernels *k);
 void nb_kernels_avxvnni(nb_kernels *k);
@@ -240,6 +265,6 @@ void nb_kernels_simd128(nb_kernels *k);
 
 /* The best table for a set of features (cpu.h), and the list of the tables that they allow, slowest first. */
 nb_kernels nb_kernels_select(unsigned cpu_features);
-size_t nb_kernels_all(unsigned cpu_features, nb_kernels out[8]);
+size_t nb_kernels_all(unsigned cpu_features, nb_kernels out[NB_KERNEL_SETS]);
 
 #endif

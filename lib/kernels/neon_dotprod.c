@@ -12,8 +12,18 @@
 #include "kernels/linear_q8.h"
 #include "kernels/peak.h"
 
+PEAK_INT8(4);
+PEAK_INT8(5);
+PEAK_INT8(6);
+
+static const nb_peak peaks[] = {
+    PEAK_INT8_LINE("sdot", 4, 4),
+    PEAK_INT8_LINE("sdot", 5, 4),
+    PEAK_INT8_LINE("sdot", 6, 4),
+};
+
 void nb_kernels_neon_dotprod(nb_kernels *k) {
   k->name = "neon_dotprod";
   k->linear_q8 = linear_q8;
-  k->peak_int8 = peak_int8;
+  PEAK_ADD(k, peaks);
 }

@@ -51,22 +51,39 @@ static void linear_q8(const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 
 }
 
 /* What the plain loop above is made of, without its unpacking. */
-static uint64_t peak_int8(size_t rounds, uint64_t *sink) {
-  int32_t sum[64] = {0};
+static uint64_t peak_int8(size_t rounds) {
+  uint32_t sum[64] = {0};
   int8_t a[64], b[64];
-  for (int i = 0; i < 64; i++) a[i] = (int8_t)(*sink + (uint64_t)i), b[i] = (int8_t)(a[i] * 3);
+  for (int i = 0; i < 64; i++) a[i] = (int8_t)(rounds + (size_t)i), b[i] = (int8_t)(a[i] * 3);
   for (size_t r = 0; r < rounds; r++)
-    for (int i = 0; i < 64; i++) sum[i] += a[i] * b[i];
-  for (int i = 0; i < 64; i++) *sink += (uint64_t)(sum[i] > 0);
+    for (int i = 0; i < 64; i++) sum[i] += (uint32_t)(a[i] * b[i]);
+  for (int i = 0; i < 64; i++) __asm__ volatile("" : : "r"(sum[i]));
   return (uint64_t)rounds * 64;
 }
+
+/* Words of 8 bytes, which compilers widen. */
+static uint64_t peak_words(const uint8_t *p, size_t n) {
+  uint64_t sum[8] = {0}, word[8];
+  for (size_t i = 0; i + sizeof word <= n; i += sizeof word) {
+    memcpy(word, p + i, sizeof word);
+    for (int j = 0; j < 8; j++) sum[j] ^= word[j];
+  }
+  for (int j = 0; j < 8; j++) __asm__ volatile("" : : "r"(sum[j]));
+  return n;
+}
+
+PEAK_F32(6);
+
+static const nb_peak peaks[] = {
+    {NB_PEAK_INT8, "plain C", 64, 0, peak_int8, NULL},
+    PEAK_F32_LINE("plain C", 6, 16),
+    {NB_PEAK_READ, "plain C", 1, 0, NULL, peak_words},
+};
 
 void nb_kernels_ref(nb_kernels *k) {
   k->name = "ref";
   k->linear_q8 = linear_q8;
-  k->peak_int8 = peak_int8;
-  k->peak_f32 = peak_f32;
-  k->peak_read = peak_read;
+  PEAK_ADD(k, peaks);
   set_float_kernels(k);
 }
 

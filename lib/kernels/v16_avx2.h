@@ -23,6 +23,7 @@ static inline v16 v_set(float x) { return v_pair(_mm256_set1_ps(x), _mm256_set1_
 static inline v16 v_load(const float *p) { return v_pair(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)); }
 static inline void v_store(float *p, v16 a) { _mm256_storeu_ps(p, a.a), _mm256_storeu_ps(p + 8, a.b); }
 static inline v16 v_hold(v16 a) { return a; } /* 16 registers: better read twice */
+static inline void v_use(v16 a) { __asm__ volatile("" : : "x"(a.a), "x"(a.b)); }
 #include "kernels/v16_tail.h"
 
 static inline v16 v_add(v16 a, v16 b) { return v_pair(_mm256_add_ps(a.a, b.a), _mm256_add_ps(a.b, b.b)); }

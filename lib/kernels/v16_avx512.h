@@ -22,6 +22,7 @@ static inline v16 v_hold(v16 a) {
   __asm__("" : "+v"(a));
   return a;
 }
+static inline void v_use(v16 a) { __asm__ volatile("" : : "v"(a)); }
 static inline v16 v_load_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(v_first(n), p); }
 static inline void v_store_n(float *p, v16 a, size_t n) { _mm512_mask_storeu_ps(p, v_first(n), a); }
 

@@ -30,6 +30,7 @@ static inline void v_store(float *p, v16 x) {
   vst1q_f32(p, x.a), vst1q_f32(p + 4, x.b), vst1q_f32(p + 8, x.c), vst1q_f32(p + 12, x.d);
 }
 static inline v16 v_hold(v16 x) { return x; }
+static inline void v_use(v16 x) { __asm__ volatile("" : : "w"(x.a), "w"(x.b), "w"(x.c), "w"(x.d)); }
 #include "kernels/v16_tail.h"
 
 static inline v16 v_add(v16 x, v16 y) {

@@ -35,6 +35,9 @@ static inline void v_store(float *p, v16 a) { memcpy(p, a.f, sizeof a.f); }
 /* The same value, which the compiler should then keep in a register rather than load again. */
 static inline v16 v_hold(v16 a) { return a; }
 
+/* The value is made, though nothing comes of it. */
+static inline void v_use(v16 a) { __asm__ volatile("" : : "m"(a)); }
+
 /* The first n lanes (0 to 16); loading fills the others with 0. Nothing else is touched. */
 static inline v16 v_load_n(const float *p, size_t n) {
   v16 r = v_set(0);

@@ -32,6 +32,7 @@ static inline void v_store(float *p, v16 x) {
   wasm_v128_store(p, x.a), wasm_v128_store(p + 4, x.b), wasm_v128_store(p + 8, x.c), wasm_v128_store(p + 12, x.d);
 }
 static inline v16 v_hold(v16 x) { return x; }
+static inline void v_use(v16 x) { __asm__ volatile("" : : "r"(x.a), "r"(x.b), "r"(x.c), "r"(x.d)); }
 #include "kernels/v16_tail.h"
 
 #define V16_EACH(op, x, y) v_quad(op((x).a, (y).a), op((x).b, (y).b), op((x).c, (y).c), op((x).d, (y).d))

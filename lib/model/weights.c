@@ -20,31 +20,36 @@ nb_linear nb_linear_dense(const nb_tensor *t) {
 const void *nb_linear_dense_row(const nb_linear *w, size_t n) {
   nb_assert(!w->coded && n < w->N && w->run > 0 && w->run <= w->stride);
   size_t row = n / w->run * w->stride + n % w->run;
-  return (const uint8_t *)w->dense.data + row * w->K * nb_dtype_bytes(w->dense.dtype);
+  return (const uint8_t *)w->dense.data + row * nb_tensor_bytes(&w->dense, w->K);
 }
 
-/* n stored elements as floats. */
-static void to_floats(nb_dtype dtype, const void *p, size_t n, float *out) {
+/* n elements, stored at p as those of t are, as floats. */
+static void to_floats(const nb_tensor *t, const void *p, size_t n, float *out) {
   const uint8_t *b = p;
-  if (dtype == NB_F32) {
+  if (t->blocks) {
+    nb_ggml_read(t->blocks, p, n, out);
+    return;
+  }
+  if (t->dtype == NB_F32) {
     memcpy(out, p, n * sizeof *out);
     return;
   }
   for (size_t i = 0; i < n; i++) {
     uint16_t h;
     memcpy(&h, b + 2 * i, sizeof h);
-    out[i] = dtype == NB_BF16 ? nb_bf16_f32(h) : nb_f16_f32(h);
+    out[i] = t->dtype == NB_BF16 ? nb_bf16_f32(h) : nb_f16_f32(h);
   }
 }
 
 void nb_tensor_floats(const nb_tensor *t, size_t first, size_t n, float *out) {
-  nb_assert((first + n) * nb_dtype_bytes(t->dtype) <= t->n_bytes);
-  to_floats(t->dtype, (const uint8_t *)t->data + first * nb_dtype_bytes(t->dtype), n, out);
+  nb_assert(nb_tensor_bytes(t, first + n) <= t->n_bytes);
+  nb_assert(!t->blocks || (first % t->blocks->block == 0 && n % t->blocks->block == 0));
+  to_floats(t, (const uint8_t *)t->data + nb_tensor_bytes(t, first), n, out);
 }
 
 void nb_linear_row(const nb_linear *w, size_t n, float *out) {
   if (w->coded) nb_qmat_dequant_row(&w->qmat, n, out);
-  else to_floats(w->dense.dtype, nb_linear_dense_row(w, n), w->K, out);
+  else to_floats(&w->dense, nb_linear_dense_row(w, n), w->K, out);
 }
 
 /* ---- a layer's matrices ---- */
@@ -115,12 +120,13 @@ static nb_status named_matrix(void *ctx, const nb_config *c, const nb_part *p, s
   (void)i;
   NB_TRY(nb_weights_find(ctx, c, p, &t, &rows, err));
   *out = (nb_linear){.N = p->N, .K = p->K, .run = rows.run, .stride = rows.stride};
-  size_t row_bytes = p->K * nb_dtype_bytes(t.dtype);
+  size_t row_bytes = nb_tensor_bytes(&t, p->K);
   out->dense = (nb_tensor){.dtype = t.dtype,
                            .n_dims = 2,
                            .shape = {p->N, p->K, 1, 1},
                            .data = (const uint8_t *)t.data + rows.first * row_bytes,
-                           .n_bytes = p->N * row_bytes};
+                           .n_bytes = p->N * row_bytes,
+                           .blocks = t.blocks};
   return NB_OK;
 }
 

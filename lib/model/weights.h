@@ -86,7 +86,7 @@ nb_linear nb_linear_dense(const nb_tensor *t);
 void nb_linear_row(const nb_linear *w, size_t n, float *out);
 /* The stored bytes of row n of a dense matrix: K elements. */
 const void *nb_linear_dense_row(const nb_linear *w, size_t n);
-/* n elements of a dense tensor from element `first` on, as floats. */
+/* n elements of a dense tensor from element `first` on, whole blocks of it, as floats. */
 void nb_tensor_floats(const nb_tensor *t, size_t first, size_t n, float *out);
 
 #endif

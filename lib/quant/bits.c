@@ -110,7 +110,7 @@ nb_status nb_bits_errors(const nb_linear *m, int threads, double *error, nb_err 
   float *w;
   NB_TRY(nb_new(&w, N * m->K, sizeof *w, "a sample of rows", err));
   for (size_t i = 0; i < N; i++) nb_linear_row(m, i * m->N / N, w + i * m->K);
-  nb_tensor t = {NB_F32, 2, {N, m->K, 1, 1}, w, N * m->K * sizeof *w};
+  nb_tensor t = {NB_F32, 2, {N, m->K, 1, 1}, w, N * m->K * sizeof *w, NULL};
   nb_linear sample = nb_linear_dense(&t);
   const nb_quant_opts quick = {.threads = threads, .what = "a sample of rows"};
   for (size_t f = 0; f < NB_BITS_FORMATS && st == NB_OK; f++) {

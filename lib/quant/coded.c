@@ -11,11 +11,15 @@ nb_status nb_coded_dense(const nb_linear *w, const char *what, nb_coded *out, nb
   *out = (nb_coded){.w = *w, .error = -1};
   if (w->coded) return NB_OK;
   out->data = w->dense.data, out->n_bytes = w->dense.n_bytes;
-  if (w->run == w->N) return NB_OK;
+  if (w->run == w->N && !w->dense.blocks) return NB_OK;
   size_t row = w->K * nb_dtype_bytes(w->dense.dtype);
   NB_TRY(nb_new(&out->own, w->N, row, what, err));
-  for (size_t n = 0; n < w->N; n++) memcpy((char *)out->own + n * row, nb_linear_dense_row(w, n), row);
+  for (size_t n = 0; n < w->N; n++)
+    if (w->dense.blocks) nb_linear_row(w, n, (float *)out->own + n * w->K);
+    else memcpy((char *)out->own + n * row, nb_linear_dense_row(w, n), row);
   out->data = out->w.dense.data = out->own;
+  out->n_bytes = out->w.dense.n_bytes = w->N * row;
+  out->w.dense.blocks = NULL;
   out->w.run = out->w.stride = w->N;
   return NB_OK;
 }
@@ -51,7 +55,7 @@ nb_status nb_coded_blocks_room(const nb_linear *w, const nb_ggml_type *type, con
   *out = (nb_coded){.n_bytes = w->N * row, .error = -1};
   NB_TRY(nb_new(&out->own, w->N, row, what, err));
   NB_TRY(nb_new(&out->values, w->N * w->K, sizeof(float), what, err));
-  nb_tensor t = {NB_F32, 2, {w->N, w->K, 1, 1}, out->values, w->N * w->K * sizeof(float)};
+  nb_tensor t = {NB_F32, 2, {w->N, w->K, 1, 1}, out->values, w->N * w->K * sizeof(float), NULL};
   out->w = nb_linear_dense(&t);
   out->data = out->own;
   return NB_OK;

@@ -19,7 +19,7 @@ typedef struct nb_coded {
  * already: as nb_coded_dense. nb_coded_free releases, also after a failure. */
 nb_status nb_coded_plain(const nb_linear *w, nb_qfmt fmt, const nb_quant_opts *o, bool want_error, nb_coded *out,
                          nb_err *err);
-/* The matrix as it is, its bytes in one piece: copied where its rows lie apart. */
+/* The matrix as it is, its bytes in one piece: copied where its rows lie apart, as floats where it is in blocks. */
 nb_status nb_coded_dense(const nb_linear *w, const char *what, nb_coded *out, nb_err *err);
 /* Room for a matrix in a format, to be filled by the caller: n_bytes zeroed bytes at own. */
 nb_status nb_coded_room(const nb_linear *w, nb_qfmt fmt, const char *what, nb_coded *out, nb_err *err);

@@ -32,7 +32,7 @@ nb_status nb_fold_create(const nb_config *c, const nb_parts *parts, const nb_lay
     const nb_part *x = &parts->part[i];
     if (x->layer != (int)layer->number) continue;
     if (x->matrix) {
-      nb_tensor t = {NB_F32, 2, {x->N, x->K, 1, 1}, p, x->N * x->K * sizeof *p};
+      nb_tensor t = {NB_F32, 2, {x->N, x->K, 1, 1}, p, x->N * x->K * sizeof *p, NULL};
       for (size_t r = 0; r < x->N; r++) nb_linear_row(&layer->w[m], r, p + r * x->K);
       out->w[m++] = nb_linear_dense(&t);
     } else {

@@ -7,7 +7,7 @@ What llama.cpp's programs do with these functions is done here likewise: windows
 --process-output), each matrix row by row through ggml_quantize_chunk with these (llama-quantize --pure --imatrix; the
 embedding has none).
 """
-import ctypes as C, importlib.util, os, struct
+import ctypes as C, importlib.util, os, struct, sys, time
 import numpy as np
 
 CTX = 512
@@ -53,7 +53,7 @@ def library():
                          ("ggml_quantize_chunk", C.c_size_t)):
         getattr(l, name).restype = result
     l.quiet = C.CFUNCTYPE(None, C.c_int, C.c_char_p, C.c_void_p)(
-        lambda level, s, _: level >= 4 and print(s.decode(), end=""))
+        lambda level, s, _: level == 4 and print(s.decode(), end="", file=sys.stderr))  # errors
     l.llama_log_set(l.quiet, None)
     return l
 
@@ -102,15 +102,43 @@ class Model:
             yield window, row
         self.l.llama_free(ctx)
 
-    def perplexity(self, ids, chunks):
-        nll, n = 0.0, 0
-        for window, row in self.windows(ids, chunks, lambda i: CTX // 2 - 1 <= i < CTX - 1):
-            for i in range(CTX // 2 - 1, CTX - 1):
+    def logprobs(self, ids, chunks):
+        """Of every token of the windows but their first."""
+        out = []
+        for window, row in self.windows(ids, chunks, lambda i: i < CTX - 1):
+            for i in range(CTX - 1):
                 x = row(i)
                 m = x.max()
-                nll += m + np.log(np.exp(x - m).sum()) - x[window[i + 1]]
-                n += 1
-        return float(np.exp(nll / n))
+                out.append(x[window[i + 1]] - m - np.log(np.exp(x - m).sum()))
+        return np.array(out)
+
+    def speed(self, prompt=CTX, tokens=64, times=3):
+        """Tokens a second, each the best of a few times: of a prompt, and of tokens that are run one by one from its end
+        on. As llama-bench does it, ids that mean nothing; the cache in F16."""
+        p = self.l.llama_context_default_params()
+        p.n_ctx, p.n_batch, p.n_ubatch = prompt + tokens, prompt, prompt
+        p.n_threads = p.n_threads_batch = len(os.sched_getaffinity(0))
+        ctx = C.c_void_p(self.l.llama_init_from_model(self.model, p))
+        batch, best = self.l.llama_batch_init(prompt, 0, 1), [0, 0]
+
+        def run(first, n):
+            batch.n = n
+            for i in range(n):
+                batch.token[i], batch.pos[i], batch.n_seq[i], batch.logits[i] = (first + i) * 7919 % self.n_vocab, first + i, 1, i + 1 == n
+                batch.seq[i][0] = 0
+            assert self.l.llama_decode(ctx, batch) == 0
+            self.l.llama_synchronize(ctx)
+
+        for _ in range(times):
+            self.l.llama_memory_clear(C.c_void_p(self.l.llama_get_memory(ctx)), C.c_bool(True))
+            start = time.perf_counter()
+            run(0, prompt)
+            middle = time.perf_counter()
+            for i in range(tokens): run(prompt + i, 1)
+            end = time.perf_counter()
+            best = [max(best[0], prompt / (middle - start)), max(best[1], tokens / (end - middle))]
+        self.l.llama_free(ctx)
+        return best
 
     def importance(self, ids, chunks):
         """The mean squared inputs of each matrix by its name."""

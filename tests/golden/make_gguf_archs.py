@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Makes tests/golden/gguf/archs/: tiny random models of several architectures as transformers saves them, and the GGUF
-files that llama.cpp's own converter makes of them (without a vocabulary).
+files that llama.cpp's own converter makes of them (without a vocabulary); and gguf/split/: one of them in parts.
 
 usage: make_gguf_archs.py LLAMA_CPP     its source folder, with convert_hf_to_gguf.py   Needs: torch, transformers, gguf
 """
@@ -32,6 +32,24 @@ MODELS = {
 }
 
 
+def split(gguf, name):
+    """A model's file again, by the gguf package in parts of five tensors, behind one with only the keys."""
+    out = Path(HERE).parent / "split"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    r = gguf.GGUFReader(Path(HERE, name + ".gguf"))
+    w = gguf.GGUFWriter(out / (name + ".gguf"), name, split_max_tensors=5, small_first_shard=True)
+    for key, f in r.fields.items():
+        if not key.startswith("GGUF.") and key != "general.architecture":
+            w.add_key_value(key, f.contents(), f.types[0], f.types[-1] if f.types[0] == gguf.GGUFValueType.ARRAY else None)
+    for t in r.tensors:
+        w.add_tensor(t.name, t.data, raw_dtype=t.tensor_type)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
 def main():
     sys.path.insert(0, os.path.join(sys.argv[1], "gguf-py"))
     sys.path.insert(0, sys.argv[1])
@@ -56,6 +74,7 @@ def main():
         made = cls(folder, gguf.LlamaFileType.MOSTLY_BF16, Path(HERE, name + ".gguf"))
         made.write()
         (folder / "tokenizer.json").unlink()
+    split(gguf, "llama")
     for path, _, files in os.walk(HERE):
         print(path, {f: os.path.getsize(os.path.join(path, f)) for f in sorted(files)})
 

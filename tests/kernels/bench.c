@@ -35,18 +35,16 @@ static void release(arena *a) {
   a->c.n_maps = 0;
 }
 
+/* The best of every loop of the table. */
 static void limits(arena *a) {
-  volatile uint64_t keep = 0;
-  for (int i = 0; i < REPEATS; i++) {
-    uint64_t sink = 1;
-    double t = now(), done = (double)a->k->peak_int8(100000, &sink);
-    a->int8 = fmax(a->int8, done / (now() - t));
-    t = now(), done = (double)a->k->peak_f32(100000, &sink);
-    a->f32 = fmax(a->f32, done / (now() - t));
-    t = now();
-    keep = keep + a->k->peak_read(a->large, LARGE) + sink;
-    a->read = fmax(a->read, LARGE / (now() - t));
-  }
+  double *best[NB_PEAK_UNITS] = {&a->int8, &a->f32, &a->read};
+  for (int i = 0; i < REPEATS; i++)
+    for (size_t s = 0; s < NB_KERNEL_SETS; s++)
+      for (size_t p = 0; p < a->k->n_peaks[s]; p++) {
+        const nb_peak *loop = &a->k->peaks[s][p];
+        double t = now(), done = (double)(loop->macs ? loop->macs(20000) : loop->read(a->large, LARGE));
+        *best[loop->unit] = fmax(*best[loop->unit], done / (now() - t));
+      }
   printf("%s: %.0f G int8 and %.1f G float multiply-adds/s, reads %.1f GB/s\n", a->k->name, a->int8 / 1e9, a->f32 / 1e9,
          a->read / 1e9);
 }
@@ -80,7 +78,7 @@ static void bench_linear_q8(arena *a, size_t N, size_t K, const char *format, si
 
 static void bench_linear_float(arena *a, nb_dtype type, size_t T) {
   size_t K = 3072, N = T == 1 ? 8192 : 512, bytes = N * K * nb_dtype_bytes(type);
-  nb_tensor w = {type, 2, {N, K, 1, 1}, memset(buffer(&a->c, bytes), 0, bytes), bytes};
+  nb_tensor w = {type, 2, {N, K, 1, 1}, memset(buffer(&a->c, bytes), 0, bytes), bytes, NULL};
   float *x = floats(&a->c, T * K), *y = floats(&a->c, T * N);
   rnd_floats(&a->c, x, T * K, F_UNIT);
   double best = 1e9;

@@ -89,6 +89,7 @@ static const struct {
     {"quantize_q8", test_quantize_q8, 100},
     {"linear_q8", test_linear_q8, 300},
     {"linear_float", test_linear_float, 100},
+    {"linear_float of blocks", test_linear_blocks, 60},
     {"gemm", test_gemm, 100},
     {"gram", test_gram, 60},
     {"gram_nan", test_gram_nan, 10},

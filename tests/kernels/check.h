@@ -45,6 +45,7 @@ nb_q8 random_q8(check *c, size_t T, size_t K, bool extreme);
 
 void test_linear_q8(check *c);
 void test_linear_float(check *c);
+void test_linear_blocks(check *c);
 void test_gemm(check *c);
 void test_gram(check *c);
 void test_gram_nan(check *c);

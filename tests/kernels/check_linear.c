@@ -122,7 +122,7 @@ void test_linear_float(check *c) {
   float *f = floats(c, N * K), *x = floats(c, (T - 1) * ldx + K);
   rnd_floats(c, f, N * K, kind);
   rnd_floats(c, x, (T - 1) * ldx + K, kind);
-  nb_tensor w = {type, 2, {N, K, 1, 1}, f, N * K * nb_dtype_bytes(type)};
+  nb_tensor w = {type, 2, {N, K, 1, 1}, f, N * K * nb_dtype_bytes(type), NULL};
   if (type != NB_F32) {
     uint16_t *h = buffer(c, N * K * 2);
     for (size_t i = 0; i < N * K; i++) h[i] = type == NB_F16 ? nb_f32_f16(f[i]) : nb_f32_bf16(f[i]);
@@ -146,6 +146,32 @@ void test_linear_float(check *c) {
       }
       if (size < 1e37) near(c, sum, got[t * ldy + n], (double)(K + 1) * U * size + (double)K * 0x1p-149);
     }
+}
+
+/* Rows in blocks of GGUF files give the bits of the floats that they are read as. */
+void test_linear_blocks(check *c) {
+  static const char *const names[] = {"q8_0", "q4_0", "q4_1", "iq4_nl", "q4_k"};
+  const nb_ggml_type *type = nb_ggml_find_name(names[rnd_below(c, 5)]);
+  size_t K = type->block * (1 + rnd_below(c, type->block == 256 ? 3 : 20)), N = 1 + rnd_below(c, 70);
+  size_t T = rnd_below(c, 20) == 0 ? 133 : 1 + rnd_below(c, 12), n0 = rnd_below(c, N),
+         n1 = n0 + 1 + rnd_below(c, N - n0);
+  snprintf(c->what, sizeof c->what, "linear_float %s N=%zu K=%zu T=%zu rows %zu-%zu", type->name, N, K, T, n0, n1);
+  float *f = floats(c, N * K), *x = floats(c, T * K);
+  for (size_t i = 0; i < N * K; i++) f[i] = (float)rnd_below(c, 2001) * 1e-3f - 1;
+  for (size_t i = 0; i < T * K; i++) x[i] = (float)rnd_below(c, 2001) * 1e-3f - 1;
+  nb_tensor dense = {NB_F32, 2, {N, K, 1, 1}, f, N * K * sizeof *f, NULL}, blocks = dense;
+  blocks.blocks = type;
+  blocks.n_bytes = nb_tensor_bytes(&blocks, N * K);
+  uint8_t *b = buffer(c, blocks.n_bytes);
+  nb_ggml_write(type, f, NULL, N * K, b);
+  nb_ggml_read(type, b, N * K, f);
+  blocks.data = b;
+  void *scratch = buffer(c, nb_kernels_linear_scratch(K));
+  float *want = floats(c, T * N), *got = floats(c, T * N);
+  const nb_rows rows = {x, T, K, NULL};
+  c->ref->linear_float(&dense, n0, n1, &rows, want, N, scratch);
+  c->k->linear_float(&blocks, n0, n1, &rows, got, N, scratch);
+  same_floats(c, want, got, T * N);
 }
 
 void test_quantize_q8(check *c) {

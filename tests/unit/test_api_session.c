@@ -318,7 +318,10 @@ TEST(fits) {
   o.memory_limit = fit.workspace + fit.tables + fit.cache / 2;
   CHECK_DONE(nibble_fit_sources(&file, 1, &o, 512, &small, &err));
   CHECK(!small.fits && small.most_tokens == 256 && small.own == fit.own);
-  CHECK_FAILS(NIBBLE_ERROR_ARGUMENT, "positions", nibble_fit_sources(&file, 1, &o, 5000, &fit, &err));
+  nibble_fit all = {.size = sizeof all}, more = {.size = sizeof more};
+  CHECK_DONE(nibble_fit_sources(&file, 1, &o, 0, &all, &err));
+  CHECK_DONE(nibble_fit_sources(&file, 1, &o, 5000, &more, &err)); /* an app does not know the positions yet */
+  CHECK(all.cache == more.cache && all.cache > fit.cache);
   CHECK_FAILS(NIBBLE_ERROR_ARGUMENT, "sizeof(nibble_fit)", nibble_fit_sources(&file, 1, &o, 0, &old, &err));
   /* The limit is kept. */
   nibble_model *m;

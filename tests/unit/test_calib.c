@@ -207,7 +207,7 @@ TEST(wide_matrices_have_asymmetric_targets) {
   nb_layer layer;
   nb_layer_copy(&wide.parts, &x.w.layer[0], own, &layer);
   for (int i = 0; i < 3; i++) {
-    nb_tensor t = {NB_F32, 2, {i == 2 ? D : WIDE, i == 2 ? WIDE : D, 1, 1}, w + (size_t)i * n, n * sizeof *w};
+    nb_tensor t = {NB_F32, 2, {i == 2 ? D : WIDE, i == 2 ? WIDE : D, 1, 1}, w + (size_t)i * n, n * sizeof *w, NULL};
     layer.w[place(&x, ffn[i])] = nb_linear_dense(&t);
   }
   embed = wide.parts.embed;
@@ -339,7 +339,7 @@ TEST(states_that_overflow_name_their_layer) {
   static const nb_role ffn[] = {NB_UP, NB_DOWN};
   for (int i = 0; i < 2; i++) {
     nb_linear *m = nb_layer_matrix(&x.c, &x.w.layer[1], ffn[i], 0);
-    nb_tensor t = {NB_F32, 2, {m->N, m->K, 1, 1}, huge, n * sizeof *huge};
+    nb_tensor t = {NB_F32, 2, {m->N, m->K, 1, 1}, huge, n * sizeof *huge, NULL};
     *m = nb_linear_dense(&t);
   }
   nb_calib_opts o = options(&x, &s, 2);

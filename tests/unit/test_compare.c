@@ -243,8 +243,9 @@ TEST(reports) {
   CHECK(cJSON_GetArraySize(nb_json_get(j, "subjects")) == 3);
   cJSON_Delete(j);
   nb_text_clear(&t);
-  const nb_result *others[] = {&a};
-  CHECK_OK(nb_report_html(&g, others, 1, &t, &err));
+  const nb_judgement others[] = {{.run = &a}, g}; /* not compared, and compared */
+  CHECK_OK(nb_report_html(&g, others, 2, &t, &err));
+  CHECK(count(t.s, "\"divergence\":") == 2);
   CHECK(count(t.s, "</script>") == 2 && count(t.s, "@DATA@") == 0 && count(t.s, "alert(1)") > 0);
   nb_text_free(&t);
   nb_comparison_free(&c);

@@ -73,9 +73,9 @@ static void measures(int32_t bos) {
   }
   double window_kl[WINDOWS], total = 0, var = 0;
   nb_fidelity f;
-  nb_fidelity_opts o = {.ctx = CTX, .bos = bos, .window_kl = window_kl};
-  const nb_fidelity_side a = {s, &m.model, NB_KV_F32}, b = {other, &m.model, NB_KV_Q8};
-  CHECK_OK(nb_fidelity_measure(&a, &b, tokens, WINDOWS * CTX + 7, &o, &f, &err));
+  nb_fidelity_opts o = {.tokens = tokens, .n = WINDOWS * CTX + 7, .ctx = CTX, .bos = bos, .window_kl = window_kl};
+  const nb_fidelity_side a = {s, &m.model, NB_KV_F32, "a"}, b = {other, &m.model, NB_KV_Q8, "b"};
+  CHECK_OK(nb_fidelity_measure(&a, &b, 1, &o, &f, &err));
   CHECK(f.chunks == WINDOWS && f.scored == SCORED);
   CHECK(fabs(f.ref_ppl / exp(ref_nll / SCORED) - 1) < 1e-6 && fabs(f.cand_ppl / exp(cand_nll / SCORED) - 1) < 1e-6);
   CHECK(f.ref_ppl != f.cand_ppl && fabs(f.top1 - same / SCORED) < 1e-12);
@@ -88,12 +88,24 @@ static void measures(int32_t bos) {
   qsort(kl, SCORED, sizeof *kl, by_size);
   CHECK(fabs(f.kl_median - (kl[SCORED / 2] + kl[(SCORED - 1) / 2]) / 2) < 1e-6);
   CHECK(fabs(f.kl_p90 - kl[(SCORED * 9 + 9) / 10 - 1]) < 1e-6 && fabs(f.kl_max - kl[SCORED - 1]) < 1e-6);
-  o.max_chunks = 1;
-  CHECK_OK(nb_fidelity_measure(&a, &b, tokens, WINDOWS * CTX, &o, &f, &err));
+  /* with another candidate beside it, each as it is alone; the other one is the reference itself */
+  double both_kl[2 * WINDOWS];
+  nb_fidelity both[2];
+  nb_session *third = NULL;
+  CHECK_OK(nb_session_create(&m.model.config, &so, &third, &err));
+  const nb_fidelity_side two[] = {{third, &m.model, NB_KV_F32, "a"}, b};
+  o.window_kl = both_kl;
+  CHECK_OK(nb_fidelity_measure(&a, two, 2, &o, both, &err));
+  CHECK(both[0].kl_max == 0 && fabs(both[0].top1 - 1) < 1e-12 && both[0].cand_ppl == both[0].ref_ppl);
+  CHECK(both[1].kl_mean == f.kl_mean && both[1].kl_p99 == f.kl_p99 && both[1].cand_ppl == f.cand_ppl);
+  CHECK(!memcmp(both_kl + WINDOWS, window_kl, sizeof window_kl) && both_kl[0] == 0);
+  o.n = WINDOWS * CTX, o.max_chunks = 1, o.window_kl = NULL;
+  CHECK_OK(nb_fidelity_measure(&a, &b, 1, &o, &f, &err));
   CHECK(f.chunks == 1 && isnan(f.kl_mean_se) && fabs(f.kl_mean - mean[0]) < 1e-6);
-  CHECK(nb_fidelity_measure(&a, &b, tokens, CTX - 1, &o, &f, &err) == NB_ERR_ARG);
+  o.n = CTX - 1;
+  CHECK(nb_fidelity_measure(&a, &b, 1, &o, &f, &err) == NB_ERR_ARG);
   free(ref), free(cand);
-  nb_session_free(s), nb_session_free(other);
+  nb_session_free(s), nb_session_free(other), nb_session_free(third);
   nb_opened_free(&m);
 }
 

@@ -361,6 +361,15 @@ TEST(cve_2024_32878_array_that_ends_early) {
   BAD("the value of key \"k\" is longer than the rest of the file");
 }
 
+/* CVE-2024-41130: the name of a tensor that could not be read was compared with those before it. */
+TEST(cve_2024_41130_name_that_ends_early) {
+  head(2, 0);
+  tensor1("a", 8, 0, 0);
+  num(30, 8);
+  put("a name, but not of thirty", 25);
+  CHECK(open_built() == NB_ERR_FORMAT && strstr(err.msg, "a tensor's name is longer than"));
+}
+
 /* CVE-2024-21802 (TALOS-2024-1914): more than four dimensions were written past info->ne. */
 TEST(cve_2024_21802_number_of_dimensions) {
   head(1, 0);
@@ -415,6 +424,14 @@ TEST(cve_2026_33298_size_of_a_tensor) {
   head(1, 0);
   tensor1("t", 0, 0, 0);
   BAD("tensor \"t\": the product of its shape is 0 or overflows");
+  head(1, 0); /* a size of 0 behind another one was divided by (llama.cpp, June 2026) */
+  text("t");
+  num(2, 4);
+  num(1, 8), num(0, 8);
+  num(0, 4);
+  num(0, 8);
+  data(64);
+  BAD("tensor \"t\": the product of its shape is 0 or overflows");
 }
 
 /* CVE-2026-7482 ("Bleeding Llama"): a tensor larger than the file gave away what lay behind it in memory. */
@@ -427,7 +444,8 @@ TEST(cve_2026_7482_tensor_past_the_end) {
   CHECK_OK(open_built());
 }
 
-/* GHSA-96jg-mvhq-q7q7 and its neighbours: alignments that overflow when something is rounded up to them. */
+/* GHSA-96jg-mvhq-q7q7 and its neighbours: alignments that overflow when something is rounded up to them; 0 was divided
+ * by (CVE-2025-0317). */
 TEST(alignments) {
   static const uint32_t bad[] = {0, 3, 33, 0x80000000, 1 << 21, 0xffffffff};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -528,6 +546,7 @@ int main(void) {
   RUN(cve_2024_23496_length_of_a_string);
   RUN(cve_2024_21825_length_of_an_array);
   RUN(cve_2024_32878_array_that_ends_early);
+  RUN(cve_2024_41130_name_that_ends_early);
   RUN(cve_2024_21802_number_of_dimensions);
   RUN(cve_2025_53630_sum_of_sizes);
   RUN(cve_2026_33298_size_of_a_tensor);

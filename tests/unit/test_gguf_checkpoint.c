@@ -78,6 +78,37 @@ TEST(the_same_configuration) {
   CHECK(compared == N - 2);
 }
 
+/* CVE-2024-8063: a model of no blocks ended Ollama's server by a division. Neither do other numbers of a model that
+ * are 0 or much too large get further than their own check. */
+TEST(cve_2024_8063_no_blocks) {
+  static const char *const keys[] = {"llama.block_count", "llama.embedding_length", "llama.attention.head_count",
+                                     "llama.attention.head_count_kv", "llama.feed_forward_length"};
+  static const uint32_t values[] = {0, 0x7fffffff, 0xffffffff};
+  char *bytes;
+  size_t n;
+  CHECK_OK(nb_mapfile_read(GOLDEN "llama.gguf", 1 << 20, &bytes, &n, &err));
+  for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+    size_t len = strlen(keys[k]), at = 0;
+    while (at + len + 8 < n && (memcmp(bytes + at, keys[k], len) || memcmp(bytes + at + len, "\4\0\0\0", 4))) at++;
+    CHECK_MSG(at + len + 8 < n, "%s", keys[k]);
+    uint32_t old;
+    memcpy(&old, bytes + at + len + 4, 4);
+    for (size_t v = 0; v < 3; v++) {
+      nb_gguf g;
+      nb_config c;
+      nb_safetensors st;
+      memcpy(bytes + at + len + 4, &values[v], 4);
+      CHECK_OK(nb_gguf_open_memory(bytes, n, "f", &g, &err));
+      nb_status got = nb_gguf_config_read(&g, &c, &err);
+      CHECK_MSG(got == NB_ERR_FORMAT || got == NB_ERR_UNSUPPORTED, "%s is %u: %d", keys[k], values[v], (int)got);
+      if (nb_gguf_checkpoint_make(&g, 1, &st, &err) == NB_OK) nb_safetensors_close(&st);
+      nb_gguf_close(&g);
+    }
+    memcpy(bytes + at + len + 4, &old, 4);
+  }
+  free(bytes);
+}
+
 TEST(names_there_and_back) {
   const nb_gguf_arch *llama = nb_gguf_arch_of("MistralForCausalLM"), *phi3 = nb_gguf_arch_find("phi3", 4);
   char out[NB_GGUF_ROOM], back[NB_GGUF_ROOM];
@@ -96,6 +127,7 @@ TEST(names_there_and_back) {
 int main(void) {
   RUN(the_same_tensors);
   RUN(the_same_configuration);
+  RUN(cve_2024_8063_no_blocks);
   RUN(names_there_and_back);
   return test_end();
 }

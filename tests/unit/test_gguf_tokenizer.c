@@ -3,6 +3,7 @@
  * ids test_tokenizer.c compares with Hugging Face's library. */
 #include "formats/gguf_tokenizer.h"
 #include "formats/tokenizer_json.h"
+#include "text/chat_template.h"
 #include "test.h"
 #include "tests/hostile_strings.h"
 
@@ -112,7 +113,9 @@ static void refused(nb_status want, const char *message) {
 
 TEST(kinds_that_are_not_known) {
   begin("bert");
-  refused(NB_ERR_UNSUPPORTED, "f: the tokenizer \"bert\" is not supported; supported: llama, gpt2");
+  refused(NB_ERR_UNSUPPORTED,
+          "f: the tokenizer \"bert\" is not supported (supported: llama, gpt2); give the original's "
+          "tokenizer.json with --tokenizer DIR");
   begin("gpt2");
   pre("invented");
   refused(NB_ERR_UNSUPPORTED, "f: the pre-tokenizer \"invented\" is not supported; give the original's tokenizer.json "
@@ -175,6 +178,65 @@ TEST(cve_2025_49847_length_of_a_token) {
   free(a);
 }
 
+/* Numbers of one byte where four are read (llama.cpp, August 2026), and of a byte token that is none. */
+TEST(elements_of_another_size) {
+  begin("llama");
+  tokens("a", 1, "b");
+  array("tokenizer.ggml.token_type", NB_GGUF_U8, 2);
+  num(1, 1), num(1, 1);
+  array("tokenizer.ggml.scores", NB_GGUF_U8, 2);
+  num(1, 1), num(2, 1);
+  refused(NB_OK, NULL); /* read as what they are */
+  begin("llama");
+  tokens("a", 1, "b");
+  numbers("tokenizer.ggml.token_type", NB_GGUF_I32, 1, 1);
+  array("tokenizer.ggml.scores", NB_GGUF_STRING, 2);
+  text("1", 1), text("2", 1);
+  refused(NB_ERR_FORMAT, NULL);
+}
+
+TEST(byte_tokens_that_are_none) {
+  static const char *const names[] = {"<0x-1>", "<0xGG>", "<0x>", "<0x100>", "<0x 1>"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    begin("llama");
+    tokens(names[i], strlen(names[i]), "b");
+    numbers("tokenizer.ggml.token_type", NB_GGUF_I32, 6, 1); /* of a byte */
+    numbers("tokenizer.ggml.scores", NB_GGUF_F32, 0, 0);
+    nb_gguf g;
+    nb_tokenizer *t = NULL;
+    memcpy(file.s + 16, &n_keys, 8);
+    CHECK_OK(nb_gguf_open_memory(file.s, file.n, "f", &g, &err));
+    nb_status st = nb_gguf_tokenizer_read(&g, &t, &err);
+    CHECK_MSG(st == NB_OK || st == NB_ERR_FORMAT, "%s: %d", names[i], (int)st);
+    nb_tokenizer_free(t);
+    nb_gguf_close(&g);
+  }
+}
+
+/* CVE-2024-34359: a template in the metadata ran Python. Here it is a text that ends with a message. */
+TEST(cve_2024_34359_template_that_calls) {
+  static const char attack[] = "{% for x in ''.__class__.__base__.__subclasses__() %}{{ x.__init__.__globals__['sys'] "
+                               "}}{% endfor %}{{ cycler.__init__.__globals__.os.popen('id').read() }}";
+  begin("llama");
+  tokens("a", 1, "b");
+  numbers("tokenizer.ggml.token_type", NB_GGUF_I32, 1, 1);
+  numbers("tokenizer.ggml.scores", NB_GGUF_F32, 0, 0);
+  key("tokenizer.chat_template", NB_GGUF_STRING);
+  text(attack, sizeof attack - 1);
+  nb_gguf g;
+  nb_tokenizer *t = NULL;
+  memcpy(file.s + 16, &n_keys, 8);
+  CHECK_OK(nb_gguf_open_memory(file.s, file.n, "f", &g, &err));
+  CHECK_OK(nb_gguf_tokenizer_read(&g, &t, &err));
+  const nb_chat_message hello = {"user", "hello"};
+  nb_text out = {0};
+  nb_status st = nb_chat_render_tokenizer(t, &hello, 1, true, &out, &err);
+  CHECK_MSG(st != NB_OK, "rendered: %s", out.s ? out.s : "");
+  nb_text_free(&out);
+  nb_tokenizer_free(t);
+  nb_gguf_close(&g);
+}
+
 int main(void) {
   RUN(byte_level_kinds);
   RUN(merges_made_from_scores);
@@ -182,6 +244,9 @@ int main(void) {
   RUN(lists_that_do_not_fit);
   RUN(ids_out_of_range);
   RUN(cve_2025_49847_length_of_a_token);
+  RUN(elements_of_another_size);
+  RUN(byte_tokens_that_are_none);
+  RUN(cve_2024_34359_template_that_calls);
   nb_text_free(&file);
   return test_end();
 }

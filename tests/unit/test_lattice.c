@@ -50,7 +50,7 @@ TEST(values_that_a_format_holds) {
         w[n * K + k] = n == 3 ? 0 : step * (float)code;
       }
     }
-    nb_tensor t = {NB_F32, 2, {N, K, 1, 1}, w, sizeof w};
+    nb_tensor t = {NB_F32, 2, {N, K, 1, 1}, w, sizeof w, NULL};
     nb_linear lin = nb_linear_dense(&t);
     rounded(&lin, formats[f], q);
     CHECK_MSG(!memcmp(w, q, sizeof w), "%s", formats[f]);

@@ -40,6 +40,30 @@ TEST(refuses_what_is_no_file) {
   free(empty), free(fifo);
 }
 
+/* Pages that were let go are read again, and are the same; what is asked for early may be anything that is mapped. */
+TEST(forgets_and_reads_again) {
+  enum { SIZE = 3 << 20 };
+  char *bytes = malloc(SIZE);
+  double left = -1;
+  nb_mapfile m;
+  CHECK(bytes);
+  for (size_t i = 0; i < SIZE; i++) bytes[i] = (char)(i * 7 + (i >> 12));
+  char *path = temp_file("large", bytes, SIZE);
+  CHECK_OK(nb_mapfile_open(path, &m, &err));
+  for (int round = 0; round < 2; round++) {
+    nb_mapfile_want(m.data + 5, SIZE - 5);
+    nb_mapfile_want(m.data + SIZE - 1, 1);
+    nb_mapfile_want(m.data, 0);
+    CHECK(!memcmp(m.data, bytes, SIZE));
+    nb_status st = nb_mapfile_forget(&left, &err);
+    CHECK(st == NB_OK ? left >= 0 && left <= 1 : st == NB_ERR_UNSUPPORTED && left == 1);
+  }
+  CHECK(!memcmp(m.data, bytes, SIZE));
+  nb_mapfile_close(&m);
+  CHECK(nb_mapfile_forget(&left, &err) != NB_OK || left <= 1);
+  free(bytes), free(path);
+}
+
 /* Every open mapping is found by any of its addresses, a closed one by none. */
 TEST(finds_mappings) {
   enum { N = 40 };
@@ -121,6 +145,7 @@ TEST(cursor_never_leaves_its_bytes) {
 int main(void) {
   RUN(maps_a_file);
   RUN(refuses_what_is_no_file);
+  RUN(forgets_and_reads_again);
   RUN(finds_mappings);
   RUN(sees_changes);
   RUN(reads_a_file);

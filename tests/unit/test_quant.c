@@ -9,7 +9,7 @@
 static nb_err err;
 
 static nb_linear dense(const float *w, size_t N, size_t K) {
-  nb_tensor t = {NB_F32, 2, {N, K, 1, 1}, w, N * K * 4};
+  nb_tensor t = {NB_F32, 2, {N, K, 1, 1}, w, N * K * 4, NULL};
   return nb_linear_dense(&t);
 }
 

@@ -1,13 +1,26 @@
 . "$LIB"
-nibble bench "$NBL" -q --prefill 16 --decode 0,8 -n 4 --seconds 0.02 --by-threads 1,2 --html page.html --json >j
+nibble bench "$NBL" -q --prefill 16 --decode 0,8 -n 4 --seconds 0.02 --by-threads 1,2 --cold --html page.html --json >j
 jsonq <j
 [ "$(jsonq runs.0.threads <j)" = 1 ]
 [ "$(jsonq runs.1.threads <j)" = 2 ]
 [ "$(jsonq runs.1.decode.1.tokens <j)" = 8 ]
-grep -q '"limit_per_s":' page.html
+grep -q '"huge_pages":' page.html
+# The first token: opening is a part of it; cold where the system drops the file's pages, or why not.
+[ "$(jsonq first_token.tokens <j)" -ge 1 ]
+awk "BEGIN { exit !($(jsonq first_token.open_s <j) > 0 && $(jsonq first_token.first_s <j) > $(jsonq first_token.open_s <j)) }"
+[ "$(jsonq first_token.cold.first_s <j || echo none)$(jsonq first_token.not_measured_cold <j || echo none)" != nonenone ]
+# Each limit with the loop that reached it; no row is silent about a limit that it exceeds.
+for limit in int8_macs f32_macs read_bytes; do
+  [ -n "$(jsonq runs.0.limits.$limit.instruction <j)" ]
+  [ "$(jsonq runs.0.limits.$limit.clock_hz <j | cut -d. -f1)" -gt 1000000 ]
+done
+[ "$(jsonq runs.0.limits.int8_macs.chains <j)" -ge 1 ]
+[ "$(jsonq runs.0.decode.0.limit.streams <j)" -ge 1 ]
+[ "$(jsonq runs.0.prefill.0.fault <j)" != null ]
 fails 1 '*page*' nibble bench "$NBL" -q --prefill 16 --decode 0 -n 1 --seconds 0 --html nowhere/page.html
 nibble bench "$NBL" -q --prefill 16 --decode 0 -n 4 --seconds 0.02 >table
-[ -s table ]
+grep -q 'int8 multiply-adds/s (.*chains, .*GHz' table
+grep -q 'GB/s read (.* a thread, .* pages' table
 nibble bench kernels -q --rows 32 --inputs 64 --seconds 0.001 --json | jsonq
 # Known answers: a row a kind; what cannot be replayed is said with its line.
 printf '%s\n' '{"kind": "copy", "prompt": "the ant and the bee", "answer": "the ant and the bee and the ant"}' \

@@ -67,3 +67,25 @@ document.title = failed.length ? "failed: " + failed.join("; ") : "all is well";
 T
 } >test.html
 in_browser 390
+# A folder: both charts have a point for every candidate.
+mkdir runs
+cp cand.json runs/a.json
+nibble quantize -q "$TOY" -o eight.nbl --bits 8 --codes uniform >/dev/null
+nibble eval eight.nbl --task ./task.json --data q2.jsonl -q --out runs/b.json >/dev/null
+nibble compare base.json runs --html folder.html >/dev/null || [ $? -ge 3 ]
+{
+  catching folder.html
+  cat <<'T2'
+<script>{
+const need = (what, ok) => { if (!ok) failed.push(what); };
+const points = title => { const f = [...document.querySelectorAll("figure")].find(f => f.textContent.startsWith(title)); return f ? [...f.querySelectorAll("circle")] : []; };
+need("scores", points("Score (%) against size").length === 3);
+const kl = points("KL divergence of the answers (nats) against size");
+need("divergences", kl.length === 2 && kl.every(c => c.getAttribute("cy") >= 20 && c.getAttribute("cy") <= 223));
+need("eight bits are nearer", Math.max(...kl.map(c => +c.getAttribute("cy"))) === +kl.sort((a, b) => b.getAttribute("cx") - a.getAttribute("cx"))[0].getAttribute("cy"));
+need("page is no wider than the window", document.documentElement.scrollWidth <= innerWidth);
+document.title = failed.length ? "failed: " + failed.join("; ") : "all is well";
+}</script>
+T2
+} >test.html
+in_browser 1200

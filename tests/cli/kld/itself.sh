@@ -9,6 +9,20 @@ nibble kld "$TOY" "$TOY" --text text --ctx 32 --json >out 2>/dev/null
 nibble kld "$TOY" "$NBL" --text text --ctx 32 -t 1 --json 2>/dev/null | grep -v seconds >one
 nibble kld "$TOY" "$NBL" --text text --ctx 32 -t 2 --json 2>/dev/null | grep -v seconds >two
 cmp one two
+# Several candidates at once: each as it is alone, in the order given, one row each.
+nibble quantize -q "$TOY" -o eight.nbl --bits 8 --codes uniform >/dev/null
+nibble export "$TOY" --gguf four.gguf --type q4_0 -q
+nibble kld "$TOY" eight.nbl "$NBL" four.gguf --text text --ctx 32 --json -q | tr -d ' \t\n' >many
+for m in eight.nbl "$NBL" four.gguf; do
+  nibble kld "$TOY" "$m" --text text --ctx 32 --json -q | tr -d ' \t\n' | grep -o '"kl_mean":[^,]*'
+done >alone
+[ "$(sort -u alone | wc -l)" = 3 ]
+grep -o '"kl_mean":[^,]*' many | cmp - alone
+nibble kld "$TOY" eight.nbl "$NBL" four.gguf --text text --ctx 32 -q >table
+[ "$(wc -l <table)" = 8 ]
+sed -n 5p table | grep -q 'toy .*reference'
+sed -n 8p table | grep -q '^four.gguf '
+fails 1 '*missing.gguf*' nibble kld "$TOY" "$NBL" missing.gguf --text text --ctx 32
 fails 1 '*nowhere*' nibble kld "$TOY" "$NBL" --text nowhere
 fails 2 '*--text*' nibble kld "$TOY" "$NBL"
 echo short >short
@@ -19,8 +33,8 @@ grep -q '^1 window of' one
 grep -q nan one && exit 1
 toy bad
 poke bad/model.safetensors $((8 + $(od -An -tu4 -N4 bad/model.safetensors))) '\000\176'
-fails 1 "*the candidate: the head's logits are not finite*" nibble kld "$TOY" bad --text text --ctx 32
-fails 1 "*the reference: the head's logits are not finite*" nibble kld bad "$NBL" --text text --ctx 32
+fails 1 "*bad: the head's logits are not finite*" nibble kld "$TOY" bad --text text --ctx 32
+fails 1 "*bad: the head's logits are not finite*" nibble kld bad "$NBL" --text text --ctx 32
 fails 1 "*the head's logits are not finite*" nibble generate bad -p the -n 2
 # Names of special tokens are text unless asked for as tokens, and the output says which; too long windows are warned of.
 i=0

@@ -23,6 +23,12 @@ done
 $run --bos no --ctx 100 --stride 100 >c.json
 $run --bos no --ctx 100 --stride 100 --batch 16 >d.json
 [ "$(jsonq nll <c.json)" = "$(jsonq nll <d.json)" ]
+$run --bos no --ctx 100 --stride 100 --batch 16 --each >d.json
+[ "$(jsonq logprobs.0 <d.json)" != "$(jsonq logprobs.1 <d.json)" ]
+sum=$(jsonq logprobs <d.json | tr -d '[] \n' | tr , '\n' | awk '{ s -= $1; n++ } END { printf "%d %.12g", n, s }')
+[ "${sum% *}" = "$(jsonq tokens <d.json)" ]
+near "${sum#* }" "$(jsonq nll <c.json)"
+fails 2 '*--each is for --json*' nibble ppl "$NBL" --text text --each
 $run --bos no --ctx 100 --stride 100 --windows 2 >e.json
 [ "$(jsonq tokens <e.json)" = 200 ]
 [ "$(jsonq windows <e.json)" = 2 ]
