@@ -32,7 +32,14 @@ static inline void v_store(float *p, v16 x) {
   wasm_v128_store(p, x.a), wasm_v128_store(p + 4, x.b), wasm_v128_store(p + 8, x.c), wasm_v128_store(p + 12, x.d);
 }
 static inline v16 v_hold(v16 x) { return x; }
-static inline void v_use(v16 x) { __asm__ volatile("" : : "r"(x.a), "r"(x.b), "r"(x.c), "r"(x.d)); }
+static inline void v_use(v16 x) {
+#if __clang_major__ < 19
+  __asm__ volatile("" : : "r"(x.a), "r"(x.b), "r"(x.c), "r"(x.d));
+#else /* as b_hold */
+  const v128_t all = wasm_v128_or(wasm_v128_or(x.a, x.b), wasm_v128_or(x.c, x.d));
+  __asm__ volatile("" : : "r"(wasm_i64x2_extract_lane(all, 0)), "r"(wasm_i64x2_extract_lane(all, 1)));
+#endif
+}
 #include "kernels/v16_tail.h"
 
 #define V16_EACH(op, x, y) v_quad(op((x).a, (y).a), op((x).b, (y).b), op((x).c, (y).c), op((x).d, (y).d))
