@@ -20,7 +20,7 @@ for nibble in "$1" "$2"; do
   "$nibble" quantize -q "$dir/toy" -o "$dir/$k.nbl" --fast >/dev/null || exit 1
   "$nibble" quantize -q "$dir/toy" -o "$dir/$k.tuned" --calib "$dir/text" --tokens 512 --seq 64 --tune 2steps \
     --budget 60kB --probe-tokens 64 >/dev/null || exit 1
-  "$nibble" kld "$dir/toy" "$dir/$k.nbl" --text "$dir/text" --ctx 32 --json 2>/dev/null | grep -v seconds |
+  "$nibble" kld -q "$dir/toy" "$dir/$k.nbl" --text "$dir/text" --ctx 32 --json 2>/dev/null | grep -v seconds |
     sed "s|$dir/$k|x|" >"$dir/$k.kld" || exit 1
   "$nibble" eval "$dir/$k.nbl" --task custom --data "$dir/q.jsonl" --out "$dir/$k.json" -q >/dev/null || exit 1
   sed -e 's/"measured": *{[^}]*}//g' -e "s|$dir/$k|x|g" "$dir/$k.json" >"$dir/$k.eval"
