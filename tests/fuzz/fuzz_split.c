@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint8_t *p = nb_alloc(take + 1, 1);
     if (!p) break;
     memcpy(p, data + 4, take);
-    mend(p, take, (int)n, n ? part[0].data : NULL);
+    mend(p, take, (int)n, n && part[0].size >= NB_SPLIT_HEAD ? part[0].data : NULL);
     part[n++] = (nb_nbl_bytes){p, take, "fuzz"};
     data += 4 + take, size -= 4 + take;
   }
