@@ -6,7 +6,7 @@
 #include "formats/open.h"
 #include "model/generate.h"
 
-/* The prompt in an empty cache, and the most probable token after it. */
+/* The prompt in an empty cache, and the logits of the token after it. */
 static nb_status first_token(nb_session *s, const nb_model *m, nb_kv_type kv, size_t n, float *logits, nb_err *err) {
   int32_t ids[NB_BENCH_CHAT];
   nb_rng rng = {1};

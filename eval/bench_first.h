@@ -15,9 +15,9 @@ typedef struct nb_bench_first {
   double first_s; /* until the first token was there, with opening */
 } nb_bench_first;
 
-/* Opens the model at path once more, makes a session and a cache of this type, runs a prompt of random tokens and picks
- * a token. Everything that it made is released. How much of the file is in memory beforehand is the caller's business
- * (nb_mapfile_forget). */
+/* Opens the model at path once more, makes a session and a cache of this type, runs a prompt of random tokens, up to
+ * the logits of its first token. Everything that it made is released. How much of the file is in memory beforehand is
+ * the caller's business (nb_mapfile_forget). */
 nb_status nb_bench_first_token(const char *path, const nb_session_opts *session, nb_kv_type kv, nb_bench_first *out,
                                nb_err *err);
 

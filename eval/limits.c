@@ -34,7 +34,7 @@ typedef struct candidate {
 } candidate;
 
 /* One try of one loop. */
-typedef struct try {
+typedef struct trial {
   const nb_peak *loop;
   int threads;
   size_t rounds;               /* of an item */
@@ -43,11 +43,10 @@ typedef struct try {
   size_t bytes;                /* of all parts */
   bool huge;
   uint64_t done;
-}
-try;
+} trial;
 
 static void run_items(void *ctx, size_t begin, size_t end, int thread) {
-  try *t = ctx;
+  trial *t = ctx;
   uint64_t done = 0;
   (void)thread;
   for (size_t i = begin; i < end; i++) {
@@ -62,7 +61,7 @@ static void run_items(void *ctx, size_t begin, size_t end, int thread) {
 }
 
 /* Runs a candidate's loop so often as it says: seconds. */
-static double run_once(candidate *c, try *t) {
+static double run_once(candidate *c, trial *t) {
   size_t items = t->part ? c->times : (size_t)t->threads * ITEMS;
   t->loop = c->loop, t->done = 0;
   t->rounds = c->times;
@@ -76,7 +75,7 @@ static double run_once(candidate *c, try *t) {
 }
 
 /* Tries it once, for about so many seconds. */
-static void run_for(candidate *c, try *t, double seconds) {
+static void run_for(candidate *c, trial *t, double seconds) {
   for (;;) {
     double s = run_once(c, t);
     if (s >= seconds / 2) return;
@@ -103,7 +102,7 @@ static double clock_hz(void) {
 static int by_rate(const candidate *a, const candidate *b) { return a->best > b->best; }
 
 /* Every loop once, then the best of them more often. */
-static void look(const nb_kernels *k, nb_peak_unit unit, try *t, nb_limit *best) {
+static void look(const nb_kernels *k, nb_peak_unit unit, trial *t, nb_limit *best) {
   candidate c[MAX_LOOPS];
   size_t n = 0;
   for (size_t s = 0; s < NB_KERNEL_SETS; s++)
@@ -138,7 +137,7 @@ static size_t cut(const nb_limit_memory *memory, size_t n, size_t size, nb_limit
 }
 
 /* Reads those pieces of memory, in parts that every thread has at least one of. */
-static nb_status look_at_memory(const nb_kernels *k, try *t, const nb_limit_memory *memory, size_t n, nb_limit *best,
+static nb_status look_at_memory(const nb_kernels *k, trial *t, const nb_limit_memory *memory, size_t n, nb_limit *best,
                                 nb_err *err) {
   nb_limit_memory *part;
   size_t bytes = 0;
@@ -177,7 +176,7 @@ static void ask_for_huge_pages(void *p, size_t n) { (void)p, (void)n; }
 #endif
 
 /* As many bytes of memory of its own: on huge pages, or as the system gives it. */
-static nb_status look_at_own(const nb_kernels *k, try *t, size_t bytes, nb_limit *best, nb_err *err) {
+static nb_status look_at_own(const nb_kernels *k, trial *t, size_t bytes, nb_limit *best, nb_err *err) {
   const size_t size = nb_round_up(nb_max(bytes, 1), PART), all = nb_round_up(size, HUGE_PAGE) + HUGE_PAGE;
   uint8_t *map = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (map == MAP_FAILED)
@@ -191,7 +190,7 @@ static nb_status look_at_own(const nb_kernels *k, try *t, size_t bytes, nb_limit
   return st;
 }
 
-static nb_status look_at_reads(const nb_kernels *k, try *t, const nb_limit_reads *r, nb_limit *best, nb_err *err) {
+static nb_status look_at_reads(const nb_kernels *k, trial *t, const nb_limit_reads *r, nb_limit *best, nb_err *err) {
   const size_t bytes = nb_min(r->bytes, nb_min(MOST_BYTES, nb_memory_of_machine() / 8));
   NB_TRY(look_at_memory(k, t, r->memory, r->n, best, err));
   const bool in_place = t->n_parts > 0;
@@ -201,7 +200,7 @@ static nb_status look_at_reads(const nb_kernels *k, try *t, const nb_limit_reads
 
 nb_status nb_limit_look(const nb_kernels *k, int threads, nb_peak_unit unit, const nb_limit_reads *reads,
                         nb_limit *best, nb_err *err) {
-  try t = {.threads = threads};
+  trial t = {.threads = threads};
   if (unit == NB_PEAK_READ) return look_at_reads(k, &t, reads, best, err);
   look(k, unit, &t, best);
   return NB_OK;

@@ -31,23 +31,15 @@ INLINE q8_acc q8_dot_sign(q8_acc s, b64 w, b64 sign, q8_in x) {
 #include "kernels/linear_q8.h"
 #include "kernels/peak.h"
 
-PEAK_INT8(4);
-PEAK_INT8(5);
-PEAK_INT8(6);
-PEAK_F32(4);
-PEAK_F32(5);
-PEAK_F32(6);
-PEAK_READS;
-
-static const nb_peak peaks[] = {
-    PEAK_INT8_LINE("vpmaddubsw, vpmaddwd ymm", 4, 2),
-    PEAK_INT8_LINE("vpmaddubsw, vpmaddwd ymm", 5, 2),
-    PEAK_INT8_LINE("vpmaddubsw, vpmaddwd ymm", 6, 2),
-    PEAK_F32_LINE("vfmadd ymm", 4, 2),
-    PEAK_F32_LINE("vfmadd ymm", 5, 2),
-    PEAK_F32_LINE("vfmadd ymm", 6, 2),
-    PEAK_READ_LINES("vmovups ymm"),
-};
+#define SET_PEAKS(INT8, F32, READ)                                                                                     \
+  INT8("vpmaddubsw, vpmaddwd ymm", 4, 2)                                                                               \
+  INT8("vpmaddubsw, vpmaddwd ymm", 5, 2)                                                                               \
+  INT8("vpmaddubsw, vpmaddwd ymm", 6, 2)                                                                               \
+  F32("vfmadd ymm", 4, 2)                                                                                              \
+  F32("vfmadd ymm", 5, 2)                                                                                              \
+  F32("vfmadd ymm", 6, 2)                                                                                              \
+  PEAK_READS(READ, "vmovups ymm")
+PEAKS(SET_PEAKS);
 
 void nb_kernels_avx2(nb_kernels *k) {
   k->name = "avx2";

@@ -67,20 +67,16 @@ static uint64_t peak_int8_ymm(size_t rounds) {
   UNROLL for (int i = 0; i < N; i++) __asm__ volatile("" : : "v"(acc[i]));
   return (uint64_t)rounds * N * 32;
 }
-PEAK_INT8(8);
-PEAK_INT8(12);
-PEAK_INT8(16);
-PEAK_F32(8);
-PEAK_F32(12);
-PEAK_F32(16);
-PEAK_READS;
 
-static const nb_peak peaks[] = {
-    PEAK_INT8_LINE("vpdpbusd zmm", 8, 1),  PEAK_INT8_LINE("vpdpbusd zmm", 12, 1),
-    PEAK_INT8_LINE("vpdpbusd zmm", 16, 1), {NB_PEAK_INT8, "vpdpbusd ymm", 12, 0, peak_int8_ymm, NULL},
-    PEAK_F32_LINE("vfmadd zmm", 8, 1),     PEAK_F32_LINE("vfmadd zmm", 12, 1),
-    PEAK_F32_LINE("vfmadd zmm", 16, 1),    PEAK_READ_LINES("vmovups zmm"),
-};
+#define SET_PEAKS(INT8, F32, READ)                                                                                     \
+  INT8("vpdpbusd zmm", 8, 1)                                                                                           \
+  INT8("vpdpbusd zmm", 12, 1)                                                                                          \
+  INT8("vpdpbusd zmm", 16, 1)                                                                                          \
+  F32("vfmadd zmm", 8, 1)                                                                                              \
+  F32("vfmadd zmm", 12, 1)                                                                                             \
+  F32("vfmadd zmm", 16, 1)                                                                                             \
+  PEAK_READS(READ, "vmovups zmm")
+PEAKS(SET_PEAKS, {NB_PEAK_INT8, "vpdpbusd ymm", 12, 0, peak_int8_ymm, NULL});
 
 void nb_kernels_avx512vnni(nb_kernels *k) {
   k->name = "avx512vnni";

@@ -26,15 +26,11 @@ INLINE q8_acc q8_dot(q8_acc s, b64 w, q8_in x, bool positive) {
 #include "kernels/linear_q8.h"
 #include "kernels/peak.h"
 
-PEAK_INT8(4);
-PEAK_INT8(5);
-PEAK_INT8(6);
-
-static const nb_peak peaks[] = {
-    PEAK_INT8_LINE("vpdpbusd ymm", 4, 2),
-    PEAK_INT8_LINE("vpdpbusd ymm", 5, 2),
-    PEAK_INT8_LINE("vpdpbusd ymm", 6, 2),
-};
+#define SET_PEAKS(INT8, F32, READ)                                                                                     \
+  INT8("vpdpbusd ymm", 4, 2)                                                                                           \
+  INT8("vpdpbusd ymm", 5, 2)                                                                                           \
+  INT8("vpdpbusd ymm", 6, 2)
+PEAKS(SET_PEAKS);
 
 void nb_kernels_avxvnni(nb_kernels *k) {
   k->name = "avxvnni";

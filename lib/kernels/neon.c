@@ -44,17 +44,14 @@ INLINE v16 q8_float(q8_acc r) {
 #include "kernels/linear_q8.h"
 #include "kernels/peak.h"
 
-PEAK_INT8(2);
-PEAK_INT8(3);
-PEAK_F32(4);
-PEAK_F32(5);
-PEAK_F32(6);
-PEAK_READS;
-
-static const nb_peak peaks[] = {
-    PEAK_INT8_LINE("smull, sadalp", 2, 8), PEAK_INT8_LINE("smull, sadalp", 3, 8), PEAK_F32_LINE("fmla", 4, 4),
-    PEAK_F32_LINE("fmla", 5, 4),           PEAK_F32_LINE("fmla", 6, 4),           PEAK_READ_LINES("ldr q"),
-};
+#define SET_PEAKS(INT8, F32, READ)                                                                                     \
+  INT8("smull, sadalp", 2, 8)                                                                                          \
+  INT8("smull, sadalp", 3, 8)                                                                                          \
+  F32("fmla", 4, 4)                                                                                                    \
+  F32("fmla", 5, 4)                                                                                                    \
+  F32("fmla", 6, 4)                                                                                                    \
+  PEAK_READS(READ, "ldr q")
+PEAKS(SET_PEAKS);
 
 void nb_kernels_neon(nb_kernels *k) {
   k->name = "neon";

@@ -12,15 +12,11 @@
 #include "kernels/linear_q8.h"
 #include "kernels/peak.h"
 
-PEAK_INT8(4);
-PEAK_INT8(5);
-PEAK_INT8(6);
-
-static const nb_peak peaks[] = {
-    PEAK_INT8_LINE("sdot", 4, 4),
-    PEAK_INT8_LINE("sdot", 5, 4),
-    PEAK_INT8_LINE("sdot", 6, 4),
-};
+#define SET_PEAKS(INT8, F32, READ)                                                                                     \
+  INT8("sdot", 4, 4)                                                                                                   \
+  INT8("sdot", 5, 4)                                                                                                   \
+  INT8("sdot", 6, 4)
+PEAKS(SET_PEAKS);
 
 void nb_kernels_neon_dotprod(nb_kernels *k) {
   k->name = "neon_dotprod";

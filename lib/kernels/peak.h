@@ -52,45 +52,43 @@ INLINE uint64_t peak_int8(const int n, size_t rounds) {
 }
 #endif
 
-/* Makes one of them a function (a semicolon follows), and its line in the set's list; n chains of so many registers
- * each. */
-#define PEAK_INT8(n)                                                                                                   \
+/* A set names its loops once, as SET_PEAKS(INT8, F32, READ), a list of INT8("instruction", n, registers): n chains of
+ * so many registers each; F32 likewise; and READ("instruction", streams, ahead). PEAKS(SET_PEAKS) makes functions of
+ * them, and the array `peaks` of their lines and of those of loops that are functions already, which follow. */
+#define PEAK_INT8(instruction, n, registers)                                                                           \
   static uint64_t peak_int8_##n(size_t rounds) { return peak_int8(n, rounds); }                                        \
-  _Static_assert(n <= 16, "acc")
-#define PEAK_F32(n)                                                                                                    \
+  _Static_assert(n <= 16, "acc");
+#define PEAK_F32(instruction, n, registers)                                                                            \
   static uint64_t peak_f32_##n(size_t rounds) { return peak_f32(n, rounds); }                                          \
-  _Static_assert(n <= 16, "acc")
-#define PEAK_READ(streams, ahead)                                                                                      \
+  _Static_assert(n <= 16, "acc");
+#define PEAK_READ(instruction, streams, ahead)                                                                         \
   static uint64_t peak_read_##streams##_##ahead(const uint8_t *p, size_t n) {                                          \
     return peak_read(streams, ahead, p, n);                                                                            \
   }                                                                                                                    \
-  _Static_assert(NB_PEAK_BYTES % (256 * streams) == 0, "whole steps")
+  _Static_assert(NB_PEAK_BYTES % (256 * streams) == 0, "whole steps");
 #define PEAK_INT8_LINE(instruction, n, registers)                                                                      \
-  { NB_PEAK_INT8, instruction, (n) * (registers), 0, peak_int8_##n, NULL }
-#define PEAK_F32_LINE(instruction, n, registers)                                                                       \
-  { NB_PEAK_F32, instruction, (n) * (registers), 0, peak_f32_##n, NULL }
+  {NB_PEAK_INT8, instruction, (n) * (registers), 0, peak_int8_##n, NULL},
+#define PEAK_F32_LINE(instruction, n, registers) {NB_PEAK_F32, instruction, (n) * (registers), 0, peak_f32_##n, NULL},
 #define PEAK_READ_LINE(instruction, streams, ahead)                                                                    \
-  { NB_PEAK_READ, instruction, streams, ahead, NULL, peak_read_##streams##_##ahead }
+  {NB_PEAK_READ, instruction, streams, ahead, NULL, peak_read_##streams##_##ahead},
+#define PEAKS(list, ...)                                                                                               \
+  list(PEAK_INT8, PEAK_F32,                                                                                            \
+       PEAK_READ) static const nb_peak peaks[] = {list(PEAK_INT8_LINE, PEAK_F32_LINE, PEAK_READ_LINE) __VA_ARGS__}
 
 /* All the ways of reading: they differ by machine, and there is no telling which is the fastest. */
-#define PEAK_READS                                                                                                     \
-  PEAK_READ(1, 0);                                                                                                     \
-  PEAK_READ(1, 1024);                                                                                                  \
-  PEAK_READ(1, 4096);                                                                                                  \
-  PEAK_READ(2, 0);                                                                                                     \
-  PEAK_READ(2, 1024);                                                                                                  \
-  PEAK_READ(2, 4096);                                                                                                  \
-  PEAK_READ(4, 0);                                                                                                     \
-  PEAK_READ(4, 1024);                                                                                                  \
-  PEAK_READ(4, 4096);                                                                                                  \
-  PEAK_READ(8, 0);                                                                                                     \
-  PEAK_READ(8, 1024);                                                                                                  \
-  PEAK_READ(8, 4096)
-#define PEAK_READ_LINES(instruction)                                                                                   \
-  PEAK_READ_LINE(instruction, 1, 0), PEAK_READ_LINE(instruction, 1, 1024), PEAK_READ_LINE(instruction, 1, 4096),       \
-      PEAK_READ_LINE(instruction, 2, 0), PEAK_READ_LINE(instruction, 2, 1024), PEAK_READ_LINE(instruction, 2, 4096),   \
-      PEAK_READ_LINE(instruction, 4, 0), PEAK_READ_LINE(instruction, 4, 1024), PEAK_READ_LINE(instruction, 4, 4096),   \
-      PEAK_READ_LINE(instruction, 8, 0), PEAK_READ_LINE(instruction, 8, 1024), PEAK_READ_LINE(instruction, 8, 4096)
+#define PEAK_READS(READ, instruction)                                                                                  \
+  READ(instruction, 1, 0)                                                                                              \
+  READ(instruction, 1, 1024)                                                                                           \
+  READ(instruction, 1, 4096)                                                                                           \
+  READ(instruction, 2, 0)                                                                                              \
+  READ(instruction, 2, 1024)                                                                                           \
+  READ(instruction, 2, 4096)                                                                                           \
+  READ(instruction, 4, 0)                                                                                              \
+  READ(instruction, 4, 1024)                                                                                           \
+  READ(instruction, 4, 4096)                                                                                           \
+  READ(instruction, 8, 0)                                                                                              \
+  READ(instruction, 8, 1024)                                                                                           \
+  READ(instruction, 8, 4096)
 
 /* Adds a set's list to those of the sets below. */
 #define PEAK_ADD(k, list) nb_kernels_add_peaks(k, list, sizeof(list) / sizeof *(list))

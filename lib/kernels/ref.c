@@ -72,13 +72,8 @@ static uint64_t peak_words(const uint8_t *p, size_t n) {
   return n;
 }
 
-PEAK_F32(6);
-
-static const nb_peak peaks[] = {
-    {NB_PEAK_INT8, "plain C", 64, 0, peak_int8, NULL},
-    PEAK_F32_LINE("plain C", 6, 16),
-    {NB_PEAK_READ, "plain C", 1, 0, NULL, peak_words},
-};
+#define SET_PEAKS(INT8, F32, READ) F32("plain C", 6, 16)
+PEAKS(SET_PEAKS, {NB_PEAK_INT8, "plain C", 64, 0, peak_int8, NULL}, {NB_PEAK_READ, "plain C", 1, 0, NULL, peak_words});
 
 void nb_kernels_ref(nb_kernels *k) {
   k->name = "ref";

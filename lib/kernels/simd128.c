@@ -47,23 +47,15 @@ INLINE v16 q8_float(q8_acc r) {
 #include "kernels/linear_q8.h"
 #include "kernels/peak.h"
 
-PEAK_INT8(1);
-PEAK_INT8(2);
-PEAK_INT8(3);
-PEAK_F32(1);
-PEAK_F32(2);
-PEAK_F32(4);
-PEAK_READS;
-
-static const nb_peak peaks[] = {
-    PEAK_INT8_LINE("i32x4.dot_i16x8_s", 1, 8),
-    PEAK_INT8_LINE("i32x4.dot_i16x8_s", 2, 8),
-    PEAK_INT8_LINE("i32x4.dot_i16x8_s", 3, 8),
-    PEAK_F32_LINE("f32 by f64x2", 1, 4),
-    PEAK_F32_LINE("f32 by f64x2", 2, 4),
-    PEAK_F32_LINE("f32 by f64x2", 4, 4),
-    PEAK_READ_LINES("v128.load"),
-};
+#define SET_PEAKS(INT8, F32, READ)                                                                                     \
+  INT8("i32x4.dot_i16x8_s", 1, 8)                                                                                      \
+  INT8("i32x4.dot_i16x8_s", 2, 8)                                                                                      \
+  INT8("i32x4.dot_i16x8_s", 3, 8)                                                                                      \
+  F32("f32 by f64x2", 1, 4)                                                                                            \
+  F32("f32 by f64x2", 2, 4)                                                                                            \
+  F32("f32 by f64x2", 4, 4)                                                                                            \
+  PEAK_READS(READ, "v128.load")
+PEAKS(SET_PEAKS);
 
 void nb_kernels_simd128(nb_kernels *k) {
   k->name = "simd128";

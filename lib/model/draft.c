@@ -69,7 +69,7 @@ size_t nb_draft_worth(nb_draft *d, nb_draft_history *h, const nb_draft_costs *c,
   if (!d->length || c->one == 0) return 0;
   size_t n = most_gain(d, h, c, most, PURSE - h->spent);
   bool on_paper = !n && most_gain(d, h, c, nb_min(most, 1), INFINITY);
-  d->paid = on_paper ? 1 : n, d->worth = on_paper ? ON_PAPER : 1;
+  d->paid = on_paper ? 1 : n, d->back = on_paper ? ON_PAPER : 1;
   h->spent = fmin(h->spent + cost_of(c, d->paid + 1) - 1, PURSE);
   return n;
 }
@@ -80,7 +80,7 @@ void nb_draft_learn(nb_draft_history *h, const nb_draft *d, size_t i, bool right
   h->hits[k] = (h->hits[k] * h->seen[k] + (right ? 1 : 0)) / (h->seen[k] + 1);
   h->seen[k] = fmin(h->seen[k] + 1, MOST_SEEN);
   if (right) h->near = d->from + i + 1;
-  if (right && i < d->paid) h->spent = fmax(h->spent - d->worth, 0);
+  if (right && i < d->paid) h->spent = fmax(h->spent - d->back, 0);
 }
 
 /* Moves an estimate towards a new value, down quickly and up slowly: other work on the machine only ever adds. */

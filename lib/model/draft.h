@@ -10,9 +10,8 @@
  *
  * Every text tells of its own, at no cost, how often such guesses are right, also while none are tried: each is
  * compared with the token that came. And passes are timed. So many guesses are tried as make the most tokens a second
- * by both, none where that is no gain. A purse of a few passes pays for what passes grow by, and right guesses fill it:
- * so they lose no more than that, and where it is empty one guess at a time is tried on paper, until that would gain.
- */
+ * by both, none where that is no gain. A purse of a few passes pays for what passes grow by, and right guesses fill it
+ * again; where it is empty, one guess at a time is tried on paper, until that would gain. */
 #ifndef NB_DRAFT_H
 #define NB_DRAFT_H
 
@@ -33,9 +32,8 @@ typedef enum nb_draft_mode { NB_DRAFT_WORTH, NB_DRAFT_NEVER, NB_DRAFT_ALWAYS } n
 typedef struct nb_draft_history {
   double hits[NB_DRAFT_CLASSES]; /* the share of right guesses; of how many, up to a limit beyond which old ones fade */
   double seen[NB_DRAFT_CLASSES];
-  size_t near; /* where the last right guess was taken from, plus 1 */
-  double
-      spent; /* of the purse, in passes of one token: what passes grew by less what right guesses saved; not below 0 */
+  size_t near;  /* where the last right guess was taken from, plus 1 */
+  double spent; /* of the purse, in passes of one token: what passes grew by less what guesses saved; at least 0 */
 } nb_draft_history;
 
 /* What passes take. Zero at first. */
@@ -48,8 +46,8 @@ typedef struct nb_draft_costs {
 typedef struct nb_draft {
   size_t from;   /* where in the text they were taken from, and */
   size_t length; /* how many tokens before that are the last ones of the text; 0: no guesses */
-  size_t paid;   /* how many of them are paid for; and what a right one brings back */
-  double worth;
+  size_t paid;   /* how many of them the purse pays for, on paper or not */
+  double back;   /* what each of those brings back when it is right, in passes of one token */
   int32_t ids[NB_DRAFT_MOST + 1];
 } nb_draft;
 
