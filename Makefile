@@ -176,7 +176,7 @@ LDLIBS_ALL = $(PKG_LIBS) -lm $(OMPLIBS) $(SAN) $(LDFLAGS)
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 KERNELS := $(wildcard lib/kernels/ref.c lib/kernels/kernels.c)
 ifneq ($(filter x86_64 amd64,$(ARCH)),)
-  KERNELS += $(wildcard lib/kernels/avx2.c lib/kernels/avxvnni.c lib/kernels/avx512vnni.c)
+  KERNELS += $(wildcard lib/kernels/avx2.c lib/kernels/avxvnni.c lib/kernels/avx512vnni.c lib/kernels/amxint8.c)
 endif
 ifneq ($(filter aarch64 arm64,$(ARCH)),)
   KERNELS += $(wildcard lib/kernels/neon.c lib/kernels/neon_dotprod.c lib/kernels/neon_i8mm.c)
@@ -187,6 +187,7 @@ endif
 FLAGS_avx2 := -mavx2 -mfma -mf16c
 FLAGS_avxvnni := -mavx2 -mfma -mf16c -mavxvnni
 FLAGS_avx512vnni := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mf16c
+FLAGS_amxint8 := $(FLAGS_avx512vnni) -mamx-tile -mamx-int8
 FLAGS_neon := -march=armv8-a
 FLAGS_neon_dotprod := -march=armv8.2-a+dotprod
 FLAGS_neon_i8mm := -march=armv8.2-a+dotprod+i8mm

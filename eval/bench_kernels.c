@@ -38,7 +38,7 @@ static double time_calls(void (*call)(bench_data *, void *), bench_data *d, void
 
 static nb_status make_data(const nb_kernels *k, size_t N, size_t K, const nb_progress *progress, bench_data *d,
                            nb_err *err) {
-  size_t Kp = nb_round_up(K, NB_K_PAD),
+  size_t Kp = nb_kernels_pad_inputs(K),
          scratch = nb_max(nb_kernels_linear_scratch(Kp), nb_attn_scratch_bytes(HEAD_DIM));
   nb_rng rng = {7};
   *d = (bench_data){.k = k, .N = N, .K = K, .Kp = Kp, .weight_bytes = nb_max(N * K * 4, 64), .progress = progress};

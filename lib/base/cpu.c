@@ -7,6 +7,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
@@ -23,6 +27,18 @@ static unsigned xcr0(unsigned leaf1_ecx) {
   return eax;
 }
 
+/* Whether the system saves tile registers and lets this process use them, which Linux must be asked for: a process
+ * whose signal stacks are too small for so large a state is refused. */
+static bool tiles_permitted(unsigned state) {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+  return (state >> 17 & 3) == 3 && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+  (void)state;
+  return false;
+#endif
+}
+
 unsigned nb_cpu_detect(void) {
   unsigned a, b, c, d, c1;
   if (!__get_cpuid(1, &a, &b, &c1, &d)) return 0;
@@ -33,6 +49,7 @@ unsigned nb_cpu_detect(void) {
   if (ymm && avx && fma && f16c && b & 1u << 5) found |= NB_CPU_AVX2;
   const unsigned f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
   if (found && zmm && (b & f_dq_bw_vl) == f_dq_bw_vl && c & 1u << 11) found |= NB_CPU_AVX512VNNI;
+  if (found & NB_CPU_AVX512VNNI && (d & 3u << 24) == 3u << 24 && tiles_permitted(state)) found |= NB_CPU_AMXINT8;
   if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && found && a & 1u << 4) found |= NB_CPU_AVXVNNI;
   return found;
 }
@@ -113,6 +130,7 @@ nb_status nb_cpu_mask(const char *arg, unsigned *features, nb_err *err) {
       {"avx2", NB_CPU_AVX2, NB_CPU_AVX2},
       {"avxvnni", NB_CPU_AVXVNNI, NB_CPU_AVX2 | NB_CPU_AVXVNNI},
       {"avx512vnni", NB_CPU_AVX512VNNI, NB_CPU_AVX2 | NB_CPU_AVXVNNI | NB_CPU_AVX512VNNI},
+      {"amxint8", NB_CPU_AMXINT8, NB_CPU_AVX2 | NB_CPU_AVXVNNI | NB_CPU_AVX512VNNI | NB_CPU_AMXINT8},
       {"neon", NB_CPU_NEON, NB_CPU_NEON},
       {"neon_dotprod", NB_CPU_DOTPROD, NB_CPU_NEON | NB_CPU_DOTPROD},
       {"neon_i8mm", NB_CPU_I8MM, NB_CPU_NEON | NB_CPU_DOTPROD | NB_CPU_I8MM},

@@ -12,7 +12,8 @@ enum {
   NB_CPU_NEON = 8,
   NB_CPU_DOTPROD = 16,
   NB_CPU_I8MM = 32,
-  NB_CPU_SIMD128 = 64 /* of WebAssembly */
+  NB_CPU_SIMD128 = 64, /* of WebAssembly */
+  NB_CPU_AMXINT8 = 128 /* AMX tiles of int8, with AVX-512 VNNI; where the system lets this process use them */
 };
 
 /* The features of this machine. On x86 also what XGETBV says that the system saves. */

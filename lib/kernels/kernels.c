@@ -15,6 +15,7 @@ static const struct {
     {NB_CPU_AVX2, nb_kernels_avx2},
     {NB_CPU_AVXVNNI, nb_kernels_avxvnni},
     {NB_CPU_AVX512VNNI, nb_kernels_avx512vnni},
+    {NB_CPU_AMXINT8, nb_kernels_amxint8},
 #elif defined(__aarch64__)
     {NB_CPU_NEON, nb_kernels_neon},
     {NB_CPU_DOTPROD, nb_kernels_neon_dotprod},

@@ -235,7 +235,12 @@ typedef struct nb_kernels {
   size_t n_peaks[NB_KERNEL_SETS]; /* loops of a list; 0 after the last */
 } nb_kernels;
 
+/* Kp for rows of K inputs: an odd number of times NB_K_PAD, so that the same inputs of 16 rows fall into different sets
+ * of the caches. */
+static inline size_t nb_kernels_pad_inputs(size_t K) { return ((K + NB_K_PAD - 1) / NB_K_PAD | 1) * NB_K_PAD; }
+
 enum {
+  NB_LINEAR_TOKENS = 240, /* tokens of a block: a multiple of each set's, and their activations fit most L2 caches */
   NB_GEMM_SCRATCH = 408 * 1024,
   NB_LINEAR_SCRATCH = 160 * 1024, /* what nb_kernels_linear_scratch gives, for any K */
   NB_V16_MAX_ROWS = 8             /* the largest V16_ROWS of a v16_*.h */
@@ -258,6 +263,7 @@ void nb_kernels_ref(nb_kernels *k);
 void nb_kernels_avx2(nb_kernels *k);
 void nb_kernels_avxvnni(nb_kernels *k);
 void nb_kernels_avx512vnni(nb_kernels *k);
+void nb_kernels_amxint8(nb_kernels *k);
 void nb_kernels_neon(nb_kernels *k);
 void nb_kernels_neon_dotprod(nb_kernels *k);
 void nb_kernels_neon_i8mm(nb_kernels *k);

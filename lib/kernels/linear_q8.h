@@ -6,7 +6,9 @@
  *                      0xff) by the many-token path: w * x = |w| * (x ^ sign) + (|w| & sign), whose last part is the
  *                      same for all tokens
  *   Q8_MMLA            1: the many-token path is q8_micro_mmla.h's
- *   Q8_TILES Q8_TOKENS the register tile of the many-token path: tiles of 16 rows, tokens
+ *   Q8_AMX             1: it is q8_micro_amx.h's
+ *   Q8_TILES Q8_TOKENS the register tile of the many-token path: tiles of 16 rows, tokens; what is left of a block's
+ *   Q8_REST            tokens is taken in tiles of so many (1 when not defined)
  *   Q8_UNROLL          a pragma for its inner loop, or nothing
  *   b_load(p) b_store(p, b) b_hold(b)   b_hold keeps the compiler from loading b again
  *   b_part(b, right, mask)       each byte: bits moved right (left when negative), then masked
@@ -34,6 +36,12 @@
 #ifndef Q8_MMLA
 #define Q8_MMLA 0
 #endif
+#ifndef Q8_AMX
+#define Q8_AMX 0
+#endif
+#ifndef Q8_REST
+#define Q8_REST 1
+#endif
 #ifndef Q8_UNROLL
 #define Q8_UNROLL
 #endif
@@ -42,9 +50,10 @@
 enum {
   Q8_FEW = 4,      /* up to this many tokens: weights stay in registers */
   Q8_K = 256,      /* inputs of a block of the many-token path: its unpacked weights fit the L1 cache */
-  Q8_T = 264,      /* tokens of a block: their activations should stay in the L2 cache */
+  Q8_T = NB_LINEAR_TOKENS, /* tokens of a block */
   Q8_CLAIM = 12,   /* tokens ahead of which the many-token path claims the lines of its outputs */
   Q8_AHEAD = 4096, /* bytes that the few-token path prefetches ahead */
+  Q8_STEPS = 4,    /* steps that AMX takes together */
   Q8_ROWS = Q8_TILES * NB_TILE
 };
 
@@ -172,14 +181,25 @@ typedef struct q8_scratch {
   float acc[Q8_T][Q8_TILES][NB_TILE];
   size_t k0, n_steps;
   int32_t zero; /* q8_zero */
+#if Q8_AMX
+  int32_t sum[Q8_STEPS][Q8_TOKENS][NB_TILE] __attribute__((aligned(64))); /* of four steps */
+  float xscale[Q8_TOKENS][Q8_K / NB_QA_GROUP];
+#endif
 } q8_scratch;
 
 _Static_assert(sizeof(q8_scratch) <= NB_LINEAR_SCRATCH, "scratch");
+_Static_assert(Q8_T % Q8_TOKENS == 0 && Q8_T % Q8_REST == 0, "whole tiles of tokens");
 
 #if Q8_MMLA
 #include "kernels/q8_micro_mmla.h"
+#elif Q8_AMX
+#include "kernels/q8_micro_amx.h"
 #else
 #include "kernels/q8_micro.h"
+#endif
+#if !Q8_AMX /* whose tile registers need to know what they are for, and to be given back */
+INLINE void q8_begin(size_t step, size_t n) { (void)step, (void)n; }
+INLINE void q8_end(void) {}
 #endif
 
 INLINE void q8_unpack_tiles(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n_tiles, size_t b0, size_t n_blocks,
@@ -190,7 +210,7 @@ INLINE void q8_unpack_tiles(q8_fmt f, const nb_qmat *w, size_t tile_no, size_t n
     for (size_t b = 0; b < n_blocks; b++, p += f.bits * 64) {
       b64 c[8];
       q8_unpack(f, tables, p, c);
-      for (size_t j = 0; j < 8; j += 2) q8_keep(s->w[8 * b + j][i], s->w[8 * b + j + 1][i], c[j], c[j + 1]);
+      for (size_t j = 0; j < 8; j += 2) q8_keep(s->w[8 * b + j][i], s->w[8 * b + j + 1][i], c[j], c[j + 1], q8_zero(f));
     }
   }
 }
@@ -214,16 +234,18 @@ INLINE void q8_part_signs(size_t n_tiles, size_t n_steps, size_t step, q8_scratc
 #endif
 
 /* Copies of q8_micro, each compiled alone: gcc and clang keep the arrays in registers only then. */
-#define Q8_MICRO_ARGS const q8_scratch *s, const nb_q8 *x, size_t t, float(*acc)[Q8_TILES][NB_TILE]
-NOINLINE void q8_full64(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 64, false, s, x, t, acc); }
-NOINLINE void q8_full32(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 32, false, s, x, t, acc); }
-NOINLINE void q8_one64(Q8_MICRO_ARGS) { q8_micro(1, 64, false, s, x, t, acc); }
-NOINLINE void q8_one32(Q8_MICRO_ARGS) { q8_micro(1, 32, false, s, x, t, acc); }
+#define Q8_MICRO_ARGS q8_scratch *s, const nb_q8 *x, size_t t, size_t n, float(*acc)[Q8_TILES][NB_TILE]
+#define Q8_MICRO(name, R, step, positive)                                                                              \
+  NOINLINE void name(Q8_MICRO_ARGS) { q8_micro(R, step, positive, s, x, t, n, acc); }
+Q8_MICRO(q8_full64, Q8_TOKENS, 64, false)
+Q8_MICRO(q8_full32, Q8_TOKENS, 32, false)
+Q8_MICRO(q8_rest64, Q8_REST, 64, false)
+Q8_MICRO(q8_rest32, Q8_REST, 32, false)
 #if Q8_SIGNS
-NOINLINE void q8_full64p(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 64, true, s, x, t, acc); }
-NOINLINE void q8_full32p(Q8_MICRO_ARGS) { q8_micro(Q8_TOKENS, 32, true, s, x, t, acc); }
-NOINLINE void q8_one64p(Q8_MICRO_ARGS) { q8_micro(1, 64, true, s, x, t, acc); }
-NOINLINE void q8_one32p(Q8_MICRO_ARGS) { q8_micro(1, 32, true, s, x, t, acc); }
+Q8_MICRO(q8_full64p, Q8_TOKENS, 64, true)
+Q8_MICRO(q8_full32p, Q8_TOKENS, 32, true)
+Q8_MICRO(q8_rest64p, Q8_REST, 64, true)
+Q8_MICRO(q8_rest32p, Q8_REST, 32, true)
 #endif
 
 typedef void (*q8_micro_fn)(Q8_MICRO_ARGS);
@@ -235,12 +257,12 @@ INLINE q8_micro_fn q8_full(size_t step, bool positive) {
   (void)positive;
   return step == 64 ? q8_full64 : q8_full32;
 }
-INLINE q8_micro_fn q8_one(size_t step, bool positive) {
+INLINE q8_micro_fn q8_rest(size_t step, bool positive) {
 #if Q8_SIGNS
-  if (positive) return step == 64 ? q8_one64p : q8_one32p;
+  if (positive) return step == 64 ? q8_rest64p : q8_rest32p;
 #endif
   (void)positive;
-  return step == 64 ? q8_one64 : q8_one32;
+  return step == 64 ? q8_rest64 : q8_rest32;
 }
 
 /* Fetches the lines [from, to) of a block of inputs of Q8_TILES tiles, whose codes are `stride` bytes apart. */
@@ -270,8 +292,8 @@ INLINE void q8_many(q8_fmt f, const q8_job *job, size_t tile_no, size_t n_tiles,
   const size_t step = nb_min(w->fmt.group, NB_QA_GROUP), K = w->n_blocks * NB_BLOCK;
   const size_t block = (size_t)f.bits * 64, tile_lines = Q8_K / NB_BLOCK * (size_t)f.bits;
   nb_assert(n_tiles >= 1 && n_tiles <= Q8_TILES && n_t >= 1 && n_t <= Q8_T && K % step == 0);
-  q8_micro_fn full = q8_full(step, q8_positive(f)), one = q8_one(step, q8_positive(f));
-  memset(s->acc, 0, n_t * sizeof *s->acc);
+  q8_micro_fn full = q8_full(step, q8_positive(f)), rest = q8_rest(step, q8_positive(f));
+  memset(s->acc, 0, nb_round_up(n_t, Q8_REST) * sizeof *s->acc);
   for (size_t k = 0; k < K; k += Q8_K) {
     size_t n_k = nb_min(K - k, Q8_K), n_steps = n_k / step, t = 0;
     q8_unpack_tiles(f, w, tile_no, n_tiles, k / NB_BLOCK, n_k / NB_BLOCK, s);
@@ -284,20 +306,25 @@ INLINE void q8_many(q8_fmt f, const q8_job *job, size_t tile_no, size_t n_tiles,
         const int8_t *scale = w->scale + ((tile_no + v) * w->n_groups + (k + i * step) / w->fmt.group) * NB_TILE;
         v_store(s->scale[i][v], v_load_i8(scale));
       }
+    for (size_t i = n_steps; i % Q8_STEPS; i++) memset(s->scale[i], 0, sizeof s->scale[i]);
     const size_t next = k + n_k < K ? tile_no * w->n_blocks + (k + n_k) / NB_BLOCK : (tile_no + Q8_TILES) * w->n_blocks;
     const size_t lines = next < w->n_tiles * w->n_blocks ? Q8_TILES * tile_lines : 0;
+    q8_begin(step, Q8_TOKENS);
     for (; t + Q8_TOKENS <= n_t; t += Q8_TOKENS) {
       q8_fetch(w->codes + next * block, w->n_blocks * block, tile_lines, lines * t / n_t,
                lines * (t + Q8_TOKENS) / n_t);
       if (k + n_k == K) q8_claim(job->y + tile_no * NB_TILE, job->ldy, t0 + t + Q8_CLAIM, t0 + n_t, n_tiles);
-      full(s, job->x, t0 + t, s->acc + t);
+      full(s, job->x, t0 + t, Q8_TOKENS, s->acc + t);
       if (k + n_k == K) q8_finish_rows(job, tile_no, n_tiles, t0, t, Q8_TOKENS);
     }
-    for (; t < n_t; t++) {
-      one(s, job->x, t0 + t, s->acc + t);
-      if (k + n_k == K) q8_finish_rows(job, tile_no, n_tiles, t0, t, 1);
+    for (size_t n; t < n_t; t += n) {
+      n = nb_min(Q8_REST, n_t - t);
+      q8_begin(step, n);
+      rest(s, job->x, t0 + t, n, s->acc + t);
+      if (k + n_k == K) q8_finish_rows(job, tile_no, n_tiles, t0, t, n);
     }
   }
+  q8_end();
 }
 
 INLINE void q8_few_any(q8_fmt f, const int T, const q8_job *job, size_t i) {

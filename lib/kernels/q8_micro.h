@@ -4,7 +4,8 @@
 #define NB_Q8_MICRO_H
 
 /* Stores two neighbouring b64 of a tile as q8_micro reads them. */
-INLINE void q8_keep(uint8_t *even, uint8_t *odd, b64 a, b64 b) {
+INLINE void q8_keep(uint8_t *even, uint8_t *odd, b64 a, b64 b, int zero) {
+  (void)zero;
   b_store(even, a);
   b_store(odd, b);
 }
@@ -41,7 +42,8 @@ INLINE q8_acc q8_step_dot(bool positive, q8_acc sum, q8_weights w, q8_in x) { re
 /* R tokens from t (their sums in acc) and the tiles meet the unpacked inputs: s->n_steps of `step`.
  * Both the exact sums of a step and the float sums of the block stay in registers. */
 INLINE void q8_micro(const int R, const size_t step, const bool positive, const q8_scratch *s, const nb_q8 *x, size_t t,
-                     float (*acc)[Q8_TILES][NB_TILE]) {
+                     size_t n, float (*acc)[Q8_TILES][NB_TILE]) {
+  (void)n; /* it is R */
   const size_t ldq = x->Kp, lds = x->Kp / NB_QA_GROUP, ldb = x->Kp / NB_BLOCK, blocks = step / NB_BLOCK;
   const size_t k0 = s->k0, n_steps = s->n_steps;
   const int32_t zero = s->zero;

@@ -10,7 +10,8 @@ INLINE void q8_keep4(uint8_t *p, uint8x16_t a, uint8x16_t b) {
   vst1q_u8(p + 16, vreinterpretq_u8_u32(vzip2q_u32(x, y)));
 }
 /* Stores two neighbouring b64 of a tile as q8_micro reads them: rows 0..7, rows 8..15. */
-INLINE void q8_keep(uint8_t *even, uint8_t *odd, b64 a, b64 b) {
+INLINE void q8_keep(uint8_t *even, uint8_t *odd, b64 a, b64 b, int zero) {
+  (void)zero;
   q8_keep4(even, a.a, b.a);
   q8_keep4(even + 32, a.b, b.b);
   q8_keep4(odd, a.c, b.c);
@@ -20,8 +21,8 @@ INLINE void q8_keep(uint8_t *even, uint8_t *odd, b64 a, b64 b) {
 /* R (1 or 2) tokens from t and a tile meet the unpacked inputs: s->n_steps of `step`. A single token takes both
  * places. */
 INLINE void q8_micro(const int R, const size_t step, const bool positive, const q8_scratch *s, const nb_q8 *x, size_t t,
-                     float (*acc)[Q8_TILES][NB_TILE]) {
-  (void)positive;
+                     size_t n, float (*acc)[Q8_TILES][NB_TILE]) {
+  (void)positive, (void)n; /* it is R */
   const size_t other = R - 1, lds = x->Kp / NB_QA_GROUP, ldb = x->Kp / NB_BLOCK, blocks = step / NB_BLOCK;
   const size_t k0 = s->k0, n_steps = s->n_steps;
   const int32_t zero = s->zero;

@@ -33,7 +33,7 @@ void nb_session_set_q8(nb_session *s, size_t T, size_t K) {
   nb_assert(T <= s->max_tokens);
   s->q8.T = s->rest8.T = T;
   s->q8.K = s->rest8.K = K;
-  s->q8.Kp = s->rest8.Kp = nb_round_up(K, NB_K_PAD);
+  s->q8.Kp = s->rest8.Kp = nb_kernels_pad_inputs(K);
 }
 
 void nb_session_norm_row(const nb_session *s, const float *x, const float *w, const float *bias, size_t D, float *y) {

@@ -54,7 +54,7 @@ static nb_status take_angles(nb_session *s, nb_err *err) {
 
 /* Widest inputs of any linear, padded. */
 static size_t widest(const nb_session *s) {
-  return nb_round_up(nb_max(nb_max(s->c.hidden, s->c.ffn), s->q_dim), NB_K_PAD);
+  return nb_kernels_pad_inputs(nb_max(nb_max(s->c.hidden, s->c.ffn), s->q_dim));
 }
 
 /* Tokens of a batch by default: so many that a weight that was read serves often, but of a wide model fewer, so that
@@ -268,7 +268,7 @@ nb_status nb_session_prefill(nb_session *s, const nb_model *m, nb_kv *kv, const 
 void nb_session_linear(nb_session *s, const nb_linear *w, const float *x, size_t T, size_t ldx, float *y, size_t ldy) {
   size_t most = s->part && w->fine ? nb_max(1, nb_min(s->max_tokens, s->part_floats / w->N)) : s->max_tokens;
   nb_assert(!s->part || !w->fine || most * w->N <= s->part_floats);
-  nb_assert(nb_round_up(w->K, NB_K_PAD) <= widest(s) && (T <= 1 || (ldx >= w->K && ldy >= w->N)));
+  nb_assert(nb_kernels_pad_inputs(w->K) <= widest(s) && (T <= 1 || (ldx >= w->K && ldy >= w->N)));
   for (size_t t = 0; t < T; t += most) {
     size_t n = nb_min(most, T - t);
     nb_session_set_q8(s, n, w->K);

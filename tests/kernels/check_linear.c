@@ -38,7 +38,7 @@ nb_qmat random_qmat(check *c, size_t N, size_t K, nb_qfmt f, bool extreme) {
 }
 
 nb_q8 random_q8(check *c, size_t T, size_t K, bool extreme) {
-  nb_q8 x = {.T = T, .K = K, .Kp = nb_round_up(K, NB_K_PAD)};
+  nb_q8 x = {.T = T, .K = K, .Kp = rnd_below(c, 2) ? nb_round_up(K, NB_K_PAD) : nb_kernels_pad_inputs(K)};
   x.q = buffer(c, T * x.Kp);
   x.scale = buffer(c, T * x.Kp / 64 * 4);
   x.sum = buffer(c, T * x.Kp / 32 * 4);
