@@ -18,9 +18,6 @@
 #include <pthread/qos.h>
 #include <sys/sysctl.h>
 #endif
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 /* ---- priorities ---- */
 
@@ -85,17 +82,7 @@ static void run_threads(int threads, size_t chunks, range *r) {
   const bool set = asks();
   const nb_priority p = preferred;
   const int nice = set ? own_nice() : 0;
-#ifdef _OPENMP
-#pragma omp parallel num_threads(threads)
-  {
-    if (set && omp_get_thread_num()) nb_parallel_apply(p, nice);
-#pragma omp for schedule(dynamic, 1)
-    for (size_t c = 0; c < chunks; c++) {
-      nb_assert(omp_get_thread_num() < threads);
-      run_chunk(r, c, omp_get_thread_num());
-    }
-  }
-#elif defined(NB_POOL)
+#ifndef NB_NO_POOL
   nb_parallel_pool(threads, chunks, run_chunk, r, set ? p : NB_PRIORITIES, nice);
 #else
   (void)threads, (void)p, (void)nice;
