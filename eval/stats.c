@@ -194,7 +194,8 @@ nb_status nb_stats_adjust_bh(double *p, size_t n, nb_err *err) {
   ranked *r;
   NB_TRY(rank(p, n, &r, err));
   double best = 1;
-  for (size_t i = n; i-- > 0;) p[r[i].i] = best = fmin(best, r[i].p * (double)n / (double)(i + 1));
+  /* A factor of at least 1, rounded by itself: then no result is below its p. */
+  for (size_t i = n; i-- > 0;) p[r[i].i] = best = fmin(best, r[i].p * ((double)n / (double)(i + 1)));
   nb_free(r);
   return NB_OK;
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers drawn for tests: the same on every machine, from a state that a test may set. */
+/* Numbers drawn for tests: the same on every machine. */
 #ifndef NB_TEST_RANDOM_H
 #define NB_TEST_RANDOM_H
 
-#include <stdint.h>
+#include "seed.h"
 
-static uint64_t state = 1;
+static uint64_t state;
+
+/* Begins at a test's own seed, moved by $NB_SEED. */
+static inline void draw_from(uint64_t own) { state = test_seed(own); }
 
 /* From 0 to below 1 (Knuth's MMIX generator). */
 static inline double uniform(void) {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Runs unit test programs, as many at a time as there are processors or $AT_ONCE, shows their failures in the order that
 # they were named in, and ends with the sum.
-# usage: run_units.sh PROGRAM...
+# usage: run_units.sh PROGRAM...     NB_SEED=N: on other random numbers (tests/seed.h)
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/nibble-units.XXXXXX") || exit 1
 trap 'rm -rf "$WORK"' EXIT
 trap 'exit 1' INT TERM

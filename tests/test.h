@@ -4,6 +4,8 @@
 #ifndef NB_TEST_H
 #define NB_TEST_H
 
+#include "seed.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -32,8 +32,8 @@ typedef struct nb_ggml_type {
   uint16_t bytes;   /* of a block */
   /* A block's weights: out (block). NULL: the type is known but not read. */
   void (*read)(const uint8_t *block, float *out);
-  /* The block that comes nearest to x (block floats, finite), errors weighted by w (block, at least 0). NULL: not
-   * written. */
+  /* The block that comes nearest to x (block floats, finite) of those that are tried, errors weighted by w (block, at
+   * least 0). NULL: not written. */
   void (*write)(const float *x, const float *w, uint8_t *block);
 } nb_ggml_type;
 

@@ -28,15 +28,15 @@ static void gram_round(const float *x, size_t ldx, size_t T, size_t K, int16_t *
   for (size_t t = 0; t < NB_GRAM_TOKENS; t += 2)
     for (size_t k = 0; k < Kp; k += 16) {
       int16_t pair[2][16] = {{0}}, *out = z + k / 16 * GRAM_16 + t / 2 * GRAM_STEP;
-      v16 range = v_load(scale + k), tiny = v_set(0x1p-100f);
-      v16 inv = v_select_lt(range, tiny, v_set(0), v_div(v_set(NB_GRAM_TOP), range));
+      v16 range = v_load(scale + k), least = v_set(NB_GRAM_LEAST);
+      v16 inv = v_select_lt(range, least, v_set(0), v_div(v_set(NB_GRAM_TOP), range));
       for (size_t i = 0; i < 2; i++)
         if (t + i < T) gram_token(v_load_n(x + (t + i) * ldx + k, nb_min(16, K - k)), range, inv, pair[i]);
       for (size_t i = 0; i < 16; i++) out[2 * i] = pair[0][i], out[2 * i + 1] = pair[1][i];
     }
   for (size_t k = 0; k < Kp; k += 16) {
     v16 range = v_load(scale + k);
-    v_store(scale + k, v_select_lt(range, v_set(0x1p-100f), v_set(0), v_div(range, v_set(NB_GRAM_TOP))));
+    v_store(scale + k, v_select_lt(range, v_set(NB_GRAM_LEAST), v_set(0), v_div(range, v_set(NB_GRAM_TOP))));
   }
 }
 

@@ -101,6 +101,9 @@ enum {
   NB_GRAM_TOKENS = 128, /* so many products of NB_GRAM_TOP squared fit 32 bits */
   NB_GRAM_TOP = 4095
 };
+/* Ranges below this one gram_round takes for 0. (2^-51 / 4095)^2 > 2^-126: no product of two other scales is subnormal,
+ * where its few bits would spoil the exact sum that it multiplies. */
+#define NB_GRAM_LEAST 0x1p-51f
 
 /* Elements that a Hadamard transform of n takes together: the largest power of two that divides n. */
 static inline size_t nb_kernels_hadamard_run(size_t n) { return n & (~n + 1); }
@@ -154,10 +157,10 @@ typedef struct nb_kernels {
   void (*gemm)(const nb_gemm *g, void *scratch);
 
   /* Up to NB_GRAM_TOKENS rows of x (T, K) as integers with a scale for each input: range = max over t of |x[t][k]|;
-   * scale[k] = range / 4095; z = x * (4095 / range), the exact product rounded to nearest even. When range < 2^-100:
-   * scale and z are 0. When it is an infinity or NaN, so is scale, and z is 0. z holds, for each 16 inputs (missing
-   * ones are 0), for each two tokens (likewise, NB_GRAM_TOKENS in all), two integers an input; scale is padded to a
-   * multiple of 16. */
+   * scale[k] = range / 4095; z = x * (4095 / range), the exact product rounded to nearest even. When range is below
+   * NB_GRAM_LEAST, scale and z are 0. When it is an infinity or NaN, so is scale, and z is 0. z holds, for each 16
+   * inputs (missing ones are 0), for each two tokens (likewise, NB_GRAM_TOKENS in all), two integers an input; scale is
+   * padded to a multiple of 16. */
   void (*gram_round)(const float *x, size_t ldx, size_t T, size_t K, int16_t *z, float *scale);
 
   /* For each block ascending: y[i][j] = fma((float)(sum over t of a[t][i] * b[t][j]), a_scale[i] * b_scale[j],

@@ -8,10 +8,12 @@
 
 /* Before a text has told anything: how often guesses are right by class, counted as so many that were seen. */
 static const double expected[NB_DRAFT_CLASSES] = {0.1, 0.3, 0.5, 0.65, 0.75, 0.85};
-static const double EXPECTED_SEEN = 4, MOST_SEEN = 48;
+static const double EXPECTED_SEEN = 4, MOST_SEEN = 24;
 /* What a token more costs, in passes of one token, before a pass was timed; and the least gain that is tried for: what
  * the times may be wrong by. */
 static const double EXPECTED_COST = 0.12, LEAST_GAIN = 1.04;
+/* What is in the purse at first, and at most; and what a right guess on paper brings. */
+static const double PURSE = 2, ON_PAPER = 0.25;
 
 static size_t class_of(size_t length) {
   nb_assert(length > 0);
@@ -49,16 +51,26 @@ static double cost_of(const nb_draft_costs *c, size_t T) {
   return above == below ? low : low + (c->of[above] - low) * (double)(T - below) / (double)(above - below);
 }
 
-size_t nb_draft_worth(const nb_draft *d, const nb_draft_history *h, const nb_draft_costs *c, size_t most) {
+/* The number of guesses, at most `most` and for at most `purse`, that gains most. */
+static size_t most_gain(const nb_draft *d, const nb_draft_history *h, const nb_draft_costs *c, size_t most,
+                        double purse) {
   double best = LEAST_GAIN, tokens = 1, right = 1;
   size_t n = 0;
-  if (!d->length || c->one == 0) return 0;
   for (size_t k = 1; k <= nb_min(most, NB_DRAFT_MOST); k++) {
+    double cost = cost_of(c, k + 1);
     right *= right_share(h, d->length + k - 1);
     tokens += right;
-    double gain = tokens / cost_of(c, k + 1);
-    if (gain > best) best = gain, n = k;
+    if (tokens / cost > best && cost - 1 <= purse) best = tokens / cost, n = k;
   }
+  return n;
+}
+
+size_t nb_draft_worth(nb_draft *d, nb_draft_history *h, const nb_draft_costs *c, size_t most) {
+  if (!d->length || c->one == 0) return 0;
+  size_t n = most_gain(d, h, c, most, PURSE - h->spent);
+  bool on_paper = !n && most_gain(d, h, c, nb_min(most, 1), INFINITY);
+  d->paid = on_paper ? 1 : n, d->worth = on_paper ? ON_PAPER : 1;
+  h->spent = fmin(h->spent + cost_of(c, d->paid + 1) - 1, PURSE);
   return n;
 }
 
@@ -68,6 +80,7 @@ void nb_draft_learn(nb_draft_history *h, const nb_draft *d, size_t i, bool right
   h->hits[k] = (h->hits[k] * h->seen[k] + (right ? 1 : 0)) / (h->seen[k] + 1);
   h->seen[k] = fmin(h->seen[k] + 1, MOST_SEEN);
   if (right) h->near = d->from + i + 1;
+  if (right && i < d->paid) h->spent = fmax(h->spent - d->worth, 0);
 }
 
 /* Moves an estimate towards a new value, down quickly and up slowly: other work on the machine only ever adds. */

@@ -10,7 +10,9 @@
  *
  * Every text tells of its own, at no cost, how often such guesses are right, also while none are tried: each is
  * compared with the token that came. And passes are timed. So many guesses are tried as make the most tokens a second
- * by both, none where that is no gain. */
+ * by both, none where that is no gain. A purse of a few passes pays for what passes grow by, and right guesses fill it:
+ * so they lose no more than that, and where it is empty one guess at a time is tried on paper, until that would gain.
+ */
 #ifndef NB_DRAFT_H
 #define NB_DRAFT_H
 
@@ -32,6 +34,8 @@ typedef struct nb_draft_history {
   double hits[NB_DRAFT_CLASSES]; /* the share of right guesses; of how many, up to a limit beyond which old ones fade */
   double seen[NB_DRAFT_CLASSES];
   size_t near; /* where the last right guess was taken from, plus 1 */
+  double
+      spent; /* of the purse, in passes of one token: what passes grew by less what right guesses saved; not below 0 */
 } nb_draft_history;
 
 /* What passes take. Zero at first. */
@@ -44,6 +48,8 @@ typedef struct nb_draft_costs {
 typedef struct nb_draft {
   size_t from;   /* where in the text they were taken from, and */
   size_t length; /* how many tokens before that are the last ones of the text; 0: no guesses */
+  size_t paid;   /* how many of them are paid for; and what a right one brings back */
+  double worth;
   int32_t ids[NB_DRAFT_MOST + 1];
 } nb_draft;
 
@@ -52,8 +58,9 @@ typedef struct nb_draft {
  * the guesses. */
 void nb_draft_find(const nb_draft_history *h, const int32_t *ids, size_t n, nb_draft *out);
 
-/* How many of the guesses, at most `most`, make the most tokens a second; 0: none, or no pass was timed yet. */
-size_t nb_draft_worth(const nb_draft *d, const nb_draft_history *h, const nb_draft_costs *c, size_t most);
+/* How many of the guesses, at most `most`, make the most tokens a second; 0: none, no pass was timed yet, or the purse
+ * is empty. Asked once for a pass. */
+size_t nb_draft_worth(nb_draft *d, nb_draft_history *h, const nb_draft_costs *c, size_t most);
 
 /* Tells that guess i of d was right or wrong; called for i = 0, 1, ... up to the first wrong one. */
 void nb_draft_learn(nb_draft_history *h, const nb_draft *d, size_t i, bool right);

@@ -12,8 +12,9 @@
 /* Inputs as the sums take them: 13-bit integers with a scale for each input and 128 tokens, so that their products are
  * summed exactly in integers, at more than the speed of floats. H is then the exact sum (but for the addition of one
  * float a block of tokens) of inputs that each differ from the real ones by at most 1 / 8190 of the largest among these
- * tokens: it stays positive semidefinite, and an entry H[i][k] moves by some 1e-5 of sqrt(H[i][i] H[k][k]), 1e-4 where
- * one token is larger than all others together. Drawing other tokens moves it by 1 / sqrt(tokens). */
+ * tokens (by all of it below NB_GRAM_LEAST): it stays positive semidefinite, and an entry H[i][k] moves by some 1e-5 of
+ * sqrt(H[i][i] H[k][k]), 1e-4 where one token is larger than all others together. Drawing other tokens moves it by
+ * 1 / sqrt(tokens). */
 typedef struct nb_rounded {
   size_t T, K; /* of what was rounded last */
   size_t T_max, K_max;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs one fuzz target without a fuzzer: over every file of tests/fuzz/corpus/<target>, over a fixed number of
- * mutations of each, and over short inputs made from nothing. The same inputs on every machine.
+ * mutations of each, and over short inputs made from nothing. The same inputs on every machine (but for $NB_SEED).
  * usage: replay_<target> [CORPUS_DIR]   (default: tests/fuzz/corpus/<name of this program>) */
+#include "tests/seed.h"
+
 #include <dirent.h>
 #include <signal.h>
 #include <stdint.h>
@@ -13,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum { MUTATIONS = 400, SCRATCH = 300, MAX_BYTES = 1 << 20 };
 
-static uint64_t state = 88172645463325252u;
+static uint64_t state;
 
 /* Where we are, for the message after a crash: the corpus file and the mutation's number. */
 static const char *current = "made from nothing";
@@ -105,6 +107,7 @@ static size_t list_files(const char *dir, char ***names) {
 
 int main(int argc, char **argv) {
   char dir[4096];
+  state = test_seed(88172645463325252u);
   const char *base = strrchr(argv[0], '/');
   if (argc > 1) snprintf(dir, sizeof dir, "%s", argv[1]);
   else snprintf(dir, sizeof dir, "tests/fuzz/corpus/%s", base ? base + 1 : argv[0]);

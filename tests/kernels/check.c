@@ -4,7 +4,9 @@
 #include "check.h"
 
 #include "base/cpu.h"
+#include "seed.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,7 +159,7 @@ static int usage(void) {
 }
 
 int main(int argc, char **argv) {
-  options o = {.seed = 1, .rounds = 100};
+  options o = {.seed = test_seed(1), .rounds = 100};
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--bench") == 0) o.bench = true;
     else if (i + 1 == argc) return usage();
@@ -185,6 +187,7 @@ int main(int argc, char **argv) {
     else if (o.bench) bench(k), passed++;
     else run_table(&o, &all[0], k);
   }
+  if (failed) printf("seed %" PRIu64 "\n", o.seed);
   printf("%u passed, %u failed, %u skipped\n", passed, failed, skipped);
   return failed != 0 || passed == 0;
 }

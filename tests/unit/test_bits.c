@@ -18,6 +18,7 @@ static double exhaustive(const nb_bits_option *o, size_t n, size_t m, uint64_t b
 TEST(near_the_best_and_within_the_budget) {
   enum { N = 6, M = 4 };
   double worst = 1;
+  draw_from(1);
   for (int trial = 0; trial < 200; trial++) {
     nb_bits_option o[N * M];
     uint64_t least = 0, most = 0;
@@ -56,6 +57,7 @@ TEST(more_bytes_never_lose_more) {
   nb_bits_option o[N * M];
   uint8_t pick[N];
   double last = INFINITY;
+  draw_from(2);
   for (int i = 0; i < N; i++) {
     double s = exp(6 * uniform());
     for (int j = 0; j < M; j++) o[i * M + j] = (nb_bits_option){1000 * (uint64_t)(3 + j), s * pow(0.25, j)};

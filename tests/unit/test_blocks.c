@@ -17,7 +17,7 @@ static float *statistics(const nb_kernels *k, float *x) {
   static float mix[RANK * K];
   float *H = nb_alloc(K * K, sizeof *H), z[RANK];
   nb_rounded in;
-  state = 5;
+  draw_from(5);
   for (size_t i = 0; i < RANK * K; i++) mix[i] = gauss() * (i % K % 37 == 5 ? 8 : 1);
   for (size_t t = 0; t < T; t++) {
     for (size_t r = 0; r < RANK; r++) z[r] = gauss();
@@ -85,7 +85,7 @@ TEST(rows_read_back) {
   static const char *const types[] = {"q4_0", "q4_1", "q4_k", "iq4_nl", "q8_0"};
   float w[K], h[K], step[K / 32], offset[K / 32], q[K];
   uint8_t code[K], row[2 * K];
-  state = 11;
+  draw_from(11);
   for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
     nb_blocks b;
     CHECK(nb_blocks_make(nb_ggml_find_name(types[i]), &b));

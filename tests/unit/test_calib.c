@@ -32,7 +32,7 @@ static nb_status open_fixture(fixture *x, const char *fmt) {
   for (size_t i = 0; i < x->n; i++) NB_TRY(nb_qfmt_parse(fmt, &x->f[i], &err));
   NB_TRY(nb_qfmt_parse("u8g32", &x->f[x->w.parts.embed], &err));
   NB_TRY(nb_qfmt_parse("u6g32", &x->f[x->w.parts.head], &err));
-  uint32_t r = 1;
+  uint32_t r = (uint32_t)test_seed(1);
   for (size_t i = 0; i < SEQS * LEN; i++)
     x->tokens[i] = (int32_t)((r = r * 1664525u + 1013904223u) >> 8) % (int32_t)x->c.vocab;
   return NB_OK;
@@ -198,7 +198,7 @@ TEST(wide_matrices_have_asymmetric_targets) {
   size_t D = x.c.hidden, n = WIDE * D, down = place(&x, NB_DOWN), embed;
   static const nb_role ffn[] = {NB_GATE, NB_UP, NB_DOWN};
   float *w = nb_alloc(3 * n, sizeof *w);
-  uint32_t r = 3;
+  uint32_t r = (uint32_t)test_seed(3);
   for (size_t i = 0; i < 3 * n; i++) w[i] = (float)((r = r * 1664525u + 1013904223u) >> 8) * 0x1p-24f - 0.5f;
   nb_weights wide = x.w;
   nb_linear own[16];
@@ -286,7 +286,7 @@ TEST(fine_products_are_much_nearer) {
   enum { ROWS = 11 };
   fixture x;
   nb_coded coded;
-  uint32_t r = 7;
+  uint32_t r = (uint32_t)test_seed(7);
   CHECK_OK(open_fixture(&x, "t4g64"));
   for (size_t s = 0; s < x.per_layer; s++) {
     CHECK_OK(nb_proxy8_matrix(&x.w.layer[0].w[s], 2, "w", &coded, &err));

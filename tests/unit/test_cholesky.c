@@ -16,7 +16,7 @@ static nb_err err;
 /* x (T, n): a few common factors, channels of very different sizes, and a first token that is so much larger. */
 static float *inputs(size_t T, size_t n, float first, unsigned seed) {
   float *x = nb_alloc(T * n, 4), *size = nb_alloc(n, 4), *mix = nb_alloc(8 * n, 4);
-  state = seed * 77777u + 1;
+  draw_from(seed * 77777u + 1);
   for (size_t k = 0; k < n; k++) size[k] = (float)exp(gauss());
   for (size_t i = 0; i < 8 * n; i++) mix[i] = gauss();
   for (size_t t = 0; t < T; t++) {

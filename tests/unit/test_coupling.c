@@ -20,7 +20,7 @@ static nb_err err;
 static float *sums_of(size_t N, size_t T, unsigned seed) {
   enum { SHARED = 6 };
   float *mix = nb_alloc(SHARED * N, 4), *g = nb_alloc(N, 4), *size = nb_alloc(N, 4), *G = nb_alloc(N * N, 4);
-  state = seed * 77777u + 1;
+  draw_from(seed * 77777u + 1);
   for (size_t i = 0; i < SHARED * N; i++) mix[i] = gauss();
   for (size_t i = 0; i < N; i++) size[i] = (float)exp(0.5 * gauss());
   for (size_t t = 0; t < T; t++) {

@@ -88,7 +88,7 @@ TEST(writes_at_least_as_well_as_llama_cpp) {
   free(g.bytes);
 }
 
-static unsigned seed = 1;
+static unsigned seed;
 static float next(void) { return (float)((seed = seed * 1664525u + 1013904223u) >> 8) / 0x1p23f - 1; }
 
 TEST(importance_moves_the_error_to_where_it_counts_less) {
@@ -105,7 +105,8 @@ TEST(importance_moves_the_error_to_where_it_counts_less) {
   }
 }
 
-/* What a type holds comes back, whatever was chosen on the way (a zero may change its sign). */
+/* What a type holds comes back, whatever was chosen on the way (a zero may change its sign). Q4_K's scales count parts
+ * of its largest, which may be another when it is written again: a part of what was lost is lost once more. */
 TEST(written_twice_is_the_same) {
   for (uint32_t id = 0; id < 64; id++) {
     const nb_ggml_type *t = nb_ggml_find(id);
@@ -117,7 +118,9 @@ TEST(written_twice_is_the_same) {
     nb_ggml_read(t, b, 256, once);
     nb_ggml_write(t, once, NULL, 256, b);
     nb_ggml_read(t, b, 256, twice);
-    for (int i = 0; i < 256; i++) CHECK_MSG(once[i] == twice[i], "%s: %g became %g", t->name, once[i], twice[i]);
+    double first = 0, second = 0;
+    for (int i = 0; i < 256; i++) first += pow((double)x[i] - once[i], 2), second += pow((double)once[i] - twice[i], 2);
+    CHECK_MSG(second <= (t->id == NB_GGML_Q4_K ? 0.5 * first : 0), "%s: %g, %g again", t->name, first, second);
   }
 }
 
@@ -159,6 +162,7 @@ TEST(unknown_types) {
 }
 
 int main(void) {
+  seed = (unsigned)test_seed(1);
   RUN(every_type_reads_as_the_package_reads_it);
   RUN(writes_at_least_as_well_as_llama_cpp);
   RUN(importance_moves_the_error_to_where_it_counts_less);

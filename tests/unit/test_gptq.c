@@ -23,7 +23,7 @@ typedef struct layer {
 /* Correlated inputs: a few factors and outlier channels; `rank` limits how many directions they span. */
 static layer make_layer(size_t N, size_t K, size_t T, size_t rank, unsigned seed) {
   layer l = {N, K, T, nb_alloc(N * K, 4), nb_alloc(T * K, 4)};
-  state = seed * 77777u + 1;
+  draw_from(seed * 77777u + 1);
   float *mix = nb_alloc(rank * K, 4), *z = nb_alloc(rank, 4);
   for (size_t i = 0; i < rank * K; i++) mix[i] = gauss() * (i % K % 37 == 5 ? 10 : 1);
   for (size_t t = 0; t < T; t++) {

@@ -403,7 +403,7 @@ TEST(survives_damage) {
   nb_config c;
   CHECK_OK(parse(text, &c));
   for (size_t n = 0; n < sizeof text - 1; n++) CHECK(nb_hf_config_parse(text, n, "cut", &c, &err) == F);
-  unsigned seed = 1;
+  unsigned seed = (unsigned)test_seed(1);
   char buf[sizeof text];
   for (int i = 0; i < 20000; i++) {
     memcpy(buf, text, sizeof text);

@@ -35,7 +35,7 @@ static unsigned below(unsigned n) { return (unsigned)(uniform() * (double)n) % n
 TEST(values_that_a_format_holds) {
   static float w[N * K], q[N * K];
   static const char *const formats[] = {"u3g32", "u4g32", "u4g64", "u4g128", "u5g64", "u6g64", "u8g32", "u8g256"};
-  state = 7;
+  draw_from(7);
   for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
     nb_qfmt fmt;
     CHECK_OK(nb_qfmt_parse(formats[f], &fmt, &err));
@@ -104,7 +104,7 @@ TEST(matrices_of_other_tools) {
 TEST(scales_that_no_format_holds) {
   enum { MOST = 48 };
   double worst = 0;
-  state = 13;
+  draw_from(13);
   for (int t = 0; t < 3000; t++) {
     float s[MOST], peak = 0;
     int8_t q[MOST];
@@ -126,7 +126,7 @@ TEST(what_is_no_lattice) {
   nb_grid g;
   nb_qfmt u4 = {4, 0, 32};
   float w[32];
-  state = 3;
+  draw_from(3);
   nb_grid_make(u4, NULL, &g);
   for (int t = 0; t < 20000; t++) {
     for (int k = 0; k < 32; k++) w[k] = gauss();

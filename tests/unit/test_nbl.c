@@ -39,6 +39,7 @@ static nb_config small_config(bool tied) {
 }
 
 static void make_bytes(uint8_t *p, size_t n, unsigned seed) {
+  seed = (unsigned)test_seed(seed);
   for (size_t i = 0; i < n; i++) p[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24) & 0xbf; /* no NaN */
 }
 

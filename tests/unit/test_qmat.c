@@ -6,7 +6,7 @@
 #include "base/qmat.h"
 
 static nb_err err;
-static unsigned seed = 1;
+static unsigned seed;
 static unsigned rnd(void) { return (seed = seed * 1664525u + 1013904223u) >> 8; }
 
 TEST(blocks_round_trip) {
@@ -98,6 +98,7 @@ TEST(names_round_trip) {
 }
 
 int main(void) {
+  seed = (unsigned)test_seed(1);
   RUN(blocks_round_trip);
   RUN(a_code_is_where_the_header_says);
   RUN(rows_dequantize);

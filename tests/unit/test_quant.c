@@ -22,7 +22,7 @@ static double gaussian_loss(const char *name) {
   nb_qmat m;
   nb_qmat_layout l;
   nb_quant_loss loss;
-  state = 42;
+  draw_from(42);
   for (size_t i = 0; i < N * K; i++) w[i] = gauss() * 0.02f;
   nb_linear lin = dense(w, N, K);
   if (nb_qfmt_parse(name, &f, &err) != NB_OK || nb_qmat_plan(N, K, f, &m, &l, &err) != NB_OK) return 1;
@@ -126,8 +126,8 @@ TEST(importance_moves_the_scale) {
   nb_grid g;
   nb_grid_make((nb_qfmt){3, 0, 64}, NULL, &g);
   double with = 0, without = 0;
-  state = 5;
-  for (int trial = 0; trial < 50; trial++) {
+  draw_from(5);
+  for (int trial = 0; trial < 500; trial++) {
     float w[64], h[64];
     for (int k = 0; k < 64; k++) w[k] = gauss(), h[k] = k == 10 ? 1000 : 1;
     float s = nb_quant_fit_group(&g, w, h, 64, 1), u = nb_quant_fit_group(&g, w, NULL, 64, 1);

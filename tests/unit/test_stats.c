@@ -5,7 +5,6 @@
 
 #include "formats/json.h"
 #include "formats/mapfile.h"
-#include "eval/rng.h"
 #include "eval/stats.h"
 
 static nb_err err;
@@ -52,6 +51,13 @@ TEST(many_tests) {
     CHECK(near(holm[i], at(cJSON_GetObjectItem(golden, "holm"), (int)i), 1e-12));
     CHECK(near(bh[i], at(cJSON_GetObjectItem(golden, "bh"), (int)i), 1e-12));
   }
+  for (int k = 1; k < 100; k++) { /* ordered to the last bit */
+    const double p[5] = {0.5 / k, 0.3 / k, 0.7 / k, 0.9 / k, 0.1 / k};
+    memcpy(holm, p, sizeof p), memcpy(bh, p, sizeof p);
+    CHECK_OK(nb_stats_adjust_holm(holm, 5, &err));
+    CHECK_OK(nb_stats_adjust_bh(bh, 5, &err));
+    for (size_t i = 0; i < 5; i++) CHECK(holm[i] >= bh[i] && bh[i] >= p[i]);
+  }
 }
 
 TEST(divergences_and_quantiles) {
@@ -86,37 +92,41 @@ TEST(bootstrap) {
   CHECK(!memcmp(&b, &again, sizeof b));
 }
 
-/* Share of simulated gates that pass and that fail, when each question is gained and lost with these chances. */
-static void simulate(double gain, double lose, size_t n, double margin, double *pass, double *fail) {
-  enum { RUNS = 4000 };
-  uint64_t state = 11;
+/* How often the gate passes and fails when each of n questions is gained and lost with these chances: over all counts.
+ */
+static void rates(double gain, double lose, size_t n, double margin, double *pass, double *fail) {
+  double sum = 0, all = lgamma((double)n + 1);
   *pass = *fail = 0;
-  for (size_t r = 0; r < RUNS; r++) {
-    size_t g = 0, l = 0;
-    for (size_t i = 0; i < n; i++) {
-      double u = nb_rng_uniform(&state);
-      g += u < gain, l += u >= gain && u < gain + lose;
+  for (size_t g = 0; g <= n; g++)
+    for (size_t l = 0; g + l <= n; l++) {
+      size_t same = n - g - l;
+      double p = exp(all - lgamma((double)g + 1) - lgamma((double)l + 1) - lgamma((double)same + 1) +
+                     (double)g * log(gain) + (double)l * log(lose) + (double)same * log1p(-gain - lose));
+      if (p < 1e-12) continue;
+      nb_noninferiority t;
+      nb_stats_noninferiority_test(g, l, n, margin, 0.05, &t);
+      sum += p, *pass += t.verdict == NB_VERDICT_PASS ? p : 0, *fail += t.verdict == NB_VERDICT_FAIL ? p : 0;
     }
-    nb_noninferiority t;
-    nb_stats_noninferiority_test(g, l, n, margin, 0.05, &t);
-    *pass += t.verdict == NB_VERDICT_PASS, *fail += t.verdict == NB_VERDICT_FAIL;
-  }
-  *pass /= RUNS, *fail /= RUNS;
+  CHECK(fabs(sum - 1) < 1e-6);
 }
 
 TEST(the_gate_errs_as_seldom_as_it_says) {
   double pass, fail;
-  /* Worse by exactly the margin: either claim is wrong, each at most 5 % (three standard errors of 4000 are 1 %). */
-  simulate(0.03, 0.05, 1500, 0.02, &pass, &fail);
-  CHECK_MSG(pass < 0.06 && fail < 0.06 && pass > 0.03 && fail > 0.03, "pass %.3f, fail %.3f at the margin", pass, fail);
-  simulate(0.002, 0.022, 600, 0.02, &pass, &fail); /* few flips */
-  CHECK_MSG(pass < 0.06 && fail < 0.06, "few flips: pass %.3f, fail %.3f", pass, fail);
+  /* Worse by exactly the margin: either claim is wrong. */
+  rates(0.03, 0.05, 1500, 0.02, &pass, &fail);
+  CHECK_MSG(pass < 0.051 && fail < 0.051 && pass > 0.045 && fail > 0.045, "pass %.4f, fail %.4f", pass, fail);
+  rates(0.002, 0.022, 600, 0.02, &pass, &fail); /* few flips */
+  CHECK_MSG(pass < 0.05 && fail < 0.06, "few flips: pass %.4f, fail %.4f", pass, fail);
+  rates(0.002, 0.022, 156, 0.02, &pass, &fail); /* three or four flips in all: as stats.h says, the worst found */
+  CHECK_MSG(pass < 0.05 && fail < 0.1, "fewest flips: pass %.4f, fail %.4f", pass, fail);
+  rates(1e-9, 0.02, 303, 0.02, &pass, &fail);
+  CHECK_MSG(pass < 0.06 && fail < 0.1, "only losses: pass %.4f, fail %.4f", pass, fail);
   /* Not worse, with the number of questions that promises 80 % power: n = 6.18 f / margin^2. */
-  simulate(0.04, 0.04, 1237, 0.02, &pass, &fail);
-  CHECK_MSG(pass > 0.76 && pass < 0.85 && fail < 0.005, "power: pass %.3f, fail %.3f", pass, fail);
+  rates(0.04, 0.04, 1237, 0.02, &pass, &fail);
+  CHECK_MSG(pass > 0.78 && pass < 0.82 && fail < 0.001, "power: pass %.4f, fail %.4f", pass, fail);
   /* Clearly worse. */
-  simulate(0.02, 0.08, 1500, 0.02, &pass, &fail);
-  CHECK_MSG(fail > 0.95 && pass < 0.005, "much worse: pass %.3f, fail %.3f", pass, fail);
+  rates(0.02, 0.08, 1500, 0.02, &pass, &fail);
+  CHECK_MSG(fail > 0.999 && pass < 1e-4, "much worse: pass %.4f, fail %.4f", pass, fail);
 }
 
 /* That no answer has flipped does not make few questions enough. */

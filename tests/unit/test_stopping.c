@@ -91,8 +91,9 @@ static tally simulate(double gain_early, double lose_late, double margin, size_t
   for (uint64_t seed = 1; seed <= seeds; seed++) {
     static world w;
     nb_stopping s;
-    make_world(&w, gain_early, lose_late, whole_change ? 7 : seed * 1000);
-    CHECK(nb_stopping_begin(&w.e, &w.baseline, &(nb_stopping_opts){.margin = margin, .alpha = 0.05, .seed = seed}, &s,
+    make_world(&w, gain_early, lose_late, test_seed(whole_change ? 7 : seed * 1000));
+    CHECK(nb_stopping_begin(&w.e, &w.baseline,
+                            &(nb_stopping_opts){.margin = margin, .alpha = 0.05, .seed = test_seed(seed)}, &s,
                             &err) == NB_OK);
     size_t n = run(&w, &s, 1 + seed % 200);
     CHECK_MSG(n % 128 == 0 || n == N, "stopped within a chunk, at %zu", n);
@@ -110,7 +111,7 @@ static tally simulate(double gain_early, double lose_late, double margin, size_t
 /* Fixed answers, other orders: the change over all is beyond the margin, on the first half of the data it is a gain. */
 TEST(the_order_of_the_data_does_not_matter) {
   static world w;
-  make_world(&w, 0.25, 0.6, 7);
+  make_world(&w, 0.25, 0.6, test_seed(7));
   double change = true_change(&w);
   CHECK_MSG(change < -0.03 && change > -0.3, "change %.3f", change);
   free(w.e.item);

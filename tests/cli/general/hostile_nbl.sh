@@ -1,6 +1,6 @@
 # Files with one hostile change behind right checksums (tests/mutate_nbl.c): verified, listed, exported and run. Every
 # command ends, with a result or one message; what verify refuses is not listed.
-# HOSTILE=N: so many files (40).
+# HOSTILE=N: so many files (40), NB_SEED=N: others (tests/seed.h).
 . "$LIB"
 command -v timeout >/dev/null || skip "no timeout command"
 n=${HOSTILE:-40}
@@ -13,9 +13,10 @@ run() { # COMMAND...: its exit code must be nibble's, with a message for a failu
   *) echo "seed $seed: $*: exit $code" >&2; head -n 5 err >&2; exit 1 ;;
   esac
 }
-seed=0 good=0 bad=0
-while [ $seed -lt "$n" ]; do
-  seed=$((seed + 1))
+i=0 good=0 bad=0
+while [ $i -lt "$n" ]; do
+  i=$((i + 1))
+  seed=$((${NB_SEED:-0} + i))
   mutate_nbl "$NBL" m.nbl $seed
   run nibble verify m.nbl
   verified=$code
