@@ -33,10 +33,9 @@ typedef struct patience {
   double limit;     /* seconds */
   unsigned skipped; /* waits in a row that did not look, since it is not worth it */
 } patience;
-static const double MOST = 1e-3,
-                    LEAST = 5e-6;       /* waking takes 5 to 60 microseconds; below the least it is not tried */
-static const double TAKEN_AWAY = 50e-6; /* between two looks, which take far below 1 microsecond */
-enum { TRY_AGAIN = 32 };                /* waits until a thread that gave up looks again */
+static const double MOST = 1e-3, LEAST = 5e-6; /* waking takes 5 to 60 microseconds; below the least it is not tried */
+static const double TAKEN_AWAY = 50e-6;        /* between two looks, which take far below 1 microsecond */
+enum { TRY_AGAIN = 32 };                       /* waits until a thread that gave up looks again */
 
 typedef struct helper helper;
 
