@@ -4,15 +4,7 @@
 # Everything of one build lives in build/<variant>: release, debug, asan, tsan, fuzz, coverage, aarch64 (kernels only,
 # cross), phone (all of the program, cross), wasm and wasm64 (the same for browsers).
 VARIANT ?= release
-# clang may come without OpenMP: then one thread, and `make` says so.
-CLANG_OMP = $(shell $(CC) --version 2>/dev/null | grep -q clang || { echo 1; exit; }; \
-  echo 'int omp_get_max_threads(void); int main(void) { return omp_get_max_threads() < 0; }' | \
-  $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo 1)
-ifeq ($(origin OPENMP),undefined)
-  OPENMP := $(if $(filter Linux,$(shell uname -s)),$(or $(CLANG_OMP),0),1)
-  $(if $(filter 0,$(OPENMP)),$(warning $(CC) has no OpenMP, so nibble will use one thread: install libomp-dev))
-endif
-B := build/$(VARIANT)$(if $(filter 0,$(OPENMP)),-noomp)
+B := build/$(VARIANT)
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
@@ -26,9 +18,6 @@ comma := ,
 V ?= 0
 Q := $(if $(filter 0,$(V)),@)
 
-# Waiting threads sleep: a test suite shares its machine.
-RUN_ENV := OMP_WAIT_POLICY=passive
-
 PKGS := libcjson zlib libpcre2-8 libutf8proc libxxhash
 
 OPT := -O2
@@ -41,28 +30,22 @@ ifeq ($(VARIANT),asan)
   SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 ifeq ($(VARIANT),tsan)
-  # clang's OpenMP runtime with the Archer tool tells ThreadSanitizer of its barriers; gcc's runtime cannot. Archer warns
-  # unless ignore_noninstrumented_modules=1 stands there, which hides races in what libmicrohttpd calls: the second word,
-  # which Archer does not understand, takes it back, and a suppression leaves out the OpenMP runtime alone.
   CC := clang
   OPT := -O1
   SAN := -fsanitize=thread
-  TSAN := ignore_noninstrumented_modules=1:ignore_noninstrumented_modules=no:suppressions=$(CURDIR)/tests/tsan.supp
-  ARCHER := $(lastword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
-  RUN_ENV += TSAN_OPTIONS=$(TSAN) OMP_TOOL_LIBRARIES=$(ARCHER)
 endif
 ifeq ($(VARIANT),fuzz)
   CC := clang
   OPT := -O1
   SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-  OPENMP := 0
+  ONE_THREAD := -DNB_NO_POOL
   # The targets are parsers: kernels are not instrumented, which takes clang minutes (VARIANT=asan checks them).
   $(B)/lib/kernels/%.o: SAN :=
 endif
 ifeq ($(VARIANT),coverage)
   OPT := -O0
   SAN := --coverage
-  OPENMP := 0
+  ONE_THREAD := -DNB_NO_POOL
   $(B)/lib/kernels/%.o: SAN :=
 endif
 ifeq ($(VARIANT),aarch64)
@@ -98,7 +81,7 @@ ifneq ($(filter wasm wasm64,$(VARIANT)),)
   PKGS :=
   PKG_CFLAGS := -I$(B)/deps/include -DPCRE2_STATIC -DUTF8PROC_STATIC
   PKG_LIBS := $(B)/deps/libdeps.a
-  OPENMP := 0
+  ONE_THREAD := -DNB_NO_POOL
   OPT += -msimd128
   DEBUG :=
   PIC :=
@@ -153,14 +136,10 @@ else
   HAVE_PKGS := 1
 endif
 
+# Threads are nibble's own (lib/base/parallel_pool.c); OPENMP=1 takes OpenMP's.
+OPENMP ?= 0
 ifeq ($(OPENMP),1)
   OMPFLAGS := -fopenmp
-  OMPLIBS := -fopenmp
-  ifeq ($(OS),Darwin)
-    OMP_DIR := $(shell brew --prefix libomp 2>/dev/null)
-    OMPFLAGS := -Xpreprocessor -fopenmp -I$(OMP_DIR)/include
-    OMPLIBS := -L$(OMP_DIR)/lib -lomp
-  endif
 endif
 
 # Assertions of internal assumptions (lib/base/assert.h).
@@ -168,9 +147,9 @@ ASSERT := $(if $(filter asan tsan coverage,$(VARIANT)),-DNB_ASSERT)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wno-unknown-pragmas -Werror=vla
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_DARWIN_C_SOURCE -DNB_VERSION='"$(VERSION)"' \
-  $(OPT) $(ASSERT) $(DEBUG) $(PIC) -fvisibility=hidden -ffp-contract=off -fno-math-errno $(OMPFLAGS) $(SAN) $(WARN) \
+  $(OPT) $(ASSERT) $(DEBUG) $(PIC) -fvisibility=hidden -ffp-contract=off -fno-math-errno $(ONE_THREAD) $(OMPFLAGS) $(SAN) $(WARN) \
   -I. -Ilib $(PKG_CFLAGS) $(TOOL_CFLAGS) $(CFLAGS)
-LDLIBS_ALL = $(PKG_LIBS) -lm $(OMPLIBS) $(SAN) $(LDFLAGS)
+LDLIBS_ALL = $(PKG_LIBS) -lm $(THREADS) $(OMPFLAGS) $(SAN) $(LDFLAGS)
 
 # One object file an instruction set, and only that object gets its flags.
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
@@ -274,7 +253,7 @@ $(B)/libnibble.a: $(LIB_OBJ)
 
 $(B)/nibble: $(TOOL_OBJ) $(B)/libnibble.a
 	$(call say,LD)
-	$(Q)$(CC) -o $@ $^ $(TOOL_LIBS) $(THREADS) $(LDLIBS_ALL)
+	$(Q)$(CC) -o $@ $^ $(TOOL_LIBS) $(LDLIBS_ALL)
 
 $(B)/lib/kernels/%.o: lib/kernels/%.c $(FLAGS) | $(NEED)
 	@mkdir -p $(@D)
@@ -310,7 +289,7 @@ $(B)/unit/test_api $(B)/unit/test_api_quantize $(B)/unit/test_api_session: | $(B
 
 .PHONY: unit
 unit: $(UNIT) ## unit tests
-	@$(RUN_ENV) sh tests/run_units.sh $(UNIT)
+	@sh tests/run_units.sh $(UNIT)
 
 # Helpers of the command-line tests.
 HELPERS := $(B)/jsonq $(B)/damage_nbl $(B)/mutate_nbl
@@ -320,7 +299,7 @@ $(HELPERS): $(B)/%: tests/%.c $(B)/libnibble.a
 
 .PHONY: cli
 cli: all $(HELPERS) ## command-line tests (CASE=area/case runs one)
-	@$(RUN_ENV) sh tests/cli/run.sh $(B)/nibble "$(CASE)"
+	@sh tests/cli/run.sh $(B)/nibble "$(CASE)"
 
 DOMAINS ?= ../shared/data/domains
 .PHONY: bench-quality
@@ -334,7 +313,7 @@ $(B)/check_kernels: $(wildcard tests/kernels/*.c) $(KERNEL_OBJ)
 
 .PHONY: check-kernels
 check-kernels: $(B)/check_kernels ## every kernel against the plain C one (ARGS="--seed 1 --isa avx2 --bench")
-	@$(RUN_ENV) $(RUN) $(B)/check_kernels $(ARGS)
+	@$(RUN) $(B)/check_kernels $(ARGS)
 
 # Replay needs no fuzzer: the same targets over the corpus and over fixed mutations of it.
 SERVE_PARSER := $(patsubst %,$(B)/tools/%.o,serve/request messages)
@@ -346,14 +325,14 @@ $(B)/replay/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/libnibble.a
 
 .PHONY: replay
 replay: $(FUZZ:%=$(B)/replay/%) ## fuzz targets over the committed corpus and its mutations
-	@$(RUN_ENV) sh tests/run_units.sh $^
+	@sh tests/run_units.sh $^
 
 # The program with a shim under its calls of the system (tests/fault/fault.c), for GNU ld.
 FAULT_CALLS := malloc calloc realloc strdup strndup open_memstream write pwrite fwrite ftruncate fallocate fflush fsync rename \
   mmap open fopen read pread fread
 $(B)/nibble-fault: tests/fault/fault.c $(TOOL_OBJ) $(B)/libnibble.a
 	$(call say,LD)
-	$(Q)$(CC) $(CFLAGS_ALL) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $(filter %.c %.o %.a,$^) $(TOOL_LIBS) -pthread $(LDLIBS_ALL)
+	$(Q)$(CC) $(CFLAGS_ALL) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $(filter %.c %.o %.a,$^) $(TOOL_LIBS) $(LDLIBS_ALL)
 
 FAULTS ?= 20
 .PHONY: fault
@@ -363,8 +342,8 @@ fault: $(B)/nibble-fault ## one call of memory, writing, reading... fails, each 
 FUZZ_TIME ?= 60
 .PHONY: fuzz fuzz-programs $(FUZZ:%=fuzz-%)
 fuzz: ## fuzz every target for FUZZ_TIME seconds each with clang (TARGET=json: one)
-	@$(MAKE) $(JOBS) VARIANT=fuzz OPENMP=0 fuzz-programs
-	@$(MAKE) $(JOBS) -O VARIANT=fuzz OPENMP=0 $(addprefix fuzz-,$(or $(TARGET),$(FUZZ)))
+	@$(MAKE) $(JOBS) VARIANT=fuzz fuzz-programs
+	@$(MAKE) $(JOBS) -O VARIANT=fuzz $(addprefix fuzz-,$(or $(TARGET),$(FUZZ)))
 
 $(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz_%
 	@mkdir -p build/fuzz/corpus/$* tests/fuzz/corpus/$*
@@ -380,17 +359,17 @@ $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libnibble.a
 .PHONY: asan tsan
 asan: ## unit, command-line and replay tests under AddressSanitizer and UBSan
 	@$(MAKE) VARIANT=asan unit replay cli
-tsan: ## unit and command-line tests under ThreadSanitizer (clang, libomp)
+tsan: ## unit and command-line tests under ThreadSanitizer (clang)
 	@$(MAKE) VARIANT=tsan unit cli
 
 COVERED ?= unit cli
 .PHONY: coverage
 coverage: ## lines that tests reach; of parsers by the corpus and by all (COVERED=unit: without the command line)
-	@find build/coverage-noomp -name '*.gcda' -delete 2>/dev/null || :
-	@$(MAKE) VARIANT=coverage OPENMP=0 replay
-	@sh tests/coverage.sh build/coverage-noomp >build/coverage-noomp/replay.txt
-	@$(MAKE) VARIANT=coverage OPENMP=0 $(COVERED)
-	@sh tests/coverage.sh build/coverage-noomp build/coverage-noomp/replay.txt
+	@find build/coverage -name '*.gcda' -delete 2>/dev/null || :
+	@$(MAKE) VARIANT=coverage replay
+	@sh tests/coverage.sh build/coverage >build/coverage/replay.txt
+	@$(MAKE) VARIANT=coverage $(COVERED)
+	@sh tests/coverage.sh build/coverage build/coverage/replay.txt
 
 .PHONY: lint
 lint: ## layers, file lengths, licence lines
@@ -438,13 +417,13 @@ demo: ## convert a checkpoint, evaluate both forms, print one table (MODEL= DATA
 .PHONY: phone phone-check apple-check android-check
 phone: ## build/phone/nibble: one static file for AArch64 Linux, Termux and adb (fetches five sources: apps/deps.sh)
 	@sh apps/deps.sh build/phone/deps aarch64-linux-gnu-gcc aarch64-linux-gnu-ar
-	@$(MAKE) VARIANT=phone OPENMP=1 build/phone/nibble
+	@$(MAKE) VARIANT=phone build/phone/nibble
 
 QEMU ?= $(firstword $(shell command -v qemu-aarch64 qemu-aarch64-static) qemu-aarch64)
 phone-check: all ## that program under qemu gives this one's bytes
 	@printf '#!/bin/sh\nexec %s "%s" "$$@"\n' "$(QEMU)" "$(CURDIR)/build/phone/nibble" >build/phone/run
 	@chmod +x build/phone/run
-	@$(RUN_ENV) sh tests/same_bits.sh $(B)/nibble build/phone/run
+	@sh tests/same_bits.sh $(B)/nibble build/phone/run
 
 # ---- browsers ----
 
@@ -474,7 +453,7 @@ $(B)/nibble-chat.html: $(WEB_ENGINES) $(B)/chat.html apps/web/page.sh $(WEB_MODE
 	@sh apps/web/page.sh $(B)/chat.html "$(WEB_MODEL)" $(WEB_ENGINES) >$@.tmp && mv $@.tmp $@
 
 wasm-check: all ## kernels, program, engine and page of build/wasm give this program's bits (node, chromium; each skips without)
-	@$(RUN_ENV) sh tests/web/run.sh "$(MAKE)" $(B)/nibble "$(WASM64)" "$(ARGS)"
+	@sh tests/web/run.sh "$(MAKE)" $(B)/nibble "$(WASM64)" "$(ARGS)"
 
 # zig brings Apple's headers for C: python3 -m pip install ziglang, then ZIG="python3 -m ziglang".
 ZIG ?= zig
@@ -483,10 +462,10 @@ apple-check: all ## the library's C compiled for arm64 macOS by zig, the Swift p
 	  VARIABLES="FLAGS_neon=-mcpu=apple_m1 FLAGS_neon_dotprod=-mcpu=apple_m1 FLAGS_neon_i8mm=-mcpu=apple_m2" \
 	  sh apps/apple/build.sh build/apple-zig "$(ZIG) cc -target aarch64-macos" "$(ZIG) ar" ""; \
 	else echo "skip: apple-check: there is no $(ZIG)"; fi
-	@sh tests/apps/swift.sh $(B) $(patsubst -fopenmp,-lgomp,$(LDLIBS_ALL))
+	@sh tests/apps/swift.sh $(B) $(LDLIBS_ALL)
 
 android-check: all ## the JNI code in a Java virtual machine, and the Kotlin API's types (each skips without its compiler)
-	@sh tests/apps/android.sh $(B) "$(CC)" -pthread $(LDLIBS_ALL)
+	@sh tests/apps/android.sh $(B) "$(CC)" $(LDLIBS_ALL)
 
 # ---- install ----
 
@@ -532,7 +511,7 @@ python-parts: $(B)/$(SHLIB) api/nibble.h
 .PHONY: $(B)/nibble.pc
 $(B)/nibble.pc: tools/nibble.pc.in
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' -e 's|@VERSION@|$(VERSION)|' -e 's|@RPATH@|$(RPATH)|' \
-	  -e 's|@LIBS@|$(PKG_LIBS) -lm $(OMPLIBS)|' $< >$@
+	  -e 's|@LIBS@|$(PKG_LIBS) -lm $(THREADS) $(OMPFLAGS)|' $< >$@
 
 $(B)/nibble.1: tools/nibble.1.in tools/mkman.sh $(B)/nibble
 	@sh tools/mkman.sh $(B)/nibble >$@.tmp && mv $@.tmp $@
@@ -603,6 +582,6 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+.*:.*## / {split($$1, t, ":"); printf "  %-15s %s\n", t[1], $$2}' Makefile
-	@echo "variables: VARIANT=release|debug|asan|tsan|coverage OPENMP=0 PREFIX= DESTDIR= CC= CFLAGS= V=1"
+	@echo "variables: VARIANT=release|debug|asan|tsan|coverage PREFIX= DESTDIR= CC= CFLAGS= V=1"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -10,7 +10,6 @@
 # quantize; THREADS; KEEP=1 keeps the files. What was measured is kept in OUT_DIR, and a run that was stopped goes on.
 set -eu
 nibble=$1 model=$2 domains=$3 out=$4
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 threads=${THREADS:+--threads $THREADS}
 all="wiki chat code math stories web multi"
 kinds=${KINDS:-$all}

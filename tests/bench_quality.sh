@@ -15,7 +15,6 @@ set -eu
 nibble=$1 model=$2 calib=$3 measure=$4 out=$5
 shift 5
 [ $# -gt 0 ] || set -- targets ablation
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 threads=${THREADS:+--threads $THREADS}
 mkdir -p "$out"
 

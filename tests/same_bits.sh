@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Two builds (with and without OpenMP, of two compilers) must give the same bytes: a converted and a calibrated
+# Two builds (with its own threads and with OpenMP, of two compilers) must give the same bytes: a converted and a calibrated
 # file, a divergence, the answers to questions, a generated text.
 # usage: same_bits.sh NIBBLE NIBBLE
 cd "$(dirname "$0")/.." || exit 1

@@ -18,7 +18,6 @@ own=${2:-}
 set -- ${QUANTIZE:-}
 [ -n "$own${QUANTIZE:-}" ] || [ ! -f "$root/data/demo/calibrate.txt" ] || set -- --calib "$root/data/demo/calibrate.txt"
 # Waiting threads sleep: a small model gains nothing from spinning.
-[ -n "$own" ] || export OMP_WAIT_POLICY=passive
 
 echo "1. nibble quantize $model -o $out/model.nbl $*"
 "$nibble" quantize "$model" -o "$out/model.nbl" "$@"

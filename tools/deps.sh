@@ -24,11 +24,6 @@ missing=""
 have() { command -v "$1" >/dev/null 2>&1; }
 CC=${CC:-cc}
 have "$CC" && echo '#include <stdio.h>' | "$CC" -E - >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
-# clang's OpenMP is a package of its own: without it nibble runs one thread.
-if have "$CC" && "$CC" --version 2>/dev/null | grep -q clang && [ "$(uname -s)" = Linux ]; then
-  echo 'int omp_get_max_threads(void); int main(void) { return omp_get_max_threads() < 0; }' |
-    "$CC" -fopenmp -x c - -o /dev/null 2>/dev/null || missing="$missing libomp-dev"
-fi
 have make || missing="$missing make"
 PKG_CONFIG=${PKG_CONFIG:-pkg-config}
 have "$PKG_CONFIG" || missing="$missing pkg-config"
@@ -39,7 +34,6 @@ done
 if [ "$ci" = 1 ]; then
   have clang || missing="$missing clang"
   have clang-format || missing="$missing clang-format"
-  ls /usr/lib/llvm-*/lib/libomp.so >/dev/null 2>&1 || missing="$missing libomp-dev"
   ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 || missing="$missing libclang-rt-14-dev"
   have aarch64-linux-gnu-gcc || missing="$missing gcc-aarch64-linux-gnu"
   have cmake || missing="$missing cmake"
@@ -70,7 +64,7 @@ elsewhere() {
   echo "  Fedora:          dnf install gcc make pkgconf cjson-devel zlib-devel libzip-devel pcre2-devel utf8proc-devel xxhash-devel libzstd-devel libmicrohttpd-devel libedit-devel"
   echo "  Arch:            pacman -S base-devel cjson zlib libzip pcre2 utf8proc xxhash zstd libmicrohttpd libedit"
   echo "  Alpine:          apk add build-base pkgconf cjson-dev zlib-dev libzip-dev pcre2-dev utf8proc-dev xxhash-dev zstd-dev libmicrohttpd-dev libedit-dev"
-  echo "  macOS:           brew install pkgconf cjson zlib libzip pcre2 utf8proc xxhash zstd libmicrohttpd libomp"
+  echo "  macOS:           brew install pkgconf cjson zlib libzip pcre2 utf8proc xxhash zstd libmicrohttpd"
 }
 
 if [ "$check" = 1 ] || ! have apt-get; then

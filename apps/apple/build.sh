@@ -8,6 +8,6 @@ cd "$(dirname "$0")/../.."
 dir=$1 cc=$2 ar=$3 join=$4
 sh apps/deps.sh "$dir/deps" "$cc" "$ar"
 # shellcheck disable=SC2086
-make -s "${J:--j2}" "VARIANT=$(basename "$dir")" OPENMP=0 OS=Darwin ARCH=arm64 PKGS= "CC=$cc" "AR=$ar" \
-  "CFLAGS=-DNB_POOL -I$dir/deps/include -DPCRE2_STATIC -DUTF8PROC_STATIC" "B=$dir" ${VARIABLES:-} "$dir/libnibble.a"
+make -s "${J:--j2}" "VARIANT=$(basename "$dir")" OS=Darwin ARCH=arm64 PKGS= "CC=$cc" "AR=$ar" \
+  "CFLAGS=-I$dir/deps/include -DPCRE2_STATIC -DUTF8PROC_STATIC" "B=$dir" ${VARIABLES:-} "$dir/libnibble.a"
 [ -z "$join" ] || $join "$dir/libCNibble.a" "$dir/libnibble.a" "$dir/deps/libdeps.a"

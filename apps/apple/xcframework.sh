@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # CNibble.xcframework: the static library and its header for iOS, its simulator and macOS, all arm64. Needs a Mac with
-# Xcode. Threads are the library's own pool (NB_POOL): Apple's compilers have no OpenMP.
+# Xcode.
 set -eu
 cd "$(dirname "$0")/../.."
 out=apps/apple/CNibble.xcframework

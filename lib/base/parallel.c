@@ -95,7 +95,7 @@ static void run_threads(int threads, size_t chunks, range *r) {
       run_chunk(r, c, omp_get_thread_num());
     }
   }
-#elif defined(NB_POOL)
+#elif !defined(NB_NO_POOL)
   nb_parallel_pool(threads, chunks, run_chunk, r, set ? p : NB_PRIORITIES, nice);
 #else
   (void)threads, (void)p, (void)nice;

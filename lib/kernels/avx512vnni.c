@@ -17,13 +17,13 @@
 static uint64_t peak_int8_ymm(size_t rounds) {
   enum { N = 12 };
   __v8si acc[N], w = (__v8si)_mm256_set1_epi32(0x01020304);
-  UNROLL for (int i = 0; i < N; i++) acc[i] = (__v8si)_mm256_set1_epi32(i);
-  for (size_t r = 0; r < rounds; r++) UNROLL
+  PEAK_UNROLL for (int i = 0; i < N; i++) acc[i] = (__v8si)_mm256_set1_epi32(i);
+  for (size_t r = 0; r < rounds; r++) PEAK_UNROLL
   for (int i = 0; i < N; i++) {
     __asm__("" : "+v"(w));
     acc[i] = (__v8si)_mm256_dpbusd_epi32((__m256i)acc[i], (__m256i)w, (__m256i)w);
   }
-  UNROLL for (int i = 0; i < N; i++) __asm__ volatile("" : : "v"(acc[i]));
+  PEAK_UNROLL for (int i = 0; i < N; i++) __asm__ volatile("" : : "v"(acc[i]));
   return (uint64_t)rounds * N * 32;
 }
 

@@ -17,13 +17,13 @@
 INLINE uint64_t peak_smmla(const int n, size_t rounds) {
   int32x4_t acc[16];
   int8x16_t w = vdupq_n_s8(1);
-  UNROLL for (int i = 0; i < n; i++) acc[i] = vdupq_n_s32(i);
-  for (size_t r = 0; r < rounds; r++) UNROLL
+  PEAK_UNROLL for (int i = 0; i < n; i++) acc[i] = vdupq_n_s32(i);
+  for (size_t r = 0; r < rounds; r++) PEAK_UNROLL
   for (int i = 0; i < n; i++) {
     __asm__("" : "+w"(w));
     acc[i] = vmmlaq_s32(acc[i], w, w);
   }
-  UNROLL for (int i = 0; i < n; i++) __asm__ volatile("" : : "w"(acc[i]));
+  PEAK_UNROLL for (int i = 0; i < n; i++) __asm__ volatile("" : : "w"(acc[i]));
   return (uint64_t)rounds * (uint64_t)n * 32;
 }
 static uint64_t peak_smmla_8(size_t rounds) { return peak_smmla(8, rounds); }

@@ -7,15 +7,22 @@
 
 #include "kernels/simd16.h"
 
+/* clang takes UNROLL's number for one that the loop must have. */
+#ifdef __clang__
+#define PEAK_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define PEAK_UNROLL UNROLL
+#endif
+
 /* n chains of float sums in registers: with as many as a multiply-add takes cycles on all units together, or more,
  * only the units' own rate counts. */
 INLINE uint64_t peak_f32(const int n, size_t rounds) {
   v16 acc[16];
-  UNROLL for (int i = 0; i < n; i++) acc[i] = v_add(v_iota(), v_set((float)i)); /* no two registers alike */
+  PEAK_UNROLL for (int i = 0; i < n; i++) acc[i] = v_add(v_iota(), v_set((float)i)); /* no two registers alike */
   v16 x = v_set(0.25f), y = v_set(0.5f);
-  for (size_t r = 0; r < rounds; r++) UNROLL
+  for (size_t r = 0; r < rounds; r++) PEAK_UNROLL
   for (int i = 0; i < n; i++) acc[i] = v_fma(x, y, acc[i]); /* as the kernels do it: the sum is added to */
-  UNROLL for (int i = 0; i < n; i++) v_use(acc[i]);
+  PEAK_UNROLL for (int i = 0; i < n; i++) v_use(acc[i]);
   return (uint64_t)rounds * (uint64_t)n * 16;
 }
 
@@ -23,9 +30,9 @@ INLINE uint64_t peak_f32(const int n, size_t rounds) {
  * `ahead` bytes further (0: nothing), as vectors that nothing is done with. */
 INLINE uint64_t peak_read(const int streams, const size_t ahead, const uint8_t *p, size_t n) {
   const size_t part = n / (size_t)streams;
-  for (size_t i = 0; i < part; i += 256) UNROLL for (int s = 0; s < streams; s++) {
+  for (size_t i = 0; i < part; i += 256) PEAK_UNROLL for (int s = 0; s < streams; s++) {
       const uint8_t *q = p + (size_t)s * part + i;
-      UNROLL for (int j = 0; j < 256; j += 64) {
+      PEAK_UNROLL for (int j = 0; j < 256; j += 64) {
         if (ahead) __builtin_prefetch(q + j + ahead);
         v_use(v_load((const float *)(const void *)(q + j)));
       }
@@ -41,13 +48,13 @@ INLINE uint64_t peak_int8(const int n, size_t rounds) {
   b64 w = b_load((const uint8_t *)bytes);
   q8_in x = q8_inputs(bytes);
   q8_acc acc[16];
-  UNROLL for (int i = 0; i < n; i++) acc[i] = q8_start(i);
-  for (size_t r = 0; r < rounds; r++) UNROLL
+  PEAK_UNROLL for (int i = 0; i < n; i++) acc[i] = q8_start(i);
+  for (size_t r = 0; r < rounds; r++) PEAK_UNROLL
   for (int i = 0; i < n; i++) {
     w = b_hold(w); /* without it, products of the same bytes would be taken once for all chains */
     acc[i] = q8_dot(acc[i], w, x, true);
   }
-  UNROLL for (int i = 0; i < n; i++) v_use(q8_float(acc[i]));
+  PEAK_UNROLL for (int i = 0; i < n; i++) v_use(q8_float(acc[i]));
   return (uint64_t)rounds * (uint64_t)n * 64;
 }
 #endif

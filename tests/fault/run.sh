@@ -10,8 +10,8 @@ most=${2:-20}
 work=$(mktemp -d "${TMPDIR:-/tmp}/nibble-fault.XXXXXX") || exit 1
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
-ASAN_OPTIONS=exitcode=99:detect_leaks=1 UBSAN_OPTIONS=exitcode=99 LC_ALL=C OMP_WAIT_POLICY=passive
-export ASAN_OPTIONS UBSAN_OPTIONS LC_ALL OMP_WAIT_POLICY
+ASAN_OPTIONS=exitcode=99:detect_leaks=1 UBSAN_OPTIONS=exitcode=99 LC_ALL=C
+export ASAN_OPTIONS UBSAN_OPTIONS LC_ALL
 cd "$work" || exit 1
 mkdir toy keep
 cp "$here"/tests/golden/model/gqa_f16/config.json "$here"/tests/golden/model/gqa_f16/model.safetensors \

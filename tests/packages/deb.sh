@@ -46,7 +46,7 @@ fresh() { # a root with what the packages name, which apt brings in with the bas
   suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
   debootstrap --variant=minbase --include="${list%,}" "$suite" "$dir/root" "$mirror"
 }
-inside() { chroot "$dir/root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C OMP_WAIT_POLICY=passive sh -ec "$1"; }
+inside() { chroot "$dir/root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C sh -ec "$1"; }
 installs() {
   mkdir "$dir/root/work" &&
     cp "$dir"/*.deb tests/golden/model/gqa_f16/config.json tests/golden/model/gqa_f16/model.safetensors tests/cli/toy/*.json \

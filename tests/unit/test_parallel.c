@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/resource.h>
+#include <time.h>
 
 enum { ITEMS = 5000, THREADS = 4 };
 
@@ -69,6 +70,33 @@ TEST(a_call_within_a_call) {
   CHECK(atomic_load(&n) == 20);
 }
 
+static double processor_s(void) {
+  struct rusage r;
+  getrusage(RUSAGE_SELF, &r);
+  return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + 1e-6 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+}
+
+static void pause_us(long us) { nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL); }
+
+/* Calls find the others looking, falling asleep and asleep. */
+TEST(calls_after_pauses) {
+  static job j;
+  for (long i = 0; i < 300; i++) {
+    run(&j, 50, 1, THREADS);
+    pause_us(i * 37 % 3000);
+  }
+}
+
+/* Whoever waits does not spin: it looks for a millisecond at most. */
+TEST(waiting_threads_sleep) {
+  static job j;
+  run(&j, ITEMS, 1, THREADS);
+  const double before = processor_s();
+  pause_us(500000);
+  const double used = processor_s() - before;
+  CHECK_MSG(used < 0.05, "%d threads waited for half a second and used %.3f s", THREADS, used);
+}
+
 TEST(priority_of_the_others) {
 #if defined(__linux__)
   static job j;
@@ -112,6 +140,8 @@ int main(void) {
   RUN(every_item_once);
   RUN(many_callers);
   RUN(a_call_within_a_call);
+  RUN(calls_after_pauses);
+  RUN(waiting_threads_sleep);
   RUN(priority_of_the_others);
   RUN(fast_processors);
   temp_remove();
