@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The only place that starts threads: a pool of its own (parallel_pool.c), OpenMP's where the compiler is told to have it
+/* The only place that starts threads: a pool of its own (parallel_pool.c), OpenMP's where the compiler is told to have
+ * it
  * (`make OPENMP=1`), or none with NB_NO_POOL defined. Results must never depend on how the work is split: every item
  * computes its outputs alone and in a fixed order. */
 #ifndef NB_PARALLEL_H

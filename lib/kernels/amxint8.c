@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* AMX with int8 tiles: the products of 16 tokens by 16 rows by 64 inputs are one instruction. Few tokens, which wait for
- * memory, and all else are as with AVX-512. */
+/* AMX with int8 tiles: the products of 16 tokens by 16 rows by 64 inputs are one instruction. Few tokens, which wait
+ * for memory, and all else are as with AVX-512. */
 #include "kernels/v16_avx512.h"
 
 #include "kernels/b64_avx512.h"
@@ -8,6 +8,7 @@
 #define Q8_FULL_U8 1
 #define Q8_SIGNS 0
 #define Q8_TILES 4
+#define Q8_FEW_TILES 2
 #define Q8_TOKENS 16
 #define Q8_REST 8
 #define Q8_AMX 1

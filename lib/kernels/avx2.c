@@ -9,6 +9,7 @@
 #define Q8_FULL_U8 0
 #define Q8_SIGNS 1
 #define Q8_TILES 1
+#define Q8_FEW_TILES 2
 #define Q8_TOKENS 2
 #define Q8_UNROLL _Pragma("GCC unroll 2")
 

@@ -8,6 +8,7 @@
 #define Q8_FULL_U8 1
 #define Q8_SIGNS 0
 #define Q8_TILES 4
+#define Q8_FEW_TILES 2
 #define Q8_TOKENS 3
 
 #include "kernels/linear_q8.h"

@@ -8,6 +8,7 @@
 #define Q8_FULL_U8 1
 #define Q8_SIGNS 0
 #define Q8_TILES 1
+#define Q8_FEW_TILES 2
 #define Q8_TOKENS 3
 
 INLINE __v8si dot8(__v8si acc, __m256i w, __m256i x) {

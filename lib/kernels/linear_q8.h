@@ -9,6 +9,7 @@
  *   Q8_AMX             1: it is q8_micro_amx.h's
  *   Q8_TILES Q8_TOKENS the register tile of the many-token path: tiles of 16 rows, tokens; what is left of a block's
  *   Q8_REST            tokens is taken in tiles of so many (1 when not defined)
+ *   Q8_FEW_TILES       tiles that up to Q8_FEW tokens take side by side (1 when not defined)
  *   Q8_UNROLL          a pragma for its inner loop, or nothing
  *   b_load(p) b_store(p, b) b_hold(b)   b_hold keeps the compiler from loading b again
  *   b_part(b, right, mask)       each byte: bits moved right (left when negative), then masked
@@ -42,18 +43,22 @@
 #ifndef Q8_REST
 #define Q8_REST 1
 #endif
+
+#ifndef Q8_FEW_TILES
+#define Q8_FEW_TILES 1
+#endif
 #ifndef Q8_UNROLL
 #define Q8_UNROLL
 #endif
 #define NOINLINE static __attribute__((noinline))
 
 enum {
-  Q8_FEW = 4,      /* up to this many tokens: weights stay in registers */
-  Q8_K = 256,      /* inputs of a block of the many-token path: its unpacked weights fit the L1 cache */
+  Q8_FEW = 4,              /* up to this many tokens: weights stay in registers */
+  Q8_K = 256,              /* inputs of a block of the many-token path: its unpacked weights fit the L1 cache */
   Q8_T = NB_LINEAR_TOKENS, /* tokens of a block */
-  Q8_CLAIM = 12,   /* tokens ahead of which the many-token path claims the lines of its outputs */
-  Q8_AHEAD = 4096, /* bytes that the few-token path prefetches ahead */
-  Q8_STEPS = 4,    /* steps that AMX takes together */
+  Q8_CLAIM = 12,           /* tokens ahead of which the many-token path claims the lines of its outputs */
+  Q8_AHEAD = 4096,         /* bytes that the few-token path prefetches ahead */
+  Q8_STEPS = 4,            /* steps that AMX takes together */
   Q8_ROWS = Q8_TILES * NB_TILE
 };
 
@@ -136,38 +141,49 @@ INLINE void q8_finish(const nb_qmat *w, size_t tile_no, v16 acc, float *y) {
   v_store_n(y + n, v_mul(acc, v_load_bf16(w->row_scale + n)), nb_min(w->N - n, NB_TILE));
 }
 
-/* A tile and T tokens, the weights used as they are unpacked. */
-INLINE void q8_few(q8_fmt f, const int T, const size_t blocks, const q8_job *job, size_t tile_no) {
+/* V tiles and T tokens, the weights used as they are unpacked. V streams of codes are read side by side, since memory
+ * gives more to several than to one; each asks for what lies Q8_AHEAD bytes further in its tile and, at its end, in the
+ * tile that it reads next. */
+INLINE void q8_few(q8_fmt f, const int T, const int V, const size_t blocks, const q8_job *job, size_t tile_no) {
   const nb_qmat *w = job->w;
   const nb_q8 *x = job->x;
   q8_tables tables = q8_load_tables(f, w);
-  const uint8_t *p = w->codes + tile_no * w->n_blocks * (size_t)f.bits * 64;
-  const int8_t *scale = w->scale + tile_no * w->n_groups * NB_TILE;
-  v16 acc[Q8_FEW];
-  for (int t = 0; t < T; t++) acc[t] = v_set(0);
+  const size_t block = (size_t)f.bits * 64, tile = w->n_blocks * block, scales = w->n_groups * NB_TILE;
+  const uint8_t *p = w->codes + tile_no * tile, *end = p + tile;
+  const int8_t *scale = w->scale + tile_no * scales;
+  v16 acc[Q8_FEW][Q8_FEW_TILES];
+  for (int t = 0; t < T; t++)
+    for (int v = 0; v < V; v++) acc[t][v] = v_set(0);
   for (size_t b = 0; b < w->n_blocks; b += blocks) {
-    q8_acc sum[Q8_FEW][2];
+    q8_acc sum[Q8_FEW][Q8_FEW_TILES][2];
     for (int t = 0; t < T; t++)
-      for (int i = 0; i < 2; i++) sum[t][i] = q8_start(i ? 0 : -q8_zero(f) * q8_sum(x, (size_t)t, b, blocks));
-    for (size_t i = 0; i < blocks; i++, p += f.bits * 64) {
-      b64 c[8];
-      for (int j = 0; j < f.bits; j++) __builtin_prefetch(p + Q8_AHEAD + 64 * j);
-      q8_unpack(f, tables, p, c);
-      for (int j = 0; j < 8; j++)
-        for (int t = 0; t < T; t++) {
-          q8_acc *s = &sum[t][T == 1 ? j & 1 : 0];
-          *s = q8_dot(*s, c[j], q8_inputs(x->q + (size_t)t * x->Kp + (b + i) * NB_BLOCK + 4 * (size_t)j),
-                      q8_positive(f));
-        }
+      for (int v = 0; v < V; v++)
+        for (int i = 0; i < 2; i++) sum[t][v][i] = q8_start(i ? 0 : -q8_zero(f) * q8_sum(x, (size_t)t, b, blocks));
+    for (size_t i = 0; i < blocks; i++, p += block) {
+      const uint8_t *next = p + Q8_AHEAD + (V > 1 && p + Q8_AHEAD >= end ? (size_t)(V - 1) * tile : 0);
+      UNROLL for (int v = 0; v < V; v++) {
+        b64 c[8];
+        for (int j = 0; j < f.bits; j++) __builtin_prefetch(next + (size_t)v * tile + 64 * j);
+        q8_unpack(f, tables, p + (size_t)v * tile, c);
+        for (int j = 0; j < 8; j++)
+          for (int t = 0; t < T; t++) {
+            q8_acc *s = &sum[t][v][T * V == 1 ? j & 1 : 0];
+            *s = q8_dot(*s, c[j], q8_inputs(x->q + (size_t)t * x->Kp + (b + i) * NB_BLOCK + 4 * (size_t)j),
+                        q8_positive(f));
+          }
+      }
     }
-    v16 ws = v_load_i8(scale + b * NB_BLOCK / w->fmt.group * NB_TILE);
-    for (int t = 0; t < T; t++) {
-      float xs = x->scale[(size_t)t * (x->Kp / NB_QA_GROUP) + b * NB_BLOCK / NB_QA_GROUP];
-      q8_acc s = T == 1 ? q8_merge(sum[t][0], sum[t][1]) : sum[t][0];
-      acc[t] = v_fma(q8_float(s), v_mul(ws, v_set(xs)), acc[t]);
+    UNROLL for (int v = 0; v < V; v++) {
+      v16 ws = v_load_i8(scale + (size_t)v * scales + b * NB_BLOCK / w->fmt.group * NB_TILE);
+      for (int t = 0; t < T; t++) {
+        float xs = x->scale[(size_t)t * (x->Kp / NB_QA_GROUP) + b * NB_BLOCK / NB_QA_GROUP];
+        q8_acc s = T * V == 1 ? q8_merge(sum[t][v][0], sum[t][v][1]) : sum[t][v][0];
+        acc[t][v] = v_fma(q8_float(s), v_mul(ws, v_set(xs)), acc[t][v]);
+      }
     }
   }
-  for (int t = 0; t < T; t++) q8_finish(w, tile_no, acc[t], job->y + (size_t)t * job->ldy);
+  for (int t = 0; t < T; t++)
+    for (int v = 0; v < V; v++) q8_finish(w, tile_no + (size_t)v, acc[t][v], job->y + (size_t)t * job->ldy);
 }
 
 /* n_steps of `step` inputs (q8_micro's) from k0 of Q8_TILES tiles, unpacked, and the sums of a block of tokens. */
@@ -179,8 +195,8 @@ typedef struct q8_scratch {
 #endif
   float scale[Q8_K / NB_BLOCK][Q8_TILES][NB_TILE]; /* by step */
   float acc[Q8_T][Q8_TILES][NB_TILE];
-  size_t k0, n_steps;
-  int32_t zero; /* q8_zero */
+  size_t t0, k0, n_steps; /* t0: the token of acc[0] */
+  int32_t zero;           /* q8_zero */
 #if Q8_AMX
   int32_t sum[Q8_STEPS][Q8_TOKENS][NB_TILE] __attribute__((aligned(64))); /* of four steps */
   float xscale[Q8_TOKENS][Q8_K / NB_QA_GROUP];
@@ -234,9 +250,9 @@ INLINE void q8_part_signs(size_t n_tiles, size_t n_steps, size_t step, q8_scratc
 #endif
 
 /* Copies of q8_micro, each compiled alone: gcc and clang keep the arrays in registers only then. */
-#define Q8_MICRO_ARGS q8_scratch *s, const nb_q8 *x, size_t t, size_t n, float(*acc)[Q8_TILES][NB_TILE]
+#define Q8_MICRO_ARGS q8_scratch *s, const nb_q8 *x, size_t t, size_t n
 #define Q8_MICRO(name, R, step, positive)                                                                              \
-  NOINLINE void name(Q8_MICRO_ARGS) { q8_micro(R, step, positive, s, x, t, n, acc); }
+  NOINLINE void name(Q8_MICRO_ARGS) { q8_micro(R, step, positive, s, x, t, n); }
 Q8_MICRO(q8_full64, Q8_TOKENS, 64, false)
 Q8_MICRO(q8_full32, Q8_TOKENS, 32, false)
 Q8_MICRO(q8_rest64, Q8_REST, 64, false)
@@ -297,7 +313,7 @@ INLINE void q8_many(q8_fmt f, const q8_job *job, size_t tile_no, size_t n_tiles,
   for (size_t k = 0; k < K; k += Q8_K) {
     size_t n_k = nb_min(K - k, Q8_K), n_steps = n_k / step, t = 0;
     q8_unpack_tiles(f, w, tile_no, n_tiles, k / NB_BLOCK, n_k / NB_BLOCK, s);
-    s->k0 = k, s->n_steps = n_steps, s->zero = q8_zero(f);
+    s->t0 = t0, s->k0 = k, s->n_steps = n_steps, s->zero = q8_zero(f);
 #if Q8_SIGNS
     if (!q8_positive(f)) q8_part_signs(n_tiles, n_steps, step, s);
 #endif
@@ -314,34 +330,42 @@ INLINE void q8_many(q8_fmt f, const q8_job *job, size_t tile_no, size_t n_tiles,
       q8_fetch(w->codes + next * block, w->n_blocks * block, tile_lines, lines * t / n_t,
                lines * (t + Q8_TOKENS) / n_t);
       if (k + n_k == K) q8_claim(job->y + tile_no * NB_TILE, job->ldy, t0 + t + Q8_CLAIM, t0 + n_t, n_tiles);
-      full(s, job->x, t0 + t, Q8_TOKENS, s->acc + t);
+      full(s, job->x, t0 + t, Q8_TOKENS);
       if (k + n_k == K) q8_finish_rows(job, tile_no, n_tiles, t0, t, Q8_TOKENS);
     }
     for (size_t n; t < n_t; t += n) {
       n = nb_min(Q8_REST, n_t - t);
       q8_begin(step, n);
-      rest(s, job->x, t0 + t, n, s->acc + t);
+      rest(s, job->x, t0 + t, n);
       if (k + n_k == K) q8_finish_rows(job, tile_no, n_tiles, t0, t, n);
     }
   }
   q8_end();
 }
 
-INLINE void q8_few_any(q8_fmt f, const int T, const q8_job *job, size_t i) {
-  if (job->w->fmt.group == 32) q8_few(f, T, 1, job, i);
-  else q8_few(f, T, 2, job, i);
+INLINE void q8_few_any(q8_fmt f, const int T, const q8_job *job, size_t tile0, size_t tile1) {
+  const int V = Q8_FEW_TILES;
+  size_t i = tile0;
+  for (; i + (size_t)V <= tile1; i += (size_t)V) {
+    if (job->w->fmt.group == 32) q8_few(f, T, V, 1, job, i);
+    else q8_few(f, T, V, 2, job, i);
+  }
+  for (; i < tile1; i++) {
+    if (job->w->fmt.group == 32) q8_few(f, T, 1, 1, job, i);
+    else q8_few(f, T, 1, 2, job, i);
+  }
 }
 
 INLINE void q8_run(q8_fmt f, const q8_job *job, size_t tile0, size_t tile1) {
   const size_t T = job->x->T;
   if (T <= Q8_FEW) {
-    for (size_t i = tile0; i < tile1; i++) switch (T) {
-      case 1: q8_few_any(f, 1, job, i); break;
-      case 2: q8_few_any(f, 2, job, i); break;
-      case 3: q8_few_any(f, 3, job, i); break;
-      case 4: q8_few_any(f, 4, job, i); break;
-      default: break;
-      }
+    switch (T) {
+    case 1: q8_few_any(f, 1, job, tile0, tile1); break;
+    case 2: q8_few_any(f, 2, job, tile0, tile1); break;
+    case 3: q8_few_any(f, 3, job, tile0, tile1); break;
+    case 4: q8_few_any(f, 4, job, tile0, tile1); break;
+    default: break;
+    }
     return;
   }
   for (size_t t = 0; t < T; t += Q8_T)

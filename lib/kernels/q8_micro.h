@@ -39,10 +39,11 @@ INLINE q8_weights q8_step_load(bool positive, const q8_scratch *s, size_t j, int
 INLINE q8_acc q8_step_dot(bool positive, q8_acc sum, q8_weights w, q8_in x) { return q8_dot(sum, w, x, positive); }
 #endif
 
-/* R tokens from t (their sums in acc) and the tiles meet the unpacked inputs: s->n_steps of `step`.
+/* R tokens from t and the tiles meet the unpacked inputs: s->n_steps of `step`.
  * Both the exact sums of a step and the float sums of the block stay in registers. */
-INLINE void q8_micro(const int R, const size_t step, const bool positive, const q8_scratch *s, const nb_q8 *x, size_t t,
-                     size_t n, float (*acc)[Q8_TILES][NB_TILE]) {
+INLINE void q8_micro(const int R, const size_t step, const bool positive, q8_scratch *s, const nb_q8 *x, size_t t,
+                     size_t n) {
+  float(*acc)[Q8_TILES][NB_TILE] = s->acc + (t - s->t0);
   (void)n; /* it is R */
   const size_t ldq = x->Kp, lds = x->Kp / NB_QA_GROUP, ldb = x->Kp / NB_BLOCK, blocks = step / NB_BLOCK;
   const size_t k0 = s->k0, n_steps = s->n_steps;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The register tile of linear_q8.h's many-token path, on AMX: a tile register takes 16 tokens by a step's inputs, another
- * those inputs by 16 rows, and one instruction adds all their products. The sums of a step leave through memory, since
- * no other instruction reads tile registers; so all steps' sums are stored first, and then meet their scales. */
+/* The register tile of linear_q8.h's many-token path, on AMX: a tile register takes 16 tokens by a step's inputs,
+ * another those inputs by 16 rows, and one instruction adds all their products. The sums of a step leave through
+ * memory, since no other instruction reads tile registers; so all steps' sums are stored first, and then meet their
+ * scales. */
 #ifndef NB_Q8_MICRO_AMX_H
 #define NB_Q8_MICRO_AMX_H
 
@@ -43,11 +44,12 @@ INLINE void q8_scale(const int R, const q8_scratch *s, size_t i, size_t scale, i
   _tile_zero(sums);                                                                                                    \
   _tile_dpbssd(sums, i, weights)
 
-/* R tokens from t (their sums in acc; n of them count) and the tiles meet the unpacked inputs: s->n_steps of `step`,
+/* R tokens from t (n of them count) and the tiles meet the unpacked inputs: s->n_steps of `step`,
  * four at a time. An instruction on tiles takes as long as many others, so that while a step's sums are made, those of
  * the step before are stored and those before them are scaled. */
-INLINE void q8_micro(const int R, const size_t step, const bool positive, q8_scratch *s, const nb_q8 *x, size_t t, size_t n,
-                     float (*acc)[Q8_TILES][NB_TILE]) {
+INLINE void q8_micro(const int R, const size_t step, const bool positive, q8_scratch *s, const nb_q8 *x, size_t t,
+                     size_t n) {
+  float(*acc)[Q8_TILES][NB_TILE] = s->acc + (t - s->t0);
   (void)positive;
   const size_t lds = x->Kp / NB_QA_GROUP;
   const float *xscale = x->scale + t * lds + s->k0 / NB_QA_GROUP;
@@ -62,7 +64,8 @@ INLINE void q8_micro(const int R, const size_t step, const bool positive, q8_scr
     _tile_loadd(3, q + 3 * step, x->Kp);
     v16 f[Q8_TOKENS];
     UNROLL for (int v = 0; v <= Q8_TILES; v++) {
-      const bool more = v < Q8_TILES, before = v > 0;
+      const bool more = v < Q8_TILES;
+      const bool before = v > 0;
       if (more) {
         Q8_TILE_STEP(0, 4, 6, v);
       }

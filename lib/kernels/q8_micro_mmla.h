@@ -20,8 +20,9 @@ INLINE void q8_keep(uint8_t *even, uint8_t *odd, b64 a, b64 b, int zero) {
 
 /* R (1 or 2) tokens from t and a tile meet the unpacked inputs: s->n_steps of `step`. A single token takes both
  * places. */
-INLINE void q8_micro(const int R, const size_t step, const bool positive, const q8_scratch *s, const nb_q8 *x, size_t t,
-                     size_t n, float (*acc)[Q8_TILES][NB_TILE]) {
+INLINE void q8_micro(const int R, const size_t step, const bool positive, q8_scratch *s, const nb_q8 *x, size_t t,
+                     size_t n) {
+  float(*acc)[Q8_TILES][NB_TILE] = s->acc + (t - s->t0);
   (void)positive, (void)n; /* it is R */
   const size_t other = R - 1, lds = x->Kp / NB_QA_GROUP, ldb = x->Kp / NB_BLOCK, blocks = step / NB_BLOCK;
   const size_t k0 = s->k0, n_steps = s->n_steps;

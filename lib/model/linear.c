@@ -53,8 +53,7 @@ static void run_dense(const linear_job *j, const nb_product *p, const token_bloc
 
 static void run_product(const linear_job *j, const nb_product *p, const token_block *b, size_t tile0, size_t tile1,
                         void *scratch) {
-  if (p->w->coded)
-    j->k->linear_q8(&p->w->qmat, tile0, tile1, b->x.q, p->y + b->first * p->ldy, p->ldy, scratch);
+  if (p->w->coded) j->k->linear_q8(&p->w->qmat, tile0, tile1, b->x.q, p->y + b->first * p->ldy, p->ldy, scratch);
   else run_dense(j, p, b, tile0 * NB_TILE, nb_min(tile1 * NB_TILE, p->w->N), scratch);
 }
 
@@ -68,8 +67,8 @@ static void run_block(const linear_job *j, const token_block *block, size_t begi
   }
 }
 
-/* Tiles [begin, end) of all blocks' tiles: a block of tokens meets all of them before the next does, so that it stays in
- * the cache. */
+/* Tiles [begin, end) of all blocks' tiles: a block of tokens meets all of them before the next does, so that it stays
+ * in the cache. */
 static void run_tiles(void *ctx, size_t begin, size_t end, int thread) {
   const linear_job *j = ctx;
   void *scratch = j->scratch + (size_t)thread * j->scratch_bytes;
