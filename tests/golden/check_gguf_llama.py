@@ -11,7 +11,8 @@ Needs: pip install xllamacpp numpy (gguf with --by-llama); without it, the check
 Windows of 512 tokens without BOS; names of special tokens are those tokens (--special: WikiText's <unk> is one in some
 vocabularies). llama.cpp rounds the inputs of matrices in blocks to 8 bits; nibble computes a GGUF file in floats. So a
 file in blocks is checked twice: as it is, within what that rounding may cost, and dequantized to F32 (same weights, no
-rounding in either program), where both must agree closely. Fails when ids differ; when perplexities (second halves of
+rounding in either program), where both must agree closely and write the same texts. Fails when ids differ; when texts of F32
+part where llama.cpp's two best logits are not within 0.01; when perplexities (second halves of
 the windows, as nibble kld takes them) of a file in blocks are more than 1 % apart, or of its values in F32 more than
 0.05 %; and when log-probs of the text's tokens are farther from llama.cpp's than llama.cpp's own in blocks are from its
 own in floats (root mean squares, 10 % allowed for), or those of nibble from those more than a tenth of it.
@@ -19,6 +20,7 @@ own in floats (root mean squares, 10 % allowed for), or those of nibble from tho
 import argparse, importlib.util, json, math, os, subprocess, sys, tempfile
 
 AS_IS, IN_FLOATS = 0.01, 0.0005
+TEXTS, NEW, TIE = 8, 48, 0.01  # written texts, their tokens, and logits so near that either token is right
 
 
 def run(*a):
@@ -51,6 +53,28 @@ def compare(lib, nibble, path, text, chunks):
     return out, theirs, each[keep][:len(theirs)]
 
 
+def write(lib, nibble, path, text):
+    """The most likely continuations of lines of the text by both programs: how many are the same, how many part at a
+    tie, how many otherwise."""
+    import llama_lib
+    m = llama_lib.Model(lib, path)
+    lines = [s for s in (line.strip() for line in open(text, encoding="utf-8")) if 40 <= len(s) <= 400 and s.isascii()]
+    same = ties = 0
+    lines = lines[::max(1, len(lines) // TEXTS)][:TEXTS]
+    for line in lines:
+        ids, gaps = m.greedy(m.tokenize(line.encode(), special=True), NEW)
+        theirs = m.text(ids)
+        ours = json.loads(run(nibble, "generate", path, "-p", line, "--raw", "-n", str(NEW), "--ignore-eos", "--kv", "f32",
+                              "--json", "-q"))["text"].encode()
+        if ours == theirs: same += 1
+        else:
+            common = len(os.path.commonprefix([ours, theirs]))
+            first = next(i for i in range(len(ids)) if len(m.text(ids[:i + 1])) > common)
+            ties += gaps[first] < TIE
+    m.close()
+    return dict(same=same, ties=ties, otherwise=len(lines) - same - ties)
+
+
 def check(lib, nibble, path, text, chunks):
     """Whether a file is as it should be."""
     with tempfile.TemporaryDirectory() as d:
@@ -58,10 +82,11 @@ def check(lib, nibble, path, text, chunks):
         run(nibble, "export", path, "--gguf", floats, "--type", "f32", "-q")
         out, blocks, ours = compare(lib, nibble, path, text, chunks)
         out_f, f32, ours_f = compare(lib, nibble, floats, text, chunks)
+        out_f["written"] = write(lib, nibble, floats, text)
     rounding, off, off_f = rms(blocks, f32), rms(ours, blocks), rms(ours_f, f32)
     out.update(of_f32=out_f, rms=dict(llama_cpp_to_its_floats=rounding, nibble_to_llama_cpp=off, nibble_to_its_floats=off_f))
     print(json.dumps(out), flush=True)
-    return (out["same_ids"] and out_f["same_ids"] and out["apart"] <= AS_IS and out_f["apart"] <= IN_FLOATS and
+    return (out["same_ids"] and out_f["same_ids"] and out["apart"] <= AS_IS and out_f["apart"] <= IN_FLOATS and out_f["written"]["otherwise"] == 0 and
             off <= 1.1 * max(rounding, off_f) and off_f <= max(0.1 * rounding, 1e-3))
 
 

@@ -74,11 +74,41 @@ class Model:
     def has_template(self):
         return bool(self.l.llama_model_chat_template(self.model, None))
 
-    def tokenize(self, text):
+    def tokenize(self, text, special=False):
+        """special: with what the file's tokenizer adds, such as BOS."""
         ids = (C.c_int32 * (len(text) + 8))()
-        n = self.l.llama_tokenize(self.vocab, text, len(text), ids, len(ids), C.c_bool(False), C.c_bool(True))
+        n = self.l.llama_tokenize(self.vocab, text, len(text), ids, len(ids), C.c_bool(special), C.c_bool(True))
         assert n >= 0
         return list(ids[:n])
+
+    def text(self, ids):
+        out = C.create_string_buffer(64 * len(ids) + 64)
+        n = self.l.llama_detokenize(self.vocab, (C.c_int32 * len(ids))(*ids), len(ids), out, len(out), C.c_bool(False), C.c_bool(True))
+        assert n >= 0
+        return out.raw[:n]
+
+    def greedy(self, ids, n):
+        """The most likely token n times after ids, and by how much each was more likely than the next."""
+        p = self.l.llama_context_default_params()
+        p.n_ctx = p.n_batch = p.n_ubatch = CTX
+        p.n_threads = p.n_threads_batch = len(os.sched_getaffinity(0))
+        p.type_k = p.type_v = F32
+        ctx, batch = C.c_void_p(self.l.llama_init_from_model(self.model, p)), self.l.llama_batch_init(CTX, 0, 1)
+        out, gaps, new, at = [], [], list(ids), 0
+        while len(out) < n:
+            batch.n = len(new)
+            for i, t in enumerate(new):
+                batch.token[i], batch.pos[i], batch.n_seq[i], batch.logits[i] = t, at + i, 1, i + 1 == len(new)
+                batch.seq[i][0] = 0
+            assert self.l.llama_decode(ctx, batch) == 0
+            at += len(new)
+            x = np.ctypeslib.as_array(self.l.llama_get_logits_ith(ctx, len(new) - 1), (self.n_vocab,))
+            best = int(x.argmax())
+            gaps.append(float(x[best] - np.partition(x, -2)[-2]))
+            out.append(best)
+            new = [best]
+        self.l.llama_free(ctx)
+        return out, gaps
 
     def windows(self, ids, chunks, scored, seen=None):
         """Runs the windows one by one, the cache in F32; yields each with a reader of row i's logits."""
