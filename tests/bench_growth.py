@@ -11,8 +11,9 @@ point's file to measure it again. Table, JSON and picture hold all points that a
 
 Times of prompts and tokens are those that nibble reports; of whole commands (eval, quantize) the processor seconds of all
 their threads, which other programs on the machine change less. Peak memory is the process's (ru_maxrss: with the file's
-pages). `share` is the processor time that the process got, of all that its threads could have had while it ran: well
-below its neighbours', it says that other programs took the processors. Laws are fitted by least squares on relative
+pages). `share` is the processor time that the process got, of all that its threads could have had while it ran. Where a
+time is the clock's and the share is below --min-share, other programs took the processors: such a point is kept and drawn
+hollow, and the law is fitted without it. Laws are fitted by least squares on relative
 errors, coefficients at least 0, and `worst` is the point with the largest ratio between measured and law, either way.
 """
 import argparse, html, json, math, os, struct, subprocess, sys, time
@@ -29,6 +30,7 @@ SECTIONS = {
     "bytes": ("File", "weights", "bytes", "b n", (1,)),
     "sizes-decode": ("Decoded token by size", "weights", "seconds a token", "a + b n", (0, 1)),
 }
+CPU = ("eval", "eval-alone", "calibration", "sizes", "bytes")  # not the clock's times: any share will do
 FROM = {"bytes": "sizes", "sizes-decode": "sizes", "eval-alone": "eval"}  # measured by another section's name
 DECODED = 8
 
@@ -67,8 +69,9 @@ class Bench:
         j, costs = self.run("bench", file, "--prefill", str(prompt), "--decode", str(cache), "-n", str(DECODED),
                             "--seconds", str(self.a.seconds))
         r = j["runs"][0]
-        return 1 / r[part][0]["tokens_per_s"], dict(costs, kv=r["memory_kv_bytes"], read=r["limits"]["read_bytes"]["per_s"],
-                                                    bytes_per_token=j["bytes_per_token"], kv_a_token=j["kv_bytes_per_position"])
+        more = dict(kv=r["memory_kv_bytes"], read=r["limits"]["read_bytes"]["per_s"], bytes_per_token=j["bytes_per_token"],
+                    kv_a_token=j["kv_bytes_per_position"])
+        return 1 / r[part][0]["tokens_per_s"], dict(costs, **more)
 
     def prompts(self):
         for n in self.a.prompts:
@@ -90,11 +93,11 @@ class Bench:
             self.point("together", n, one)
 
     def eval(self):
+        a = self.a
         for name, more in (("eval", ()), ("eval-alone", ("--alone",))):
-            for n in self.a.questions:
+            for n in a.questions:
                 def one():
-                    j, costs = self.run("eval", self.a.model, "--data", self.a.data, "--task", self.a.task, "--sample", str(n),
-                                        *more)
+                    j, costs = self.run("eval", a.model, "--data", a.data, "--task", a.task, "--sample", str(n), *more)
                     return costs["cpu"], dict(costs, tokens=sum(x["tokens"] for x in j["answers"]))
                 self.point(name, n, one)
 
@@ -104,8 +107,9 @@ class Bench:
         return costs["cpu"], dict(costs, bytes=os.path.getsize(to))
 
     def calibration(self):
-        for n in self.a.tokens:
-            self.point("calibration", n, lambda: self.quantize(self.a.checkpoint, "--calib", self.a.calib, "--tokens", str(n)))
+        a = self.a
+        for n in a.tokens:
+            self.point("calibration", n, lambda: self.quantize(a.checkpoint, "--calib", a.calib, "--tokens", str(n)))
 
     def sizes(self):
         for model in self.a.sizes.split(","):
@@ -163,17 +167,19 @@ def slope(points):
 def law(s, x): return sum(c * x ** p for c, p in zip(s["coefficients"], s["powers"]))
 
 
-def gather(out):
-    """All that OUT holds, by section."""
+def gather(out, least):
+    """All that OUT holds, by section; points that got less than the share `least` are `disturbed`."""
     found = {}
     for name, (title, xlabel, ylabel, words, powers) in SECTIONS.items():
         files = [f for f in os.listdir(out) if f.startswith(name + ".") and f.endswith(".json")]
         points = sorted((json.load(open(os.path.join(out, f))) for f in files), key=lambda p: p["x"])
-        if len(points) < 2: continue
-        s = dict(title=title, x=xlabel, y=ylabel, law=words, powers=powers, points=points, coefficients=fit(points, powers),
-                 exponent=slope(points))
+        for q in points: q["disturbed"] = name not in CPU and q["share"] < least
+        fitted = [q for q in points if not q["disturbed"]]
+        if len(fitted) < 2: continue
+        s = dict(title=title, x=xlabel, y=ylabel, law=words, powers=powers, points=points, coefficients=fit(fitted, powers),
+                 exponent=slope(fitted))
         for p in points: p["ratio"] = p["y"] / law(s, p["x"])
-        worst = max(points, key=lambda p: abs(math.log(p["ratio"])))
+        worst = max(fitted, key=lambda p: abs(math.log(p["ratio"])))
         s["worst"] = dict(x=worst["x"], ratio=worst["ratio"])
         found[name] = s
     return found
@@ -191,7 +197,7 @@ def table(found):
     cells("what", "n", "measured", "law", "fitted", "exponent", "largest ratio to the law", "peak memory, MB", "share")
     cells(*["---"] * 9)
     for s in found.values():
-        p, w = s["points"], s["worst"]
+        p, w = [q for q in s["points"] if not q["disturbed"]], s["worst"]
         of = lambda key, f: " to ".join(dict.fromkeys(f(q[key]) for q in (p[0], p[-1]))) if all(key in q for q in p) else ""
         least = f"{min(q['share'] for q in p):.2f} or more" if all("share" in q for q in p) else ""
         cells(s["title"], f"{s['x']}: {number(p[0]['x'])} to {number(p[-1]['x'])}",
@@ -204,7 +210,7 @@ WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM = 310, 240, 52, 300, 24, 190
 STYLE = """:root { color-scheme: light dark; --ink: #1b1f24; --page: #fff; --grid: #d5dae0; --dot: #0b62c4; --law: #b4480a; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --page: #14171b; --grid: #3a4048; --dot: #6cb2ff; --law: #ffa264; } }
 text { font: 11px system-ui, sans-serif; fill: var(--ink); } .h { font-size: 13px; font-weight: 600; }
-.page { fill: var(--page); } .axis { stroke: var(--grid); } circle { fill: var(--dot); }
+.page { fill: var(--page); } .axis { stroke: var(--grid); } circle { fill: var(--dot); stroke: var(--dot); } .hollow { fill: none; }
 polyline { stroke: var(--law); fill: none; stroke-width: 1.5; } .key { fill: var(--law); }"""
 
 
@@ -229,9 +235,11 @@ def panel(s, at):
     out.append(f'<text x="{RIGHT}" y="{BOTTOM + 29}" text-anchor="end">{html.escape(s["x"])}</text>')
     out.append(f'<text class="key" x="{LEFT}" y="{BOTTOM + 29}">{s["law"]}</text>')
     steps = [lo * (hi / lo) ** (i / 40) for i in range(41)]
-    out.append('<polyline points="' + " ".join(f"{px(x):.1f},{py(law(s, x)):.1f}" for x in steps if ylo <= law(s, x) <= yhi) + '"/>')
+    line = " ".join(f"{px(x):.1f},{py(law(s, x)):.1f}" for x in steps if ylo <= law(s, x) <= yhi)
+    out.append(f'<polyline points="{line}"/>')
     for p in s["points"]:
-        out.append(f'<circle cx="{px(p["x"]):.1f}" cy="{py(p["y"]):.1f}" r="3"><title>{number(p["x"])}: {number(p["y"])}, '
+        kind = ' class="hollow"' if p["disturbed"] else ""
+        out.append(f'<circle cx="{px(p["x"]):.1f}" cy="{py(p["y"]):.1f}" r="3"{kind}><title>{number(p["x"])}: {number(p["y"])}, '
                    f'{p["ratio"]:.2f} of the law</title></circle>')
     return out + ["</g>"]
 
@@ -275,17 +283,18 @@ def main():
     p.add_argument("--sizes", metavar="DIR,DIR", help="checkpoints of several sizes: sizes")
     p.add_argument("--seconds", type=float, default=1, help="bench repeats short measurements for so long (1)")
     p.add_argument("-t", "--threads", type=int)
+    p.add_argument("--min-share", type=float, default=0.5, help="of the processors, for a point that is fitted (0.5)")
     p.add_argument("--json", help="all points and fits"), p.add_argument("--svg", help="the picture")
     a = p.parse_args()
-    given = dict(prompts=a.long, decode=a.long, together=a.batch, eval=a.model and a.data, calibration=a.checkpoint and a.calib,
-                 sizes=a.sizes)
+    given = dict(prompts=a.long, decode=a.long, together=a.batch, eval=a.model and a.data,
+                 calibration=a.checkpoint and a.calib, sizes=a.sizes)
     only = a.only.split(",") if a.only else [s for s in given if given[s]]
     for s in only:
         if s not in given: p.error(f"--only: no section is named {s}: {', '.join(given)}")
         if not given[s]: p.error(f"--only {s}: its input is not given, see --help")
     b = Bench(a)
     for s in only: getattr(b, s)()
-    found = gather(a.out)
+    found = gather(a.out, a.min_share)
     table(found)
     if a.json:
         with open(a.json, "w") as f: json.dump(found, f, indent=1), f.write("\n")
