@@ -38,6 +38,7 @@ DECODED = 8
 class Bench:
     def __init__(self, a):
         self.a = a
+        self.part = os.path.join(a.out, f"part-{os.getpid()}.nbl")  # sections may run beside each other
         os.makedirs(a.out, exist_ok=True)
 
     def run(self, *args):
@@ -102,7 +103,7 @@ class Bench:
                 self.point(name, n, one)
 
     def quantize(self, model, *more):
-        to = os.path.join(self.a.out, "part.nbl")
+        to = self.part
         _, costs = self.run("quantize", model, "-o", to, "--force", *more)
         return costs["cpu"], dict(costs, bytes=os.path.getsize(to))
 
@@ -110,10 +111,11 @@ class Bench:
         a = self.a
         for n in a.tokens:
             self.point("calibration", n, lambda: self.quantize(a.checkpoint, "--calib", a.calib, "--tokens", str(n)))
+        if os.path.exists(self.part): os.remove(self.part)
 
     def sizes(self):
         for model in self.a.sizes.split(","):
-            n, made = weights(model), os.path.join(self.a.out, "part.nbl")
+            n, made = weights(model), self.part
             if all(os.path.exists(os.path.join(self.a.out, f"{s}.{n}.json")) for s in ("sizes", "bytes", "sizes-decode")):
                 continue
             y, costs = self.quantize(model, "--fast")
