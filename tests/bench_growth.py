@@ -251,7 +251,7 @@ def ticks(lo, hi):
     for steps in ((1,), (1, 2, 5), range(1, 10)):
         got = [k * 10.0 ** e for e in range(math.floor(math.log10(lo)), math.ceil(math.log10(hi)) + 1) for k in steps]
         got = [x for x in got if lo <= x * (1 + 1e-9) and x <= hi * (1 + 1e-9)]
-        if len(got) >= 3: return got[:: 1 + len(got) // 7]
+        if len(got) >= (3 if len(steps) == 1 else 2): return got[:: 1 + len(got) // 7]
     return [lo, hi]
 
 
