@@ -58,13 +58,22 @@ class OpenVINO:
 
 class OnnxRuntime:
     title, packages, file = "ONNX Runtime GenAI", ["onnxruntime_genai"], "onnx"
-    exporter, form = ["onnx_ir", "transformers", "torch"], "int4, blocks of 32, accuracy level 4"
+    exporter, form = ["onnx_ir", "transformers", "torch"], "int4, blocks of 32, accuracy level 4, no window"
     pip = "onnxruntime-genai onnx-ir transformers torch"
 
     def export(a, to):
-        command(sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", a.model, "-o", to, "-p", "int4", "-e", "cpu",
+        """Of the checkpoint without its sliding window, beyond which this program fails. A window as long as the prompts
+        saves next to nothing."""
+        model = to + ".model"
+        shutil.rmtree(model, ignore_errors=True)
+        os.makedirs(model)
+        for name in os.listdir(a.model):
+            if name != "config.json": os.symlink(os.path.abspath(os.path.join(a.model, name)), os.path.join(model, name))
+        config = json.load(open(os.path.join(a.model, "config.json")))
+        with open(os.path.join(model, "config.json"), "w") as f: json.dump(dict(config, sliding_window=None), f)
+        command(sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", model, "-o", to, "-p", "int4", "-e", "cpu",
                 "-c", to + ".cache", "--extra_options", "int4_block_size=32", "int4_accuracy_level=4")
-        shutil.rmtree(to + ".cache", ignore_errors=True)
+        for left in (model, to + ".cache"): shutil.rmtree(left, ignore_errors=True)
 
     def __init__(self, path, threads):
         import onnxruntime_genai
@@ -249,7 +258,7 @@ def table(a, programs):
 
 def report(a, programs, load):
     own = next(p for p in programs if isinstance(p, Nibble))
-    words = (f"{own.machine}, {a.threads} threads, load {load:.1f} before; tokens/s, the best of {a.rounds} rounds in turns, "
+    words = (f"{own.machine}, {a.threads} threads, load {load:.1f} before; tokens/s, the best of {a.rounds} round{"s" if a.rounds > 1 else ""} in turns, "
              f"{a.tokens} tokens decoded.")
     table(a, programs)
     print("\n" + words)
@@ -270,6 +279,7 @@ def main():
     p.add_argument("--lengths", default="512,2048", help="of prompts")
     p.add_argument("--tokens", type=int, default=32, help="decoded after each")
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--minutes", type=float, default=60, help="begin no round that would end after so long (60)")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--cpus", default="", help="measure nibble also with each of these as --cpu, such as avx512vnni")
     p.add_argument("--export", action="store_true", help="make the forms, measure nothing")
@@ -283,10 +293,13 @@ def main():
     load = os.getloadavg()[0]
     programs = [Nibble(a, own, cpu) for cpu in ["", *filter(None, a.cpus.split(","))]]
     programs += [Peer(a, peer, path) for peer, path in others]
-    for r in range(a.rounds):
+    start, done = time.monotonic(), 0
+    while done < a.rounds:
         for n in a.lengths:
-            for x in programs: x.measure(a, n, r + 1)
-        note(f"round {r + 1} of {a.rounds} is done")
+            for x in programs: x.measure(a, n, done + 1)
+        done, spent = done + 1, time.monotonic() - start
+        note(f"round {done} of {a.rounds} ends after {spent:.0f} s")
+        if spent * (done + 1) / done > 60 * a.minutes: a.rounds = done
     for x in programs: x.close()
     report(a, programs, load)
 
