@@ -258,7 +258,7 @@ def table(a, programs):
 
 def report(a, programs, load):
     own = next(p for p in programs if isinstance(p, Nibble))
-    words = (f"{own.machine}, {a.threads} threads, load {load:.1f} before; tokens/s, the best of {a.rounds} round{"s" if a.rounds > 1 else ""} in turns, "
+    words = (f"{own.machine}, {a.threads} threads, load {load:.1f} before; tokens/s, rounds in turns: {a.rounds}, the best counts, "
              f"{a.tokens} tokens decoded.")
     table(a, programs)
     print("\n" + words)
