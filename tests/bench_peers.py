@@ -95,7 +95,7 @@ class OnnxRuntime:
 
 
 class Llama:
-    title, packages, file = "llama.cpp", ["xllamacpp"], "q4_0.gguf"
+    title, packages, file = "llama.cpp", ["xllamacpp"], "llama.gguf"
     exporter, form = [], "GGUF Q4_0"
     pip = "xllamacpp numpy"
 
@@ -285,6 +285,9 @@ def main():
     p.add_argument("--export", action="store_true", help="make the forms, measure nothing")
     p.add_argument("--json", help="write all measurements to this file")
     a = p.parse_args()
+    names = [x.file.split(".")[0] for x in PEERS]
+    for x in a.peers.split(",") if a.peers else []:
+        if x not in names: p.error(f"--peers: no peer is named {x}: {', '.join(names)}")
     a.lengths = [int(n) for n in a.lengths.split(",")]
     os.makedirs(a.out, exist_ok=True)
     quantize = lambda a, to: command(a.nibble, "quantize", a.model, "-o", to, "--fast", "--group", "64", "--head", "u6g64", "-q")
