@@ -142,12 +142,12 @@ class Model:
                 out.append(x[window[i + 1]] - m - np.log(np.exp(x - m).sum()))
         return np.array(out)
 
-    def speed(self, prompt=CTX, tokens=64, times=3):
+    def speed(self, prompt=CTX, tokens=64, times=3, threads=None):
         """Tokens a second, each the best of a few times: of a prompt, and of tokens that are run one by one from its end
-        on. As llama-bench does it, ids that mean nothing; the cache in F16."""
+        on. As llama-bench does it, ids that mean nothing; the cache in F16, passes of at most 512 tokens."""
         p = self.l.llama_context_default_params()
-        p.n_ctx, p.n_batch, p.n_ubatch = prompt + tokens, prompt, prompt
-        p.n_threads = p.n_threads_batch = len(os.sched_getaffinity(0))
+        p.n_ctx, p.n_batch, p.n_ubatch = prompt + tokens, prompt, min(prompt, 512)
+        p.n_threads = p.n_threads_batch = threads or len(os.sched_getaffinity(0))
         ctx = C.c_void_p(self.l.llama_init_from_model(self.model, p))
         batch, best = self.l.llama_batch_init(prompt, 0, 1), [0, 0]
 
