@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The register tile of linear_q8.h's many-token path, on AMX: a tile register takes 16 tokens by a step's inputs,
  * another those inputs by 16 rows, and one instruction adds all their products. The sums of a step leave through
- * memory, since no other instruction reads tile registers; so all steps' sums are stored first, and then meet their
- * scales. */
+ * memory, since no other instruction reads tile registers, and meet their scales there. */
 #ifndef NB_Q8_MICRO_AMX_H
 #define NB_Q8_MICRO_AMX_H
 
