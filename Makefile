@@ -140,6 +140,12 @@ endif
 OPENMP ?= 0
 ifeq ($(OPENMP),1)
   OMPFLAGS := -fopenmp
+  OMPLIBS := -fopenmp
+  ifeq ($(OS),Darwin)
+    OMP_DIR := $(shell brew --prefix libomp 2>/dev/null)
+    OMPFLAGS := -Xpreprocessor -fopenmp -I$(OMP_DIR)/include
+    OMPLIBS := -L$(OMP_DIR)/lib -lomp
+  endif
 endif
 
 # Assertions of internal assumptions (lib/base/assert.h).
@@ -149,7 +155,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef 
 CFLAGS_ALL = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_DARWIN_C_SOURCE -DNB_VERSION='"$(VERSION)"' \
   $(OPT) $(ASSERT) $(DEBUG) $(PIC) -fvisibility=hidden -ffp-contract=off -fno-math-errno $(ONE_THREAD) $(OMPFLAGS) $(SAN) $(WARN) \
   -I. -Ilib $(PKG_CFLAGS) $(TOOL_CFLAGS) $(CFLAGS)
-LDLIBS_ALL = $(PKG_LIBS) -lm $(THREADS) $(OMPFLAGS) $(SAN) $(LDFLAGS)
+LDLIBS_ALL = $(PKG_LIBS) -lm $(THREADS) $(OMPLIBS) $(SAN) $(LDFLAGS)
 
 # One object file an instruction set, and only that object gets its flags.
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
@@ -511,7 +517,7 @@ python-parts: $(B)/$(SHLIB) api/nibble.h
 .PHONY: $(B)/nibble.pc
 $(B)/nibble.pc: tools/nibble.pc.in
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' -e 's|@VERSION@|$(VERSION)|' -e 's|@RPATH@|$(RPATH)|' \
-	  -e 's|@LIBS@|$(PKG_LIBS) -lm $(THREADS) $(OMPFLAGS)|' $< >$@
+	  -e 's|@LIBS@|$(PKG_LIBS) -lm $(THREADS) $(OMPLIBS)|' $< >$@
 
 $(B)/nibble.1: tools/nibble.1.in tools/mkman.sh $(B)/nibble
 	@sh tools/mkman.sh $(B)/nibble >$@.tmp && mv $@.tmp $@

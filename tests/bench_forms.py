@@ -14,6 +14,8 @@ FORMS; the last table has the ratio of nibble's divergence to llama.cpp's for ea
 """
 import argparse, importlib.util, json, math, os, subprocess, sys
 
+from bench_out import cells, made
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden"))
 TYPES = ("q4_0", "q4_1", "q4_k", "iq4_nl")  # that both write
 FORMS = ["bf16", "nbl", "nbl-fast", "q8_0"] + [f + t for t in TYPES for f in ("llama-", "")]
@@ -46,14 +48,7 @@ class Bench:
         os.makedirs(a.out, exist_ok=True)
         self.calib = self.made("calibrate.txt", lambda to: open(to, "wb").write(draw(a.domains, a.tokens)))
 
-    def made(self, name, make):
-        """OUT/name, made whole or not at all."""
-        path = os.path.join(self.a.out, name)
-        if not os.path.exists(path):
-            part = os.path.join(self.a.out, "part-" + name)
-            make(part)
-            os.rename(part, path)
-        return path
+    def made(self, name, make): return made(self.a.out, name, make)
 
     def run(self, *args):
         print("+ nibble", *args, file=sys.stderr, flush=True)
@@ -125,7 +120,7 @@ class Bench:
         return row
 
     def table(self, rows):
-        a, cells = self.a, lambda *c: print("| " + " | ".join(c) + " |")
+        a = self.a
         head = ["form", "MB"] + self.kinds + ["geometric mean"] + (["score"] if a.data else [])
         head += ["prompt, tokens/s", "decoding"] if a.speed else []
         cells(*head), cells(*["---"] * len(head))

@@ -18,6 +18,8 @@ errors, coefficients at least 0, and `worst` is the point with the largest ratio
 """
 import argparse, html, json, math, os, struct, subprocess, sys, time
 
+from bench_out import cells, made
+
 # Section: title, what x is, what y is, the law in words, its terms as powers of x.
 SECTIONS = {
     "prompts": ("Prompt", "tokens of the prompt", "seconds", "a n + b n²", (1, 2)),
@@ -60,11 +62,10 @@ class Bench:
 
     def point(self, section, x, measure):
         """Keeps OUT/SECTION.X.json: x, y and costs."""
-        path = os.path.join(self.a.out, f"{section}.{x}.json")
-        if os.path.exists(path): return
-        y, costs = measure()
-        with open(path + ".part", "w") as f: json.dump(dict(x=x, y=y, **costs), f)
-        os.rename(path + ".part", path)
+        def write(to):
+            y, costs = measure()
+            with open(to, "w") as f: json.dump(dict(x=x, y=y, **costs), f)
+        made(self.a.out, f"{section}.{x}.json", write)
 
     def bench(self, file, prompt, cache, part):
         j, costs = self.run("bench", file, "--prefill", str(prompt), "--decode", str(cache), "-n", str(DECODED),
@@ -115,14 +116,14 @@ class Bench:
 
     def sizes(self):
         for model in self.a.sizes.split(","):
-            n, made = weights(model), self.part
+            n = weights(model)
             if all(os.path.exists(os.path.join(self.a.out, f"{s}.{n}.json")) for s in ("sizes", "bytes", "sizes-decode")):
                 continue
             y, costs = self.quantize(model, "--fast")
             self.point("sizes", n, lambda: (y, costs))
             self.point("bytes", n, lambda: (costs["bytes"], {}))
-            self.point("sizes-decode", n, lambda: self.bench(made, 16, 0, "decode"))
-            os.remove(made)
+            self.point("sizes-decode", n, lambda: self.bench(self.part, 16, 0, "decode"))
+            os.remove(self.part)
 
 
 def weights(folder):
@@ -195,7 +196,6 @@ def number(x):
 
 
 def table(found):
-    cells = lambda *c: print("| " + " | ".join(c) + " |")
     cells("what", "n", "measured", "law", "fitted", "exponent", "largest ratio to the law", "peak memory, MB", "share")
     cells(*["---"] * 9)
     for s in found.values():

@@ -19,6 +19,8 @@ with its logits, of which it picks in some 10 us.
 """
 import argparse, importlib.metadata, importlib.util, json, os, random, shutil, subprocess, sys, time
 
+from bench_out import cells, made
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOALS = dict(prompt={512: 1.5, 2048: 1.5}, decode={512: 1.4, 2048: 1.6})  # nibble's speed over the best peer's
 
@@ -202,17 +204,6 @@ def weight(path):
 def note(text): print("bench_peers.py:", text, file=sys.stderr, flush=True)
 
 
-def made(a, name, make):
-    """OUT_DIR/name, made whole or not at all."""
-    path = os.path.join(a.out, name)
-    if not os.path.exists(path):
-        part = os.path.join(a.out, "part-" + name)
-        shutil.rmtree(part, ignore_errors=True)
-        make(a, part)
-        os.rename(part, path)
-    return path
-
-
 def here(modules):
     try:
         return all(importlib.util.find_spec(m) for m in modules)
@@ -229,13 +220,10 @@ def forms(a):
             note(f"{p.title} is left out: pip install {p.pip}")
             continue
         try:
-            out.append((p, made(a, p.file, p.export)))
+            out.append((p, made(a.out, p.file, lambda to: p.export(a, to))))
         except subprocess.CalledProcessError as e:
             note(f"{p.title} is left out, its export ends with {e.returncode}")
     return out
-
-
-def cells(*c): print("| " + " | ".join(c) + " |")
 
 
 def table(a, programs):
@@ -290,8 +278,8 @@ def main():
         if x not in names: p.error(f"--peers: no peer is named {x}: {', '.join(names)}")
     a.lengths = [int(n) for n in a.lengths.split(",")]
     os.makedirs(a.out, exist_ok=True)
-    quantize = lambda a, to: command(a.nibble, "quantize", a.model, "-o", to, "--fast", "--group", "64", "--head", "u6g64", "-q")
-    own, others = made(a, "nibble.nbl", quantize), forms(a)
+    quantize = lambda to: command(a.nibble, "quantize", a.model, "-o", to, "--fast", "--group", "64", "--head", "u6g64", "-q")
+    own, others = made(a.out, "nibble.nbl", quantize), forms(a)
     if a.export: return
     load = os.getloadavg()[0]
     programs = [Nibble(a, own, cpu) for cpu in ["", *filter(None, a.cpus.split(","))]]

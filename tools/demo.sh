@@ -17,7 +17,6 @@ own=${2:-}
 # shellcheck disable=SC2086
 set -- ${QUANTIZE:-}
 [ -n "$own${QUANTIZE:-}" ] || [ ! -f "$root/data/demo/calibrate.txt" ] || set -- --calib "$root/data/demo/calibrate.txt"
-# Waiting threads sleep: a small model gains nothing from spinning.
 
 echo "1. nibble quantize $model -o $out/model.nbl $*"
 "$nibble" quantize "$model" -o "$out/model.nbl" "$@"

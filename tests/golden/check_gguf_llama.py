@@ -11,11 +11,11 @@ Needs: pip install xllamacpp numpy (gguf with --by-llama); without it, the check
 Windows of 512 tokens without BOS; names of special tokens are those tokens (--special: WikiText's <unk> is one in some
 vocabularies). llama.cpp rounds the inputs of matrices in blocks to 8 bits; nibble computes a GGUF file in floats. So a
 file in blocks is checked twice: as it is, within what that rounding may cost, and dequantized to F32 (same weights, no
-rounding in either program), where both must agree closely and write the same texts. Fails when ids differ; when texts of F32
-part where llama.cpp's two best logits are not within 0.01; when perplexities (second halves of
-the windows, as nibble kld takes them) of a file in blocks are more than 1 % apart, or of its values in F32 more than
-0.05 %; and when log-probs of the text's tokens are farther from llama.cpp's than llama.cpp's own in blocks are from its
-own in floats (root mean squares, 10 % allowed for), or those of nibble from those more than a tenth of it.
+rounding in either program), where both must agree closely and write the same texts. Fails when ids differ; when texts
+of F32 part where llama.cpp's two best logits are not within 0.01; when perplexities (second halves of the windows, as
+nibble kld takes them) of a file in blocks are more than 1 % apart, or of its values in F32 more than 0.05 %; and when
+log-probs of the text's tokens are farther from llama.cpp's than llama.cpp's own in blocks are from its own in floats
+(root mean squares, 10 % allowed for), or those of nibble from those more than a tenth of it.
 """
 import argparse, importlib.util, json, math, os, subprocess, sys, tempfile
 
@@ -86,8 +86,8 @@ def check(lib, nibble, path, text, chunks):
     rounding, off, off_f = rms(blocks, f32), rms(ours, blocks), rms(ours_f, f32)
     out.update(of_f32=out_f, rms=dict(llama_cpp_to_its_floats=rounding, nibble_to_llama_cpp=off, nibble_to_its_floats=off_f))
     print(json.dumps(out), flush=True)
-    return (out["same_ids"] and out_f["same_ids"] and out["apart"] <= AS_IS and out_f["apart"] <= IN_FLOATS and out_f["written"]["otherwise"] == 0 and
-            off <= 1.1 * max(rounding, off_f) and off_f <= max(0.1 * rounding, 1e-3))
+    return (out["same_ids"] and out_f["same_ids"] and out["apart"] <= AS_IS and out_f["apart"] <= IN_FLOATS and
+            out_f["written"]["otherwise"] == 0 and off <= 1.1 * max(rounding, off_f) and off_f <= max(0.1 * rounding, 1e-3))
 
 
 def main():

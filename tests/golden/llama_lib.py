@@ -11,7 +11,7 @@ import ctypes as C, importlib.util, os, struct, sys, time
 import numpy as np
 
 CTX = 512
-F32, Q4_0, Q4_1, Q8_0, Q4_K, IQ4_NL = 0, 2, 3, 8, 12, 20  # ggml's numbers of types
+F32, F16, Q4_0, Q4_1, Q8_0, Q4_K, IQ4_NL = 0, 1, 2, 3, 8, 12, 20  # ggml's numbers of types
 BLOCKS = {Q4_0: (32, 18), Q4_1: (32, 20), Q8_0: (32, 34), Q4_K: (256, 144), IQ4_NL: (32, 18)}  # weights, bytes
 TYPES = dict(q4_0=Q4_0, q4_1=Q4_1, q8_0=Q8_0, q4_k=Q4_K, iq4_nl=IQ4_NL)
 
@@ -83,53 +83,59 @@ class Model:
 
     def text(self, ids):
         out = C.create_string_buffer(64 * len(ids) + 64)
-        n = self.l.llama_detokenize(self.vocab, (C.c_int32 * len(ids))(*ids), len(ids), out, len(out), C.c_bool(False), C.c_bool(True))
+        n = self.l.llama_detokenize(self.vocab, (C.c_int32 * len(ids))(*ids), len(ids), out, len(out), C.c_bool(False),
+                                    C.c_bool(True))
         assert n >= 0
         return out.raw[:n]
 
+    def context(self, n_ctx, n_batch, cache=F32, seen=None, threads=None):
+        """A context, and a batch for it, in passes of at most CTX tokens."""
+        p = self.l.llama_context_default_params()
+        assert p.type_k == p.type_v == F16 and not p.seen, "llama.cpp's structures have changed: compare llama.h"
+        p.n_ctx, p.n_batch, p.n_ubatch = n_ctx, n_batch, min(n_batch, CTX)
+        p.n_threads = p.n_threads_batch = threads or len(os.sched_getaffinity(0))
+        p.type_k = p.type_v = cache
+        p.seen = C.cast(seen, C.c_void_p) if seen else None
+        return C.c_void_p(self.l.llama_init_from_model(self.model, p)), self.l.llama_batch_init(n_batch, 0, 1)
+
+    def run(self, ctx, batch, tokens, first, wanted):
+        """Tokens at the positions from `first`; logits where wanted(i)."""
+        batch.n = len(tokens)
+        for i, t in enumerate(tokens):
+            batch.token[i], batch.pos[i], batch.n_seq[i], batch.logits[i] = t, first + i, 1, wanted(i)
+            batch.seq[i][0] = 0
+        assert self.l.llama_decode(ctx, batch) == 0
+
+    def logits(self, ctx, i):
+        return np.ctypeslib.as_array(self.l.llama_get_logits_ith(ctx, i), (self.n_vocab,)).astype(np.float64)
+
+    def clear(self, ctx):
+        self.l.llama_memory_clear(C.c_void_p(self.l.llama_get_memory(ctx)), C.c_bool(True))
+
     def greedy(self, ids, n):
         """The most likely token n times after ids, and by how much each was more likely than the next."""
-        p = self.l.llama_context_default_params()
-        p.n_ctx = p.n_batch = p.n_ubatch = CTX
-        p.n_threads = p.n_threads_batch = len(os.sched_getaffinity(0))
-        p.type_k = p.type_v = F32
-        ctx, batch = C.c_void_p(self.l.llama_init_from_model(self.model, p)), self.l.llama_batch_init(CTX, 0, 1)
+        ctx, batch = self.context(CTX, CTX)
         out, gaps, new, at = [], [], list(ids), 0
         while len(out) < n:
-            batch.n = len(new)
-            for i, t in enumerate(new):
-                batch.token[i], batch.pos[i], batch.n_seq[i], batch.logits[i] = t, at + i, 1, i + 1 == len(new)
-                batch.seq[i][0] = 0
-            assert self.l.llama_decode(ctx, batch) == 0
+            last = len(new) - 1
+            self.run(ctx, batch, new, at, lambda i: i == last)
             at += len(new)
-            x = np.ctypeslib.as_array(self.l.llama_get_logits_ith(ctx, len(new) - 1), (self.n_vocab,))
-            best = int(x.argmax())
-            gaps.append(float(x[best] - np.partition(x, -2)[-2]))
-            out.append(best)
-            new = [best]
+            x = self.logits(ctx, last)
+            second, best = np.argsort(x)[-2:]
+            gaps.append(float(x[best] - x[second]))
+            new = [int(best)]
+            out += new
         self.l.llama_free(ctx)
         return out, gaps
 
     def windows(self, ids, chunks, scored, seen=None):
         """Runs the windows one by one, the cache in F32; yields each with a reader of row i's logits."""
-        p = self.l.llama_context_default_params()
-        assert p.type_k == p.type_v == 1 and not p.seen, "llama.cpp's structures have changed: compare llama.h"
-        p.n_ctx = p.n_batch = p.n_ubatch = CTX
-        p.n_threads = p.n_threads_batch = len(os.sched_getaffinity(0))
-        p.type_k = p.type_v = F32
-        p.seen = C.cast(seen, C.c_void_p) if seen else None
-        ctx = C.c_void_p(self.l.llama_init_from_model(self.model, p))
-        batch = self.l.llama_batch_init(CTX, 0, 1)
-        row = lambda i: np.ctypeslib.as_array(self.l.llama_get_logits_ith(ctx, i), (self.n_vocab,)).astype(np.float64)
+        ctx, batch = self.context(CTX, CTX, seen=seen)
         for k in range(min(chunks, len(ids) // CTX)):
             window = ids[k * CTX:(k + 1) * CTX]
-            self.l.llama_memory_clear(C.c_void_p(self.l.llama_get_memory(ctx)), C.c_bool(True))
-            batch.n = CTX
-            for i, t in enumerate(window):
-                batch.token[i], batch.pos[i], batch.n_seq[i], batch.logits[i] = t, i, 1, scored(i)
-                batch.seq[i][0] = 0
-            assert self.l.llama_decode(ctx, batch) == 0
-            yield window, row
+            self.clear(ctx)
+            self.run(ctx, batch, window, 0, scored)
+            yield window, lambda i: self.logits(ctx, i)
         self.l.llama_free(ctx)
 
     def logprobs(self, ids, chunks):
@@ -145,22 +151,14 @@ class Model:
     def speed(self, prompt=CTX, tokens=64, times=3, threads=None):
         """Tokens a second, each the best of a few times: of a prompt, and of tokens that are run one by one from its end
         on. As llama-bench does it, ids that mean nothing; the cache in F16, passes of at most 512 tokens."""
-        p = self.l.llama_context_default_params()
-        p.n_ctx, p.n_batch, p.n_ubatch = prompt + tokens, prompt, min(prompt, 512)
-        p.n_threads = p.n_threads_batch = threads or len(os.sched_getaffinity(0))
-        ctx = C.c_void_p(self.l.llama_init_from_model(self.model, p))
-        batch, best = self.l.llama_batch_init(prompt, 0, 1), [0, 0]
+        (ctx, batch), best = self.context(prompt + tokens, prompt, F16, threads=threads), [0, 0]
 
         def run(first, n):
-            batch.n = n
-            for i in range(n):
-                batch.token[i], batch.pos[i], batch.n_seq[i], batch.logits[i] = (first + i) * 7919 % self.n_vocab, first + i, 1, i + 1 == n
-                batch.seq[i][0] = 0
-            assert self.l.llama_decode(ctx, batch) == 0
+            self.run(ctx, batch, [(first + i) * 7919 % self.n_vocab for i in range(n)], first, lambda i: i + 1 == n)
             self.l.llama_synchronize(ctx)
 
         for _ in range(times):
-            self.l.llama_memory_clear(C.c_void_p(self.l.llama_get_memory(ctx)), C.c_bool(True))
+            self.clear(ctx)
             start = time.perf_counter()
             run(0, prompt)
             middle = time.perf_counter()
