@@ -4,6 +4,7 @@
 #include "quant/bits.h"
 #include "quant/curvature.h"
 #include "quant/sens.h"
+#include "quant/solve.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 
@@ -13,17 +14,12 @@
 
 enum { PROBE_SEQ = 64, SMOOTH = 2 };
 
-/* What the solver leaves of the loss of plain rounding, as it was measured by role (docs/quantization.md): down's
- * inputs go hand in hand less than others', so that there is less to make good; and what rows that make good each
- * other's errors leave of that. The embedding is rounded plainly. */
+/* What will be left of the loss of plain rounding. The embedding is rounded plainly. */
 static double solved_part(const nb_quantize_job *j, size_t i) {
   const nb_model *m = &j->model->model;
   const nb_parts *parts = &m->weights.parts;
   if (j->fast || i == parts->embed || (i == parts->head && !j->calib.calibrate_head)) return 1;
-  nb_role role = nb_parts_matrix(parts, i)->role;
-  double part = role == NB_DOWN ? 0.56 : 0.27;
-  if (!nb_curvature_wanted(&m->config, j->calib.fisher_tokens)) return part;
-  return part * (role == NB_Q || role == NB_K ? 0.5 : role == NB_V ? 0.85 : role == NB_O || role == NB_DOWN ? 0.6 : 1);
+  return nb_solve_leaves(nb_parts_matrix(parts, i)->role, nb_curvature_wanted(&m->config, j->calib.fisher_tokens));
 }
 
 static uint64_t matrix_bytes(const nb_quantize_job *j, size_t i, nb_qfmt f) {

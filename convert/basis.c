@@ -29,7 +29,7 @@ static bool same_norms(const nb_config *c, const nb_weights *a, const nb_weights
       const float *x = a->layer[l].vec[norms[i]], *y = b->layer[l].vec[norms[i]];
       if (x && memcmp(x, y, c->hidden * sizeof *x)) return false;
     }
-  return true;
+  return !memcmp(a->vec[NB_FINAL_NORM], b->vec[NB_FINAL_NORM], c->hidden * sizeof(float));
 }
 
 /* The factors of columns whose inputs the norms scale. A norm of 0 hides its column. */
@@ -104,9 +104,14 @@ nb_status nb_basis_between(const nb_config *c, const nb_weights *a, const nb_wei
   memset(out, 0, sizeof *out);
   NB_GOTO(nb_new(&out->of, a->parts.n_matrices, sizeof *out->of, "the basis", err));
   if (same_norms(c, a, b)) return NB_OK;
-  NB_GOTO(nb_new(&out->own, c->layers * n_factors(c), sizeof *out->own, "the basis", err));
+  size_t of_layers = c->layers * n_factors(c);
+  NB_GOTO(nb_new(&out->own, of_layers + c->hidden, sizeof *out->own, "the basis", err));
   NB_GOTO(nb_new(&j.rows, (size_t)threads * 2 * c->hidden, sizeof *j.rows, "the basis", err));
   nb_parallel_for(threads, c->layers, 1, layer_range, &j);
+  if (!c->tie_embeddings) {
+    columns(a->vec[NB_FINAL_NORM], b->vec[NB_FINAL_NORM], c->hidden, out->own + of_layers);
+    out->of[a->parts.head].col = out->own + of_layers;
+  }
 fail:
   nb_free(j.rows);
   if (st != NB_OK) nb_basis_free(out);

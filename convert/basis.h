@@ -17,7 +17,7 @@ typedef struct nb_basis {
   float *own;
 } nb_basis;
 
-/* Factors that take B's layers into A's basis. The columns of matrices whose inputs are normed: by the norms, exactly.
+/* Factors that take B's layers and head into A's basis. The columns of matrices whose inputs are normed: by the norms, exactly.
  * The rows of v and up, and with them the columns of o and down: by least squares over each row; left alone when all of
  * the models' norms are the same, for then nothing was folded. c: of both, whose matrices have the same shapes. Ends
  * with nb_basis_free. */

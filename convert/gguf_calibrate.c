@@ -18,17 +18,17 @@ typedef struct taking {
   size_t measured; /* matrices */
 } taking;
 
-/* Keeps the vectors of a layer as folding left them. */
-static void take_vectors(taking *t, const nb_layer *from) {
-  nb_layer *to = &t->c->layers[from->number];
-  const nb_parts *parts = &t->m->model.weights.parts;
-  for (size_t i = 0; i < parts->n; i++) {
-    const nb_part *p = &parts->part[i];
-    if (p->matrix || p->layer != (int)from->number) continue;
-    const float *old = t->m->model.weights.layer[from->number].vec[p->role];
-    float *own = t->c->vectors + (old - t->m->model.weights.vectors);
-    memcpy(own, from->vec[p->role], p->K * sizeof *own);
-    to->vec[p->role] = own;
+/* Keeps the vectors of a layer (-1: those outside of the layers) as folding left them. */
+static void take_vectors(taking *t, int layer, const float *const *from) {
+  const nb_weights *w = &t->m->model.weights;
+  const float *const *was = layer < 0 ? w->vec : w->layer[layer].vec;
+  const float **to = layer < 0 ? t->c->model.weights.vec : t->c->layers[layer].vec;
+  for (size_t i = 0; i < w->parts.n; i++) {
+    const nb_part *p = &w->parts.part[i];
+    if (p->matrix || p->layer != layer) continue;
+    float *own = t->c->vectors + (was[p->role] - w->vectors);
+    memcpy(own, from[p->role], p->K * sizeof *own);
+    to[p->role] = own;
   }
 }
 
@@ -37,7 +37,7 @@ static nb_status take(void *ctx, const nb_quantized *q, nb_err *err) {
   nb_gguf_calibrated *c = t->c;
   NB_TRY(nb_new(&c->rows[q->matrix], q->n_bytes, 1, "the blocks", err));
   memcpy(c->rows[q->matrix], q->data, q->n_bytes);
-  if (q->layer) take_vectors(t, q->layer);
+  if (q->vec) take_vectors(t, nb_parts_matrix(&t->m->model.weights.parts, q->matrix)->layer, q->vec);
   if (q->loss < 0 || q->matrix >= t->m->model.weights.parts.embed) return NB_OK;
   t->measured++;
   c->plain += (q->plain - c->plain) / (double)t->measured;

@@ -214,17 +214,16 @@ typedef struct sink {
   size_t next; /* the part that is written next */
 } sink;
 
-/* Writes the vectors before part `end`. layer: the layer whose vectors have changed, or NULL. */
-static nb_status put_vectors(sink *s, size_t end, const nb_layer *layer, nb_err *err) {
+/* Writes the vectors before part `end`. vec: by role, those of part `end`'s layer that have changed, or NULL. */
+static nb_status put_vectors(sink *s, size_t end, const float *const *vec, nb_err *err) {
   const nb_weights *w = &s->j->model->model.weights;
   for (; s->next < end; s->next++) {
     const nb_part *p = &w->parts.part[s->next];
     nb_tensor stored;
     nb_dtype dtype;
     NB_TRY(vector_dtype(s->j, p, &stored, &dtype, err));
-    const nb_layer *own = p->layer < 0 ? NULL : &w->layer[p->layer];
-    if (own && layer && layer->number == own->number) own = layer;
-    const float *x = own ? own->vec[p->role] : w->vec[p->role];
+    bool changed = vec && p->layer == w->parts.part[end].layer;
+    const float *x = (changed ? vec : p->layer < 0 ? w->vec : w->layer[p->layer].vec)[p->role];
     if (dtype == NB_F32) NB_TRY(nb_nbl_writer_put(s->w, x, p->K * sizeof *x, err));
     else NB_TRY(nb_nbl_writer_put(s->w, stored.data, stored.n_bytes, err));
   }
@@ -235,13 +234,13 @@ static nb_status put_matrix(void *ctx, const nb_quantized *q, nb_err *err) {
   sink *s = ctx;
   const nb_weights *w = &s->j->model->model.weights;
   nb_quantized *report = &s->j->report[q->matrix];
-  NB_TRY(put_vectors(s, w->parts.matrix[q->matrix], q->layer, err));
+  NB_TRY(put_vectors(s, w->parts.matrix[q->matrix], q->vec, err));
   hash_around(s->j, w->w[q->matrix].dense.data);
   NB_TRY(nb_nbl_writer_put(s->w, q->data, q->n_bytes, err));
   s->next++;
   *report = *q;
   if (s->j->resume && q->matrix < w->parts.embed) NB_TRY(nb_resume_put(s->j->resume, report, err));
-  report->data = NULL, report->layer = NULL;
+  report->data = NULL, report->vec = NULL;
   return NB_OK;
 }
 

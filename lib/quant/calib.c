@@ -1,59 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-#include "quant/calib.h"
+#include "quant/calib_impl.h"
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "base/parallel.h"
-#include "quant/curvature.h"
-#include "quant/embedding.h"
 #include "quant/fold.h"
 #include "quant/proxy8.h"
-#include "quant/solve.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
-  WIDE = 4096,        /* more inputs than these: see by_outputs */
-  FOLD_TOKENS = 4096, /* by which scales are chosen */
   FEW_TOKENS = 512,   /* an expert that saw fewer is rounded by their weights: solving would learn them by heart */
   EXPERT_BYTES = 1536 /* MiB of experts' statistics at once */
 };
-
-typedef struct run {
-  const nb_config *c;
-  const nb_weights *w;
-  const nb_parts *parts;
-  const nb_qfmt *formats; /* by number of the matrix */
-  const nb_calib_opts *o;
-  nb_session *s;
-  size_t T;       /* tokens of a batch: one sequence */
-  float *xq, *xf; /* (n_seqs * T, D): the two streams; xf may be NULL */
-  float *x;       /* (T, D): a working copy */
-  size_t n_sites;
-  float *seen[NB_SITES];   /* (T, K): the float stream's inputs of one batch; not of experts */
-  float **H, **C;          /* (n_sites) */
-  size_t *count;           /* (n_sites) tokens in H */
-  bool *wanted;            /* (n_sites) statistics wanted */
-  bool cross;              /* with the float stream */
-  bool keep;               /* the tap fills `seen` instead */
-  float *fake;             /* (T, K) int8-rounded inputs, and their distance to the float stream's */
-  nb_rounded in, distance; /* the two, as the statistics take them */
-  int8_t *q8;              /* a row a thread, of Kp values */
-  float *q8_scale;
-  int32_t *q8_sum;
-  size_t Kp;
-  nb_kv *kv[2];            /* for the quantized and the float stream */
-  const nb_layer *base;    /* the layer whose vectors are stored, or NULL for the checkpoint's */
-  nb_linear *now;          /* (per_layer) the layer's matrices as they are so far */
-  nb_coded *coded;         /* (per_layer) the layer's quantized matrices */
-  nb_quantized *out;       /* (per_layer) what is to be put of them */
-  size_t next;             /* the first that has not been put */
-  nb_curvature *curvature; /* made when the first layer is solved; NULL: rows are solved alone */
-  float **G;               /* (per_layer) the layer's, as nb_curvature_layer gives them; NULL: rows are solved alone */
-  nb_matmul mul;           /* with them */
-  nb_solve solve;
-} run;
 
 static size_t widest_site(const nb_config *c) {
   size_t K = 0;
@@ -61,28 +20,10 @@ static size_t widest_site(const nb_config *c) {
   return K;
 }
 
-static uint64_t weights_of(const nb_part *p) { return (uint64_t)p->N * p->K; }
-
 static uint64_t weight_count(const nb_parts *parts) {
   uint64_t n = 0;
-  for (size_t i = 0; i < parts->n_matrices; i++) n += weights_of(nb_parts_matrix(parts, i));
+  for (size_t i = 0; i < parts->n_matrices; i++) n += nb_calib_weights_of(nb_parts_matrix(parts, i));
   return n;
-}
-
-/* ---- matrices without statistics ---- */
-
-static nb_status plain_matrix(const nb_weights *w, const nb_qfmt *formats, size_t matrix, int effort,
-                              const nb_calib_opts *o, nb_err *err) {
-  char what[64];
-  nb_coded coded;
-  nb_part_describe(nb_parts_matrix(&w->parts, matrix), what);
-  const nb_quant_opts how = {.effort = effort, .threads = o->threads, .what = what};
-  nb_status st = o->blocks ? nb_coded_blocks(&w->w[matrix], o->blocks[matrix], &how, &coded, err)
-                           : nb_coded_plain(&w->w[matrix], formats[matrix], &how, false, &coded, err);
-  const nb_quantized q = {.matrix = matrix, .data = coded.data, .n_bytes = coded.n_bytes, .plain = -1, .loss = -1};
-  if (st == NB_OK) st = o->put(o->ctx, &q, err);
-  nb_coded_free(&coded);
-  return st;
 }
 
 nb_status nb_calib_fast(const nb_weights *w, const nb_qfmt *formats, int effort, const nb_calib_opts *o, nb_err *err) {
@@ -90,122 +31,8 @@ nb_status nb_calib_fast(const nb_weights *w, const nb_qfmt *formats, int effort,
   nb_solve solve = {.o = o, .total = weight_count(parts)};
   for (size_t i = 0; i < parts->n_matrices; i++) {
     size_t m = i == 0 ? parts->embed : i <= parts->embed ? i - 1 : i; /* the embedding first, the head last */
-    NB_TRY(plain_matrix(w, formats, m, effort, o, err));
-    NB_TRY(nb_solve_advance(&solve, weights_of(nb_parts_matrix(parts, m)), err));
-  }
-  return NB_OK;
-}
-
-/* ---- statistics ---- */
-
-typedef struct round_job {
-  run *r;
-  const float *x;
-  size_t K;
-  float *out;
-} round_job;
-
-static void round_rows(void *ctx, size_t begin, size_t end, int thread) {
-  round_job *j = ctx;
-  size_t at = (size_t)thread * j->r->Kp;
-  for (size_t t = begin; t < end; t++)
-    nb_kernels_round_q8(nb_session_kernels(j->r->s), j->x + t * j->K, j->K, j->r->q8 + at,
-                        j->r->q8_scale + at / NB_QA_GROUP, j->r->q8_sum + at / NB_BLOCK, j->out + t * j->K);
-}
-
-/* x (T, K) as int8 with a scale for each 64, as the kernels will see it, in r->fake, and rounded for the statistics. */
-static void round_inputs(run *r, const float *x, size_t T, size_t K) {
-  nb_assert(T <= r->T && nb_round_up(K, NB_K_PAD) <= r->Kp);
-  round_job j = {r, x, K, r->fake};
-  nb_parallel_for(r->o->threads, T, 16, round_rows, &j);
-  nb_rounded_take(&r->in, nb_session_kernels(r->s), r->fake, T, K, r->o->threads);
-}
-
-/* C (K, in.K) += d^T inputs, of the inputs that were rounded last and d (T, K). */
-static void add_cross(run *r, float *C, const float *d, size_t T, size_t K) {
-  nb_assert(T == r->in.T);
-  const nb_kernels *k = nb_session_kernels(r->s);
-  nb_rounded_take(&r->distance, k, d, T, K, r->o->threads);
-  nb_hess_add_cross(k, C, &r->distance, &r->in, r->o->threads);
-}
-
-/* Whether the asymmetric target of a site is summed as its matrix's outputs: with so many inputs their own K x K sum
- * costs twice as much. */
-static bool by_outputs(const run *r, size_t site) { return site == NB_SITE_DOWN && r->c->ffn > WIDE; }
-
-/* The two streams may send a token to different experts: these have no asymmetric target. */
-static bool has_cross(const run *r, size_t site) { return r->cross && site < NB_SITES; }
-
-static void see(void *ctx, size_t site, const float *x, size_t T, size_t K) {
-  run *r = ctx;
-  nb_assert(site < r->n_sites && T <= r->T && K == nb_parts_site_inputs(r->c, site));
-  if (!r->wanted[site]) return;
-  if (r->keep) {
-    if (site < NB_SITES) memcpy(r->seen[site], x, T * K * sizeof *x);
-    return;
-  }
-  float *d = r->fake + T * K;
-  round_inputs(r, x, T, K);
-  nb_hess_add(nb_session_kernels(r->s), r->H[site], &r->in, r->o->threads);
-  r->count[site] += T;
-  if (!has_cross(r, site)) return;
-  for (size_t i = 0; i < T * K; i++) d[i] = r->seen[site][i] - r->fake[i];
-  if (!by_outputs(r, site)) add_cross(r, r->C[site], d, T, K);
-}
-
-/* After a batch of the quantized stream: what `see` left of down, the last site, through down's matrix. */
-static void add_outputs(run *r, const nb_linear *down) {
-  nb_assert(down->N == r->c->hidden && r->in.K == down->K);
-  float *d = r->fake + r->T * down->K;
-  nb_session_linear(r->s, down, d, r->T, down->K, r->x, down->N);
-  add_cross(r, r->C[NB_SITE_DOWN], r->x, r->T, down->N);
-}
-
-static nb_status run_sequence(run *r, const nb_layer *l, size_t seq, int stream, float *x, const nb_tap *tap,
-                              nb_err *err) {
-  nb_segment seg = {r->kv[stream], r->o->tokens + seq * r->T, r->T};
-  NB_TRY(nb_session_begin(r->s, &seg, 1, err));
-  return nb_session_layer(r->s, l, 0, x, tap, err);
-}
-
-static nb_status new_statistics(run *r, nb_err *err) {
-  for (size_t i = 0; i < r->n_sites; i++) {
-    if (!r->wanted[i]) continue;
-    size_t K = nb_parts_site_inputs(r->c, i), M = by_outputs(r, i) ? r->c->hidden : K;
-    r->count[i] = 0;
-    NB_TRY(nb_new(&r->H[i], K * K, sizeof(float), "statistics", err));
-    if (has_cross(r, i)) NB_TRY(nb_new(&r->C[i], M * K, sizeof(float), "statistics", err));
-  }
-  return NB_OK;
-}
-
-static void free_statistics(run *r) {
-  for (size_t i = 0; r->H && r->C && i < r->n_sites; i++) {
-    nb_free(r->H[i]), nb_free(r->C[i]);
-    r->H[i] = r->C[i] = NULL;
-  }
-}
-
-/* Collects the statistics of the wanted sites over the first n_seqs sequences with the layer as it is now. The float
- * stream goes through `full`, unless that is NULL, and stays behind it when `move` is set. */
-static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, bool move, size_t n_seqs, nb_err *err) {
-  const nb_tap tap = {see, r};
-  size_t D = r->c->hidden;
-  r->cross = full && r->xf;
-  NB_TRY(new_statistics(r, err));
-  for (size_t i = 0; i < n_seqs; i++) {
-    if (r->cross) {
-      r->keep = true;
-      float *x = r->xf + i * r->T * D;
-      if (!move) memcpy(r->x, x, r->T * D * sizeof *r->x), x = r->x;
-      NB_TRY(run_sequence(r, full, i, 1, x, &tap, err));
-      r->keep = false;
-    }
-    memcpy(r->x, r->xq + i * r->T * D, r->T * D * sizeof *r->x);
-    NB_TRY(run_sequence(r, now, i, 0, r->x, &tap, err));
-    if (r->cross && r->wanted[NB_SITE_DOWN] && by_outputs(r, NB_SITE_DOWN))
-      add_outputs(r, nb_layer_matrix(r->c, full, NB_DOWN, 0));
-    NB_TRY(nb_progress_step(r->o->progress, r->solve.done, r->solve.total, err));
+    NB_TRY(nb_calib_plain(w, formats, m, effort, o, err));
+    NB_TRY(nb_solve_advance(&solve, nb_calib_weights_of(nb_parts_matrix(parts, m)), err));
   }
   return NB_OK;
 }
@@ -213,17 +40,17 @@ static nb_status collect(run *r, const nb_layer *now, const nb_layer *full, bool
 /* ---- solving ---- */
 
 /* Puts what is ready of the layer, in order. */
-static nb_status put_ready(run *r, nb_err *err) {
+static nb_status put_ready(nb_calib *r, nb_err *err) {
   for (; r->next < r->parts->per_layer && r->out[r->next].data; r->next++)
     NB_TRY(r->o->put(r->o->ctx, &r->out[r->next], err));
   return NB_OK;
 }
 
 /* Whether an expert's statistics are of too few tokens to be solved with. */
-static bool too_few(const run *r, size_t site) { return site >= NB_SITES && r->count[site] < FEW_TOKENS; }
+static bool too_few(const nb_calib *r, size_t site) { return site >= NB_SITES && r->count[site] < FEW_TOKENS; }
 
 /* Finds how the rows of a layer's matrices go together. */
-static nb_status sum_gradients(run *r, const nb_layer *full, nb_err *err) {
+static nb_status sum_gradients(nb_calib *r, const nb_layer *full, nb_err *err) {
   const nb_calib_opts *o = r->o;
   if (!nb_curvature_wanted(r->c, o->fisher_tokens)) return NB_OK;
   if (!r->curvature) {
@@ -237,13 +64,17 @@ static nb_status sum_gradients(run *r, const nb_layer *full, nb_err *err) {
                                   .total = r->solve.total};
     NB_TRY(nb_matmul_create(nb_session_kernels(r->s), o->threads, &r->mul, err));
     NB_TRY(nb_curvature_create(r->c, r->w, &co, &r->curvature, err));
+    r->weighed = co.n_seqs;
+    NB_TRY(nb_new(&r->weight, r->n_sites * r->weighed, r->T * sizeof *r->weight, "the tokens' weights", err));
   }
+  for (size_t i = 0; i < r->n_sites; i++)
+    nb_curvature_weights(r->curvature, full->number, i, r->weight + i * r->weighed * r->T);
   return nb_curvature_layer(r->curvature, full, r->xq, r->G, err);
 }
 
 /* Solves matrix i of a layer, which is `full` in full precision. h: its statistics, or NULL when a run before has it.
  */
-static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_t i, nb_err *err) {
+static nb_status solve_one(nb_calib *r, const nb_hess *h, const nb_layer *full, size_t i, nb_err *err) {
   size_t m = nb_parts_first(r->parts, full->number) + i;
   const nb_part *p = nb_parts_matrix(r->parts, m);
   const nb_ggml_type *blocks = r->o->blocks ? r->o->blocks[m] : NULL;
@@ -254,24 +85,24 @@ static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_
   char what[64];
   nb_part_describe(p, what);
   r->solve.what = what;
-  nb_free(r->solve.G);
-  r->solve.G = r->G[i], r->G[i] = NULL;
-  *q = (nb_quantized){.matrix = m, .layer = r->base, .plain = -1, .loss = -1, .few = few && (blocks || fmt.bits)};
+  nb_free(r->solve.of.G);
+  r->solve.of = r->G[i], r->G[i].G = NULL;
+  *q = (nb_quantized){.matrix = m, .vec = r->vec, .plain = -1, .loss = -1, .few = few && (blocks || fmt.bits)};
   if (blocks) {
     NB_TRY(nb_solve_blocks(&r->solve, h, &full->w[i], blocks, c, q, err));
   } else if (fmt.bits == 0) {
     NB_TRY(nb_coded_dense(&full->w[i], what, c, err));
-    NB_TRY(nb_solve_advance(&r->solve, weights_of(p), err));
+    NB_TRY(nb_solve_advance(&r->solve, nb_calib_weights_of(p), err));
   } else if (few) {
     const nb_quant_opts how = {r->count[p->site] ? h->diag : NULL, 1, r->o->threads, what};
     NB_TRY(nb_coded_plain(&full->w[i], fmt, &how, false, c, err));
-    NB_TRY(nb_solve_advance(&r->solve, weights_of(p), err));
+    NB_TRY(nb_solve_advance(&r->solve, nb_calib_weights_of(p), err));
   } else {
     NB_TRY(nb_coded_room(&full->w[i], fmt, what, c, err));
     const void *earlier = r->o->resume ? r->o->resume(r->o->ctx, m, c->n_bytes) : NULL;
     if (earlier) {
       memcpy(c->own, earlier, c->n_bytes);
-      NB_TRY(nb_solve_advance(&r->solve, weights_of(p), err));
+      NB_TRY(nb_solve_advance(&r->solve, nb_calib_weights_of(p), err));
     } else {
       NB_TRY(nb_solve_matrix(&r->solve, h, &full->w[i], fmt, c, q, err));
     }
@@ -281,7 +112,7 @@ static nb_status solve_one(run *r, const nb_hess *h, const nb_layer *full, size_
   return put_ready(r, err);
 }
 
-static bool all_resumed(run *r, const nb_layer *full) {
+static bool all_resumed(nb_calib *r, const nb_layer *full) {
   if (!r->o->resume) return false;
   for (size_t i = 0; i < r->parts->per_layer; i++) {
     size_t m = nb_parts_first(r->parts, full->number) + i;
@@ -296,7 +127,7 @@ static bool all_resumed(run *r, const nb_layer *full) {
 }
 
 /* "layer 3 q, k, v": the matrices of a site. */
-static void describe_site(const run *r, size_t layer, size_t site, char out[96]) {
+static void describe_site(const nb_calib *r, size_t layer, size_t site, char out[96]) {
   int n = snprintf(out, 96, "layer %zu", layer), expert = nb_parts_site_expert(site);
   if (expert >= 0) n += snprintf(out + n, 96 - (size_t)n, " expert %d", expert);
   bool first = true;
@@ -308,7 +139,7 @@ static void describe_site(const run *r, size_t layer, size_t site, char out[96])
   }
 }
 
-static nb_status solve_site(run *r, size_t site, const nb_layer *full, bool resumed, nb_err *err) {
+static nb_status solve_site(nb_calib *r, size_t site, const nb_layer *full, bool resumed, nb_err *err) {
   nb_hess h = {0};
   nb_status st = NB_OK;
   char what[96];
@@ -318,7 +149,7 @@ static nb_status solve_site(run *r, size_t site, const nb_layer *full, bool resu
     const nb_kernels *k = nb_session_kernels(r->s);
     nb_assert(sums.H && r->wanted[site]);
     r->H[site] = r->C[site] = NULL;
-    if (sums.C && by_outputs(r, site)) sums.outputs = r->c->hidden;
+    if (sums.C && nb_calib_by_outputs(r, site)) sums.outputs = r->c->hidden;
     describe_site(r, full->number, site, what);
     if (too_few(r, site)) NB_TRY(nb_hess_unfactored(k, sums.H, sums.K, what, &h, err));
     else NB_TRY(nb_hess_prepare(k, &sums, &how, &h, err));
@@ -330,17 +161,17 @@ static nb_status solve_site(run *r, size_t site, const nb_layer *full, bool resu
 }
 
 /* Whether a site feeds any matrix. */
-static bool site_feeds(const run *r, size_t site) {
+static bool site_feeds(const nb_calib *r, size_t site) {
   for (size_t i = 0; i < r->parts->per_layer; i++)
     if (nb_parts_matrix(r->parts, i)->site == site) return true;
   return false;
 }
 
-static void want_none(run *r) { memset(r->wanted, 0, r->n_sites * sizeof *r->wanted); }
+static void want_none(nb_calib *r) { memset(r->wanted, 0, r->n_sites * sizeof *r->wanted); }
 
 /* Marks the sites from `site` on whose statistics are collected in one pass, and returns what follows them: one where
  * inputs come after what precedes them has been quantized, else all of them; of experts as many as fit the memory. */
-static size_t want_next(run *r, size_t site, bool sequential) {
+static size_t want_next(nb_calib *r, size_t site, bool sequential) {
   size_t bytes = 0;
   want_none(r);
   for (size_t i = site; i < r->n_sites; i++) {
@@ -354,7 +185,7 @@ static size_t want_next(run *r, size_t site, bool sequential) {
 
 /* Solves a layer, which is `full` in full precision. eight: the same at 8 bits, through which both streams pass where
  * it is not quantized yet. */
-static nb_status solve_with(run *r, const nb_layer *full, nb_proxy8 *eight, nb_err *err) {
+static nb_status solve_with(nb_calib *r, const nb_layer *full, nb_proxy8 *eight, nb_err *err) {
   nb_layer now;
   size_t D = r->c->hidden;
   bool resumed = all_resumed(r, full), moved = false;
@@ -366,31 +197,31 @@ static nb_status solve_with(run *r, const nb_layer *full, nb_proxy8 *eight, nb_e
     end = resumed ? r->n_sites : want_next(r, site, r->o->sequential);
     bool all = site == 0 && end == r->n_sites; /* in one pass: then the float stream moves on with it */
     moved = moved || (all && !resumed);
-    if (!resumed) NB_TRY(collect(r, &now, &eight->layer, all, r->o->n_seqs, err));
+    if (!resumed) NB_TRY(nb_calib_collect(r, &now, &eight->layer, all, r->o->n_seqs, err));
     for (size_t i = site; i < end; i++)
       if (site_feeds(r, i)) NB_TRY(solve_site(r, i, full, resumed, err));
   }
   if (full->number + 1 == r->c->layers && (r->c->tie_embeddings || !r->o->calibrate_head)) return NB_OK;
   for (size_t i = 0; i < r->o->n_seqs; i++) {
-    NB_TRY(run_sequence(r, &now, i, 0, r->xq + i * r->T * D, NULL, err));
-    if (r->xf && !moved) NB_TRY(run_sequence(r, &eight->layer, i, 1, r->xf + i * r->T * D, NULL, err));
+    NB_TRY(nb_calib_run_sequence(r, &now, i, 0, r->xq + i * r->T * D, NULL, err));
+    if (r->xf && !moved) NB_TRY(nb_calib_run_sequence(r, &eight->layer, i, 1, r->xf + i * r->T * D, NULL, err));
     NB_TRY(nb_progress_step(r->o->progress, r->solve.done, r->solve.total, err));
   }
   return NB_OK;
 }
 
-static void free_layer(run *r) {
+static void free_layer(nb_calib *r) {
   for (size_t i = 0; r->coded && r->out && r->G && i < r->parts->per_layer; i++) {
     nb_coded_free(&r->coded[i]);
-    nb_free(r->G[i]);
-    r->G[i] = NULL;
+    nb_free(r->G[i].G);
+    r->G[i].G = NULL;
     r->out[i].data = NULL;
   }
-  nb_free(r->solve.G);
-  r->solve.G = NULL, r->next = 0;
+  nb_free(r->solve.of.G);
+  r->solve.of.G = NULL, r->next = 0;
 }
 
-static nb_status solve_layer(run *r, const nb_layer *full, nb_err *err) {
+static nb_status solve_layer(nb_calib *r, const nb_layer *full, nb_err *err) {
   nb_proxy8 eight;
   nb_status st = nb_proxy8_layer(r->parts, full, r->o->threads, &eight, err);
   if (st == NB_OK) st = solve_with(r, full, &eight, err);
@@ -400,33 +231,37 @@ static nb_status solve_layer(run *r, const nb_layer *full, nb_err *err) {
 }
 
 /* Chooses the scales by the inputs of the layer at 8 bits, of which a part is enough. */
-static nb_status fold_scales(run *r, nb_fold *fold, nb_err *err) {
+static nb_status fold_scales(nb_calib *r, nb_fold *fold, nb_err *err) {
   const nb_calib_opts *o = r->o;
-  const size_t n_seqs = nb_min(o->n_seqs, (FOLD_TOKENS + r->T - 1) / r->T);
+  const size_t n_seqs = nb_min(o->n_seqs, (NB_FOLD_TOKENS + r->T - 1) / r->T);
   const size_t first = nb_parts_first(r->parts, fold->layer.number);
-  const nb_fold_forms forms = {o->blocks ? NULL : r->formats + first, o->blocks ? o->blocks + first : NULL};
+  const nb_fold_forms forms = {o->blocks ? NULL : r->formats + first, o->blocks ? o->blocks + first : NULL,
+                               nb_curvature_wanted(r->c, o->fisher_tokens)};
   nb_proxy8 eight;
   nb_status st = nb_proxy8_layer(r->parts, &fold->layer, o->threads, &eight, err);
   if (st == NB_OK) nb_proxy8_set_fine(&eight, false);
+  r->folding = true;
   for (size_t site = 0, end; site < r->n_sites && st == NB_OK; site = end) {
     end = want_next(r, site, false);
     for (size_t i = site; i < end; i++) r->wanted[i] = r->wanted[i] && nb_fold_legal(r->c, i);
-    st = collect(r, &eight.layer, NULL, false, n_seqs, err);
+    st = nb_calib_collect(r, &eight.layer, NULL, false, n_seqs, err);
     for (size_t i = site; i < end && st == NB_OK; i++) {
-      float *H = r->H[i];
+      const nb_fold_inputs in = {r->H[i], r->count[i], r->few[i], r->n_few[i]};
+      if (!in.H || !in.count) continue;
       r->H[i] = NULL;
-      if (H && r->count[i]) st = nb_fold_scale(fold, nb_session_kernels(r->s), i, H, &forms, o->threads, err);
-      else nb_free(H);
+      st = nb_fold_scale(fold, nb_session_kernels(r->s), i, &in, &forms, o->threads, err);
     }
+    nb_calib_free_sums(r);
   }
-  free_statistics(r);
+  nb_calib_free_sums(r);
+  r->folding = false;
   nb_proxy8_free(&eight);
   return st;
 }
 
 /* Changes the layer's inner basis first. A resumed run does this again, to go on with the same bits. A layer with a
  * matrix that is left unquantized keeps its basis. */
-static nb_status fold_and_solve_layer(run *r, size_t layer, nb_err *err) {
+static nb_status fold_and_solve_layer(nb_calib *r, size_t layer, nb_err *err) {
   const nb_calib_opts *o = r->o;
   const nb_layer *full = &r->w->layer[layer];
   bool coded = true;
@@ -438,99 +273,17 @@ static nb_status fold_and_solve_layer(run *r, size_t layer, nb_err *err) {
   NB_GOTO(nb_fold_create(r->c, r->parts, full, &fold, err));
   if (o->rotate) NB_GOTO(nb_fold_rotate(&fold, err));
   if (o->fold) NB_GOTO(fold_scales(r, &fold, err));
-  r->base = &fold.layer;
+  r->vec = fold.layer.vec;
   st = solve_layer(r, &fold.layer, err);
-  r->base = NULL;
+  r->vec = NULL;
 fail:
   nb_fold_free(&fold);
   return st;
 }
 
-/* ---- embedding and head ---- */
-
-static nb_status solve_embedding(run *r, nb_err *err) {
-  const nb_linear *full = nb_weights_embed(r->w);
-  size_t m = r->parts->embed, D = r->c->hidden;
-  nb_coded now = {.own = NULL};
-  nb_status st;
-  float *importance = NULL;
-  if (!r->c->tie_embeddings) { /* a tied one is the head, too, which reads its rows otherwise */
-    NB_GOTO(nb_new(&importance, D, sizeof *importance, "the embedding", err));
-    NB_GOTO(nb_embedding_importance(r->c, r->w, importance, err));
-  }
-  const nb_quant_opts how = {importance, 1, r->o->threads, "the embedding"};
-  if (r->o->blocks) NB_GOTO(nb_coded_blocks(full, r->o->blocks[m], &how, &now, err));
-  else NB_GOTO(nb_coded_plain(full, r->formats[m], &how, true, &now, err));
-  const nb_quantized q = {.matrix = m, .data = now.data, .n_bytes = now.n_bytes, .plain = now.error, .loss = now.error};
-  NB_GOTO(r->o->put(r->o->ctx, &q, err));
-  for (size_t i = 0; i < r->o->n_seqs; i++) {
-    nb_segment seg = {r->kv[0], r->o->tokens + i * r->T, r->T};
-    NB_GOTO(nb_session_begin(r->s, &seg, 1, err));
-    nb_session_embed(r->s, &now.w, r->xq + i * r->T * D);
-    if (r->xf) nb_session_embed(r->s, full, r->xf + i * r->T * D);
-  }
-  NB_GOTO(nb_solve_advance(&r->solve, (uint64_t)full->N * full->K, err));
-fail:
-  nb_coded_free(&now);
-  nb_free(importance);
-  return st;
-}
-
-static nb_status head_statistics(run *r, nb_hess *h, nb_err *err) {
-  size_t D = r->c->hidden;
-  float *H, *C = NULL;
-  NB_TRY(nb_new(&H, D * D, sizeof *H, "statistics", err));
-  if (r->xf && nb_new(&C, D * D, sizeof *C, "statistics", err) != NB_OK) {
-    nb_free(H);
-    return NB_ERR_MEMORY;
-  }
-  for (size_t i = 0; i < r->o->n_seqs; i++) {
-    float *d = r->xf ? r->fake + r->T * D : NULL;
-    nb_session_norm(r->s, r->w, r->xq + i * r->T * D, r->x);
-    round_inputs(r, r->x, r->T, D);
-    if (d) {
-      nb_session_norm(r->s, r->w, r->xf + i * r->T * D, r->x);
-      for (size_t k = 0; k < r->T * D; k++) d[k] = r->x[k] - r->fake[k];
-    }
-    nb_hess_add(nb_session_kernels(r->s), H, &r->in, r->o->threads);
-    if (d) add_cross(r, C, d, r->T, D);
-  }
-  const nb_hess_opts how = {r->o->damp, r->o->alpha, r->o->threads, "the head"};
-  return nb_hess_prepare(nb_session_kernels(r->s), &(nb_hess_sums){H, C, D, 0}, &how, h, err);
-}
-
-static nb_status solve_head(run *r, nb_err *err) {
-  const nb_linear *full = nb_weights_head(r->w);
-  size_t m = r->parts->head;
-  const nb_ggml_type *blocks = r->o->blocks ? r->o->blocks[m] : NULL;
-  nb_qfmt fmt = blocks ? (nb_qfmt){0} : r->formats[m];
-  if (!(blocks || fmt.bits) || !r->o->calibrate_head) {
-    NB_TRY(plain_matrix(r->w, r->formats, m, 1, r->o, err));
-    return nb_solve_advance(&r->solve, (uint64_t)full->N * full->K, err);
-  }
-  nb_quantized q = {.matrix = m};
-  nb_hess h = {0};
-  nb_coded coded = {.own = NULL};
-  nb_status st;
-  r->solve.what = "the head";
-  NB_GOTO(head_statistics(r, &h, err));
-  if (blocks) {
-    NB_GOTO(nb_solve_blocks(&r->solve, &h, full, blocks, &coded, &q, err));
-  } else {
-    NB_GOTO(nb_coded_room(full, fmt, "the head", &coded, err));
-    NB_GOTO(nb_solve_matrix(&r->solve, &h, full, fmt, &coded, &q, err));
-  }
-  q.data = coded.data, q.n_bytes = coded.n_bytes;
-  NB_GOTO(r->o->put(r->o->ctx, &q, err));
-fail:
-  nb_hess_free(&h);
-  nb_coded_free(&coded);
-  return st;
-}
-
 /* ---- the run ---- */
 
-static nb_status run_create(run *r, nb_err *err) {
+static nb_status run_create(nb_calib *r, nb_err *err) {
   const nb_calib_opts *o = r->o;
   size_t D = r->c->hidden, K = widest_site(r->c), Kp = nb_round_up(K, NB_K_PAD), n = r->parts->per_layer;
   nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features, .fine = true};
@@ -541,7 +294,9 @@ static nb_status run_create(run *r, nb_err *err) {
   NB_TRY(nb_session_create(r->c, &so, &r->s, err));
   NB_TRY(nb_new(&r->H, r->n_sites, sizeof *r->H, "statistics", err));
   NB_TRY(nb_new(&r->C, r->n_sites, sizeof *r->C, "statistics", err));
+  NB_TRY(nb_new(&r->few, r->n_sites, sizeof *r->few, "statistics", err));
   NB_TRY(nb_new(&r->count, r->n_sites, sizeof *r->count, "statistics", err));
+  NB_TRY(nb_new(&r->n_few, r->n_sites, sizeof *r->n_few, "statistics", err));
   NB_TRY(nb_new(&r->wanted, r->n_sites, sizeof *r->wanted, "statistics", err));
   NB_TRY(nb_new(&r->now, n, sizeof *r->now, "a layer", err));
   NB_TRY(nb_new(&r->coded, n, sizeof *r->coded, "a layer", err));
@@ -567,12 +322,12 @@ static nb_status run_create(run *r, nb_err *err) {
   return NB_OK;
 }
 
-static void run_free(run *r) {
-  free_statistics(r);
+static void run_free(nb_calib *r) {
+  nb_calib_free_sums(r);
   free_layer(r);
   for (size_t i = 0; i < NB_SITES; i++) nb_free(r->seen[i]);
-  nb_free(r->H), nb_free(r->C), nb_free(r->count), nb_free(r->wanted);
-  nb_free(r->now), nb_free(r->coded), nb_free(r->out), nb_free(r->G);
+  nb_free(r->H), nb_free(r->C), nb_free(r->few), nb_free(r->count), nb_free(r->n_few), nb_free(r->wanted);
+  nb_free(r->now), nb_free(r->coded), nb_free(r->out), nb_free(r->G), nb_free(r->weight);
   nb_curvature_free(r->curvature);
   nb_matmul_free(&r->mul);
   nb_free(r->xq), nb_free(r->xf), nb_free(r->x), nb_free(r->fake);
@@ -584,14 +339,14 @@ static void run_free(run *r) {
 
 nb_status nb_calib_run(const nb_config *c, const nb_weights *w, const nb_qfmt *formats, const nb_calib_opts *o,
                        nb_err *err) {
-  run r = {.c = c, .w = w, .parts = &w->parts, .formats = formats, .o = o};
+  nb_calib r = {.c = c, .w = w, .parts = &w->parts, .formats = formats, .o = o};
   nb_status st;
   if (o->n_seqs == 0 || o->seq_len == 0)
     return nb_fail(err, NB_ERR_ARG, "there is no calibration text: give more of it, or a shorter sequence length");
   NB_GOTO(run_create(&r, err));
-  NB_GOTO(solve_embedding(&r, err));
+  NB_GOTO(nb_calib_embedding(&r, err));
   for (size_t l = 0; l < c->layers; l++) NB_GOTO(fold_and_solve_layer(&r, l, err));
-  if (!c->tie_embeddings) NB_GOTO(solve_head(&r, err));
+  if (!c->tie_embeddings) NB_GOTO(nb_calib_head(&r, err));
 fail:
   run_free(&r);
   return st;

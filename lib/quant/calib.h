@@ -14,10 +14,10 @@
 
 /* A quantized matrix on its way out. */
 typedef struct nb_quantized {
-  size_t matrix;         /* its number in the list of parts */
-  const nb_layer *layer; /* the layer it belongs to, with its vectors as they are now (folds change them); NULL outside
-                          * of the layers, and where the vectors are the checkpoint's */
-  const void *data;      /* n_bytes as nb_qmat_plan says; the dense bytes when the matrix is left as it is */
+  size_t matrix;           /* its number in the list of parts */
+  const float *const *vec; /* (NB_ROLES) by role, the vectors of its layer, or of the head those outside of the layers,
+                            * as they are now (folds change them); NULL: they are the checkpoint's */
+  const void *data;        /* n_bytes as nb_qmat_plan says; the dense bytes when the matrix is left as it is */
   size_t n_bytes;
   double plain, loss; /* relative to the output's energy: of plain rounding, of the result; -1 when not measured */
   size_t fell_back;   /* rows that kept plain rounding */

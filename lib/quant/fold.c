@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "quant/solve.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -121,24 +122,34 @@ static bool meets(const nb_part *p, size_t site) {
   return p->site == site || (site == NB_SITE_FFN && p->site >= NB_SITES && !is_down(p->site));
 }
 
-/* The logarithm of each input's root mean square (K), about a mean of 0. Inputs that are all but dead count as small
- * ones. */
-static void input_sizes(const nb_config *c, size_t site, const float *H, size_t K, double *size) {
-  double mean = 0, center = 0;
-  size_t share = site == NB_SITE_O ? c->heads / c->kv_heads : 1;
+/* The logarithm of each input's root mean square (K), about a mean of 0; of inputs that one channel makes, of all of
+ * them. Inputs that are all but dead count as small ones. */
+static void input_sizes(const size_t *channel, size_t channels, const float *H, size_t K, double *size) {
+  double mean = 0, center = 0, share = (double)(K / channels);
   for (size_t k = 0; k < K; k++) mean += H[k * K + k] / (double)K, size[k] = 0;
-  for (size_t k = 0; k < K; k++) size[nb_fold_channel(c, site, k)] += H[k * K + k] / (double)share;
-  for (size_t k = 0; k < K / share; k++) {
+  for (size_t k = 0; k < K; k++) size[channel[k]] += H[k * K + k] / share;
+  for (size_t k = 0; k < channels; k++) {
     size[k] = mean > 0 ? 0.5 * log(size[k] + 1e-4 * mean) : 0;
-    center += size[k] / (double)(K / share);
+    center += size[k] / (double)channels;
   }
-  for (size_t k = K; k-- > 0;) size[k] = size[nb_fold_channel(c, site, k)] - center;
+  for (size_t k = K; k-- > 0;) size[k] = size[channel[k]] - center;
 }
+
+/* A matrix that a site's inputs meet, how it will be coded, and what part of the loss of plain rounding will be left.
+ */
+typedef struct met {
+  const nb_linear *w;
+  nb_qfmt fmt;
+  const nb_ggml_type *blocks; /* or NULL */
+  double left;
+} met;
 
 /* A site's trials: its statistics in the basis scaled by s, from power to power. */
 typedef struct trials {
   nb_hess h;
+  const nb_fold_inputs *in;
   const float *s, *step; /* (K) the scales now, and from the last power to this */
+  double *noise;         /* (K) the sum over the inputs of the square of what int8 leaves of them now */
   nb_gptq_opts plain;    /* rounding alone */
 } trials;
 
@@ -151,6 +162,29 @@ static void rescale_rows(void *ctx, size_t begin, size_t end, int thread) {
     for (size_t k = 0; k < t->h.K; k++) H[k] *= inv / t->step[k];
     t->h.diag[i] *= inv * inv;
   }
+}
+
+/* Rounds the inputs that are there to int8 in this basis. */
+static nb_status find_noise(const trials *t, nb_err *err) {
+  size_t K = t->h.K, Kp = nb_round_up(K, NB_K_PAD);
+  double each = t->in->n ? (double)t->in->count / (double)t->in->n : 0;
+  float *x, *scale = NULL;
+  int32_t *sum = NULL;
+  int8_t *q = NULL;
+  nb_status st;
+  memset(t->noise, 0, K * sizeof *t->noise);
+  NB_TRY(nb_new(&x, 2 * K, sizeof *x, "scales", err));
+  NB_GOTO(nb_new(&q, Kp, 1, "scales", err));
+  NB_GOTO(nb_new(&scale, Kp / NB_QA_GROUP, sizeof *scale, "scales", err));
+  NB_GOTO(nb_new(&sum, Kp / NB_BLOCK, sizeof *sum, "scales", err));
+  for (size_t i = 0; i < t->in->n; i++) {
+    for (size_t k = 0; k < K; k++) x[k] = t->in->x[i * K + k] / t->s[k];
+    nb_kernels_round_q8(&t->h.k, x, K, q, scale, sum, x + K);
+    for (size_t k = 0; k < K; k++) t->noise[k] += each * pow((double)x[k] - x[K + k], 2);
+  }
+fail:
+  nb_free(x), nb_free(q), nb_free(scale), nb_free(sum);
+  return st;
 }
 
 /* Rows, plainly rounded to a format. */
@@ -183,24 +217,58 @@ static nb_status try_blocks(const trials *t, const nb_gptq_rows *rows, const nb_
   return st;
 }
 
-/* The sampled rows of matrix i with their columns scaled, plainly rounded: the loss over that of no weights. */
-static nb_status try_matrix(const trials *t, const nb_linear *w, const nb_fold_forms *forms, size_t i, double *loss,
-                            nb_err *err) {
+/* The sampled rows of a matrix with their columns scaled: what will be lost by their rounding and by that of their
+ * inputs, over the loss of no weights. */
+static nb_status try_matrix(const trials *t, const met *m, double *loss, nb_err *err) {
   nb_status st;
+  const nb_linear *w = m->w;
   size_t n = nb_min(SAMPLE, w->N), K = w->K;
   nb_gptq_report rep = {0, 0, 0, 0};
+  double noise = 0;
   float *x = NULL;
   NB_GOTO(nb_new(&x, n * K, sizeof *x, "rows on trial", err));
   for (size_t r = 0; r < n; r++) {
     nb_linear_row(w, r * w->N / n, x + r * K);
-    for (size_t k = 0; k < K; k++) x[r * K + k] *= t->s[k];
+    for (size_t k = 0; k < K; k++) {
+      x[r * K + k] *= t->s[k];
+      noise += t->noise[k] * x[r * K + k] * x[r * K + k];
+    }
   }
   const nb_gptq_rows rows = {x, 0, n};
-  NB_GOTO(forms->blocks ? try_blocks(t, &rows, forms->blocks[i], &rep, err)
-                        : try_format(t, &rows, forms->fmt[i], &rep, err));
-  *loss += rep.zero > 0 ? rep.solved / rep.zero : 0;
+  NB_GOTO(m->blocks ? try_blocks(t, &rows, m->blocks, &rep, err) : try_format(t, &rows, m->fmt, &rep, err));
+  *loss += rep.zero > 0 ? (m->left * rep.solved + noise) / rep.zero : 0;
 fail:
   nb_free(x);
+  return st;
+}
+
+/* s (K) = the scales of the power that loses least, which *power becomes. channel (K): what makes each input, one of
+ * `channels`. */
+static nb_status choose(const nb_kernels *kernels, const nb_fold_inputs *in, const met *m, size_t n_met,
+                        const size_t *channel, size_t channels, int threads, float *s, double *power, nb_err *err) {
+  nb_status st;
+  size_t K = m->w->K;
+  double *size = NULL, best = 0;
+  float *step = NULL;
+  trials t = {.h = {.H = in->H}, .in = in, .s = s, .plain = {.threads = threads, .what = "a trial"}};
+  NB_GOTO(nb_new(&size, 2 * K, sizeof *size, "scales", err));
+  NB_GOTO(nb_new(&step, K, sizeof *step, "scales", err));
+  input_sizes(channel, channels, in->H, K, size);
+  NB_GOTO(nb_hess_unfactored(kernels, in->H, K, "a trial", &t.h, err));
+  t.step = step, t.noise = size + K;
+  for (size_t k = 0; k < K; k++) step[k] = (float)exp(size[k] / (POWERS - 1));
+  for (int i = 0; i < POWERS; i++) {
+    double tried = (double)i / (POWERS - 1), loss = 0;
+    for (size_t k = 0; k < K; k++) s[k] = (float)exp(tried * size[k]);
+    if (i > 0) nb_parallel_for(threads, K, 64, rescale_rows, &t);
+    NB_GOTO(find_noise(&t, err));
+    for (size_t n = 0; n < n_met; n++) NB_GOTO(try_matrix(&t, &m[n], &loss, err));
+    if (i == 0 || loss < best) best = loss, *power = tried;
+  }
+  for (size_t k = 0; k < K; k++) s[k] = (float)exp(*power * size[k]);
+fail:
+  nb_hess_free(&t.h);
+  nb_free(size), nb_free(step);
   return st;
 }
 
@@ -245,35 +313,48 @@ static void apply(nb_fold *f, size_t site, size_t K, const float *s, float *made
   }
 }
 
-nb_status nb_fold_scale(nb_fold *f, const nb_kernels *kernels, size_t site, float *H, const nb_fold_forms *forms,
-                        int threads, nb_err *err) {
+nb_status nb_fold_scale(nb_fold *f, const nb_kernels *kernels, size_t site, const nb_fold_inputs *in,
+                        const nb_fold_forms *forms, int threads, nb_err *err) {
   const nb_config *c = f->c;
   const nb_parts *parts = f->parts;
   nb_assert(nb_fold_legal(c, site));
   nb_status st;
-  double *size = NULL, best = 0;
+  bool taken = false;
+  met *m = NULL;
+  size_t *channel = NULL, n = 0, K = nb_parts_site_inputs(c, site);
   float *s = NULL;
-  size_t K = nb_parts_site_inputs(c, site);
-  trials t = {.h = {.H = H}, .plain = {.threads = threads, .what = "a trial"}};
-  NB_GOTO(nb_new(&size, K, sizeof *size, "scales", err));
+  NB_GOTO(nb_new(&m, parts->per_layer, sizeof *m, "scales", err));
+  NB_GOTO(nb_new(&channel, K, sizeof *channel, "scales", err));
   NB_GOTO(nb_new(&s, 2 * K, sizeof *s, "scales", err));
-  input_sizes(c, site, H, K, size);
-  NB_GOTO(nb_hess_unfactored(kernels, H, K, "a trial", &t.h, err));
-  t.s = s, t.step = s + K;
-  for (size_t k = 0; k < K; k++) s[K + k] = (float)exp(size[k] / (POWERS - 1));
-  for (int i = 0; i < POWERS; i++) {
-    double power = (double)i / (POWERS - 1), loss = 0;
-    for (size_t k = 0; k < K; k++) s[k] = (float)exp(power * size[k]);
-    if (i > 0) nb_parallel_for(threads, K, 64, rescale_rows, &t);
-    for (size_t n = 0; n < parts->per_layer; n++)
-      if (meets(nb_parts_matrix(parts, n), site)) NB_GOTO(try_matrix(&t, &f->layer.w[n], forms, n, &loss, err));
-    if (i == 0 || loss < best) best = loss, f->power[site] = power;
+  for (size_t k = 0; k < K; k++) channel[k] = nb_fold_channel(c, site, k);
+  for (size_t i = 0; i < parts->per_layer; i++) {
+    const nb_part *p = nb_parts_matrix(parts, i);
+    if (!meets(p, site)) continue;
+    m[n++] = (met){&f->layer.w[i], forms->blocks ? (nb_qfmt){0} : forms->fmt[i],
+                   forms->blocks ? forms->blocks[i] : NULL, nb_solve_leaves(p->role, forms->coupled)};
   }
-  for (size_t k = 0; k < K; k++) s[k] = (float)exp(f->power[site] * size[k]);
+  taken = true;
+  NB_GOTO(choose(kernels, in, m, n, channel, channel[K - 1] + 1, threads, s, &f->power[site], err));
   if (f->power[site] > 0) apply(f, site, K, s, s + K);
 fail:
-  nb_hess_free(&t.h);
-  nb_free(size);
-  nb_free(s);
+  if (!taken) nb_free(in->H);
+  nb_free(m), nb_free(channel), nb_free(s);
+  return st;
+}
+
+nb_status nb_fold_head(const nb_kernels *kernels, const nb_fold_inputs *in, const nb_linear *head,
+                       const nb_fold_forms *forms, int threads, float *s, nb_err *err) {
+  const met m = {head, forms->blocks ? (nb_qfmt){0} : *forms->fmt, forms->blocks ? *forms->blocks : NULL,
+                 nb_solve_leaves(NB_HEAD, false)};
+  size_t *channel;
+  double power;
+  nb_status st = nb_new(&channel, head->K, sizeof *channel, "scales", err);
+  if (st != NB_OK) {
+    nb_free(in->H);
+    return st;
+  }
+  for (size_t k = 0; k < head->K; k++) channel[k] = k;
+  st = choose(kernels, in, &m, 1, channel, head->K, threads, s, &power, err);
+  nb_free(channel);
   return st;
 }

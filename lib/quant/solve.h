@@ -12,10 +12,16 @@ typedef struct nb_solve {
   const nb_calib_opts *o;
   uint64_t done, total; /* weights */
   const char *what;     /* the matrix, for messages */
-  float *G; /* of the matrix at hand (N, N): sums of its outputs' gradients (coupling.h), or NULL: its rows are solved
-             * alone. The caller's to free; an entry that is used is NULL afterwards. */
+  nb_gradients of; /* the matrix at hand's; of.G NULL: its rows are solved alone. The caller's to free; one that is used
+                    * is NULL afterwards. */
   const nb_matmul *mul; /* with G */
+  const float *columns; /* (K) factors of the matrix's columns (fold.h), or NULL: 1 */
 } nb_solve;
+
+/* What solving leaves of the loss of plain rounding: as it was measured by role (docs/quantization.md). down's inputs
+ * go hand in hand less than others', so that there is less to make good. coupled: and what rows that make good each
+ * other's errors leave of that. */
+double nb_solve_leaves(nb_role role, bool coupled);
 
 /* n more weights are done. NB_ERR_INTERRUPTED: the run is to stop. */
 nb_status nb_solve_advance(nb_solve *s, uint64_t n, nb_err *err);

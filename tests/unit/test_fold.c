@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "random.h"
 #include "test.h"
 
 #include "base/cpu.h"
@@ -119,7 +120,8 @@ static void fold_all(const char *path, const nb_fold_forms *forms) {
     float *before = run(&x, &f.layer);
     for (size_t s = 0; s < NB_SITES; s++) {
       CHECK(nb_fold_legal(&x.c, s));
-      CHECK_OK(nb_fold_scale(&f, nb_session_kernels(x.s), s, x.H[s], forms, 2, &err));
+      const nb_fold_inputs in = {x.H[s], T, NULL, 0};
+      CHECK_OK(nb_fold_scale(&f, nb_session_kernels(x.s), s, &in, forms, 2, &err));
       x.H[s] = NULL; /* taken over */
     }
     float *after = run(&x, &f.layer);
@@ -140,13 +142,63 @@ TEST(scales_change_no_output_and_help_rounding) {
     CHECK_OK(nb_qfmt_parse("u3g64", &fmt[s], &err));
     blocks[s] = nb_ggml_find(NB_GGML_Q4_0);
   }
-  fold_all("tests/golden/model/gqa_f16", &(nb_fold_forms){fmt, NULL});
-  fold_all("tests/golden/model/sharded", &(nb_fold_forms){NULL, blocks});
+  fold_all("tests/golden/model/gqa_f16", &(nb_fold_forms){fmt, NULL, false});
+  fold_all("tests/golden/model/sharded", &(nb_fold_forms){NULL, blocks, true});
+}
+
+/* Inputs of a head of which few are large, as H and as rows. */
+static float *outlying(size_t n, size_t K, float **H) {
+  float *x = nb_alloc(n * K, 4);
+  *H = nb_alloc(K * K, 4);
+  draw_from(7);
+  for (size_t i = 0; i < n * K; i++) x[i] = gauss() * (i % K % 61 == 5 ? 40 : 1);
+  for (size_t t = 0; t < n; t++)
+    for (size_t i = 0; i < K; i++)
+      for (size_t k = 0; k <= i; k++) (*H)[i * K + k] += x[t * K + i] * x[t * K + k];
+  return x;
+}
+
+/* Mean square of what int8 leaves of a matrix's outputs for inputs x / s. */
+static double lost(const nb_kernels *k, const float *x, const float *w, const float *s, size_t n, size_t N, size_t K) {
+  float *in = nb_alloc(2 * K, 4), *scale = nb_alloc(K, 4);
+  int8_t *q = nb_alloc(2 * K, 1);
+  int32_t *sum = nb_alloc(K, 4);
+  double total = 0;
+  for (size_t t = 0; t < n; t++) {
+    for (size_t i = 0; i < K; i++) in[i] = x[t * K + i] / s[i];
+    nb_kernels_round_q8(k, in, K, q, scale, sum, in + K);
+    for (size_t r = 0; r < N; r++) {
+      double y = 0;
+      for (size_t i = 0; i < K; i++) y += (double)w[r * K + i] * s[i] * (in[i] - in[K + i]);
+      total += y * y / (double)n;
+    }
+  }
+  nb_free(in), nb_free(scale), nb_free(q), nb_free(sum);
+  return total;
+}
+
+TEST(scales_spare_inputs_that_are_rounded_beside_large_ones) {
+  enum { N = 96, K = 256, SEEN = 64 };
+  const nb_kernels k = nb_kernels_select(nb_cpu_detect());
+  float *w = nb_alloc(N * K, 4), s[K], one[K], *H;
+  float *x = outlying(SEEN, K, &H);
+  for (size_t i = 0; i < N * K; i++) w[i] = gauss();
+  const nb_tensor t = {.dtype = NB_F32, .n_dims = 2, .shape = {N, K}, .data = w, .n_bytes = N * K * 4};
+  const nb_linear head = nb_linear_dense(&t);
+  nb_qfmt fmt;
+  CHECK_OK(nb_qfmt_parse("u8g64", &fmt, &err)); /* its own rounding hardly counts */
+  const nb_fold_inputs in = {H, SEEN, x, SEEN};
+  CHECK_OK(nb_fold_head(&k, &in, &head, &(nb_fold_forms){&fmt, NULL, false}, 2, s, &err));
+  for (size_t i = 0; i < K; i++) one[i] = 1;
+  double before = lost(&k, x, w, one, SEEN, N, K), after = lost(&k, x, w, s, SEEN, N, K);
+  CHECK_MSG(after < 0.3 * before, "%g before, %g after", before, after);
+  nb_free(w), nb_free(x);
 }
 
 int main(void) {
   RUN(the_transform_is_orthogonal);
   RUN(a_rotation_changes_the_weights_but_no_output);
   RUN(scales_change_no_output_and_help_rounding);
+  RUN(scales_spare_inputs_that_are_rounded_beside_large_ones);
   return test_end();
 }
