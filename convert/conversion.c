@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "quant/curvature.h"
 #include "convert/tune_file.h"
 #include "formats/outfile.h"
 
@@ -185,6 +186,7 @@ static nb_status convert(run *u, nb_err *err) {
 nb_status nb_conversion_run(const nb_opened *m, nb_recipe *r, const nb_conversion_opts *o, nb_conversion *out,
                             nb_err *err) {
   run u = {r, out, o->reporter};
+  if (r->fisher_tokens < 0) r->fisher_tokens = (int)nb_curvature_tokens(&m->model.config);
   *out = (nb_conversion){.job = {.model = m, .out = o->path, .fast = r->fast}};
   out->job.calib = (nb_calib_opts){.damp = r->damp,
                                    .fisher_tokens = (size_t)r->fisher_tokens,

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "convert/calib_text.h"
 #include "convert/recipe.h"
+#include "quant/curvature.h"
 
 #include <string.h>
 
@@ -94,7 +95,7 @@ nb_status nb_gguf_calibrate(const nb_opened *m, const nb_gguf_calibrate_opts *o,
                               .damp = nb_recipe_default.damp,
                               .alpha = nb_recipe_default.alpha,
                               .sweeps = nb_recipe_default.sweeps,
-                              .fisher_tokens = (size_t)nb_recipe_default.fisher_tokens,
+                              .fisher_tokens = nb_curvature_tokens(&model->config),
                               .gptq = true,
                               .fold = true,
                               .calibrate_head = true,

@@ -12,7 +12,7 @@ const nb_recipe nb_recipe_default = {.codes = "table",
                                      .bits = 4,
                                      .group = 64,
                                      .sweeps = 2,
-                                     .fisher_tokens = 4096,
+                                     .fisher_tokens = -1,
                                      .damp = 0.01,
                                      .alpha = 0,
                                      .tune_rate = 5e-4};

@@ -35,7 +35,8 @@ typedef struct nb_recipe {
   nb_calib_numbers n; /* -1: not given */
   uint64_t seed;      /* as nb_calib_text_opts has it */
   double damp, alpha; /* these as nb_calib_opts has them */
-  int sweeps, fisher_tokens;
+  int sweeps;
+  int fisher_tokens; /* -1: not given, nb_curvature_tokens */
   bool no_gptq, no_tables, no_head, no_fold, sequential, rotate;
   const char *tune; /* "20m", "50steps", or NULL */
   double tune_rate;

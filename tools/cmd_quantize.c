@@ -147,7 +147,8 @@ int cmd_quantize(int argc, char **argv) {
                  "how much of earlier layers' distortion to make good (0: none, and a token costs half as much)"),
       CLI_INT("sweeps", 0, "N", 0, 20, &r.sweeps, "coordinate descent sweeps (2)"),
       CLI_INT("fisher-tokens", 0, "N", 0, NB_RECIPE_MAX_TOKENS, &r.fisher_tokens,
-              "tokens whose gradients say how rows make good each other's errors; 0: rows are rounded alone (4096)"),
+              "tokens whose gradients say how rows make good each other's errors; 0: rows are rounded alone (by the "
+              "model's size: 4096 to 16384)"),
       CLI_FLAG("no-gptq", 0, &r.no_gptq, "without GPTQ: the weighted search and the sweeps only"),
       CLI_FLAG("no-tables", 0, &r.no_tables, "the default tables instead of one fitted to each matrix"),
       CLI_FLAG("no-head", 0, &r.no_head, "the head without calibration"),

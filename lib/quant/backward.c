@@ -324,8 +324,7 @@ static void recompute_heads(nb_backward *b, const nb_layer *l, const float *x) {
   nb_parallel_for(b->threads, b->c.kv_heads, 1, attend, b);
 }
 
-/* Then those up to down's inputs. */
-static void recompute_feed_forward(nb_backward *b, const nb_layer *l, const float *x) {
+static void recompute_rest(nb_backward *b, const nb_layer *l, const float *x) {
   size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
   round_inputs(b, matrix(b, l, NB_O), b->attn);
   forward(b, matrix(b, l, NB_O), b->attn, b->o, D);
@@ -334,29 +333,24 @@ static void recompute_feed_forward(nb_backward *b, const nb_layer *l, const floa
   round_inputs(b, matrix(b, l, NB_GATE), b->n2);
   forward(b, matrix(b, l, NB_GATE), b->n2, b->gate, F);
   forward(b, matrix(b, l, NB_UP), b->n2, b->up, F);
-  for (size_t i = 0; i < T * F; i++) b->h[i] = silu(b->gate[i]) * b->up[i];
 }
 
-/* And down's outputs, which only a factor on its rows asks for. */
+/* down's outputs, which only a factor on its rows asks for. */
 static void recompute_down(nb_backward *b, const nb_layer *l) {
+  for (size_t i = 0; i < b->T * b->c.ffn; i++) b->h[i] = silu(b->gate[i]) * b->up[i];
   round_inputs(b, matrix(b, l, NB_DOWN), b->h);
   forward(b, matrix(b, l, NB_DOWN), b->h, b->down, b->c.hidden);
 }
 
-/* From dy behind the layer to the gradients at the outputs of gate and up. */
-static void activation_back(nb_backward *b, const nb_layer *l, const float *dy, const nb_layer_grad *g) {
-  size_t F = b->c.ffn;
-  back(b, l, NB_DOWN, (outputs){b->down, dy, b->c.hidden}, b->dh, false, g);
+/* From dy behind the layer to dy behind its attention. */
+static void feed_forward_back(nb_backward *b, const nb_layer *l, float *dy, const nb_layer_grad *g) {
+  size_t D = b->c.hidden, F = b->c.ffn;
+  back(b, l, NB_DOWN, (outputs){b->down, dy, D}, b->dh, false, g);
   for (size_t i = 0; i < b->T * F; i++) {
     float z = b->gate[i], s = 1 / (1 + (float)exp(-z));
     b->dup[i] = b->dh[i] * z * s;
     b->dgate[i] = b->dh[i] * b->up[i] * s * (1 + z * (1 - s));
   }
-}
-
-/* From there to dy behind the attention. */
-static void feed_forward_back(nb_backward *b, const nb_layer *l, float *dy, const nb_layer_grad *g) {
-  size_t F = b->c.ffn;
   back(b, l, NB_GATE, (outputs){b->gate, b->dgate, F}, b->dn, false, g);
   back(b, l, NB_UP, (outputs){b->up, b->dup, F}, b->dn, true, g);
   norm_back(b, b->x2, l->vec[NB_FFN_NORM], b->inv2, dy, true, g->ffn_norm);
@@ -373,9 +367,8 @@ nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, f
                             nb_err *err) {
   nb_assert(x != dy);
   recompute_heads(b, l, x);
-  recompute_feed_forward(b, l, x);
+  recompute_rest(b, l, x);
   if (g->row) recompute_down(b, l);
-  activation_back(b, l, dy, g);
   feed_forward_back(b, l, dy, g);
   heads_back(b, l, dy, g);
   size_t at[] = {0, b->q_dim, b->q_dim + b->kv_dim};
@@ -387,14 +380,12 @@ nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, f
   return NB_OK;
 }
 
-nb_inner_grad nb_backward_inner(nb_backward *b, const nb_layer *l, const float *x, const float *dy,
-                                const float *dy_attn) {
+const float *nb_backward_qkv(nb_backward *b, const nb_layer *l, const float *x, const float *dy, size_t *ld) {
   static const nb_layer_grad none = {.outputs = NULL};
   recompute_heads(b, l, x);
-  heads_back(b, l, dy_attn, &none);
-  recompute_feed_forward(b, l, x);
-  activation_back(b, l, dy, &none);
-  return (nb_inner_grad){b->dqkv, b->ld, b->dup};
+  heads_back(b, l, dy, &none);
+  *ld = b->ld;
+  return b->dqkv;
 }
 
 nb_status nb_backward_head(nb_backward *b, const float *gain, const nb_linear *head, const float *x,

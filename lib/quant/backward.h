@@ -41,17 +41,9 @@ void nb_backward_free(nb_backward *b);
 nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
                             nb_err *err);
 
-/* Gradients with respect to outputs within a layer: the workspace's until it is used again. */
-typedef struct nb_inner_grad {
-  const float *qkv; /* (T, ld) of q, k and v side by side */
-  size_t ld;
-  const float *up; /* (T, F) */
-} nb_inner_grad;
-
-/* x (T, D): the states before the layer. dy, dy_attn (T, D): the gradients with respect to down's and to o's outputs.
- */
-nb_inner_grad nb_backward_inner(nb_backward *b, const nb_layer *l, const float *x, const float *dy,
-                                const float *dy_attn);
+/* The gradients with respect to the outputs of q, k and v, side by side: (T, *ld), the workspace's until it is used
+ * again. x (T, D): the states before the layer. dy (T, D): the gradient with respect to o's outputs. */
+const float *nb_backward_qkv(nb_backward *b, const nb_layer *l, const float *x, const float *dy, size_t *ld);
 
 /* x (T, D): the states before the final norm. dlogits (T, V): the gradient with respect to the logits. */
 nb_status nb_backward_head(nb_backward *b, const float *norm, const nb_linear *head, const float *x,

@@ -64,11 +64,7 @@ static nb_status sum_gradients(nb_calib *r, const nb_layer *full, nb_err *err) {
                                   .total = r->solve.total};
     NB_TRY(nb_matmul_create(nb_session_kernels(r->s), o->threads, &r->mul, err));
     NB_TRY(nb_curvature_create(r->c, r->w, &co, &r->curvature, err));
-    r->weighed = co.n_seqs;
-    NB_TRY(nb_new(&r->weight, r->n_sites * r->weighed, r->T * sizeof *r->weight, "the tokens' weights", err));
   }
-  for (size_t i = 0; i < r->n_sites; i++)
-    nb_curvature_weights(r->curvature, full->number, i, r->weight + i * r->weighed * r->T);
   return nb_curvature_layer(r->curvature, full, r->xq, r->G, err);
 }
 
@@ -85,8 +81,8 @@ static nb_status solve_one(nb_calib *r, const nb_hess *h, const nb_layer *full, 
   char what[64];
   nb_part_describe(p, what);
   r->solve.what = what;
-  nb_free(r->solve.of.G);
-  r->solve.of = r->G[i], r->G[i].G = NULL;
+  nb_free(r->solve.G);
+  r->solve.G = r->G[i], r->G[i] = NULL;
   *q = (nb_quantized){.matrix = m, .vec = r->vec, .plain = -1, .loss = -1, .few = few && (blocks || fmt.bits)};
   if (blocks) {
     NB_TRY(nb_solve_blocks(&r->solve, h, &full->w[i], blocks, c, q, err));
@@ -213,12 +209,12 @@ static nb_status solve_with(nb_calib *r, const nb_layer *full, nb_proxy8 *eight,
 static void free_layer(nb_calib *r) {
   for (size_t i = 0; r->coded && r->out && r->G && i < r->parts->per_layer; i++) {
     nb_coded_free(&r->coded[i]);
-    nb_free(r->G[i].G);
-    r->G[i].G = NULL;
+    nb_free(r->G[i]);
+    r->G[i] = NULL;
     r->out[i].data = NULL;
   }
-  nb_free(r->solve.of.G);
-  r->solve.of.G = NULL, r->next = 0;
+  nb_free(r->solve.G);
+  r->solve.G = NULL, r->next = 0;
 }
 
 static nb_status solve_layer(nb_calib *r, const nb_layer *full, nb_err *err) {
@@ -327,7 +323,7 @@ static void run_free(nb_calib *r) {
   free_layer(r);
   for (size_t i = 0; i < NB_SITES; i++) nb_free(r->seen[i]);
   nb_free(r->H), nb_free(r->C), nb_free(r->few), nb_free(r->count), nb_free(r->n_few), nb_free(r->wanted);
-  nb_free(r->now), nb_free(r->coded), nb_free(r->out), nb_free(r->G), nb_free(r->weight);
+  nb_free(r->now), nb_free(r->coded), nb_free(r->out), nb_free(r->G);
   nb_curvature_free(r->curvature);
   nb_matmul_free(&r->mul);
   nb_free(r->xq), nb_free(r->xf), nb_free(r->x), nb_free(r->fake);

@@ -133,13 +133,15 @@ nb_status nb_calib_head(nb_calib *r, nb_err *err) {
   const nb_linear *full = nb_weights_head(r->w);
   size_t m = r->parts->head, D = r->c->hidden;
   nb_weights w = *r->w;
-  float *s = NULL;
+  float *s;
   nb_status st;
   if (!(o->blocks || r->formats[m].bits) || !o->calibrate_head) {
     NB_TRY(nb_calib_plain(r->w, r->formats, m, 1, o, err));
     return nb_solve_advance(&r->solve, (uint64_t)full->N * full->K, err);
   }
-  if (!o->fold) return code_head(r, &w, err);
+  nb_blocks known;
+  bool solved = !o->blocks || nb_blocks_make(o->blocks[m], &known); /* others are rounded weight by weight */
+  if (!o->fold || !solved) return code_head(r, &w, err);
   NB_TRY(nb_new(&s, 3 * D, sizeof *s, "scales", err));
   st = fold_head(r, s, s + D, err);
   w.vec[NB_FINAL_NORM] = s + D;

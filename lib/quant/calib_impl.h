@@ -44,10 +44,8 @@ typedef struct nb_calib {
   nb_quantized *out;       /* (per_layer) what is to be put of them */
   size_t next;             /* the first that has not been put */
   nb_curvature *curvature; /* made when the first layer is solved; NULL: rows are solved alone */
-  nb_gradients *G;     /* (per_layer) the layer's, as nb_curvature_layer gives them; G NULL: rows are solved alone */
-  float *weight;       /* (n_sites, weighed, T) how much each token of the layer counts; of the others: 1 */
-  size_t weighed, seq; /* sequences with weights; the one at hand */
-  nb_matmul mul;       /* with them */
+  float **G;               /* (per_layer) the layer's, as nb_curvature_layer gives them; NULL: rows are solved alone */
+  nb_matmul mul;           /* with them */
   nb_solve solve;
 } nb_calib;
 

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { WIDE = 4096 /* more inputs than these: see nb_calib_by_outputs */ };
@@ -38,16 +37,6 @@ void nb_calib_add_inputs(nb_calib *r, float *H, size_t T, size_t K) {
   nb_hess_add(k, H, &r->in, r->o->threads);
 }
 
-/* Rows of x (T, K) by the roots of the weights that the tokens of the sequence at hand have at a site. */
-static void weigh(const nb_calib *r, size_t site, float *x, size_t T, size_t K) {
-  if (r->folding || r->seq >= r->weighed) return;
-  const float *w = r->weight + (site * r->weighed + r->seq) * r->T;
-  for (size_t t = 0; t < T; t++) {
-    float root = sqrtf(w[t]);
-    for (size_t k = 0; k < K; k++) x[t * K + k] *= root;
-  }
-}
-
 void nb_calib_add_cross(nb_calib *r, float *C, const float *d, size_t T, size_t K) {
   nb_assert(T == r->in.T);
   const nb_kernels *k = nb_session_kernels(r->s);
@@ -77,12 +66,10 @@ static void see(void *ctx, size_t site, const float *x, size_t T, size_t K) {
   float *d = r->fake + T * K;
   if (r->folding) keep_few(r, site, x, T, K);
   nb_calib_round_inputs(r, x, T, K);
-  for (size_t i = 0; has_cross(r, site) && i < T * K; i++) d[i] = r->seen[site][i] - r->fake[i];
-  weigh(r, site, r->fake, T, K);
   nb_calib_add_inputs(r, r->H[site], T, K);
   r->count[site] += T;
   if (!has_cross(r, site)) return;
-  weigh(r, site, d, T, K);
+  for (size_t i = 0; i < T * K; i++) d[i] = r->seen[site][i] - r->fake[i];
   if (!nb_calib_by_outputs(r, site)) nb_calib_add_cross(r, r->C[site], d, T, K);
 }
 
@@ -135,7 +122,6 @@ nb_status nb_calib_collect(nb_calib *r, const nb_layer *now, const nb_layer *ful
       r->keep = false;
     }
     memcpy(r->x, r->xq + i * r->T * D, r->T * D * sizeof *r->x);
-    r->seq = i;
     NB_TRY(nb_calib_run_sequence(r, now, i, 0, r->x, &tap, err));
     if (r->cross && r->wanted[NB_SITE_DOWN] && nb_calib_by_outputs(r, NB_SITE_DOWN))
       add_outputs(r, nb_layer_matrix(r->c, full, NB_DOWN, 0));

@@ -10,6 +10,7 @@
 
 enum { BLOCK = 32 };
 
+static const float KEEP = 0.8f;
 static const double DAMP = 0.02;
 
 void nb_coupling_free(nb_coupling *c) {
@@ -24,15 +25,14 @@ static void choose_order(nb_coupling *c) {
     for (size_t i = b; i < c->N; i += blocks) c->order[n++] = (uint32_t)i;
 }
 
-/* The lower triangle of c->U = from->G in the order of solving, last rows first. */
-static void take_sums(nb_coupling *c, const nb_gradients *from, float damp) {
+/* The lower triangle of c->U = G in the order of solving, last rows first. */
+static void take_sums(nb_coupling *c, const float *G, float damp) {
   size_t N = c->N;
-  const float *G = from->G, keep = (float)from->keep;
   for (size_t i = 0; i < N; i++)
     for (size_t j = 0; j <= i; j++) {
       size_t a = c->order[N - 1 - i], b = c->order[N - 1 - j];
       float g = G[nb_max(a, b) * N + nb_min(a, b)];
-      c->U[i * N + j] = i == j ? g + damp : keep * g;
+      c->U[i * N + j] = i == j ? g + damp : KEEP * g;
     }
 }
 
@@ -45,21 +45,21 @@ static void turn_over(float *L, size_t N) {
     }
 }
 
-nb_status nb_coupling_create(const nb_matmul *mul, const nb_gradients *g, size_t N, const char *what, nb_coupling *out,
+nb_status nb_coupling_create(const nb_matmul *mul, float *G, size_t N, const char *what, nb_coupling *out,
                              nb_err *err) {
   nb_status st;
   double mean = 0;
   *out = (nb_coupling){.N = N, .block = BLOCK};
   NB_GOTO(nb_new(&out->U, N * N, sizeof *out->U, "the coupling of rows", err));
   NB_GOTO(nb_new(&out->order, N, sizeof *out->order, "the coupling of rows", err));
-  for (size_t i = 0; i < N; i++) mean += (double)g->G[i * N + i] / (double)N;
+  for (size_t i = 0; i < N; i++) mean += (double)G[i * N + i] / (double)N;
   choose_order(out);
-  take_sums(out, g, mean > 0 ? (float)(mean * DAMP) : 1);
+  take_sums(out, G, mean > 0 ? (float)(mean * DAMP) : 1);
   if (!nb_cholesky_factor(mul, out->U, N, N))
     st = nb_fail(err, NB_ERR_NUMERIC, "%s: the statistics of its gradients cannot be factored", what);
   else turn_over(out->U, N);
 fail:
-  nb_free(g->G);
+  nb_free(G);
   if (st != NB_OK) nb_coupling_free(out);
   return st;
 }

@@ -9,7 +9,6 @@
 #ifndef NB_COUPLING_H
 #define NB_COUPLING_H
 
-#include "quant/curvature.h"
 #include "quant/matmul.h"
 
 typedef struct nb_coupling {
@@ -19,10 +18,9 @@ typedef struct nb_coupling {
   float *U;        /* (N, N) of the rows in this order: G = U U^T, U upper, stored transposed */
 } nb_coupling;
 
-/* Takes the sums g->G (N, N) over. They are of few tokens: what is off the diagonal counts g->keep times, and the
- * diagonal is damped by 0.02 of its mean. NB_ERR_NUMERIC: G is not finite. */
-nb_status nb_coupling_create(const nb_matmul *mul, const nb_gradients *g, size_t N, const char *what, nb_coupling *out,
-                             nb_err *err);
+/* Takes the sums G (N, N; the lower triangle counts) over. They are of few tokens: what is off the diagonal is trusted
+ * less (times 0.8), and the diagonal is damped by 0.02 of its mean. NB_ERR_NUMERIC: G is not finite. */
+nb_status nb_coupling_create(const nb_matmul *mul, float *G, size_t N, const char *what, nb_coupling *out, nb_err *err);
 void nb_coupling_free(nb_coupling *c);
 
 /* out (rows, K) = what the targets of the rows [row0, row0 + rows), one block in the order of solving, move by. E

@@ -14,8 +14,6 @@
 
 enum { BEHIND_LAYER, BEHIND_ATTENTION, PLACES }; /* where gradients are kept: of down's and of o's outputs */
 
-static const double KEEP_OF_ONE = 0.8; /* nb_gradients.keep of one sequence */
-
 struct nb_curvature {
   const nb_config *c;
   const nb_weights *w;
@@ -24,15 +22,20 @@ struct nb_curvature {
   nb_backward *b;
   nb_kv *kv;
   size_t T, D;
-  uint16_t *kept; /* (layers, PLACES, n_seqs, T, D) bfloat16 */
-  float *energy;  /* (layers, per_layer, n_seqs, T) the squares of each matrix's gradients, summed over its outputs */
-  float *d;       /* (T, D) */
-  float *packed;  /* (T, widest) gradients of one matrix */
-  nb_rounded in;  /* the same, as the sums take them */
+  uint16_t *kept;    /* (layers, PLACES, n_seqs, T, D) bfloat16 */
+  float *d;          /* (T, D) */
+  float *packed;     /* (T, widest) gradients of one matrix */
+  nb_rounded in;     /* the same, as the sums take them */
   size_t layer, seq; /* whose gradients keep_outputs sees */
 };
 
 bool nb_curvature_wanted(const nb_config *c, size_t tokens) { return tokens && nb_backward_supports(c, NULL) == NB_OK; }
+
+size_t nb_curvature_tokens(const nb_config *c) {
+  enum { LEAST = 4096, MOST = 16384 };
+  size_t fit = ((size_t)3 << 29) / (PLACES * c->layers * c->hidden * sizeof(uint16_t));
+  return nb_min(MOST, nb_max(LEAST, fit));
+}
 
 /* ---- once ---- */
 
@@ -71,19 +74,8 @@ static uint16_t *kept(const nb_curvature *c, size_t layer, size_t place, size_t 
   return c->kept + ((layer * PLACES + place) * c->o.n_seqs + seq) * c->T * c->D;
 }
 
-static float *energy_of(const nb_curvature *c, size_t layer, size_t i) {
-  nb_assert(layer < c->c->layers && i < c->w->parts.per_layer);
-  return c->energy + (layer * c->w->parts.per_layer + i) * c->o.n_seqs * c->T;
-}
-
 static void keep_outputs(void *ctx, size_t i, const float *dy, size_t N, size_t ld) {
   const nb_curvature *c = ctx;
-  float *energy = energy_of(c, c->layer, i) + c->seq * c->T;
-  for (size_t t = 0; t < c->T; t++) {
-    double sum = 0;
-    for (size_t n = 0; n < N; n++) sum += (double)dy[t * ld + n] * dy[t * ld + n];
-    energy[t] = (float)sum;
-  }
   bool down = i == nb_layer_index(c->c, NB_DOWN, 0);
   if (!down && i != nb_layer_index(c->c, NB_O, 0)) return;
   uint16_t *to = kept(c, c->layer, down ? BEHIND_LAYER : BEHIND_ATTENTION, c->seq);
@@ -134,14 +126,12 @@ fail:
 static nb_status create(nb_curvature *c, nb_err *err) {
   const nb_curvature_opts *o = &c->o;
   nb_session_opts so = {.threads = o->threads, .max_tokens = c->T, .cpu_features = o->cpu_features};
-  size_t widest = nb_max(nb_max(c->D, c->c->ffn), c->c->heads * c->c->head_dim), n = c->T * c->D;
+  size_t widest = nb_max(c->D, c->c->heads * c->c->head_dim), n = c->T * c->D;
   NB_TRY(nb_session_create(c->c, &so, &c->s, err));
   NB_TRY(nb_backward_create(c->c, c->T, o->threads, o->cpu_features, &c->b, err));
   NB_TRY(nb_kv_create_layers(c->c, 1, c->T, NB_KV_F32, nb_config_stretch(c->c, c->T), &c->kv, err));
   NB_TRY(nb_new(&c->kept, c->c->layers * PLACES * o->n_seqs, n * sizeof *c->kept, "gradients", err));
-  NB_TRY(
-      nb_new(&c->energy, c->c->layers * c->w->parts.per_layer, o->n_seqs * c->T * sizeof *c->energy, "gradients", err));
-  NB_TRY(nb_new(&c->d, 2 * n, sizeof *c->d, "gradients", err));
+  NB_TRY(nb_new(&c->d, n, sizeof *c->d, "gradients", err));
   NB_TRY(nb_new(&c->packed, c->T * widest, sizeof *c->packed, "gradients", err));
   NB_TRY(nb_rounded_create(c->T, widest, &c->in, err));
   return pass_all(c, err);
@@ -162,7 +152,7 @@ void nb_curvature_free(nb_curvature *c) {
   nb_session_free(c->s);
   nb_backward_free(c->b);
   nb_kv_free(c->kv);
-  nb_free(c->kept), nb_free(c->energy), nb_free(c->d), nb_free(c->packed);
+  nb_free(c->kept), nb_free(c->d), nb_free(c->packed);
   nb_rounded_free(&c->in);
   nb_free(c);
 }
@@ -177,68 +167,32 @@ static void add_outputs(nb_curvature *c, float *G, const float *g, size_t N, siz
   nb_hess_add(k, G, &c->in, c->o.threads);
 }
 
-/* d (T, D) = the gradients that were kept. */
-static void load(const nb_curvature *c, size_t layer, size_t place, size_t seq, float *d) {
+/* c->d = the gradients that were kept. */
+static void load(nb_curvature *c, size_t layer, size_t place, size_t seq) {
   const uint16_t *from = kept(c, layer, place, seq);
-  for (size_t i = 0; i < c->T * c->D; i++) d[i] = nb_bf16_f32(from[i]);
+  for (size_t i = 0; i < c->T * c->D; i++) c->d[i] = nb_bf16_f32(from[i]);
 }
 
-void nb_curvature_weights(const nb_curvature *c, size_t layer, size_t site, float *w) {
-  const nb_parts *parts = &c->w->parts;
-  size_t n = c->o.n_seqs * c->T;
-  double sum = 0;
-  memset(w, 0, n * sizeof *w);
-  for (size_t i = 0; i < parts->per_layer; i++) {
-    const float *energy = energy_of(c, layer, i);
-    double mean = 0;
-    if (nb_parts_matrix(parts, i)->site != site) continue;
-    for (size_t t = 0; t < n; t++) mean += (double)energy[t] / (double)n;
-    for (size_t t = 0; t < n && mean > 0; t++) w[t] += (float)(energy[t] / mean);
-  }
-  for (size_t t = 0; t < n; t++) w[t] = sqrtf(w[t]), sum += w[t];
-  for (size_t t = 0; t < n; t++) w[t] = sum > 0 ? (float)(w[t] * ((double)n / sum)) : 1;
-}
-
-/* Adds half b of the sums to half a, and returns how far what is off the diagonal of these is to be trusted. */
-static double join_halves(float *a, const float *b, size_t N, size_t n_seqs) {
-  double both = 0, joint = 0;
-  for (size_t i = 0; i < N; i++)
-    for (size_t k = 0; k < i; k++) {
-      double x = a[i * N + k], y = b[i * N + k];
-      double size = ((double)a[i * N + i] + b[i * N + i]) * ((double)a[k * N + k] + b[k * N + k]);
-      if (size > 0) both += 4 * x * y / size, joint += (x + y) * (x + y) / size;
-    }
-  for (size_t i = 0; i < N * N; i++) a[i] += b[i];
-  if (n_seqs < 2) return KEEP_OF_ONE;
-  return joint > 0 ? fmin(1, fmax(0, both / joint)) : 0;
-}
-
-nb_status nb_curvature_layer(nb_curvature *c, const nb_layer *l, const float *x, nb_gradients *G, nb_err *err) {
-  static const nb_role roles[] = {NB_Q, NB_K, NB_V, NB_O, NB_UP, NB_DOWN};
+nb_status nb_curvature_layer(nb_curvature *c, const nb_layer *l, const float *x, float **G, nb_err *err) {
+  static const nb_role roles[] = {NB_Q, NB_K, NB_V, NB_O, NB_DOWN};
   enum { N_ROLES = sizeof roles / sizeof *roles };
-  size_t at[N_ROLES], N[N_ROLES];
-  float *sum[N_ROLES][2] = {{NULL}};
+  size_t at[N_ROLES], N[N_ROLES], ld;
   nb_status st;
   memset(G, 0, c->w->parts.per_layer * sizeof *G);
   for (size_t i = 0; i < N_ROLES; i++) {
     at[i] = nb_layer_index(c->c, roles[i], 0), N[i] = l->w[at[i]].N;
-    for (int h = 0; h < 2; h++) NB_GOTO(nb_new(&sum[i][h], N[i] * N[i], sizeof(float), "gradients", err));
+    NB_GOTO(nb_new(&G[at[i]], N[i] * N[i], sizeof **G, "gradients", err));
   }
   for (size_t seq = 0; seq < c->o.n_seqs; seq++) {
-    size_t half = seq % 2;
-    float *dy = c->d, *dy_attn = dy + c->T * c->D;
-    load(c, l->number, BEHIND_LAYER, seq, dy), load(c, l->number, BEHIND_ATTENTION, seq, dy_attn);
-    const nb_inner_grad in = nb_backward_inner(c->b, l, x + seq * c->T * c->D, dy, dy_attn);
-    const float *of[N_ROLES] = {in.qkv, in.qkv + N[0], in.qkv + N[0] + N[1], dy_attn, in.up, dy};
-    for (size_t i = 0; i < N_ROLES; i++) add_outputs(c, sum[i][half], of[i], N[i], i < 3 ? in.ld : N[i]);
+    load(c, l->number, BEHIND_LAYER, seq);
+    add_outputs(c, G[at[4]], c->d, N[4], c->D);
+    load(c, l->number, BEHIND_ATTENTION, seq);
+    add_outputs(c, G[at[3]], c->d, N[3], c->D);
+    const float *g = nb_backward_qkv(c->b, l, x + seq * c->T * c->D, c->d, &ld);
+    for (size_t i = 0; i < 3; g += N[i++]) add_outputs(c, G[at[i]], g, N[i], ld);
     NB_GOTO(nb_progress_step(c->o.progress, c->o.done, c->o.total, err));
   }
-  for (size_t i = 0; i < N_ROLES; i++) {
-    nb_gradients *to = &G[at[i]];
-    to->keep = join_halves(sum[i][0], sum[i][1], N[i], c->o.n_seqs);
-    to->G = sum[i][0], sum[i][0] = NULL;
-  }
 fail:
-  for (size_t i = 0; i < N_ROLES; i++) nb_free(sum[i][0]), nb_free(sum[i][1]);
+  for (size_t i = 0; st != NB_OK && i < c->w->parts.per_layer; i++) nb_free(G[i]), G[i] = NULL;
   return st;
 }

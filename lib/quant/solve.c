@@ -92,11 +92,10 @@ static nb_status solve_coupled(nb_solve *s, const form *f, const float *w, nb_gp
   nb_coupling c = {.U = NULL};
   nb_qout out;
   form in_order = *f;
-  float *rows = NULL;
-  const nb_gradients of = s->of;
+  float *rows = NULL, *G = s->G;
   nb_status st;
-  s->of.G = NULL;
-  NB_TRY(nb_coupling_create(s->mul, &of, N, s->what, &c, err));
+  s->G = NULL;
+  NB_TRY(nb_coupling_create(s->mul, G, N, s->what, &c, err));
   NB_GOTO(nb_new(&rows, N * K, sizeof *rows, "the rows' targets", err));
   for (size_t i = 0; i < N; i++) memcpy(rows + i * K, w + c.order[i] * K, K * sizeof *rows);
   NB_GOTO(nb_new(&own.own, n_bytes, 1, "the rows", err));
@@ -121,7 +120,7 @@ fail:
 }
 
 /* Rows that depend on each other are solved in one piece. */
-static size_t rows_at_once(const nb_solve *s, const nb_linear *m) { return s->of.G ? m->N : nb_min(m->N, CHUNK); }
+static size_t rows_at_once(const nb_solve *s, const nb_linear *m) { return s->G ? m->N : nb_min(m->N, CHUNK); }
 
 /* The next rows of m in floats, at w, as the statistics would have them. */
 static nb_status take_rows(const nb_solve *s, const nb_hess *h, const nb_linear *m, size_t row0, float *w,
@@ -154,7 +153,7 @@ nb_status nb_solve_matrix(nb_solve *s, const nb_hess *h, const nb_linear *m, nb_
       NB_GOTO(nb_qout_init(&g, m->N, m->K, coded->own, coded->n_bytes, &out, err));
     }
     const form f = {.h = h, .o = &go, .g = &g, .out = &out, .coded = coded};
-    NB_GOTO(s->of.G ? solve_coupled(s, &f, w, &rep, err) : solve_rows(&f, &part, &rep, err));
+    NB_GOTO(s->G ? solve_coupled(s, &f, w, &rep, err) : solve_rows(&f, &part, &rep, err));
     NB_GOTO(nb_solve_advance(s, (uint64_t)part.N * m->K, err));
   }
   report_loss(&rep, q);
@@ -184,7 +183,7 @@ nb_status nb_solve_blocks(nb_solve *s, const nb_hess *h, const nb_linear *m, con
   for (size_t row0 = 0; row0 < m->N; row0 += rows) {
     NB_GOTO(take_rows(s, h, m, row0, w, &part, err));
     const form f = {.h = h, .o = &go, .blocks = &b, .coded = coded};
-    NB_GOTO(s->of.G ? solve_coupled(s, &f, w, &rep, err) : solve_rows(&f, &part, &rep, err));
+    NB_GOTO(s->G ? solve_coupled(s, &f, w, &rep, err) : solve_rows(&f, &part, &rep, err));
     NB_GOTO(nb_solve_advance(s, (uint64_t)part.N * m->K, err));
   }
   nb_coded_blocks_read(coded, type, s->o->threads);

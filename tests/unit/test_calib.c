@@ -168,9 +168,9 @@ TEST(the_same_bytes_after_a_stop_and_for_any_threads) {
   stopped_and_not(true);
 }
 
-/* Of the first layer, which all runs meet alike, gradients change every matrix: by its tokens' weights, and by how its
- * rows go together. */
-TEST(gradients_decide_about_every_matrix) {
+/* Of the first layer, which all runs meet alike, gradients change the matrices whose rows go together, but for those of
+ * one block of rows. */
+TEST(gradients_decide_about_some_matrices) {
   fixture x;
   store alone = {0}, together = {0};
   CHECK_OK(open_fixture(&x, "t4g64"));
@@ -180,8 +180,10 @@ TEST(gradients_decide_about_every_matrix) {
   o.fisher_tokens = 0;
   CHECK_OK(nb_calib_run(&x.c, &x.w, x.f, &o, &err));
   for (size_t i = 0; i < x.per_layer; i++) {
+    const nb_part *p = nb_parts_matrix(&x.w.parts, i);
     bool same = !memcmp(alone.data[i], together.data[i], alone.bytes[i]);
-    CHECK_MSG(!same, "%s", nb_role_name(nb_parts_matrix(&x.w.parts, i)->role));
+    bool apart = p->role == NB_GATE || p->role == NB_UP || p->N <= 32;
+    CHECK_MSG(same == apart, "%s", nb_role_name(p->role));
   }
   free_store(&alone), free_store(&together);
   close_fixture(&x);
@@ -369,7 +371,7 @@ TEST(sensitivities_are_positive_and_repeat) {
 int main(void) {
   RUN(calibration_beats_rounding_on_new_text);
   RUN(the_same_bytes_after_a_stop_and_for_any_threads);
-  RUN(gradients_decide_about_every_matrix);
+  RUN(gradients_decide_about_some_matrices);
   RUN(wide_matrices_have_asymmetric_targets);
   RUN(dense_matrices_stay_as_they_are);
   RUN(hard_texts);

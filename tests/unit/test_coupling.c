@@ -13,7 +13,6 @@
 #include <math.h>
 
 static nb_err err;
-static const double KEEP = 0.8;
 
 /* ---- material ---- */
 
@@ -39,7 +38,7 @@ static float *sums_of(size_t N, size_t T, unsigned seed) {
 
 static float *copy(const float *x, size_t n) { return memcpy(nb_alloc(n, 4), x, n * 4); }
 
-/* G (lower triangle) in the order of solving and as far as it is trusted, in double precision. */
+/* G (lower triangle) in the order of solving and as coupling.h says that it is trusted, in double precision. */
 static double *trusted(const float *G, const nb_coupling *c) {
   size_t N = c->N;
   double *A = nb_alloc(N * N, 8), mean = 0;
@@ -48,7 +47,7 @@ static double *trusted(const float *G, const nb_coupling *c) {
     for (size_t k = 0; k < N; k++) {
       size_t a = c->order[i], b = c->order[k];
       double g = a > b ? G[a * N + b] : G[b * N + a];
-      A[i * N + k] = i == k ? g + 0.02 * mean : KEEP * g;
+      A[i * N + k] = i == k ? g + 0.02 * mean : 0.8 * g;
     }
   return A;
 }
@@ -80,7 +79,7 @@ TEST(targets_move_as_block_elimination_says) {
     nb_matmul mul;
     nb_coupling c;
     CHECK_OK(nb_matmul_create(&k, 2, &mul, &err));
-    CHECK_OK(nb_coupling_create(&mul, &(nb_gradients){copy(G, N * N), KEEP}, N, "test", &c, &err));
+    CHECK_OK(nb_coupling_create(&mul, copy(G, N * N), N, "test", &c, &err));
     CHECK(c.N == N && c.block % 16 == 0);
     bool *seen = nb_alloc(N, sizeof *seen);
     for (size_t i = 0; i < N; i++) {
@@ -122,15 +121,14 @@ TEST(no_gradients_at_all) {
   nb_matmul mul;
   nb_coupling c;
   CHECK_OK(nb_matmul_create(&k, 1, &mul, &err));
-  CHECK_OK(nb_coupling_create(&mul, &(nb_gradients){nb_alloc(48 * 48, 4), KEEP}, 48, "test", &c, &err));
+  CHECK_OK(nb_coupling_create(&mul, nb_alloc(48 * 48, 4), 48, "test", &c, &err));
   float E[48] = {1}, out[16];
   nb_coupling_move(&c, &mul, E, 1, 32, 16, out);
   for (int i = 0; i < 16; i++) CHECK(out[i] == 0);
   nb_coupling_free(&c);
   float *G = nb_alloc(4, 4);
   G[0] = 1, G[3] = NAN;
-  CHECK(nb_coupling_create(&mul, &(nb_gradients){G, KEEP}, 2, "the matrix", &c, &err) == NB_ERR_NUMERIC &&
-        strstr(err.msg, "the matrix"));
+  CHECK(nb_coupling_create(&mul, G, 2, "the matrix", &c, &err) == NB_ERR_NUMERIC && strstr(err.msg, "the matrix"));
   nb_matmul_free(&mul);
 }
 
@@ -167,7 +165,7 @@ static void solve(const problem *p, const char *fmt, const nb_ggml_type *type, b
   CHECK_OK(nb_hess_prepare(&k, &(nb_hess_sums){copy(p->H, p->K * p->K), NULL, p->K, 0},
                            &(nb_hess_opts){0.01, 0, threads, "test"}, &h, &err));
   CHECK_OK(nb_matmul_create(&k, threads, &mul, &err));
-  nb_solve s = {.o = &o, .what = "test", .of = {coupled ? copy(p->G, p->N * p->N) : NULL, KEEP}, .mul = &mul};
+  nb_solve s = {.o = &o, .what = "test", .G = coupled ? copy(p->G, p->N * p->N) : NULL, .mul = &mul};
   if (type) {
     CHECK_OK(nb_solve_blocks(&s, &h, &w, type, out, &q, &err));
   } else {
@@ -175,7 +173,7 @@ static void solve(const problem *p, const char *fmt, const nb_ggml_type *type, b
     CHECK_OK(nb_coded_room(&w, f, "test", out, &err));
     CHECK_OK(nb_solve_matrix(&s, &h, &w, f, out, &q, &err));
   }
-  CHECK(!s.of.G);
+  CHECK(!s.G);
   nb_matmul_free(&mul), nb_hess_free(&h);
 }
 

@@ -150,7 +150,7 @@ TEST(gradients_at_the_outputs_of_matrices) {
   CHECK_OK(open_fixture(&f));
   const nb_layer *l = &f.m.weights.layer[0];
   const nb_parts *parts = &f.m.weights.parts;
-  size_t D = f.m.config.hidden;
+  size_t D = f.m.config.hidden, ld;
   nb_backward *b;
   seen s = {.n = 0};
   const nb_tap tap = {see_inputs, &s};
@@ -178,14 +178,11 @@ TEST(gradients_at_the_outputs_of_matrices) {
     CHECK_MSG(size > 0 && error < 1e-6 * size, "%s: off by %g of %g", nb_role_name(p->role), sqrt(error), sqrt(size));
     nb_free(w);
   }
-  const nb_inner_grad in = nb_backward_inner(b, l, f.x, s.dy[nb_layer_index(&f.m.config, NB_DOWN, 0)],
-                                             s.dy[nb_layer_index(&f.m.config, NB_O, 0)]);
-  const float *qkv = in.qkv;
-  for (size_t i = 0; i < 4; i++) {
-    static const nb_role roles[] = {NB_Q, NB_K, NB_V, NB_UP};
+  const float *qkv = nb_backward_qkv(b, l, f.x, s.dy[nb_layer_index(&f.m.config, NB_O, 0)], &ld);
+  for (size_t i = 0; i < 3; i++) {
+    static const nb_role roles[] = {NB_Q, NB_K, NB_V};
     size_t at = nb_layer_index(&f.m.config, roles[i], 0), N = l->w[at].N;
-    for (size_t t = 0; t < T; t++)
-      CHECK(!memcmp(i < 3 ? qkv + t * in.ld : in.up + t * N, s.dy[at] + t * N, N * sizeof *qkv));
+    for (size_t t = 0; t < T; t++) CHECK(!memcmp(qkv + t * ld, s.dy[at] + t * N, N * sizeof *qkv));
     qkv += N;
   }
   for (size_t i = 0; i < 16; i++) nb_free(rows[i]), nb_free(s.dy[i]);
