@@ -17,10 +17,10 @@ typedef struct nb_basis {
   float *own;
 } nb_basis;
 
-/* Factors that take B's layers and head into A's basis. The columns of matrices whose inputs are normed: by the norms, exactly.
- * The rows of v and up, and with them the columns of o and down: by least squares over each row; left alone when all of
- * the models' norms are the same, for then nothing was folded. c: of both, whose matrices have the same shapes. Ends
- * with nb_basis_free. */
+/* Factors that take B's layers and head into A's basis. The columns of matrices whose inputs are normed: by the norms,
+ * exactly. The rows of v and up, and with them the columns of o and down: by least squares over each row; left alone
+ * when all of the models' norms are the same, for then nothing was folded. c: of both, whose matrices have the same
+ * shapes. Ends with nb_basis_free. */
 nb_status nb_basis_between(const nb_config *c, const nb_weights *a, const nb_weights *b, int threads, nb_basis *out,
                            nb_err *err);
 void nb_basis_free(nb_basis *b);

@@ -18,7 +18,7 @@ from bench_out import cells, made
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden"))
 TYPES = ("q4_0", "q4_1", "q4_k", "iq4_nl")  # that both write
-FORMS = ["bf16", "nbl", "nbl-fast", "q8_0"] + [f + t for t in TYPES for f in ("llama-", "")]
+FORMS = ["bf16", "nbl", "nbl-fast", "q8_0"] + [f + t for t in TYPES for f in ("llama-", "")] + ["llama-q4_k_m"]
 WORDS = {"bf16": "GGUF BF16", "nbl": ".nbl, calibrated", "nbl-fast": ".nbl, `--fast`", "q8_0": "GGUF Q8_0"}
 
 

@@ -242,19 +242,28 @@ fail:
   return st;
 }
 
-/* s (K) = the scales of the power that loses least, which *power becomes. channel (K): what makes each input, one of
- * `channels`. */
-static nb_status choose(const nb_kernels *kernels, const nb_fold_inputs *in, const met *m, size_t n_met,
-                        const size_t *channel, size_t channels, int threads, float *s, double *power, nb_err *err) {
+/* What the trials of a site are made with. */
+typedef struct site_trials {
+  const nb_fold_inputs *in;
+  const met *m; /* (n) */
+  size_t n;
+  const size_t *channel; /* (K) what makes each input, one of `channels` */
+  size_t channels;
+} site_trials;
+
+/* s (K) = the scales of the power that loses least, which *power becomes. */
+static nb_status choose(const nb_kernels *kernels, const site_trials *of, int threads, float *s, double *power,
+                        nb_err *err) {
   nb_status st;
-  size_t K = m->w->K;
+  const size_t K = of->m->w->K;
+  float *H = of->in->H;
   double *size = NULL, best = 0;
   float *step = NULL;
-  trials t = {.h = {.H = in->H}, .in = in, .s = s, .plain = {.threads = threads, .what = "a trial"}};
+  trials t = {.h = {.H = H}, .in = of->in, .s = s, .plain = {.threads = threads, .what = "a trial"}};
   NB_GOTO(nb_new(&size, 2 * K, sizeof *size, "scales", err));
   NB_GOTO(nb_new(&step, K, sizeof *step, "scales", err));
-  input_sizes(channel, channels, in->H, K, size);
-  NB_GOTO(nb_hess_unfactored(kernels, in->H, K, "a trial", &t.h, err));
+  input_sizes(of->channel, of->channels, H, K, size);
+  NB_GOTO(nb_hess_unfactored(kernels, H, K, "a trial", &t.h, err));
   t.step = step, t.noise = size + K;
   for (size_t k = 0; k < K; k++) step[k] = (float)exp(size[k] / (POWERS - 1));
   for (int i = 0; i < POWERS; i++) {
@@ -262,7 +271,7 @@ static nb_status choose(const nb_kernels *kernels, const nb_fold_inputs *in, con
     for (size_t k = 0; k < K; k++) s[k] = (float)exp(tried * size[k]);
     if (i > 0) nb_parallel_for(threads, K, 64, rescale_rows, &t);
     NB_GOTO(find_noise(&t, err));
-    for (size_t n = 0; n < n_met; n++) NB_GOTO(try_matrix(&t, &m[n], &loss, err));
+    for (size_t n = 0; n < of->n; n++) NB_GOTO(try_matrix(&t, &of->m[n], &loss, err));
     if (i == 0 || loss < best) best = loss, *power = tried;
   }
   for (size_t k = 0; k < K; k++) s[k] = (float)exp(*power * size[k]);
@@ -334,7 +343,7 @@ nb_status nb_fold_scale(nb_fold *f, const nb_kernels *kernels, size_t site, cons
                    forms->blocks ? forms->blocks[i] : NULL, nb_solve_leaves(p->role, forms->coupled)};
   }
   taken = true;
-  NB_GOTO(choose(kernels, in, m, n, channel, channel[K - 1] + 1, threads, s, &f->power[site], err));
+  NB_GOTO(choose(kernels, &(site_trials){in, m, n, channel, channel[K - 1] + 1}, threads, s, &f->power[site], err));
   if (f->power[site] > 0) apply(f, site, K, s, s + K);
 fail:
   if (!taken) nb_free(in->H);
@@ -354,7 +363,7 @@ nb_status nb_fold_head(const nb_kernels *kernels, const nb_fold_inputs *in, cons
     return st;
   }
   for (size_t k = 0; k < head->K; k++) channel[k] = k;
-  st = choose(kernels, in, &m, 1, channel, head->K, threads, s, &power, err);
+  st = choose(kernels, &(site_trials){in, &m, 1, channel, head->K}, threads, s, &power, err);
   nb_free(channel);
   return st;
 }

@@ -11,8 +11,9 @@ import ctypes as C, importlib.util, os, struct, sys, time
 import numpy as np
 
 CTX = 512
-F32, F16, Q4_0, Q4_1, Q8_0, Q4_K, IQ4_NL = 0, 1, 2, 3, 8, 12, 20  # ggml's numbers of types
-BLOCKS = {Q4_0: (32, 18), Q4_1: (32, 20), Q8_0: (32, 34), Q4_K: (256, 144), IQ4_NL: (32, 18)}  # weights, bytes
+F32, F16, Q4_0, Q4_1, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL = 0, 1, 2, 3, 8, 12, 13, 14, 20  # ggml's numbers of types
+BLOCKS = {Q4_0: (32, 18), Q4_1: (32, 20), Q8_0: (32, 34), Q4_K: (256, 144), Q5_K: (256, 176), Q6_K: (256, 210),
+          IQ4_NL: (32, 18)}  # weights, bytes
 TYPES = dict(q4_0=Q4_0, q4_1=Q4_1, q8_0=Q8_0, q4_k=Q4_K, iq4_nl=IQ4_NL)
 
 
@@ -190,11 +191,22 @@ class Model:
         return {name: (s / counts[name]).astype(np.float32) for name, s in sums.items()}
 
 
+def type_of(type_name, name, layers):
+    """The type of a matrix: as llama-quantize --pure has it, or of the mixture q4_k_m as it chooses for these names."""
+    if type_name != "q4_k_m": return TYPES[type_name]
+    if name == "output.weight": return Q6_K
+    if "attn_qkv" in name: return Q5_K
+    if "attn_v" not in name and "ffn_down" not in name: return Q4_K
+    i = int(name.split(".")[1])
+    return Q6_K if i < layers // 8 or i >= 7 * layers // 8 or (i - layers // 8) % 3 == 2 else Q4_K
+
+
 def quantize(lib, source, importance, type_name, out):
-    """Writes the BF16 file `source` again with all its matrices in a type, as llama-quantize --pure does; those whose
-    rows are no whole blocks of it become Q8_0, as in nibble's exports."""
+    """Writes the BF16 file `source` again with its matrices in the types that type_of says; those whose rows are no whole
+    blocks become Q8_0, as in nibble's exports."""
     from gguf import GGUFReader
     r = GGUFReader(source)
+    layers = 1 + max(int(t.name.split(".")[1]) for t in r.tensors if t.name.startswith("blk."))
     head, begin, data = open(source, "rb").read(r.tensors[0].field.offset), 0, []
     table = b""
     for t in r.tensors:
@@ -203,7 +215,8 @@ def quantize(lib, source, importance, type_name, out):
             bytes_, kind = t.data.tobytes(), int(t.tensor_type)
         else:
             K, N = shape
-            to = TYPES[type_name] if K % BLOCKS[TYPES[type_name]][0] == 0 else Q8_0
+            to = type_of(type_name, t.name, layers)
+            to = to if K % BLOCKS[to][0] == 0 else Q8_0
             block, size = BLOCKS[to]
             assert t.tensor_type.name == "BF16" and K % block == 0, t.name
             x = np.ascontiguousarray((t.data.view(np.uint16).astype(np.uint32) << 16).view(np.float32).reshape(N, K))
