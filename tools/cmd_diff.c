@@ -267,7 +267,9 @@ static nb_status diff(const nb_opened *a, const nb_opened *b, const cli_common *
   NB_GOTO(nb_new(&layer, layers, sizeof *layer, "the comparison", err));
   NB_GOTO(list_pairs(a, b, stats.importance, j.pair, &n, err));
   NB_GOTO(nb_basis_between(&a->model.config, &a->model.weights, &b->model.weights, common->threads, &inner, err));
-  for (size_t i = 0; i < a->model.weights.parts.embed; i++) j.pair[1 + i].basis = inner.of[i]; /* the embedding first */
+  const nb_parts *parts = &a->model.weights.parts;
+  for (size_t i = 0; i < parts->n_matrices; i++) /* the embedding is the first pair */
+    if (i != parts->embed) j.pair[i < parts->embed ? 1 + i : i].basis = inner.of[i];
   for (size_t i = 0; i < n; i++) j.longest = nb_max(j.longest, j.pair[i].a.K);
   NB_GOTO(nb_new(&j.row, (size_t)common->threads * 2 * j.longest, sizeof(float), "the comparison", err));
   NB_GOTO(compare_pairs(&j, n, common, err));

@@ -156,8 +156,19 @@ TEST(models_whose_gradients_are_not_known) {
   close_fixture(&f);
 }
 
+TEST(as_many_tokens_as_the_gradients_kept_allow) {
+  static const struct {
+    size_t layers, hidden, tokens;
+  } shapes[] = {{30, 768, 16384}, {32, 3072, 4096}, {24, 2048, 8192}, {40, 5120, 4096}, {1, 64, 16384}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    const nb_config c = {.layers = shapes[i].layers, .hidden = shapes[i].hidden};
+    CHECK_MSG(nb_curvature_tokens(&c) == shapes[i].tokens, "%zu layers: %zu", c.layers, nb_curvature_tokens(&c));
+  }
+}
+
 int main(void) {
   RUN(sums_are_those_of_drawn_tokens);
   RUN(models_whose_gradients_are_not_known);
+  RUN(as_many_tokens_as_the_gradients_kept_allow);
   return test_end();
 }

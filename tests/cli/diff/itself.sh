@@ -15,6 +15,10 @@ calibrated --no-fold
 unfolded=$(nibble diff "$TOY" c.nbl | tail -n 1 | sed 's/.*relative error //')
 calibrated
 nibble diff "$TOY" c.nbl --json >d.json
+# The head's, too.
+[ "$(jsonq matrices.15.name <d.json)" = head ]
+awk -v n="$(jsonq norms.4.relative_error <d.json)" -v e="$(jsonq matrices.15.relative_error <d.json)" \
+  'BEGIN { exit !(n > 0.002 && e < 0.6 * n) }'
 for i in 0 1 2 3; do jsonq norms.$i.relative_error <d.json; done | awk '{ s += $1 } END { exit !(s > 0) }'
 nibble diff "$TOY" c.nbl | tail -n 1 | sed 's/.*relative error //' |
   awk -v u="$unfolded" '{ exit !($1 > 0.5 * u && $1 < 2 * u) }'
