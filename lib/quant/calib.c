@@ -249,7 +249,6 @@ static nb_status fold_scales(nb_calib *r, nb_fold *fold, nb_err *err) {
     }
     nb_calib_free_sums(r);
   }
-  nb_calib_free_sums(r);
   r->folding = false;
   nb_proxy8_free(&eight);
   return st;

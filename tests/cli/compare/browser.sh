@@ -70,7 +70,7 @@ in_browser 390
 # A folder: both charts have a point for every candidate.
 mkdir runs
 cp cand.json runs/a.json
-nibble quantize -q "$TOY" -o eight.nbl --bits 8 --codes uniform >/dev/null
+nibble quantize -q "$TOY" -o eight.nbl --fast --bits 8 --codes uniform >/dev/null
 nibble eval eight.nbl --task ./task.json --data q2.jsonl -q --out runs/b.json >/dev/null
 nibble compare base.json runs --html folder.html >/dev/null || [ $? -ge 3 ]
 {

@@ -2,7 +2,7 @@
 . "$LIB"
 mkdir runs empty
 questions q.jsonl 40
-nibble quantize -q "$TOY" -o eight.nbl --bits 8 --codes uniform >/dev/null
+nibble quantize -q "$TOY" -o eight.nbl --fast --bits 8 --codes uniform >/dev/null
 nibble export "$TOY" --gguf four.gguf --type q4_0 -q
 for m in "$TOY" eight.nbl four.gguf "$NBL"; do
   nibble eval "$m" --task custom --data q.jsonl --out "runs/$(basename "$m").json" -q -t 1 >/dev/null 2>&1

@@ -20,7 +20,7 @@ for kind in gptq4_sym gptq3 awq4 ct4_zeros ct_int8 mlx4; do
   nibble kld dense "$kind" --text text --ctx 32 --json -q >k.json
   [ "$(jsonq kl_max <k.json)" = 0 ]
   nibble generate "$kind" -p ab -n 4 -q >/dev/null 2>&1
-  nibble quantize "$kind" -o "$kind.nbl" -q 2>/dev/null
+  nibble quantize "$kind" -o "$kind.nbl" --tokens 2048 -q 2>/dev/null
   nibble kld "$kind" "$kind.nbl" --text text --ctx 32 --json -q >/dev/null
   rm -r dense
 done

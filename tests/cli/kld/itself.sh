@@ -10,7 +10,7 @@ nibble kld "$TOY" "$NBL" --text text --ctx 32 -t 1 --json 2>/dev/null | grep -v 
 nibble kld "$TOY" "$NBL" --text text --ctx 32 -t 2 --json 2>/dev/null | grep -v seconds >two
 cmp one two
 # Several candidates at once: each as it is alone, in the order given, one row each.
-nibble quantize -q "$TOY" -o eight.nbl --bits 8 --codes uniform >/dev/null
+nibble quantize -q "$TOY" -o eight.nbl --fast --bits 8 --codes uniform >/dev/null
 nibble export "$TOY" --gguf four.gguf --type q4_0 -q
 nibble kld "$TOY" eight.nbl "$NBL" four.gguf --text text --ctx 32 --json -q | tr -d ' \t\n' >many
 for m in eight.nbl "$NBL" four.gguf; do
