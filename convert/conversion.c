@@ -3,9 +3,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "quant/curvature.h"
 #include "convert/tune_file.h"
 #include "formats/outfile.h"
+#include "quant/curvature.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -229,7 +229,6 @@ static nb_status solve_layer(nb_calib *r, const nb_layer *full, nb_err *err) {
 /* Chooses the scales by the inputs of the layer at 8 bits, of which a part is enough. */
 static nb_status fold_scales(nb_calib *r, nb_fold *fold, nb_err *err) {
   const nb_calib_opts *o = r->o;
-  const size_t n_seqs = nb_min(o->n_seqs, (NB_FOLD_TOKENS + r->T - 1) / r->T);
   const size_t first = nb_parts_first(r->parts, fold->layer.number);
   const nb_fold_forms forms = {o->blocks ? NULL : r->formats + first, o->blocks ? o->blocks + first : NULL,
                                nb_curvature_wanted(r->c, o->fisher_tokens)};
@@ -240,7 +239,7 @@ static nb_status fold_scales(nb_calib *r, nb_fold *fold, nb_err *err) {
   for (size_t site = 0, end; site < r->n_sites && st == NB_OK; site = end) {
     end = want_next(r, site, false);
     for (size_t i = site; i < end; i++) r->wanted[i] = r->wanted[i] && nb_fold_legal(r->c, i);
-    st = nb_calib_collect(r, &eight.layer, NULL, false, n_seqs, err);
+    st = nb_calib_collect(r, &eight.layer, NULL, false, nb_calib_fold_seqs(r), err);
     for (size_t i = site; i < end && st == NB_OK; i++) {
       const nb_fold_inputs in = {r->H[i], r->count[i], r->few[i], r->n_few[i]};
       if (!in.H || !in.count) continue;

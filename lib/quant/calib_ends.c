@@ -6,8 +6,6 @@
 #include "quant/embedding.h"
 #include "quant/fold.h"
 
-#include <string.h>
-
 nb_status nb_calib_plain(const nb_weights *w, const nb_qfmt *formats, size_t matrix, int effort, const nb_calib_opts *o,
                          nb_err *err) {
   char what[64];
@@ -55,6 +53,13 @@ static void head_inputs(nb_calib *r, const nb_weights *w, const float *stream, s
   nb_session_norm(r->s, w, stream + seq * r->T * r->c->hidden, x);
 }
 
+/* Adds those of the quantized stream, rounded, to H; r->x (T, D): not rounded. */
+static void add_head_inputs(nb_calib *r, const nb_weights *w, size_t seq, float *H) {
+  head_inputs(r, w, r->xq, seq, r->x);
+  nb_calib_round_inputs(r, r->x, r->T, r->c->hidden);
+  nb_calib_add_inputs(r, H, r->T, r->c->hidden);
+}
+
 static nb_status head_statistics(nb_calib *r, const nb_weights *w, nb_hess *h, nb_err *err) {
   size_t D = r->c->hidden;
   float *H, *C = NULL;
@@ -64,15 +69,12 @@ static nb_status head_statistics(nb_calib *r, const nb_weights *w, nb_hess *h, n
     return NB_ERR_MEMORY;
   }
   for (size_t i = 0; i < r->o->n_seqs; i++) {
-    float *d = r->xf ? r->fake + r->T * D : NULL;
-    head_inputs(r, w, r->xq, i, r->x);
-    nb_calib_round_inputs(r, r->x, r->T, D);
-    if (d) {
-      head_inputs(r, w, r->xf, i, r->x);
-      for (size_t k = 0; k < r->T * D; k++) d[k] = r->x[k] - r->fake[k];
-    }
-    nb_calib_add_inputs(r, H, r->T, D);
-    if (d) nb_calib_add_cross(r, C, d, r->T, D);
+    float *d = r->fake + r->T * D;
+    add_head_inputs(r, w, i, H);
+    if (!r->xf) continue;
+    head_inputs(r, w, r->xf, i, r->x);
+    for (size_t k = 0; k < r->T * D; k++) d[k] = r->x[k] - r->fake[k];
+    nb_calib_add_cross(r, C, d, r->T, D);
   }
   const nb_hess_opts how = {r->o->damp, r->o->alpha, r->o->threads, "the head"};
   return nb_hess_prepare(nb_session_kernels(r->s), &(nb_hess_sums){H, C, D, 0}, &how, h, err);
@@ -81,19 +83,16 @@ static nb_status head_statistics(nb_calib *r, const nb_weights *w, nb_hess *h, n
 /* Chooses the scales s (D) of the head's inputs; norm (2 D) becomes the final norm and its bias, divided by them. */
 static nb_status fold_head(nb_calib *r, float *s, float *norm, nb_err *err) {
   const nb_calib_opts *o = r->o;
-  size_t D = r->c->hidden, m = r->parts->head, n_seqs = nb_min(o->n_seqs, (NB_FOLD_TOKENS + r->T - 1) / r->T);
+  size_t D = r->c->hidden, m = r->parts->head, n_seqs = nb_calib_fold_seqs(r);
   const nb_fold_forms forms = {o->blocks ? NULL : &r->formats[m], o->blocks ? &o->blocks[m] : NULL, false};
   nb_fold_inputs in = {.count = n_seqs * r->T};
   nb_status st;
   float *few;
-  NB_TRY(nb_new(&few, n_seqs * (r->T / NB_FOLD_EACH + 1), D * sizeof *few, "inputs", err));
+  NB_TRY(nb_new(&few, nb_calib_few_most(r), D * sizeof *few, "inputs", err));
   NB_GOTO(nb_new(&in.H, D * D, sizeof *in.H, "statistics", err));
   for (size_t i = 0; i < n_seqs; i++) {
-    head_inputs(r, r->w, r->xq, i, r->x);
-    for (size_t t = NB_FOLD_EACH / 2; t < r->T; t += NB_FOLD_EACH)
-      memcpy(few + in.n++ * D, r->x + t * D, D * sizeof *few);
-    nb_calib_round_inputs(r, r->x, r->T, D);
-    nb_calib_add_inputs(r, in.H, r->T, D);
+    add_head_inputs(r, r->w, i, in.H);
+    nb_calib_keep_few(r->x, r->T, D, few, &in.n);
   }
   in.x = few;
   NB_GOTO(nb_fold_head(nb_session_kernels(r->s), &in, nb_weights_head(r->w), &forms, o->threads, s, err));

@@ -23,15 +23,15 @@ typedef struct nb_calib {
   float *xq, *xf; /* (n_seqs * T, D): the two streams; xf may be NULL */
   float *x;       /* (T, D): a working copy */
   size_t n_sites;
-  float *seen[NB_SITES];   /* (T, K): the float stream's inputs of one batch; not of experts */
-  float **H, **C;          /* (n_sites) */
-  float **few;             /* (n_sites) of FOLD_EACH tokens in H, where scales are to be chosen; NULL otherwise */
-  size_t *count, *n_few;   /* (n_sites) tokens in H, in `few` */
-  bool *wanted;            /* (n_sites) statistics wanted */
-  bool cross;              /* with the float stream */
-  bool keep;               /* the tap fills `seen` instead */
-  bool folding;            /* the tap fills `few`, too */
-  float *fake;             /* (T, K) int8-rounded inputs, and their distance to the float stream's */
+  float *seen[NB_SITES]; /* (T, K): the float stream's inputs of one batch; not of experts */
+  float **H, **C;        /* (n_sites) */
+  float **few;           /* (n_sites) one of NB_FOLD_EACH tokens in H, where scales are to be chosen; NULL otherwise */
+  size_t *count, *n_few; /* (n_sites) tokens in H, in `few` */
+  bool *wanted;          /* (n_sites) statistics wanted */
+  bool cross;            /* with the float stream */
+  bool keep;             /* the tap fills `seen` instead */
+  bool folding;          /* the tap fills `few`, too */
+  float *fake;           /* (T, K) int8-rounded inputs, and their distance to the float stream's */
   nb_rounded in, distance; /* the two, as the statistics take them */
   int8_t *q8;              /* a row a thread, of Kp values */
   float *q8_scale;
@@ -57,6 +57,13 @@ void nb_calib_round_inputs(nb_calib *r, const float *x, size_t T, size_t K);
 void nb_calib_add_inputs(nb_calib *r, float *H, size_t T, size_t K);
 /* C (K, in.K) += d^T inputs, of the inputs that were added last and d (T, K). */
 void nb_calib_add_cross(nb_calib *r, float *C, const float *d, size_t T, size_t K);
+
+/* The first sequences, of NB_FOLD_TOKENS in all, by which scales are chosen; how many of their inputs are kept, at
+ * most. */
+size_t nb_calib_fold_seqs(const nb_calib *r);
+size_t nb_calib_few_most(const nb_calib *r);
+/* Adds one of NB_FOLD_EACH inputs x (T, K) of a sequence to few (*n, K). */
+void nb_calib_keep_few(const float *x, size_t T, size_t K, float *few, size_t *n);
 
 /* Whether the asymmetric target of a site is summed as its matrix's outputs: with so many inputs their own K x K sum
  * costs twice as much. */

@@ -49,10 +49,13 @@ bool nb_calib_by_outputs(const nb_calib *r, size_t site) { return site == NB_SIT
 /* The two streams may send a token to different experts: these have no asymmetric target. */
 static bool has_cross(const nb_calib *r, size_t site) { return r->cross && site < NB_SITES; }
 
-/* Keeps one of NB_FOLD_EACH inputs, not the first of a sequence, which is unlike all others. */
-static void keep_few(nb_calib *r, size_t site, const float *x, size_t T, size_t K) {
-  for (size_t t = NB_FOLD_EACH / 2; t < T; t += NB_FOLD_EACH)
-    memcpy(r->few[site] + r->n_few[site]++ * K, x + t * K, K * sizeof *x);
+size_t nb_calib_fold_seqs(const nb_calib *r) { return nb_min(r->o->n_seqs, (NB_FOLD_TOKENS + r->T - 1) / r->T); }
+
+size_t nb_calib_few_most(const nb_calib *r) { return nb_calib_fold_seqs(r) * (r->T / NB_FOLD_EACH + 1); }
+
+/* Not the first of a sequence, which is unlike all others. */
+void nb_calib_keep_few(const float *x, size_t T, size_t K, float *few, size_t *n) {
+  for (size_t t = NB_FOLD_EACH / 2; t < T; t += NB_FOLD_EACH) memcpy(few + (*n)++ * K, x + t * K, K * sizeof *x);
 }
 
 static void see(void *ctx, size_t site, const float *x, size_t T, size_t K) {
@@ -64,7 +67,7 @@ static void see(void *ctx, size_t site, const float *x, size_t T, size_t K) {
     return;
   }
   float *d = r->fake + T * K;
-  if (r->folding) keep_few(r, site, x, T, K);
+  if (r->folding) nb_calib_keep_few(x, T, K, r->few[site], &r->n_few[site]);
   nb_calib_round_inputs(r, x, T, K);
   nb_calib_add_inputs(r, r->H[site], T, K);
   r->count[site] += T;
@@ -88,13 +91,13 @@ nb_status nb_calib_run_sequence(nb_calib *r, const nb_layer *l, size_t seq, int 
   return nb_session_layer(r->s, l, 0, x, tap, err);
 }
 
-static nb_status new_statistics(nb_calib *r, size_t n_seqs, nb_err *err) {
+static nb_status new_statistics(nb_calib *r, nb_err *err) {
   for (size_t i = 0; i < r->n_sites; i++) {
     if (!r->wanted[i]) continue;
     size_t K = nb_parts_site_inputs(r->c, i), M = nb_calib_by_outputs(r, i) ? r->c->hidden : K;
     r->count[i] = r->n_few[i] = 0;
     NB_TRY(nb_new(&r->H[i], K * K, sizeof(float), "statistics", err));
-    if (r->folding) NB_TRY(nb_new(&r->few[i], n_seqs * (r->T / NB_FOLD_EACH + 1), K * sizeof(float), "inputs", err));
+    if (r->folding) NB_TRY(nb_new(&r->few[i], nb_calib_few_most(r), K * sizeof(float), "inputs", err));
     if (has_cross(r, i)) NB_TRY(nb_new(&r->C[i], M * K, sizeof(float), "statistics", err));
   }
   return NB_OK;
@@ -112,7 +115,7 @@ nb_status nb_calib_collect(nb_calib *r, const nb_layer *now, const nb_layer *ful
   const nb_tap tap = {see, r};
   size_t D = r->c->hidden;
   r->cross = full && r->xf;
-  NB_TRY(new_statistics(r, n_seqs, err));
+  NB_TRY(new_statistics(r, err));
   for (size_t i = 0; i < n_seqs; i++) {
     if (r->cross) {
       r->keep = true;
