@@ -161,7 +161,7 @@ LDLIBS_ALL = $(PKG_LIBS) -lm $(THREADS) $(OMPLIBS) $(SAN) $(LDFLAGS)
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 KERNELS := $(wildcard lib/kernels/ref.c lib/kernels/kernels.c)
 ifneq ($(filter x86_64 amd64,$(ARCH)),)
-  KERNELS += $(wildcard lib/kernels/avx2.c lib/kernels/avxvnni.c lib/kernels/avx512vnni.c lib/kernels/amxint8.c)
+  KERNELS += $(wildcard lib/kernels/avx2.c lib/kernels/avxvnni.c lib/kernels/avx512.c lib/kernels/avx512vnni.c lib/kernels/amxint8.c)
 endif
 ifneq ($(filter aarch64 arm64,$(ARCH)),)
   KERNELS += $(wildcard lib/kernels/neon.c lib/kernels/neon_dotprod.c lib/kernels/neon_i8mm.c)
@@ -171,7 +171,8 @@ ifneq ($(filter wasm32 wasm64,$(ARCH)),)
 endif
 FLAGS_avx2 := -mavx2 -mfma -mf16c
 FLAGS_avxvnni := -mavx2 -mfma -mf16c -mavxvnni
-FLAGS_avx512vnni := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mf16c
+FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
+FLAGS_avx512vnni := $(FLAGS_avx512) -mavx512vnni
 FLAGS_amxint8 := $(FLAGS_avx512vnni) -mamx-tile -mamx-int8
 FLAGS_neon := -march=armv8-a
 FLAGS_neon_dotprod := -march=armv8.2-a+dotprod

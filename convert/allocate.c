@@ -56,12 +56,13 @@ static double sensitivity(const nb_quantize_job *j, size_t i) {
   return exp(sum / (double)n);
 }
 
-static nb_status fill_options(const nb_quantize_job *j, items *t, size_t k, nb_err *err) {
+static nb_status fill_options(const nb_quantize_job *j, bool trellis, items *t, size_t k, nb_err *err) {
   size_t i = t->index[k];
   double error[NB_BITS_FORMATS], factor = sensitivity(j, i) * solved_part(j, i);
-  NB_TRY(nb_bits_errors(&j->model->model.weights.w[i], j->calib.threads, error, err));
+  NB_TRY(nb_bits_errors(&j->model->model.weights.w[i], trellis, j->calib.threads, error, err));
   for (size_t f = 0; f < NB_BITS_FORMATS; f++)
-    t->option[k * NB_BITS_FORMATS + f] = (nb_bits_option){matrix_bytes(j, i, nb_bits_formats[f]), factor * error[f]};
+    t->option[k * NB_BITS_FORMATS + f] =
+        (nb_bits_option){matrix_bytes(j, i, nb_bits_format(f, trellis)), factor * error[f]};
   return NB_OK;
 }
 
@@ -116,8 +117,8 @@ static nb_status begin(nb_quantize_job *j, const nb_allocate_opts *o, items *t, 
   for (size_t i = 0; i < all; i++) {
     if (o->fixed[i]) continue;
     t->index[t->n++] = i;
-    j->formats[i] = nb_bits_formats[0];
-    *least += matrix_bytes(j, i, nb_bits_formats[0]);
+    j->formats[i] = nb_bits_format(0, o->trellis);
+    *least += matrix_bytes(j, i, j->formats[i]);
   }
   NB_TRY(nb_quantize_size(j, err));
   if (o->linear_bpw > 0 || j->file_bytes <= o->budget) return NB_OK;
@@ -143,10 +144,10 @@ nb_status nb_allocate_formats(nb_quantize_job *j, const nb_allocate_opts *o, dou
   uint64_t budget = o->linear_bpw > 0 ? linear_budget(parts, &t, o->linear_bpw) : o->budget - j->file_bytes + least;
   if (!o->measured) NB_GOTO(nb_allocate_measure(j, o, err));
   for (size_t i = 0; i < parts->n_matrices; i++) j->choice->predicted[i] = -1;
-  for (size_t k = 0; k < t.n; k++) NB_GOTO(fill_options(j, &t, k, err));
+  for (size_t k = 0; k < t.n; k++) NB_GOTO(fill_options(j, o->trellis, &t, k, err));
   NB_GOTO(nb_bits_pick(t.option, t.n, NB_BITS_FORMATS, budget, t.pick, &total, err));
   for (size_t k = 0; k < t.n; k++) {
-    j->formats[t.index[k]] = nb_bits_formats[t.pick[k]];
+    j->formats[t.index[k]] = nb_bits_format(t.pick[k], o->trellis);
     j->choice->predicted[t.index[k]] = t.option[k * NB_BITS_FORMATS + t.pick[k]].loss;
   }
   *predicted = total.loss;

@@ -10,6 +10,7 @@ typedef struct nb_allocate_opts {
   double linear_bpw; /* instead, when not 0: stored bits a weight of the layers' free matrices; the
                       * embedding and the head are then fixed */
   bool *fixed;       /* (n_matrices) j->formats says what these are */
+  bool trellis;      /* as nb_bits_format has it */
   size_t probe_tokens, probe_layers;
   bool measured;               /* j->choice has its probe_kl and probe_error already */
   const nb_progress *progress; /* in probes */

@@ -62,6 +62,17 @@ nb_status nb_recipe_check(const nb_recipe *r, nb_err *err) {
 
 /* ---- formats ---- */
 
+/* In the order of NB_UNIFORM, NB_TABLE, NB_TRELLIS. */
+static const char *const codes_names[NB_QKINDS + 1] = {"uniform", "table", "trellis", NULL};
+
+/* What codes of so many bits mean: what is asked for, or the nearest to it that there is. */
+static nb_qkind codes_kind(const nb_recipe *r, uint8_t bits) {
+  unsigned kind = NB_QKINDS - 1;
+  while (kind > 0 && strcmp(codes_names[kind], r->codes) != 0) kind--;
+  while (!nb_qfmt_valid((nb_qfmt){bits, (uint8_t)kind, NB_QA_GROUP})) kind--; /* all bits can be uniform */
+  return (nb_qkind)kind;
+}
+
 /* "t4g64", "6" (bits, with the other options' codes and group), "dense". */
 static nb_status parse_format(const char *s, const nb_recipe *r, nb_qfmt *f, nb_err *err) {
   if (!strcmp(s, "dense")) {
@@ -70,7 +81,7 @@ static nb_status parse_format(const char *s, const nb_recipe *r, nb_qfmt *f, nb_
   }
   if (s[0] >= '3' && s[0] <= '8' && !s[1]) {
     uint8_t bits = (uint8_t)(s[0] - '0');
-    *f = (nb_qfmt){bits, bits <= 5 && r->codes[0] == 't', (uint16_t)r->group};
+    *f = (nb_qfmt){bits, (uint8_t)codes_kind(r, bits), (uint16_t)r->group};
     return NB_OK;
   }
   return nb_qfmt_parse(s, f, err);
@@ -123,8 +134,10 @@ nb_status nb_recipe_budget(const nb_recipe *r, const nb_parts *parts, nb_allocat
   bool linears = r->linear_bpw > 0;
   nb_qfmt *probe = NULL;
   nb_status st;
-  *out = (nb_allocate_opts){
-      .probe_tokens = (size_t)r->n.probe_tokens, .probe_layers = (size_t)r->n.probe_layers, .measured = r->stats};
+  *out = (nb_allocate_opts){.trellis = codes_kind(r, NB_RECIPE_MIN_BITS) == NB_TRELLIS,
+                            .probe_tokens = (size_t)r->n.probe_tokens,
+                            .probe_layers = (size_t)r->n.probe_layers,
+                            .measured = r->stats};
   const char *text = r->preset ? preset_budget(r->preset) : r->budget;
   if (linears) out->linear_bpw = r->linear_bpw;
   else NB_TRY(nb_allocate_parse(text, parts, &out->budget, err));
@@ -219,17 +232,17 @@ static nb_status read_solver(const cJSON *json, const char *name, nb_recipe *r, 
 }
 
 nb_status nb_recipe_read(const cJSON *json, const char *name, nb_recipe *out, const char ***set, nb_err *err) {
-  static const char *const methods[] = {"plain", "search", "gptq", NULL}, *const codes[] = {"table", "uniform", NULL};
+  static const char *const methods[] = {"plain", "search", "gptq", NULL};
   unsigned method, code;
   size_t bits, group, tokens = 0, layers = 0;
   *set = NULL;
   *out = nb_recipe_default;
   NB_TRY(nb_json_word(json, name, "method", methods, &method, err));
-  NB_TRY(nb_json_word(json, name, "codes", codes, &code, err));
+  NB_TRY(nb_json_word(json, name, "codes", codes_names, &code, err));
   NB_TRY(nb_json_size(json, name, "bits", NB_RECIPE_MIN_BITS, NB_RECIPE_MAX_BITS, &bits, err));
   NB_TRY(nb_json_size(json, name, "group", NB_RECIPE_MIN_GROUP, NB_RECIPE_MAX_GROUP, &group, err));
   out->fast = method == 0, out->no_gptq = method == 1;
-  out->codes = codes[code], out->bits = (int)bits, out->group = (int)group;
+  out->codes = codes_names[code], out->bits = (int)bits, out->group = (int)group;
   NB_TRY(nb_json_optional_string(json, name, "embed", &out->embed, err));
   NB_TRY(nb_json_optional_string(json, name, "head", &out->head, err));
   NB_TRY(nb_json_optional_string(json, name, "budget", &out->budget, err));

@@ -136,7 +136,7 @@ static nb_status compare_keys(const cJSON *a, const cJSON *b, const char *what, 
 static bool same_record(const nb_nbl_tensor *a, const nb_nbl_tensor *b) {
   bool kind = a->coded == b->coded && a->size == b->size;
   if (!kind || !a->coded) return kind && a->dtype == b->dtype;
-  return a->fmt.bits == b->fmt.bits && a->fmt.table == b->fmt.table && a->fmt.group == b->fmt.group;
+  return a->fmt.bits == b->fmt.bits && a->fmt.kind == b->fmt.kind && a->fmt.group == b->fmt.group;
 }
 
 static nb_status compare_tensors(const nb_nbl *a, const nb_nbl *b, nb_text *where, nb_err *err) {

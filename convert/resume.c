@@ -75,7 +75,7 @@ static void put_header(const nb_resume *r, const nb_qfmt *formats, const nb_quan
   memcpy(head + MAGIC_BYTES, r->signature, 16);
   nb_little_put(head + MAGIC_BYTES + 16, n, 8);
   for (size_t i = 0; i < n; i++, p += 3) {
-    p[0] = (char)formats[i].bits, p[1] = (char)formats[i].table, p[2] = (char)(formats[i].group / 32);
+    p[0] = (char)formats[i].bits, p[1] = (char)formats[i].kind, p[2] = (char)(formats[i].group / 32);
   }
   for (size_t i = 0; c && i < n; i++) {
     put_double(numbers + 8 * i, c->probe_kl[i]);

@@ -91,9 +91,9 @@ static nb_status read_record(const nb_nbl *f, size_t i, uint64_t offset, uint64_
   t->coded = r[1] == NB_NBL_CODED;
   t->dtype = t->coded ? NB_F32 : (nb_dtype)r[1];
   t->fmt = (nb_qfmt){r[2], r[3], (uint16_t)nb_little_get(r + 4, 2)};
-  if (t->coded ? !nb_qfmt_valid(t->fmt) : t->fmt.bits || t->fmt.table || t->fmt.group)
+  if (t->coded ? !nb_qfmt_valid(t->fmt) : t->fmt.bits || t->fmt.kind || t->fmt.group)
     return nb_fail(err, NB_ERR_FORMAT, "%s: %s has an unknown format (%u bits, table %u, group %u)", f->name, what,
-                   t->fmt.bits, t->fmt.table, t->fmt.group);
+                   t->fmt.bits, t->fmt.kind, t->fmt.group);
   uint64_t bytes;
   if (nb_nbl_stored_bytes(t, &bytes, err) != NB_OK) return nb_fail_in(err, NB_ERR_FORMAT, "%s: %s", f->name, what);
   t->offset = nb_little_get(r + 32, 8), t->size = nb_little_get(r + 40, 8), t->hash = nb_little_get(r + 48, 8);

@@ -49,7 +49,7 @@ struct nb_nbl_writer {
 static void put_record(uint8_t *r, const nb_nbl_tensor *t) {
   r[0] = (uint8_t)t->part.role;
   r[1] = t->coded ? NB_NBL_CODED : (uint8_t)t->dtype;
-  if (t->coded) r[2] = t->fmt.bits, r[3] = t->fmt.table, nb_little_put(r + 4, t->fmt.group, 2);
+  if (t->coded) r[2] = t->fmt.bits, r[3] = t->fmt.kind, nb_little_put(r + 4, t->fmt.group, 2);
   nb_little_put(r + 8, (uint32_t)t->part.layer, 4);
   nb_little_put(r + 12, (uint32_t)(t->part.expert + 1), 4);
   nb_little_put(r + 16, t->part.N, 8);

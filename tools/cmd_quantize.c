@@ -48,7 +48,7 @@ static void print_role(const nb_parts *parts, const nb_qfmt *f, nb_role role) {
     size_t before = 0, n = 0;
     if (nb_parts_matrix(parts, i)->role != role) continue;
     for (size_t k = 0; k < parts->embed; k++) {
-      bool same = f[k].bits == f[i].bits && f[k].table == f[i].table && f[k].group == f[i].group;
+      bool same = f[k].bits == f[i].bits && f[k].kind == f[i].kind && f[k].group == f[i].group;
       same = same && nb_parts_matrix(parts, k)->role == role;
       n += same, before += same && k < i;
     }
@@ -120,7 +120,8 @@ int cmd_quantize(int argc, char **argv) {
               "bits a weight of the layers' matrices (4)"),
       CLI_INT("group", 'g', "N", NB_RECIPE_MIN_GROUP, NB_RECIPE_MAX_GROUP, &r.group,
               "inputs that share a scale: 32, 64, 128 or 256 (64)"),
-      CLI_CHOICE("codes", 0, "table|uniform", &r.codes, "what codes of 3 to 5 bits mean (table)"),
+      CLI_CHOICE("codes", 0, "trellis|table|uniform", &r.codes,
+                 "what codes of 3 to 5 bits mean; trellis, of 3 or 4, loses less without calibration (table)"),
       CLI_STRING("embed", 0, "FORMAT", &r.embed, "the embedding: bits, a format such as u6g64, or dense (4)"),
       CLI_STRING("head", 0, "FORMAT", &r.head, "the head, likewise (u6g64)"),
       CLI_LIST("set", 0, "MATRIX=FORMAT", &set,

@@ -48,7 +48,8 @@ unsigned nb_cpu_detect(void) {
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
   if (ymm && avx && fma && f16c && b & 1u << 5) found |= NB_CPU_AVX2;
   const unsigned f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
-  if (found && zmm && (b & f_dq_bw_vl) == f_dq_bw_vl && c & 1u << 11) found |= NB_CPU_AVX512VNNI;
+  if (found && zmm && (b & f_dq_bw_vl) == f_dq_bw_vl) found |= NB_CPU_AVX512;
+  if (found & NB_CPU_AVX512 && c & 1u << 11) found |= NB_CPU_AVX512VNNI;
   if (found & NB_CPU_AVX512VNNI && (d & 3u << 24) == 3u << 24 && tiles_permitted(state)) found |= NB_CPU_AMXINT8;
   if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && found && a & 1u << 4) found |= NB_CPU_AVXVNNI;
   return found;
@@ -122,6 +123,10 @@ void nb_cpu_name(char out[128]) { snprintf(out, 128, "unknown"); }
 #endif
 
 nb_status nb_cpu_mask(const char *arg, unsigned *features, nb_err *err) {
+  enum {
+    KEEP_AVX512 = NB_CPU_AVX2 | NB_CPU_AVXVNNI | NB_CPU_AVX512,
+    KEEP_AVX512VNNI = KEEP_AVX512 | NB_CPU_AVX512VNNI,
+  };
   static const struct {
     const char *name;
     unsigned needs, keeps; /* needs: the feature that gives the set its name */
@@ -129,8 +134,9 @@ nb_status nb_cpu_mask(const char *arg, unsigned *features, nb_err *err) {
       {"ref", 0, 0},
       {"avx2", NB_CPU_AVX2, NB_CPU_AVX2},
       {"avxvnni", NB_CPU_AVXVNNI, NB_CPU_AVX2 | NB_CPU_AVXVNNI},
-      {"avx512vnni", NB_CPU_AVX512VNNI, NB_CPU_AVX2 | NB_CPU_AVXVNNI | NB_CPU_AVX512VNNI},
-      {"amxint8", NB_CPU_AMXINT8, NB_CPU_AVX2 | NB_CPU_AVXVNNI | NB_CPU_AVX512VNNI | NB_CPU_AMXINT8},
+      {"avx512", NB_CPU_AVX512, KEEP_AVX512},
+      {"avx512vnni", NB_CPU_AVX512VNNI, KEEP_AVX512VNNI},
+      {"amxint8", NB_CPU_AMXINT8, KEEP_AVX512VNNI | NB_CPU_AMXINT8},
       {"neon", NB_CPU_NEON, NB_CPU_NEON},
       {"neon_dotprod", NB_CPU_DOTPROD, NB_CPU_NEON | NB_CPU_DOTPROD},
       {"neon_i8mm", NB_CPU_I8MM, NB_CPU_NEON | NB_CPU_DOTPROD | NB_CPU_I8MM},

@@ -8,12 +8,13 @@
 enum {
   NB_CPU_AVX2 = 1,       /* AVX2, FMA and F16C */
   NB_CPU_AVXVNNI = 2,    /* with AVX2 */
-  NB_CPU_AVX512VNNI = 4, /* AVX-512 F, BW, VL, DQ and VNNI */
+  NB_CPU_AVX512VNNI = 4, /* with AVX-512 F, BW, VL and DQ */
   NB_CPU_NEON = 8,
   NB_CPU_DOTPROD = 16,
   NB_CPU_I8MM = 32,
-  NB_CPU_SIMD128 = 64, /* of WebAssembly */
-  NB_CPU_AMXINT8 = 128 /* AMX tiles of int8, with AVX-512 VNNI; where the system lets this process use them */
+  NB_CPU_SIMD128 = 64,  /* of WebAssembly */
+  NB_CPU_AMXINT8 = 128, /* AMX tiles of int8, with AVX-512 VNNI; where the system lets this process use them */
+  NB_CPU_AVX512 = 256   /* AVX-512 F, BW, VL and DQ */
 };
 
 /* The features of this machine. On x86 also what XGETBV says that the system saves. */

@@ -10,30 +10,37 @@
 
 bool nb_qfmt_valid(nb_qfmt f) {
   bool group = f.group == 32 || f.group == 64 || f.group == 128 || f.group == 256;
-  return group && f.bits >= 3 && f.bits <= 8 && (f.table == 0 || (f.table == 1 && f.bits <= 5));
+  static const uint8_t most[NB_QKINDS] = {8, 5, 4};
+  return group && f.kind < NB_QKINDS && f.bits >= 3 && f.bits <= most[f.kind];
 }
 
-void nb_qfmt_name(nb_qfmt f, char out[16]) { snprintf(out, 16, "%c%ug%u", f.table ? 't' : 'u', f.bits, f.group); }
+static const char letters[NB_QKINDS + 1] = "utc";
+
+void nb_qfmt_name(nb_qfmt f, char out[16]) {
+  snprintf(out, 16, "%c%ug%u", f.kind < NB_QKINDS ? letters[f.kind] : '?', f.bits, f.group);
+}
 
 nb_status nb_qfmt_parse(const char *s, nb_qfmt *out, nb_err *err) {
   unsigned bits = 0, group = 0;
   char kind = 0, rest = 0;
-  if (sscanf(s, "%c%1ug%3u%c", &kind, &bits, &group, &rest) == 3 && (kind == 't' || kind == 'u')) {
-    nb_qfmt f = {(uint8_t)bits, kind == 't', (uint16_t)group};
+  const char *letter;
+  if (sscanf(s, "%c%1ug%3u%c", &kind, &bits, &group, &rest) == 3 && (letter = strchr(letters, kind)) && *letter) {
+    nb_qfmt f = {(uint8_t)bits, (uint8_t)(letter - letters), (uint16_t)group};
     if (nb_qfmt_valid(f)) {
       *out = f;
       return NB_OK;
     }
   }
-  return nb_fail(err, NB_ERR_ARG,
-                 "'%s' is not a weight format: write t (table; 3 to 5 bits) or u (uniform; 3 to 8), the bits, "
-                 "g, and the group 32, 64, 128 or 256, as in t4g64",
-                 s);
+  return nb_fail(
+      err, NB_ERR_ARG,
+      "'%s' is not a weight format: write c (trellis-coded; 3 or 4 bits), t (table; 3 to 5) or u (uniform; 3 "
+      "to 8), the bits, g, and the group 32, 64, 128 or 256, as in t4g64",
+      s);
 }
 
 nb_status nb_qmat_plan(size_t N, size_t K, nb_qfmt fmt, nb_qmat *m, nb_qmat_layout *l, nb_err *err) {
   if (!nb_qfmt_valid(fmt))
-    return nb_fail(err, NB_ERR_ARG, "no weight format has %u bits, table %u, group %u", fmt.bits, fmt.table, fmt.group);
+    return nb_fail(err, NB_ERR_ARG, "no weight format has %u bits, kind %u, group %u", fmt.bits, fmt.kind, fmt.group);
   if (N == 0 || K == 0 || N > 1u << 28 || K > 1u << 24)
     return nb_fail(err, NB_ERR_ARG, "a matrix of %zu x %zu is out of range", N, K);
   memset(m, 0, sizeof *m);
@@ -48,7 +55,7 @@ nb_status nb_qmat_plan(size_t N, size_t K, nb_qfmt fmt, nb_qmat *m, nb_qmat_layo
       codes > SIZE_MAX / 2)
     return nb_fail(err, NB_ERR_ARG, "a matrix of %zu x %zu is out of range", N, K);
   l->table = 0;
-  l->row_scale = fmt.table ? 64 : 0;
+  l->row_scale = fmt.kind != NB_UNIFORM ? 64 : 0;
   l->scale = l->row_scale + nb_round_up(m->n_tiles * NB_TILE * 2, 64);
   l->codes = l->scale + nb_round_up(scales, 64);
   l->total = l->codes + codes;
@@ -64,7 +71,7 @@ nb_status nb_qmat_view(size_t N, size_t K, nb_qfmt fmt, const void *data, size_t
     return nb_fail(err, NB_ERR_FORMAT, "a %zu x %zu matrix takes %zu bytes, not %zu", N, K, l.total, n_bytes);
   const uint8_t *p = data;
   nb_assert(nb_assert_aligned(p, NB_QMAT_ALIGN));
-  m->table = fmt.table ? (const int8_t *)(p + l.table) : NULL;
+  m->table = fmt.kind != NB_UNIFORM ? (const int8_t *)(p + l.table) : NULL;
   m->row_scale = (const uint16_t *)(const void *)(p + l.row_scale);
   m->scale = (const int8_t *)(p + l.scale);
   m->codes = p + l.codes;
@@ -72,9 +79,9 @@ nb_status nb_qmat_view(size_t N, size_t K, nb_qfmt fmt, const void *data, size_t
 }
 
 void nb_qmat_values(const nb_qmat *m, int8_t value[256]) {
-  nb_assert(nb_qfmt_valid(m->fmt) && !m->fmt.table == !m->table);
-  int levels = 1 << m->fmt.bits;
-  for (int c = 0; c < levels; c++) value[c] = m->fmt.table ? m->table[c] : (int8_t)(c - levels / 2);
+  nb_assert(nb_qfmt_valid(m->fmt) && (m->fmt.kind == NB_UNIFORM) == !m->table);
+  int levels = nb_qfmt_levels(m->fmt);
+  for (int l = 0; l < levels; l++) value[l] = m->table ? m->table[l] : (int8_t)(l - levels / 2);
 }
 
 /* The planes of a code: widths of the parts, low bits first. */
@@ -118,6 +125,31 @@ void nb_qmat_unpack_block(const uint8_t *block, unsigned bits, uint8_t *code, si
   }
 }
 
+void nb_qmat_write_levels(const uint8_t *level, size_t ld, nb_qfmt fmt, uint8_t *out) {
+  if (fmt.kind != NB_TRELLIS) {
+    nb_qmat_pack_block(level, ld, fmt.bits, out);
+    return;
+  }
+  uint8_t code[NB_TILE][NB_BLOCK];
+  for (unsigned r = 0; r < NB_TILE; r++)
+    for (unsigned k = 0; k < NB_BLOCK; k++) code[r][k] = (uint8_t)nb_qmat_trellis_code(level[r * ld + k]);
+  nb_qmat_pack_block(code[0], NB_BLOCK, fmt.bits, out);
+}
+
+/* Levels of a trellis in place of a row's codes. */
+static void take_levels(uint8_t *code, const uint8_t *before, const uint8_t *after) {
+  for (unsigned k = 0; k < NB_BLOCK; k++) code[k] = (uint8_t)nb_qmat_trellis_level(code[k], before[k], after[k]);
+}
+
+void nb_qmat_read_levels(const uint8_t *block, nb_qfmt fmt, uint8_t *level, size_t ld) {
+  nb_qmat_unpack_block(block, fmt.bits, level, ld);
+  if (fmt.kind != NB_TRELLIS) return;
+  uint8_t code[NB_TILE][NB_BLOCK];
+  for (unsigned r = 0; r < NB_TILE; r++) memcpy(code[r], level + r * ld, NB_BLOCK);
+  for (unsigned r = 0; r < NB_TILE; r++)
+    take_levels(level + r * ld, code[nb_qmat_trellis_before(r)], code[nb_qmat_trellis_after(r)]);
+}
+
 /* Row r's 32 codes of a block, without unpacking the other rows. */
 static void unpack_row(const uint8_t *block, unsigned bits, unsigned r, uint8_t code[NB_BLOCK]) {
   unsigned width[3], n = planes(bits, width), low = 0;
@@ -137,7 +169,7 @@ static void unpack_row(const uint8_t *block, unsigned bits, unsigned r, uint8_t 
 void nb_qmat_dequant_row(const nb_qmat *m, size_t n, float *out) {
   nb_assert(n < m->N && m->codes && m->scale && m->row_scale);
   int8_t value[256];
-  uint8_t code[NB_BLOCK];
+  uint8_t code[NB_BLOCK], beside[2][NB_BLOCK];
   nb_qmat_values(m, value);
   size_t tile = n / NB_TILE, r = n % NB_TILE, block_bytes = (size_t)m->fmt.bits * 64;
   float row = nb_bf16_f32(m->row_scale[n]);
@@ -145,6 +177,11 @@ void nb_qmat_dequant_row(const nb_qmat *m, size_t n, float *out) {
   for (size_t k0 = 0; k0 < m->K; k0 += NB_BLOCK, block += block_bytes) {
     float scale = row * m->scale[(tile * m->n_groups + k0 / m->fmt.group) * NB_TILE + r];
     unpack_row(block, m->fmt.bits, (unsigned)r, code);
+    if (m->fmt.kind == NB_TRELLIS) {
+      unpack_row(block, m->fmt.bits, nb_qmat_trellis_before((unsigned)r), beside[0]);
+      unpack_row(block, m->fmt.bits, nb_qmat_trellis_after((unsigned)r), beside[1]);
+      take_levels(code, beside[0], beside[1]);
+    }
     for (size_t k = k0; k < nb_min(k0 + NB_BLOCK, m->K); k++) out[k] = scale * value[code[k - k0]];
   }
 }

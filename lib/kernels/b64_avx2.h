@@ -61,6 +61,13 @@ INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
   return b_pair(_mm256_blendv_epi8(l.a, h.a, b_shift(b.a, m - 7)), _mm256_blendv_epi8(l.b, h.b, b_shift(b.b, m - 7)));
 }
 
+INLINE b64 b_beside(b64 b) {
+  __m256i inner = _mm256_permute2x128_si256(b.a, b.b, 0x21), outer = _mm256_permute2x128_si256(b.b, b.a, 0x21);
+  __m256i before = _mm256_blend_epi32(_mm256_shuffle_epi32(outer, 0x93), outer, 0xf0); /* 12 .. 15 turned, 0 .. 3 */
+  __m256i after = _mm256_blend_epi32(outer, _mm256_shuffle_epi32(outer, 0x39), 0xf0);  /* 12 .. 15, 0 .. 3 turned */
+  return b_pair(_mm256_xor_si256(inner, before), _mm256_xor_si256(inner, after));
+}
+
 INLINE q8_acc q8_sums(__m256i a, __m256i b) {
   q8_acc r = {(__v8si)a, (__v8si)b};
   return r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes of linear_q8.h on AVX-512: one register, and vpdpbusd takes unsigned weights and signed activations. */
+/* The bytes of linear_q8.h on AVX-512: one register. With VNNI vpdpbusd takes unsigned weights and signed activations;
+ * without it vpmaddubsw wants small ones, as on AVX2 (avx2.c). */
 #ifndef NB_B64_AVX512_H
 #define NB_B64_AVX512_H
 
@@ -34,16 +35,40 @@ INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
   return (b64)_mm512_mask_shuffle_epi8(from_low, from_high, (__m512i)high, (__m512i)index);
 }
 
+INLINE b64 b_beside(b64 b) {
+  const __m512i before = _mm512_setr_epi32(15, 12, 13, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11);
+  const __m512i after = _mm512_setr_epi32(4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 1, 2, 3, 0);
+  return (b64)_mm512_xor_si512(_mm512_permutexvar_epi32(before, (__m512i)b),
+                               _mm512_permutexvar_epi32(after, (__m512i)b));
+}
+
 INLINE q8_acc q8_start(int32_t sum) { return (q8_acc)_mm512_set1_epi32(sum); }
 INLINE q8_in q8_inputs(const int8_t *p) {
   int32_t x;
   memcpy(&x, p, sizeof x);
   return (q8_in)_mm512_set1_epi32(x);
 }
+#ifdef __AVX512VNNI__
 INLINE q8_acc q8_dot(q8_acc acc, b64 w, q8_in x, bool positive) {
   (void)positive;
   return (q8_acc)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)x);
 }
+#else
+INLINE b64 b_abs(b64 b) { return (b64)_mm512_abs_epi8((__m512i)b); }
+INLINE b64 b_sign(b64 b) { return (b64)_mm512_movm_epi8(_mm512_movepi8_mask((__m512i)b)); }
+INLINE b64 b_and(b64 b, b64 c) { return b & c; }
+INLINE q8_acc q8_load(const int32_t *p) { return (q8_acc)_mm512_loadu_si512(p); }
+INLINE void q8_store(int32_t *p, q8_acc s) { _mm512_storeu_si512(p, (__m512i)s); }
+INLINE q8_acc q8_dot_size(q8_acc acc, b64 size, __m512i x) { /* size 0..128 */
+  return acc + (q8_acc)_mm512_madd_epi16(_mm512_maddubs_epi16((__m512i)size, x), _mm512_set1_epi16(1));
+}
+INLINE q8_acc q8_dot_sign(q8_acc acc, b64 w, b64 sign, q8_in x) { return q8_dot_size(acc, w, (__m512i)(x ^ sign)); }
+INLINE q8_acc q8_dot(q8_acc acc, b64 w, q8_in x, bool positive) {
+  if (positive) return q8_dot_size(acc, w, (__m512i)x);
+  __mmask64 negative = _mm512_movepi8_mask((__m512i)w);
+  return q8_dot_size(acc, b_abs(w), _mm512_mask_sub_epi8((__m512i)x, negative, _mm512_setzero_si512(), (__m512i)x));
+}
+#endif
 INLINE q8_acc q8_merge(q8_acc a, q8_acc b) { return a + b; }
 INLINE v16 q8_float(q8_acc a) { return _mm512_cvtepi32_ps((__m512i)a); }
 

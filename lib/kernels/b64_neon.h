@@ -53,6 +53,11 @@ INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
                 vbslq_u8(vtstq_u8(b.c, bit), h.c, l.c), vbslq_u8(vtstq_u8(b.d, bit), h.d, l.d));
 }
 
+INLINE b64 b_beside(b64 b) {
+  return b_quad(veorq_u8(vextq_u8(b.d, b.d, 12), b.b), veorq_u8(b.a, b.c), veorq_u8(b.b, b.d),
+                veorq_u8(b.c, vextq_u8(b.a, b.a, 4)));
+}
+
 typedef int8x16_t q8_in;
 INLINE q8_in q8_inputs(const int8_t *p) {
   int32_t x;

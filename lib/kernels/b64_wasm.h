@@ -65,6 +65,11 @@ INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
                 b_choose(h.d, l.d, b.d, m));
 }
 
+INLINE b64 b_beside(b64 b) {
+  return b_quad(wasm_v128_xor(wasm_i32x4_shuffle(b.d, b.d, 3, 0, 1, 2), b.b), wasm_v128_xor(b.a, b.c),
+                wasm_v128_xor(b.b, b.d), wasm_v128_xor(b.c, wasm_i32x4_shuffle(b.a, b.a, 1, 2, 3, 0)));
+}
+
 typedef v128_t q8_in; /* 4 activations as int16, twice */
 INLINE q8_in q8_inputs(const int8_t *p) { return wasm_i16x8_extend_low_i8x16(wasm_v128_load32_splat(p)); }
 

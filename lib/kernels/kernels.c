@@ -14,6 +14,7 @@ static const struct {
 #if defined(__x86_64__)
     {NB_CPU_AVX2, nb_kernels_avx2},
     {NB_CPU_AVXVNNI, nb_kernels_avxvnni},
+    {NB_CPU_AVX512, nb_kernels_avx512},
     {NB_CPU_AVX512VNNI, nb_kernels_avx512vnni},
     {NB_CPU_AMXINT8, nb_kernels_amxint8},
 #elif defined(__aarch64__)

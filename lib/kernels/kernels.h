@@ -262,6 +262,7 @@ void nb_kernels_add_peaks(nb_kernels *k, const nb_peak *list, size_t n);
 void nb_kernels_ref(nb_kernels *k);
 void nb_kernels_avx2(nb_kernels *k);
 void nb_kernels_avxvnni(nb_kernels *k);
+void nb_kernels_avx512(nb_kernels *k);
 void nb_kernels_avx512vnni(nb_kernels *k);
 void nb_kernels_amxint8(nb_kernels *k);
 void nb_kernels_neon(nb_kernels *k);

@@ -19,6 +19,8 @@
  *   b_table(b16)                 a table of 16 bytes, as b_lookup wants it
  *   b_lookup(table, index)       index 0..15
  *   b_lookup2(low, high, index, b, m)  from high where bit m of b's byte is set, else low
+ *   b_beside(b)                  each row's bytes: those of the rows before and after it in the tile's ring (qmat.h),
+ *                                exclusively or'ed
  *   q8_start(sum)                every row's sum
  *   q8_dot(acc, w, x, positive)  adds w[row][0..3] * x[0..3], x from q8_inputs; positive: all w are 0..127
  *   q8_dot_sign(acc, w, sign, x) with Q8_SIGNS: adds w[row][0..3] * (x[0..3] ^ sign[row][0..3]), w 0..128
@@ -65,16 +67,16 @@ enum {
 /* A format as the unpacking loops see it; constant in each of their copies. */
 typedef struct q8_fmt {
   int bits;
-  bool table;
+  nb_qkind kind;
 } q8_fmt;
 
 INLINE int q8_zero(q8_fmt f) {
-  if (f.table || f.bits == 8) return Q8_FULL_U8 ? 128 : 0;
+  if (f.kind != NB_UNIFORM || f.bits == 8) return Q8_FULL_U8 ? 128 : 0;
   return 1 << (f.bits - 1);
 }
 
 /* Whether every weight as q8_unpack gives it is in 0..127. */
-INLINE bool q8_positive(q8_fmt f) { return Q8_SIGNS && !f.table && f.bits < 8; }
+INLINE bool q8_positive(q8_fmt f) { return Q8_SIGNS && f.kind == NB_UNIFORM && f.bits < 8; }
 
 typedef struct q8_tables {
   b64 low, high;
@@ -82,8 +84,11 @@ typedef struct q8_tables {
 
 INLINE q8_tables q8_load_tables(q8_fmt f, const nb_qmat *w) {
   uint8_t v[32] = {0};
-  if (f.table)
+  if (f.kind == NB_TABLE)
     for (int c = 0; c < 1 << f.bits; c++) v[c] = (uint8_t)(w->table[c] + q8_zero(f));
+  if (f.kind == NB_TRELLIS) /* by the code, and above its bits what the neighbours say */
+    for (unsigned i = 0; i < 2u << f.bits; i++)
+      v[i] = (uint8_t)(w->table[nb_qmat_trellis_level(i & ((1u << f.bits) - 1), i >> f.bits, 0)] + q8_zero(f));
   q8_tables t = {b_table(v), b_table(v + 16)};
   return t;
 }
@@ -100,6 +105,11 @@ INLINE void q8_unpack(q8_fmt f, q8_tables tables, const uint8_t *p, b64 out[8]) 
       b64 line = b_load(p + 64 * j);
       out[2 * j] = b_part(line, 0, 15);
       out[2 * j + 1] = b_part(line, 4, 15);
+      if (f.kind == NB_TRELLIS) {
+        b64 beside = b_beside(line);
+        out[2 * j] = b_lookup2(tables.low, tables.high, out[2 * j], beside, 0);
+        out[2 * j + 1] = b_lookup2(tables.low, tables.high, out[2 * j + 1], beside, 4);
+      }
     }
     p += 4 * 64, low = 4;
   }
@@ -108,17 +118,22 @@ INLINE void q8_unpack(q8_fmt f, q8_tables tables, const uint8_t *p, b64 out[8]) 
       b64 line = b_load(p + 64 * j);
       UNROLL for (int m = 0; m < 4; m++) out[4 * j + m] =
           low ? b_part_or(line, 2 * m - low, 3 << low, out[4 * j + m]) : b_part(line, 2 * m, 3);
+      if (f.kind == NB_TRELLIS) {
+        b64 beside = b_beside(line);
+        UNROLL for (int m = 0; m < 4; m++) out[4 * j + m] = b_part_or(beside, 2 * m - 3, 8, out[4 * j + m]);
+      }
     }
     p += 2 * 64, low += 2;
   }
   if (f.bits & 1) {
     b64 line = b_load(p);
     UNROLL for (int m = 0; m < 8; m++) {
-      if (f.table && f.bits == 5) out[m] = b_lookup2(tables.low, tables.high, out[m], line, m);
+      if (f.kind == NB_TABLE && f.bits == 5) out[m] = b_lookup2(tables.low, tables.high, out[m], line, m);
       else out[m] = b_part_or(line, m - low, 1 << low, out[m]);
     }
   }
-  if (f.table && f.bits <= 4) UNROLL for (int i = 0; i < 8; i++) out[i] = b_lookup(tables.low, out[i]);
+  if (f.kind != NB_UNIFORM && f.bits + (f.kind == NB_TRELLIS) <= 4)
+    UNROLL for (int i = 0; i < 8; i++) out[i] = b_lookup(tables.low, out[i]);
 }
 
 /* The sums of q over `blocks` blocks of 32, starting at block b of token t. */
@@ -375,26 +390,29 @@ INLINE void q8_run(q8_fmt f, const q8_job *job, size_t tile0, size_t tile1) {
 
 /* One function a format, so that each is optimised alone. */
 #define Q8_ARGS const q8_job *job, size_t tile0, size_t tile1
-NOINLINE void q8_u3(Q8_ARGS) { q8_run((q8_fmt){3, false}, job, tile0, tile1); }
-NOINLINE void q8_u4(Q8_ARGS) { q8_run((q8_fmt){4, false}, job, tile0, tile1); }
-NOINLINE void q8_u5(Q8_ARGS) { q8_run((q8_fmt){5, false}, job, tile0, tile1); }
-NOINLINE void q8_u6(Q8_ARGS) { q8_run((q8_fmt){6, false}, job, tile0, tile1); }
-NOINLINE void q8_u7(Q8_ARGS) { q8_run((q8_fmt){7, false}, job, tile0, tile1); }
-NOINLINE void q8_u8(Q8_ARGS) { q8_run((q8_fmt){8, false}, job, tile0, tile1); }
-NOINLINE void q8_t3(Q8_ARGS) { q8_run((q8_fmt){3, true}, job, tile0, tile1); }
-NOINLINE void q8_t4(Q8_ARGS) { q8_run((q8_fmt){4, true}, job, tile0, tile1); }
-NOINLINE void q8_t5(Q8_ARGS) { q8_run((q8_fmt){5, true}, job, tile0, tile1); }
+NOINLINE void q8_u3(Q8_ARGS) { q8_run((q8_fmt){3, NB_UNIFORM}, job, tile0, tile1); }
+NOINLINE void q8_u4(Q8_ARGS) { q8_run((q8_fmt){4, NB_UNIFORM}, job, tile0, tile1); }
+NOINLINE void q8_u5(Q8_ARGS) { q8_run((q8_fmt){5, NB_UNIFORM}, job, tile0, tile1); }
+NOINLINE void q8_u6(Q8_ARGS) { q8_run((q8_fmt){6, NB_UNIFORM}, job, tile0, tile1); }
+NOINLINE void q8_u7(Q8_ARGS) { q8_run((q8_fmt){7, NB_UNIFORM}, job, tile0, tile1); }
+NOINLINE void q8_u8(Q8_ARGS) { q8_run((q8_fmt){8, NB_UNIFORM}, job, tile0, tile1); }
+NOINLINE void q8_t3(Q8_ARGS) { q8_run((q8_fmt){3, NB_TABLE}, job, tile0, tile1); }
+NOINLINE void q8_t4(Q8_ARGS) { q8_run((q8_fmt){4, NB_TABLE}, job, tile0, tile1); }
+NOINLINE void q8_t5(Q8_ARGS) { q8_run((q8_fmt){5, NB_TABLE}, job, tile0, tile1); }
+NOINLINE void q8_c3(Q8_ARGS) { q8_run((q8_fmt){3, NB_TRELLIS}, job, tile0, tile1); }
+NOINLINE void q8_c4(Q8_ARGS) { q8_run((q8_fmt){4, NB_TRELLIS}, job, tile0, tile1); }
 
 static void linear_q8(const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 *x, float *y, size_t ldy,
                       void *scratch) {
-  static void (*const run[2][9])(Q8_ARGS) = {{0, 0, 0, q8_u3, q8_u4, q8_u5, q8_u6, q8_u7, q8_u8},
-                                             {0, 0, 0, q8_t3, q8_t4, q8_t5, 0, 0, 0}};
+  static void (*const run[NB_QKINDS][9])(Q8_ARGS) = {{0, 0, 0, q8_u3, q8_u4, q8_u5, q8_u6, q8_u7, q8_u8},
+                                                     {0, 0, 0, q8_t3, q8_t4, q8_t5, 0, 0, 0},
+                                                     {0, 0, 0, q8_c3, q8_c4, 0, 0, 0, 0}};
   nb_assert(nb_qfmt_valid(w->fmt) && nb_assert_aligned(w->codes, NB_QMAT_ALIGN) && nb_assert_aligned(x->q, 64) &&
             nb_assert_aligned(scratch, 64));
   nb_assert(tile0 <= tile1 && tile1 <= w->n_tiles && x->Kp % NB_K_PAD == 0 && x->Kp >= w->n_blocks * NB_BLOCK);
   nb_assert(x->T <= 1 || ldy >= nb_min(w->N, tile1 * NB_TILE));
   const q8_job job = {w, x, y, ldy, scratch};
-  run[w->fmt.table][w->fmt.bits](&job, tile0, tile1);
+  run[w->fmt.kind][w->fmt.bits](&job, tile0, tile1);
 }
 
 #endif

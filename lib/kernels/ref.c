@@ -20,17 +20,17 @@ static void linear_q8_tokens(const nb_qmat *w, size_t tile_no, const nb_q8 *x, s
   float acc[REF_T][NB_TILE] = {{0}};
   size_t step = nb_min(w->fmt.group, NB_QA_GROUP), block_bytes = (size_t)w->fmt.bits * 64;
   for (size_t k = 0; k < w->n_blocks * NB_BLOCK; k += step) {
-    uint8_t code[2][NB_TILE * NB_BLOCK];
+    uint8_t level[2][NB_TILE * NB_BLOCK];
     for (size_t b = 0; b < step / NB_BLOCK; b++)
-      nb_qmat_unpack_block(w->codes + (tile_no * w->n_blocks + k / NB_BLOCK + b) * block_bytes, w->fmt.bits, code[b],
-                           NB_BLOCK);
+      nb_qmat_read_levels(w->codes + (tile_no * w->n_blocks + k / NB_BLOCK + b) * block_bytes, w->fmt, level[b],
+                          NB_BLOCK);
     const int8_t *scale = w->scale + (tile_no * w->n_groups + k / w->fmt.group) * NB_TILE;
     for (size_t t = 0; t < n_t; t++) {
       const int8_t *q = x->q + (t0 + t) * x->Kp + k;
       float x_scale = x->scale[((t0 + t) * x->Kp + k) / NB_QA_GROUP];
       for (size_t r = 0; r < NB_TILE; r++) {
         int32_t isum = 0;
-        for (size_t i = 0; i < step; i++) isum += q[i] * value[code[i / NB_BLOCK][r * NB_BLOCK + i % NB_BLOCK]];
+        for (size_t i = 0; i < step; i++) isum += q[i] * value[level[i / NB_BLOCK][r * NB_BLOCK + i % NB_BLOCK]];
         acc[t][r] = nb_fma((float)isum, (float)scale[r] * x_scale, acc[t][r]);
       }
     }

@@ -104,7 +104,11 @@ static inline x16 x_load(const int16_t *p) {
 }
 static inline s16 s_zero(void) { return (s16)_mm512_setzero_si512(); }
 static inline s16 s_dot(s16 sum, p16 a, x16 x) {
+#ifdef __AVX512VNNI__
   return (s16)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)x);
+#else
+  return sum + (s16)_mm512_madd_epi16((__m512i)a, (__m512i)x);
+#endif
 }
 static inline v16 s_float(s16 sum) { return _mm512_cvtepi32_ps((__m512i)sum); }
 

@@ -9,9 +9,17 @@
 #include <math.h>
 #include <string.h>
 
-const nb_qfmt nb_bits_formats[NB_BITS_FORMATS] = {{3, 1, 256}, {3, 1, 128}, {3, 1, 64},  {4, 1, 256}, {4, 1, 128},
-                                                  {4, 1, 64},  {4, 1, 32},  {5, 1, 256}, {5, 1, 128}, {5, 1, 64},
-                                                  {6, 0, 256}, {6, 0, 128}, {6, 0, 64},  {8, 0, 256}, {8, 0, 64}};
+static const nb_qfmt formats[NB_BITS_FORMATS] = {
+    {3, NB_TRELLIS, 256}, {3, NB_TRELLIS, 128}, {3, NB_TRELLIS, 64}, {4, NB_TRELLIS, 256}, {4, NB_TRELLIS, 128},
+    {4, NB_TRELLIS, 64},  {4, NB_TRELLIS, 32},  {5, NB_TABLE, 256},  {5, NB_TABLE, 128},   {5, NB_TABLE, 64},
+    {6, NB_UNIFORM, 256}, {6, NB_UNIFORM, 128}, {6, NB_UNIFORM, 64}, {8, NB_UNIFORM, 256}, {8, NB_UNIFORM, 64}};
+
+nb_qfmt nb_bits_format(size_t i, bool trellis) {
+  nb_assert(i < NB_BITS_FORMATS);
+  nb_qfmt f = formats[i];
+  if (f.kind == NB_TRELLIS && !trellis) f.kind = NB_TABLE;
+  return f;
+}
 
 /* ---- choosing ---- */
 
@@ -104,7 +112,7 @@ nb_status nb_bits_pick(const nb_bits_option *option, size_t n, size_t m, uint64_
 
 enum { SAMPLE = 128 }; /* rows */
 
-nb_status nb_bits_errors(const nb_linear *m, int threads, double *error, nb_err *err) {
+nb_status nb_bits_errors(const nb_linear *m, bool trellis, int threads, double *error, nb_err *err) {
   size_t N = nb_min(m->N, SAMPLE);
   nb_status st = NB_OK;
   float *w;
@@ -115,7 +123,7 @@ nb_status nb_bits_errors(const nb_linear *m, int threads, double *error, nb_err 
   const nb_quant_opts quick = {.threads = threads, .what = "a sample of rows"};
   for (size_t f = 0; f < NB_BITS_FORMATS && st == NB_OK; f++) {
     nb_coded coded;
-    st = nb_coded_plain(&sample, nb_bits_formats[f], &quick, true, &coded, err);
+    st = nb_coded_plain(&sample, nb_bits_format(f, trellis), &quick, true, &coded, err);
     error[f] = coded.error;
     nb_coded_free(&coded);
   }

@@ -27,10 +27,11 @@ nb_status nb_bits_pick(const nb_bits_option *option, size_t n, size_t m, uint64_
 /* ---- formats ---- */
 
 enum { NB_BITS_FORMATS = 15 };
-/* The formats that are considered, by rising bits. */
-extern const nb_qfmt nb_bits_formats[NB_BITS_FORMATS];
+/* The formats that are considered, by rising bits: the i-th, with trellis codes where there are any, or with tables in
+ * their place. */
+nb_qfmt nb_bits_format(size_t i, bool trellis);
 
 /* The relative squared error of rounding a sample of m's rows to each of the formats: error (NB_BITS_FORMATS). */
-nb_status nb_bits_errors(const nb_linear *m, int threads, double *error, nb_err *err);
+nb_status nb_bits_errors(const nb_linear *m, bool trellis, int threads, double *error, nb_err *err);
 
 #endif

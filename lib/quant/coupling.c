@@ -18,11 +18,13 @@ void nb_coupling_free(nb_coupling *c) {
   *c = (nb_coupling){.U = NULL};
 }
 
-/* Row i of block b is row b + i blocks of the matrix. */
-static void choose_order(nb_coupling *c) {
-  size_t blocks = (c->N + c->block - 1) / c->block, n = 0;
+/* Run i of block b is run b + i blocks of the matrix; rows that are no whole run come last. */
+static void choose_order(nb_coupling *c, size_t run) {
+  size_t runs = c->N / run, blocks = (runs + c->block / run - 1) / (c->block / run), n = 0;
   for (size_t b = 0; b < blocks; b++)
-    for (size_t i = b; i < c->N; i += blocks) c->order[n++] = (uint32_t)i;
+    for (size_t i = b; i < runs; i += blocks)
+      for (size_t r = 0; r < run; r++) c->order[n++] = (uint32_t)(i * run + r);
+  for (; n < c->N; n++) c->order[n] = (uint32_t)n;
 }
 
 /* The lower triangle of c->U = G in the order of solving, last rows first. */
@@ -45,7 +47,7 @@ static void turn_over(float *L, size_t N) {
     }
 }
 
-nb_status nb_coupling_create(const nb_matmul *mul, float *G, size_t N, const char *what, nb_coupling *out,
+nb_status nb_coupling_create(const nb_matmul *mul, float *G, size_t N, size_t run, const char *what, nb_coupling *out,
                              nb_err *err) {
   nb_status st;
   double mean = 0;
@@ -53,7 +55,7 @@ nb_status nb_coupling_create(const nb_matmul *mul, float *G, size_t N, const cha
   NB_GOTO(nb_new(&out->U, N * N, sizeof *out->U, "the coupling of rows", err));
   NB_GOTO(nb_new(&out->order, N, sizeof *out->order, "the coupling of rows", err));
   for (size_t i = 0; i < N; i++) mean += (double)G[i * N + i] / (double)N;
-  choose_order(out);
+  choose_order(out, run);
   take_sums(out, G, mean > 0 ? (float)(mean * DAMP) : 1);
   if (!nb_cholesky_factor(mul, out->U, N, N))
     st = nb_fail(err, NB_ERR_NUMERIC, "%s: the statistics of its gradients cannot be factored", what);

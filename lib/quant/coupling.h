@@ -14,13 +14,15 @@
 typedef struct nb_coupling {
   size_t N, block; /* rows; how many are solved together, a multiple of 16 */
   uint32_t *order; /* (N) the row that is solved i-th. Rows that lie close to each other (a head's) go together most,
-                    * and come into different blocks. */
+                    * and come into different blocks. Whole runs of `run` rows, when so created. */
   float *U;        /* (N, N) of the rows in this order: G = U U^T, U upper, stored transposed */
 } nb_coupling;
 
 /* Takes the sums G (N, N; the lower triangle counts) over. They are of few tokens: what is off the diagonal is trusted
- * less (times 0.8), and the diagonal is damped by 0.02 of its mean. NB_ERR_NUMERIC: G is not finite. */
-nb_status nb_coupling_create(const nb_matmul *mul, float *G, size_t N, const char *what, nb_coupling *out, nb_err *err);
+ * less (times 0.8), and the diagonal is damped by 0.02 of its mean. NB_ERR_NUMERIC: G is not finite. run: 1, or 16
+ * where the rows of a tile have to stay together. */
+nb_status nb_coupling_create(const nb_matmul *mul, float *G, size_t N, size_t run, const char *what, nb_coupling *out,
+                             nb_err *err);
 void nb_coupling_free(nb_coupling *c);
 
 /* out (rows, K) = what the targets of the rows [row0, row0 + rows), one block in the order of solving, move by. E

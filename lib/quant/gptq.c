@@ -5,6 +5,7 @@
 #include "base/f16.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "quant/trellis.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -41,7 +42,7 @@ typedef struct task {
   float *offset;            /* (G, R) added to all values of a group: 0 but in blocks */
   float *rowf;              /* (R) */
   int8_t *scale;            /* (G, R) */
-  uint8_t *code, *plain;    /* (K, R) */
+  uint8_t *level, *plain;   /* (K, R) */
   int8_t *plain_scale;      /* (G, R) */
   void *scratch;            /* of products */
 } task;
@@ -55,6 +56,28 @@ static void subtract_product(const task *t, const float *a, size_t lda, const fl
 
 static float reciprocal(float x) { return x != 0 ? 1 / x : 0; }
 
+/* Rows whose levels depend on each other. */
+static size_t rows_together(const task *t) { return t->j->g->fmt.kind == NB_TRELLIS ? NB_TILE : 1; }
+
+/* The levels of one column, x (R), that leave least of it. */
+static void nearest(const task *t, size_t k, const float *x, uint8_t *level) {
+  const size_t R = t->R;
+  const float *step = t->step + k / t->group * R, *offset = t->offset + k / t->group * R;
+  if (rows_together(t) == 1) {
+    for (size_t r = 0; r < R; r++)
+      level[r] = (uint8_t)nb_grid_nearest(t->j->g, (x[r] - offset[r]) * reciprocal(step[r]));
+    return;
+  }
+  for (size_t r0 = 0; r0 < R; r0 += NB_TILE) {
+    size_t n = nb_min(NB_TILE, R - r0);
+    nb_trellis_column c = {.rows = (unsigned)n};
+    uint8_t best[NB_TILE];
+    for (size_t r = 0; r < n; r++) c.x[r] = x[r0 + r], c.step[r] = step[r0 + r];
+    nb_trellis_round(t->j->g, &c, best);
+    memcpy(level + r0, best, n);
+  }
+}
+
 /* ---- GPTQ ---- */
 
 /* Rounds column i (in visiting order), whose working values are x; e becomes its error over U[i][i]. */
@@ -62,12 +85,10 @@ static void round_column(task *t, size_t i) {
   size_t R = t->R, k = t->j->h->order[i];
   const float *step = t->step + k / t->group * R, *offset = t->offset + k / t->group * R;
   const float d = 1 / t->j->h->U[i * t->K + i];
-  for (size_t r = 0; r < R; r++) {
-    float x = t->x[i * R + r] - offset[r];
-    unsigned c = nb_grid_nearest(t->j->g, x * reciprocal(step[r]));
-    t->code[k * R + r] = (uint8_t)c;
-    t->e[i * R + r] = (x - step[r] * t->j->g->value[c]) * d;
-  }
+  uint8_t *level = t->level + k * R;
+  nearest(t, k, t->x + i * R, level);
+  for (size_t r = 0; r < R; r++)
+    t->e[i * R + r] = (t->x[i * R + r] - offset[r] - step[r] * t->j->g->value[level[r]]) * d;
 }
 
 /* Columns [a, b), whose working values have seen the errors of all columns before a. */
@@ -99,13 +120,13 @@ static void losses(const task *t, double *loss) {
     for (size_t r = 0; r < R; r++) loss[r] += ((double)t->w[k * R + r] - t->q[k * R + r]) * t->r[k * R + r];
 }
 
-/* q from the codes, r = H (w - q), and the loss of each row. */
-static void residual(task *t, const uint8_t *code, const float *step, double *loss) {
+/* q from the levels, r = H (w - q), and the loss of each row. */
+static void residual(task *t, const uint8_t *level, const float *step, double *loss) {
   size_t R = t->R, K = t->K;
   for (size_t k = 0; k < K; k++)
     for (size_t r = 0; r < R; r++) {
       size_t g = k / t->group * R + r;
-      t->q[k * R + r] = step[g] * t->j->g->value[code[k * R + r]] + t->offset[g];
+      t->q[k * R + r] = step[g] * t->j->g->value[level[k * R + r]] + t->offset[g];
       t->x[k * R + r] = t->q[k * R + r] - t->w[k * R + r];
     }
   memset(t->r, 0, K * R * sizeof *t->r);
@@ -128,7 +149,7 @@ static void descend_scale(task *t, size_t i, size_t k0, size_t n) {
   size_t R = t->R;
   float *v = t->e + t->K * R, *hv = v + n * R; /* (n, R) each, behind e */
   for (size_t k = 0; k < n; k++)
-    for (size_t r = 0; r < R; r++) v[k * R + r] = t->j->g->value[t->code[(k0 + k) * R + r]], hv[k * R + r] = 0;
+    for (size_t r = 0; r < R; r++) v[k * R + r] = t->j->g->value[t->level[(k0 + k) * R + r]], hv[k * R + r] = 0;
   subtract_product(t, t->j->h->H + k0 * t->K + k0, t->K, v, hv, n, n);
   for (size_t r = 0; r < R; r++) {
     float num = 0, den = 0;
@@ -167,7 +188,32 @@ static void descend_offset(task *t, size_t i, size_t k0, size_t n) {
   }
 }
 
-/* Moves each code of columns [k0 + a, k0 + b) in turn to the best value, given all others. */
+/* A column that could take the levels `next` in place of its own: its group and number, the values q of its rows, their
+ * residuals and its own element of H. */
+typedef struct column {
+  size_t i, k;
+  const float *q, *x;
+  float h;
+} column;
+
+/* The change of each row's value; 0, the level staying, where no less would be lost. */
+static void change_column(task *t, const column *c, const uint8_t *next, float *change) {
+  const size_t R = t->R, together = rows_together(t);
+  const float *step = t->step + c->i * R, *offset = t->offset + c->i * R;
+  for (size_t r0 = 0; r0 < R; r0 += together) {
+    const size_t end = nb_min(R, r0 + together);
+    float gain = 0;
+    for (size_t r = r0; r < end; r++) {
+      change[r] = step[r] * t->j->g->value[next[r]] + offset[r] - c->q[r];
+      float unit = together > 1 ? reciprocal(step[r]) : 1; /* rows of all sizes count alike */
+      gain += change[r] * unit * ((2 * c->x[r] - change[r] * c->h) * unit);
+    }
+    if (gain > 0) memcpy(t->level + c->k * R + r0, next + r0, end - r0);
+    else memset(change + r0, 0, (end - r0) * sizeof *change);
+  }
+}
+
+/* Moves each level of columns [k0 + a, k0 + b) in turn to the best value, given all others. */
 static void descend_codes(task *t, size_t i, size_t k0, size_t n) {
   nb_assert(k0 % t->group == 0 && k0 / t->group == i);
   size_t R = t->R, K = t->K;
@@ -178,15 +224,16 @@ static void descend_codes(task *t, size_t i, size_t k0, size_t n) {
     for (size_t k = a; k < b; k++) {
       const float *h = H + (k0 + k) * K + k0;
       float inv = reciprocal(h[k]);
+      float q[ROWS], want[ROWS];
+      uint8_t next[ROWS];
       for (size_t r = 0; r < R; r++) {
-        float step = t->step[i * R + r], offset = t->offset[i * R + r], q = t->q[(k0 + k) * R + r] + t->e[k * R + r];
-        unsigned c = nb_grid_nearest(t->j->g, (q + t->x[k * R + r] * inv - offset) * reciprocal(step));
-        float change = step * t->j->g->value[c] + offset - q;
-        bool gain = change * (2 * t->x[k * R + r] - change * h[k]) > 0;
-        if (gain) t->code[(k0 + k) * R + r] = (uint8_t)c;
-        d[(k - a) * R + r] = gain ? change : 0;
-        t->e[k * R + r] += d[(k - a) * R + r];
+        q[r] = t->q[(k0 + k) * R + r] + t->e[k * R + r];
+        want[r] = q[r] + t->x[k * R + r] * inv;
       }
+      nearest(t, k0 + k, want, next);
+      const column c = {i, k0 + k, q, t->x + k * R, h[k]};
+      change_column(t, &c, next, d + (k - a) * R);
+      for (size_t r = 0; r < R; r++) t->e[k * R + r] += d[(k - a) * R + r];
       for (size_t m = k + 1; m < b; m++)
         for (size_t r = 0; r < R; r++) t->x[m * R + r] -= h[m] * d[(k - a) * R + r];
     }
@@ -250,30 +297,29 @@ static void start(task *t, const float *w, uint16_t *row_scale) {
   memset(t->offset, 0, t->G * R * sizeof *t->offset);
   if (t->j->blocks) start_blocks(t, w);
   else start_rows(t, w, row_scale);
-  for (size_t k = 0; k < K; k++)
+  for (size_t k = 0; k < K; k++) {
     for (size_t r = 0; r < R; r++) {
-      size_t g = k / t->group * R + r;
       t->w[k * R + r] = w[r * K + k];
-      t->plain[k * R + r] =
-          (uint8_t)nb_grid_nearest(t->j->g, (t->w[k * R + r] - t->offset[g]) * reciprocal(t->step[g]));
     }
+    nearest(t, k, t->w + k * R, t->plain + k * R);
+  }
 }
 
 static void store(task *t, size_t row0, const uint16_t *row_scale) {
   nb_qout *out = t->j->out;
   size_t R = t->R, G = t->G, ld = out->m.n_blocks * NB_BLOCK;
-  uint8_t *code = (uint8_t *)t->x; /* (16, ld) */
-  int8_t *scale = (int8_t *)(code + NB_TILE * ld);
-  nb_assert((float *)(void *)(code + nb_round_up(NB_TILE * (ld + G), sizeof(float))) <= t->e);
+  uint8_t *level = (uint8_t *)t->x; /* (16, ld) */
+  int8_t *scale = (int8_t *)(level + NB_TILE * ld);
+  nb_assert((float *)(void *)(level + nb_round_up(NB_TILE * (ld + G), sizeof(float))) <= t->e);
   for (size_t r0 = 0; r0 < R; r0 += NB_TILE) {
-    memset(code, 0, NB_TILE * (ld + G));
+    memset(level, 0, NB_TILE * (ld + G));
     uint16_t rows[NB_TILE] = {0};
     for (size_t r = r0; r < nb_min(R, r0 + NB_TILE); r++) {
-      for (size_t k = 0; k < t->K; k++) code[(r - r0) * ld + k] = t->code[k * R + r];
+      for (size_t k = 0; k < t->K; k++) level[(r - r0) * ld + k] = t->level[k * R + r];
       for (size_t i = 0; i < G; i++) scale[(r - r0) * G + i] = t->scale[i * R + r];
       rows[r - r0] = row_scale[r];
     }
-    nb_qout_tile(out, (t->j->row0 + row0 + r0) / NB_TILE, code, scale, rows);
+    nb_qout_tile(out, (t->j->row0 + row0 + r0) / NB_TILE, level, scale, rows);
   }
 }
 
@@ -283,7 +329,7 @@ static void store_blocks(task *t, size_t r) {
   float *step = t->x, *offset = step + groups;
   uint8_t *code = (uint8_t *)(offset + groups);
   for (size_t i = 0; i < groups; i++) step[i] = t->step[i * R + r], offset[i] = t->offset[i * R + r];
-  for (size_t k = 0; k < t->K; k++) code[k] = t->code[k * R + r];
+  for (size_t k = 0; k < t->K; k++) code[k] = t->level[k * R + r];
   nb_blocks_store(t->j->blocks, code, step, offset, t->K, block_row(t, r));
 }
 
@@ -295,6 +341,23 @@ static double zero_loss(const nb_hess *h, const float *w, size_t N) {
   return sum;
 }
 
+/* Rows [r0, r1), whose levels depend on each other, as solved, or as plain rounding leaves them when that is better. */
+static void keep_better(task *t, size_t r0, size_t r1, const double *plain, double *solved, nb_gptq_report *report) {
+  const size_t R = t->R;
+  double gain = 0;
+  for (size_t r = r0; r < r1; r++) gain += plain[r] > 0 ? (plain[r] - solved[r]) / plain[r] : -solved[r];
+  for (size_t r = r0; r < r1; r++) {
+    if (gain >= 0) {
+      if (t->j->blocks) store_blocks(t, r);
+      continue;
+    }
+    for (size_t k = 0; k < t->K; k++) t->level[k * R + r] = t->plain[k * R + r];
+    for (size_t i = 0; i < t->G; i++) t->scale[i * R + r] = t->plain_scale[i * R + r];
+    solved[r] = plain[r];
+    report->fell_back++;
+  }
+}
+
 static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
   size_t R = t->R, K = t->K;
   const nb_hess *h = t->j->h;
@@ -302,26 +365,18 @@ static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
   double plain[ROWS], solved[ROWS];
   start(t, t->j->w + row0 * K, row_scale);
   residual(t, t->plain, t->step, plain);
-  memcpy(t->code, t->plain, K * R);
+  memcpy(t->level, t->plain, K * R);
   if (t->j->o->gptq) {
     for (size_t i = 0; i < K; i++) memcpy(t->x + i * R, t->w + h->order[i] * R, R * sizeof *t->x);
     gptq_columns(t, 0, K);
   }
-  if (t->j->o->gptq) residual(t, t->code, t->step, solved);
+  if (t->j->o->gptq) residual(t, t->level, t->step, solved);
   for (int i = 0; i < t->j->o->sweeps; i++) sweep(t); /* keeps q and r up to date */
   losses(t, solved);
   *report = (nb_gptq_report){0, 0, zero_loss(h, t->j->w + row0 * K, R), 0};
-  for (size_t r = 0; r < R; r++) {
-    if (!(solved[r] <= plain[r])) {
-      for (size_t k = 0; k < K; k++) t->code[k * R + r] = t->plain[k * R + r];
-      for (size_t i = 0; i < t->G; i++) t->scale[i * R + r] = t->plain_scale[i * R + r];
-      solved[r] = plain[r];
-      report->fell_back++;
-    } else if (t->j->blocks) {
-      store_blocks(t, r);
-    }
-    report->plain += plain[r], report->solved += solved[r];
-  }
+  const size_t together = rows_together(t);
+  for (size_t r = 0; r < R; r += together) keep_better(t, r, nb_min(R, r + together), plain, solved, report);
+  for (size_t r = 0; r < R; r++) report->plain += plain[r], report->solved += solved[r];
   if (!t->j->blocks) store(t, row0, row_scale);
 }
 
@@ -340,7 +395,7 @@ static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
     t.w = p, t.q = t.w + KR, t.r = t.q + KR, t.x = t.r + KR, t.e = t.x + KR + GR;
     t.step = t.e + KR + 2 * NB_K_PAD * j->together, t.offset = t.step + GR, t.rowf = t.offset + GR;
     t.scale = (int8_t *)(t.rowf + j->together), t.plain_scale = t.scale + GR;
-    t.code = (uint8_t *)(t.plain_scale + GR), t.plain = t.code + KR;
+    t.level = (uint8_t *)(t.plain_scale + GR), t.plain = t.level + KR;
     t.scratch = p + j->piece - NB_GEMM_SCRATCH / sizeof(float);
     nb_assert(t.plain + KR <= (uint8_t *)t.scratch);
     nb_assert(t.x + t.K * t.R + t.G * t.R <= t.e && t.G * t.group >= t.K);
@@ -417,7 +472,7 @@ fail:
 nb_status nb_gptq_solve(const nb_hess *h, const nb_gptq_rows *rows, const nb_grid *g, const nb_gptq_opts *o,
                         nb_qout *out, nb_gptq_report *report, nb_err *err) {
   nb_assert(rows->row0 % NB_TILE == 0 && rows->row0 + rows->N <= out->m.N);
-  nb_assert(g->fmt.bits == out->m.fmt.bits && g->fmt.table == out->m.fmt.table && g->fmt.group == out->m.fmt.group);
+  nb_assert(g->fmt.bits == out->m.fmt.bits && g->fmt.kind == out->m.fmt.kind && g->fmt.group == out->m.fmt.group);
   solving j = {.h = h, .g = g, .o = o, .w = rows->w, .N = rows->N, .out = out, .row0 = rows->row0};
   return solve(&j, report, err);
 }
@@ -437,7 +492,8 @@ nb_status nb_gptq_solve_blocks(const nb_hess *h, const nb_gptq_rows *rows, const
 /* ---- tables ---- */
 
 nb_status nb_gptq_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h, nb_err *err) {
-  nb_assert(g->fmt.table && g->levels <= NB_MAX_LEVELS);
+  nb_assert(g->fmt.kind != NB_UNIFORM && g->levels <= NB_MAX_LEVELS);
+  if (g->fmt.kind == NB_TRELLIS) return nb_trellis_fit_table(g, w, N, K, h, err);
   enum { BINS = 1024 };                                     /* over -128 .. 128 */
   size_t group = g->fmt.group, stride = nb_max(1, N / 512); /* 512 rows tell enough */
   double *mass = nb_alloc(2 * BINS, sizeof *mass), *moment = mass + BINS;

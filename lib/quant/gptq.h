@@ -7,6 +7,7 @@
  *    chosen before), columns are visited by falling diagonal of H.
  *  - Sweeps: coordinate descent on the same loss. For each group the scale moves to the grid point that loses least
  *    with the codes as they are, then each code likewise. No step can increase the loss.
+ *    Where codes are of a trellis (qmat.h), the rows of a tile take their levels of a column together, in both.
  *  - An asymmetric target (GPTAQ, arXiv 2504.02692): the float model's inputs x' differ from x, which earlier layers
  *    have already distorted. W (x' - x) can partly be made good: W is replaced by W + alpha W C H^-1, C = sum of
  *    (x' - x) x^T, the least-squares solution for alpha = 1. Where a matrix has fewer outputs than inputs and many of
@@ -36,7 +37,7 @@ typedef struct nb_gptq_rows {
 typedef struct nb_gptq_report {
   double plain, solved; /* of plain rounding, of the result */
   double zero;          /* about that of all weights being 0: by the diagonal of H alone */
-  size_t fell_back;     /* rows for which plain rounding was better and was kept */
+  size_t fell_back;     /* rows for which plain rounding was better and was kept; of a trellis in whole tiles */
 } nb_gptq_report;
 
 /* Replaces w (N, K), rows row0 and on of the matrix, by its shifted target; does nothing when h has no shift. */

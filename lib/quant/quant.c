@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "quant/lattice.h"
+#include "quant/trellis.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,24 +19,52 @@ static const int8_t table4[16] = {-127, -93, -71, -55, -41, -29, -18, -8, 3, 13,
 static const int8_t table5[32] = {-127, -104, -90, -80, -72, -64, -58, -52, -46, -40, -34, -28, -23, -17, -12, -6,
                                   -1,   5,    10,  16,  21,  27,  33,  39,  45,  51,  57,  64,  72,  81,  93,  107};
 
-const int8_t *nb_quant_default_table(unsigned bits) { return bits == 3 ? table3 : bits == 4 ? table4 : table5; }
+static const int8_t trellis3[16] = {-127, -99, -73, -57, -42, -30, -19, -8, 3, 13, 24, 35, 50, 64, 88, 113};
+static const int8_t trellis4[32] = {-127, -113, -92, -81, -70, -62, -55, -49, -42, -37, -31, -26, -20, -16, -10, -5,
+                                    0,    5,    10,  15,  20,  25,  31,  36,  42,  48,  55,  61,  71,  80,  96,  109};
+
+const int8_t *nb_quant_default_table(nb_qfmt fmt) {
+  if (fmt.kind == NB_TRELLIS) return fmt.bits == 3 ? trellis3 : trellis4;
+  return fmt.bits == 3 ? table3 : fmt.bits == 4 ? table4 : table5;
+}
+
+/* For each integer i - 128 the nearest of the levels first, first + stride, ... */
+static void nearest_levels(const nb_grid *g, int first, int stride, uint8_t nearest[256]) {
+  int l = first;
+  for (int i = -128; i < 128; i++) {
+    while (l + stride < g->levels && 2 * i > g->value[l] + g->value[l + stride]) l += stride;
+    nearest[i + 128] = (uint8_t)l;
+  }
+}
+
+/* Where a weight of a trellis is best off whatever its neighbours do: half-way between levels that these choose
+ * between, one of which it can always have; and at the ends. */
+static void between_levels(const nb_grid *g, nb_levels *e) {
+  const int last = g->levels - 1;
+  e->n = 0;
+  e->val[e->n++] = g->value[0];
+  for (int l = 1; l + 1 < last; l += 2) e->val[e->n++] = 0.5f * (float)(g->value[l] + g->value[l + 1]);
+  e->val[e->n++] = g->value[last];
+}
 
 void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g) {
   nb_assert(nb_qfmt_valid(fmt));
   memset(g, 0, sizeof *g);
   g->fmt = fmt;
-  g->levels = 1 << fmt.bits;
-  if (!table) table = nb_quant_default_table(fmt.bits);
-  for (int c = 0; c < g->levels; c++) g->value[c] = fmt.table ? table[c] : (int8_t)(c - g->levels / 2);
+  g->levels = nb_qfmt_levels(fmt);
+  const bool uniform = fmt.kind == NB_UNIFORM;
+  if (!table && !uniform) table = nb_quant_default_table(fmt);
+  for (int l = 0; l < g->levels; l++) g->value[l] = uniform ? (int8_t)(l - g->levels / 2) : table[l];
   for (int i = 1; i < g->levels; i++) nb_assert(g->value[i - 1] <= g->value[i]);
-  int c = 0;
-  for (int i = -128; i < 128; i++) {
-    while (c + 1 < g->levels && 2 * i > g->value[c] + g->value[c + 1]) c++;
-    g->nearest[i + 128] = (uint8_t)c;
-  }
-  g->exact.n = (unsigned)g->levels, g->exact.uniform = !fmt.table;
-  for (int i = 0; i < (fmt.table ? g->levels : 1); i++) g->exact.val[i] = g->value[i];
-  for (int i = 0; fmt.table && i + 1 < g->levels; i++) g->exact.mid[i] = 0.5f * (float)(g->value[i] + g->value[i + 1]);
+  nearest_levels(g, 0, 1, g->nearest);
+  for (int j = 0; fmt.kind == NB_TRELLIS && j < NB_TRELLIS_STATES; j++)
+    nearest_levels(g, j, NB_TRELLIS_STATES, g->nearest_of[j]);
+  nb_levels *e = &g->exact;
+  e->n = (unsigned)g->levels, e->uniform = uniform;
+  if (fmt.kind == NB_TRELLIS) between_levels(g, e);
+  else
+    for (int i = 0; i < (uniform ? 1 : g->levels); i++) e->val[i] = g->value[i];
+  for (unsigned i = 0; !uniform && i + 1 < e->n; i++) e->mid[i] = 0.5f * (e->val[i] + e->val[i + 1]);
   nb_kernels k = nb_kernels_select(nb_cpu_detect());
   g->fit = k.quant_fit, g->codes = k.quant_codes;
 }
@@ -90,7 +119,7 @@ void nb_quant_round_scales(const float *s, size_t n_groups, int top, int8_t *sca
 nb_status nb_qout_init(const nb_grid *g, size_t N, size_t K, void *data, size_t n_bytes, nb_qout *out, nb_err *err) {
   NB_TRY(nb_qmat_view(N, K, g->fmt, data, n_bytes, &out->m, err));
   uint8_t *p = data;
-  out->table = g->fmt.table ? (int8_t *)data : NULL;
+  out->table = g->fmt.kind != NB_UNIFORM ? (int8_t *)data : NULL;
   out->row_scale = (uint16_t *)(void *)(p + ((const uint8_t *)out->m.row_scale - p));
   out->scale = (int8_t *)(p + ((const uint8_t *)out->m.scale - p));
   out->codes = p + (out->m.codes - p);
@@ -98,7 +127,7 @@ nb_status nb_qout_init(const nb_grid *g, size_t N, size_t K, void *data, size_t 
   return NB_OK;
 }
 
-void nb_qout_tile(nb_qout *q, size_t tile, const uint8_t *code, const int8_t *scale, const uint16_t *row_scale) {
+void nb_qout_tile(nb_qout *q, size_t tile, const uint8_t *level, const int8_t *scale, const uint16_t *row_scale) {
   nb_assert(tile < q->m.n_tiles);
   const nb_qmat *m = &q->m;
   size_t ld = m->n_blocks * NB_BLOCK;
@@ -106,36 +135,37 @@ void nb_qout_tile(nb_qout *q, size_t tile, const uint8_t *code, const int8_t *sc
   for (size_t g = 0; g < m->n_groups; g++)
     for (size_t r = 0; r < NB_TILE; r++) q->scale[(tile * m->n_groups + g) * NB_TILE + r] = scale[r * m->n_groups + g];
   for (size_t b = 0; b < m->n_blocks; b++)
-    nb_qmat_pack_block(code + b * NB_BLOCK, ld, m->fmt.bits, q->codes + (tile * m->n_blocks + b) * m->fmt.bits * 64);
+    nb_qmat_write_levels(level + b * NB_BLOCK, ld, m->fmt, q->codes + (tile * m->n_blocks + b) * m->fmt.bits * 64);
 }
 
 nb_status nb_qout_reorder(const nb_qmat *from, const uint32_t *order, nb_qout *to, nb_err *err) {
   size_t G = from->n_groups, ld = from->n_blocks * NB_BLOCK, rows = from->n_tiles * NB_TILE;
-  uint8_t *code;
-  nb_assert(from->N == to->m.N && from->K == to->m.K && from->fmt.bits == to->m.fmt.bits && G == to->m.n_groups);
-  NB_TRY(nb_new(&code, (rows + NB_TILE) * (ld + G), 1, "a matrix", err)); /* all rows, then a tile's */
-  uint8_t *tile = code + rows * ld;
+  uint8_t *level;
+  nb_assert(from->N == to->m.N && from->K == to->m.K && from->fmt.bits == to->m.fmt.bits &&
+            from->fmt.kind == to->m.fmt.kind && G == to->m.n_groups);
+  NB_TRY(nb_new(&level, (rows + NB_TILE) * (ld + G), 1, "a matrix", err)); /* all rows, then a tile's */
+  uint8_t *tile = level + rows * ld;
   int8_t *scale = (int8_t *)tile + NB_TILE * ld;
   uint32_t *at;
   nb_status st = nb_new(&at, rows, sizeof *at, "a matrix", err);
-  if (st != NB_OK) return nb_free(code), st;
+  if (st != NB_OK) return nb_free(level), st;
   for (size_t i = 0; i < from->N; i++) at[order[i]] = (uint32_t)i;
   for (size_t t = 0; t < from->n_tiles; t++)
     for (size_t b = 0; b < from->n_blocks; b++)
-      nb_qmat_unpack_block(from->codes + (t * from->n_blocks + b) * from->fmt.bits * 64, from->fmt.bits,
-                           code + t * NB_TILE * ld + b * NB_BLOCK, ld);
+      nb_qmat_read_levels(from->codes + (t * from->n_blocks + b) * from->fmt.bits * 64, from->fmt,
+                          level + t * NB_TILE * ld + b * NB_BLOCK, ld);
   for (size_t t = 0; t < from->n_tiles; t++) {
     uint16_t row_scale[NB_TILE] = {0};
     memset(tile, 0, NB_TILE * (ld + G));
     for (size_t r = 0; r < NB_TILE && t * NB_TILE + r < from->N; r++) {
       size_t i = at[t * NB_TILE + r];
-      memcpy(tile + r * ld, code + i * ld, ld);
+      memcpy(tile + r * ld, level + i * ld, ld);
       for (size_t g = 0; g < G; g++) scale[r * G + g] = from->scale[(i / NB_TILE * G + g) * NB_TILE + i % NB_TILE];
       row_scale[r] = from->row_scale[i];
     }
     nb_qout_tile(to, t, tile, scale, row_scale);
   }
-  nb_free(code), nb_free(at);
+  nb_free(level), nb_free(at);
   return NB_OK;
 }
 
@@ -159,7 +189,7 @@ static bool keep_scales(const plain_run *j, const float *w, float *s, int8_t *sc
   const nb_qmat *m = &j->out.m;
   size_t group = m->fmt.group;
   bool any = false;
-  if (m->fmt.table || j->w->coded) return false;
+  if (m->fmt.kind != NB_UNIFORM || j->w->coded) return false;
   for (size_t i = 0; i < m->n_groups; i++) {
     size_t k = i * group, n = k < m->K ? nb_min(group, m->K - k) : 0;
     bool zero = true;
@@ -172,10 +202,9 @@ static bool keep_scales(const plain_run *j, const float *w, float *s, int8_t *sc
   return any;
 }
 
-/* One row (w zero-padded to 16 inputs): its scales, codes and loss. Returns 1 + the first input whose weight is not
- * finite or too large, or 0. */
-static size_t quantize_row(const plain_run *j, const float *w, float *s, int8_t *scale, uint16_t *row_scale,
-                           uint8_t *code, nb_quant_loss *loss) {
+/* The scales of one row (w zero-padded to 16 inputs). Returns 1 + the first input whose weight is not finite or too
+ * large, or 0. */
+static size_t scale_row(const plain_run *j, const float *w, float *s, int8_t *scale, uint16_t *row_scale) {
   const nb_qmat *m = &j->out.m;
   size_t group = m->fmt.group, K = m->K;
   for (size_t k = 0; k < K; k++)
@@ -187,42 +216,83 @@ static size_t quantize_row(const plain_run *j, const float *w, float *s, int8_t 
     }
     nb_quant_round_scales(s, m->n_groups, 127, scale, row_scale);
   }
-  float r = nb_bf16_f32(*row_scale);
-  for (size_t i = 0; i < m->n_groups; i++) {
-    float step = r * scale[i], inv = step != 0 ? 1 / step : 0;
-    size_t k0 = i * group, k1 = nb_min(K, k0 + group);
-    if (k0 < k1) j->g->codes(w + k0, nb_round_up(k1 - k0, 16), inv, &j->g->exact, code + k0);
-    for (size_t k = k0; j->want_loss && k < k1; k++) {
-      double h = j->h ? j->h[k] : 1, e = w[k] - step * j->g->value[code[k]];
-      loss->error += h * e * e;
-      loss->total += h * (double)w[k] * w[k];
-    }
-  }
   return 0;
+}
+
+/* A tile being rounded, and its levels, all (NB_TILE, inputs or groups). */
+typedef struct plain_tile {
+  float *w;
+  uint16_t *row_scale;
+  int8_t *scale;
+  uint8_t *level;
+} plain_tile;
+
+/* Inputs [k0, k1) of a group of row r, or, of a trellis, of all rows. */
+static void round_group(const plain_run *j, const plain_tile *t, size_t r, size_t i, size_t k0, size_t k1) {
+  const size_t G = j->out.m.n_groups, ld = j->out.m.n_blocks * NB_BLOCK;
+  float step = nb_bf16_f32(t->row_scale[r]) * t->scale[r * G + i];
+  if (j->g->fmt.kind != NB_TRELLIS) {
+    j->g->codes(t->w + r * ld + k0, nb_round_up(k1 - k0, 16), step != 0 ? 1 / step : 0, &j->g->exact,
+                t->level + r * ld + k0);
+    return;
+  }
+  if (r != 0) return;
+  nb_trellis_column c = {.rows = NB_TILE}; /* whatever becomes of those that are zero */
+  uint8_t level[NB_TILE];
+  for (size_t n = 0; n < NB_TILE; n++) c.step[n] = nb_bf16_f32(t->row_scale[n]) * t->scale[n * G + i];
+  for (size_t k = k0; k < k1; k++) {
+    for (size_t n = 0; n < NB_TILE; n++) c.x[n] = t->w[n * ld + k];
+    nb_trellis_round(j->g, &c, level);
+    for (size_t n = 0; n < NB_TILE; n++) t->level[n * ld + k] = level[n];
+  }
+}
+
+static void add_loss(const plain_run *j, const float *w, const uint8_t *level, float step, size_t k0, size_t k1,
+                     nb_quant_loss *loss) {
+  for (size_t k = k0; k < k1; k++) {
+    double h = j->h ? j->h[k] : 1, e = w[k] - step * j->g->value[level[k]];
+    loss->error += h * e * e;
+    loss->total += h * (double)w[k] * w[k];
+  }
+}
+
+/* The levels of a tile's `rows` rows, whose scales are known. */
+static void round_tile(const plain_run *j, const plain_tile *t, size_t rows, nb_quant_loss *loss) {
+  const nb_qmat *m = &j->out.m;
+  size_t ld = m->n_blocks * NB_BLOCK, G = m->n_groups;
+  for (size_t i = 0; i < G; i++)
+    for (size_t r = 0, k0 = i * m->fmt.group, k1 = nb_min(m->K, k0 + m->fmt.group); k0 < k1 && r < rows; r++) {
+      round_group(j, t, r, i, k0, k1);
+      if (j->want_loss)
+        add_loss(j, t->w + r * ld, t->level + r * ld, nb_bf16_f32(t->row_scale[r]) * t->scale[r * G + i], k0, k1, loss);
+    }
 }
 
 static void quantize_tiles(void *ctx, size_t begin, size_t end, int thread) {
   plain_run *j = ctx;
   const nb_qmat *m = &j->out.m;
   size_t ld = m->n_blocks * NB_BLOCK;
-  float *w = (float *)(void *)(j->scratch + (size_t)thread * j->piece), *s = w + ld;
-  uint16_t *row_scale = (uint16_t *)(s + m->n_groups);
-  int8_t *scale = (int8_t *)(row_scale + NB_TILE);
-  uint8_t *code = (uint8_t *)scale + NB_TILE * m->n_groups;
-  nb_assert(code + NB_TILE * ld <= j->scratch + ((size_t)thread + 1) * j->piece);
+  plain_tile p = {.w = (float *)(void *)(j->scratch + (size_t)thread * j->piece)};
+  float *s = p.w + NB_TILE * ld;
+  p.row_scale = (uint16_t *)(s + m->n_groups);
+  p.scale = (int8_t *)(p.row_scale + NB_TILE);
+  p.level = (uint8_t *)p.scale + NB_TILE * m->n_groups;
+  nb_assert(p.level + NB_TILE * ld <= j->scratch + ((size_t)thread + 1) * j->piece);
   for (size_t t = begin; t < end; t++) {
-    memset(row_scale, 0, NB_TILE * sizeof *row_scale);
-    memset(scale, 0, NB_TILE * m->n_groups + NB_TILE * ld); /* and the codes */
+    size_t rows = nb_min(NB_TILE, m->N - t * NB_TILE);
+    memset(p.row_scale, 0, NB_TILE * sizeof *p.row_scale);
+    memset(p.scale, 0, NB_TILE * m->n_groups + NB_TILE * ld); /* and the levels */
+    memset(p.w, 0, NB_TILE * ld * sizeof *p.w);
     nb_quant_loss loss = {0, 0};
-    for (size_t r = 0; r < NB_TILE && t * NB_TILE + r < m->N; r++) {
+    for (size_t r = 0; r < rows; r++) {
       size_t n = t * NB_TILE + r;
-      nb_linear_row(j->w, n, w);
-      memset(w + m->K, 0, (ld - m->K) * sizeof *w);
-      size_t bad = quantize_row(j, w, s, scale + r * m->n_groups, &row_scale[r], code + r * ld, &loss);
+      nb_linear_row(j->w, n, p.w + r * ld);
+      size_t bad = scale_row(j, p.w + r * ld, s, p.scale + r * m->n_groups, &p.row_scale[r]);
       if (bad && !j->bad[t]) j->bad[t] = n * m->K + bad;
     }
+    if (!j->bad[t]) round_tile(j, &p, rows, &loss);
     j->loss[t] = loss;
-    nb_qout_tile(&j->out, t, code, scale, row_scale);
+    nb_qout_tile(&j->out, t, p.level, p.scale, p.row_scale);
   }
 }
 
@@ -233,7 +303,7 @@ nb_status nb_quant_plain(const nb_grid *g, const nb_linear *w, const nb_quant_op
   NB_TRY(nb_qout_init(g, w->N, w->K, data, n_bytes, &j.out, err));
   const nb_qmat *m = &j.out.m;
   size_t ld = m->n_blocks * NB_BLOCK;
-  j.piece = nb_round_up((ld + m->n_groups) * 4 + NB_TILE * (2 + m->n_groups + ld), NB_ALIGN);
+  j.piece = nb_round_up((NB_TILE * ld + m->n_groups) * 4 + NB_TILE * (2 + m->n_groups + ld), NB_ALIGN);
   NB_GOTO(nb_new(&j.scratch, (size_t)o->threads, j.piece, "quantizing", err));
   NB_GOTO(nb_new(&j.loss, m->n_tiles, sizeof *j.loss, "quantizing", err));
   NB_GOTO(nb_new(&j.bad, m->n_tiles, sizeof *j.bad, "quantizing", err));

@@ -14,22 +14,26 @@
 #include "base/qmat.h"
 #include "model/weights.h"
 
+enum { NB_TRELLIS_STATES = 4 };
+
 /* What codes stand for, made for finding the nearest one. */
 typedef struct nb_grid {
   nb_qfmt fmt;
-  int levels;           /* 2^bits */
-  int8_t value[256];    /* by code, ascending */
-  uint8_t nearest[256]; /* the code nearest to the integer i - 128 */
-  nb_levels exact;      /* the same for the kernels, which find the nearest exactly */
+  int levels;                                 /* nb_qfmt_levels */
+  int8_t value[256];                          /* by level, ascending */
+  uint8_t nearest[256];                       /* the level nearest to the integer i - 128 */
+  uint8_t nearest_of[NB_TRELLIS_STATES][256]; /* trellis: of the levels whose number is j modulo 4 */
+  nb_levels exact; /* the same for the kernels, which find the nearest exactly. Of a trellis the means of neighbouring
+                    * levels, 2^bits of them: what scales are searched by */
   void (*fit)(const float *w, const float *h, size_t n, float inv, const nb_levels *lv, float out[2]);
   void (*codes)(const float *w, size_t n, float inv, const nb_levels *lv, uint8_t *code);
 } nb_grid;
 
-/* The grid of a format, for a table of its own (2^bits ascending values) or the default one (NULL). */
+/* The grid of a format, for a table of its own (nb_qfmt_levels ascending values) or the default one (NULL). */
 void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g);
 
-/* The code nearest to x, in units of the values. Exact for uniform codes; for tables x is first rounded to an integer,
- * so that a weight within half a unit (of 127) of the middle between two values may go to the other. NaN gives a code.
+/* The level nearest to x, in units of the values. Exact for uniform codes; for tables x is first rounded to an integer,
+ * so that a weight within half a unit (of 127) of the middle between two values may go to the other. NaN gives a level.
  */
 static inline unsigned nb_grid_nearest(const nb_grid *g, float x) {
   float c = x > 127 ? 127 : x > -128 ? x : -128; /* NaN becomes -128 */
@@ -56,10 +60,11 @@ typedef struct nb_qout {
 /* Prepares `data` (n_bytes as nb_qmat_plan says, 64-byte aligned, zeroed) and writes the table. */
 nb_status nb_qout_init(const nb_grid *g, size_t N, size_t K, void *data, size_t n_bytes, nb_qout *out, nb_err *err);
 
-/* Stores 16 rows: code (16, n_blocks * 32), scale (16, n_groups), row_scale (16). */
-void nb_qout_tile(nb_qout *q, size_t tile, const uint8_t *code, const int8_t *scale, const uint16_t *row_scale);
+/* Stores 16 rows: level (16, n_blocks * 32), scale (16, n_groups), row_scale (16). */
+void nb_qout_tile(nb_qout *q, size_t tile, const uint8_t *level, const int8_t *scale, const uint16_t *row_scale);
 
-/* Row i of `from` becomes row order[i] of `to`, a matrix of the same shape and format. NB_ERR_MEMORY. */
+/* Row i of `from` becomes row order[i] of `to`, a matrix of the same shape and format; tiles of trellis codes stay
+ * together. NB_ERR_MEMORY. */
 nb_status nb_qout_reorder(const nb_qmat *from, const uint32_t *order, nb_qout *to, nb_err *err);
 
 /* What was lost: sums over the matrix of h e^2 and h w^2. */
@@ -80,7 +85,7 @@ typedef struct nb_quant_opts {
 nb_status nb_quant_plain(const nb_grid *g, const nb_linear *w, const nb_quant_opts *o, void *data, size_t n_bytes,
                          nb_quant_loss *loss, nb_err *err);
 
-/* The values of a default table of 3, 4 or 5 bits. */
-const int8_t *nb_quant_default_table(unsigned bits);
+/* The values of the default table of a format that has one. */
+const int8_t *nb_quant_default_table(nb_qfmt fmt);
 
 #endif

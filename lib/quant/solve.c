@@ -95,7 +95,7 @@ static nb_status solve_coupled(nb_solve *s, const form *f, const float *w, nb_gp
   float *rows = NULL, *G = s->G;
   nb_status st;
   s->G = NULL;
-  NB_TRY(nb_coupling_create(s->mul, G, N, s->what, &c, err));
+  NB_TRY(nb_coupling_create(s->mul, G, N, f->g && f->g->fmt.kind == NB_TRELLIS ? NB_TILE : 1, s->what, &c, err));
   NB_GOTO(nb_new(&rows, N * K, sizeof *rows, "the rows' targets", err));
   for (size_t i = 0; i < N; i++) memcpy(rows + i * K, w + c.order[i] * K, K * sizeof *rows);
   NB_GOTO(nb_new(&own.own, n_bytes, 1, "the rows", err));
@@ -149,7 +149,7 @@ nb_status nb_solve_matrix(nb_solve *s, const nb_hess *h, const nb_linear *m, nb_
     nb_assert(row0 % NB_TILE == 0);
     NB_GOTO(take_rows(s, h, m, row0, w, &part, err));
     if (row0 == 0) {
-      if (s->o->fit_tables && fmt.table) NB_GOTO(nb_gptq_fit_table(&g, w, part.N, m->K, h->diag, err));
+      if (s->o->fit_tables && fmt.kind != NB_UNIFORM) NB_GOTO(nb_gptq_fit_table(&g, w, part.N, m->K, h->diag, err));
       NB_GOTO(nb_qout_init(&g, m->N, m->K, coded->own, coded->n_bytes, &out, err));
     }
     const form f = {.h = h, .o = &go, .g = &g, .out = &out, .coded = coded};

@@ -209,8 +209,8 @@ static void bench_rest(arena *a) {
 }
 
 void bench(const nb_kernels *k) {
-  static const char *const formats[] = {"t4g64", "t4g128", "u4g64", "u4g128", "t3g64", "u3g64",
-                                        "t5g64", "u5g64",  "u6g64", "u7g64",  "u8g64", "t4g32"};
+  static const char *const formats[] = {"t4g64", "t4g128", "u4g64", "u4g128", "t3g64", "u3g64", "t5g64",
+                                        "u5g64", "u6g64",  "u7g64", "u8g64",  "t4g32", "c3g64", "c4g64"};
   enum { N_FORMATS = sizeof formats / sizeof *formats };
   arena a = {.c = {.ref = k, .k = k, .rng = 12345}, .k = k};
   a.scratch = nb_alloc(1, nb_max(nb_kernels_linear_scratch(8192), nb_attn_scratch_bytes(512)));

@@ -175,7 +175,7 @@ int main(int argc, char **argv) {
 #elif defined(__wasm__)
   static const char *const known[] = {"ref", "simd128"};
 #else
-  static const char *const known[] = {"ref", "avx2", "avxvnni", "avx512vnni", "amxint8"};
+  static const char *const known[] = {"ref", "avx2", "avxvnni", "avx512", "avx512vnni", "amxint8"};
 #endif
   nb_kernels all[9];
   size_t n = tables(all);

@@ -19,10 +19,11 @@ nb_qmat random_qmat(check *c, size_t N, size_t K, nb_qfmt f, bool extreme) {
   uint16_t *row = buffer(c, m.n_tiles * NB_TILE * 2);
   int8_t *scale = buffer(c, scales), *table = NULL;
   uint8_t *code = buffer(c, codes);
-  if (f.table) {
-    table = buffer(c, (size_t)1 << f.bits);
-    for (int i = 0; i < 1 << f.bits; i++)
-      table[i] = (int8_t)(extreme ? -128 + i * 255 / ((1 << f.bits) - 1) : (int)rnd_below(c, 256) - 128);
+  if (f.kind) {
+    const int levels = nb_qfmt_levels(f);
+    table = buffer(c, (size_t)levels);
+    for (int i = 0; i < levels; i++)
+      table[i] = (int8_t)(extreme ? -128 + i * 255 / (levels - 1) : (int)rnd_below(c, 256) - 128);
   }
   for (size_t i = 0; i < m.n_tiles * NB_TILE; i++) {
     row[i] = nb_f32_bf16(i < N ? ldexpf(1 + fabsf(rnd_unit(c)), extreme ? (int)rnd_below(c, 200) - 100 : -10) : 0);
@@ -64,8 +65,8 @@ static void linear_q8_double(check *c, const nb_qmat *w, const nb_q8 *x, const f
   uint8_t *code = malloc(w->n_blocks * NB_TILE * NB_BLOCK);
   for (size_t tile = 0; tile < w->n_tiles; tile++) {
     for (size_t b = 0; b < w->n_blocks; b++)
-      nb_qmat_unpack_block(w->codes + (tile * w->n_blocks + b) * w->fmt.bits * 64, w->fmt.bits,
-                           code + b * NB_TILE * NB_BLOCK, NB_BLOCK);
+      nb_qmat_read_levels(w->codes + (tile * w->n_blocks + b) * w->fmt.bits * 64, w->fmt, code + b * NB_TILE * NB_BLOCK,
+                          NB_BLOCK);
     for (size_t n = tile * NB_TILE; n < nb_min(w->N, (tile + 1) * NB_TILE); n++)
       for (size_t t = 0; t < x->T; t++) {
         double sum = 0, size = 0, row = nb_bf16_f32(w->row_scale[n]);
@@ -84,18 +85,19 @@ static void linear_q8_double(check *c, const nb_qmat *w, const nb_q8 *x, const f
 
 void test_linear_q8(check *c) {
   static const size_t Ks[] = {1, 31, 64, 65, 200, 256, 320, 576, 1100}, groups[] = {32, 64, 128, 256};
-  static const uint8_t bits[] = {3, 4, 5, 6, 7, 8, 3, 4, 5};
-  size_t i = rnd_below(c, 9), K = rnd_of(c, Ks, 9), N = 1 + rnd_below(c, 150);
+  static const char *const names[] = {"u3", "u4", "u5", "u6", "u7", "u8", "t3", "t4", "t5", "c3", "c4"};
+  size_t K = rnd_of(c, Ks, 9), N = 1 + rnd_below(c, 150);
   size_t T = rnd_below(c, 2) ? 1 + rnd_below(c, 8) : 1 + rnd_below(c, 40);
   if (rnd_below(c, 20) == 0) T = 140;
-  nb_qfmt f = {bits[i], i >= 6, (uint16_t)rnd_of(c, groups, 4)};
+  char name[16];
+  nb_qfmt f = {0};
+  snprintf(name, sizeof name, "%sg%zu", names[rnd_below(c, sizeof names / sizeof *names)], rnd_of(c, groups, 4));
+  that(c, nb_qfmt_parse(name, &f, NULL) == NB_OK, "no format");
   bool extreme = rnd_below(c, 3) == 0;
   nb_qmat w = random_qmat(c, N, K, f, extreme);
   nb_q8 x = random_q8(c, T, K, extreme);
   size_t ldy = N + rnd_below(c, 5), tile0 = rnd_below(c, w.n_tiles),
          tile1 = tile0 + 1 + rnd_below(c, w.n_tiles - tile0);
-  char name[16];
-  nb_qfmt_name(f, name);
   snprintf(c->what, sizeof c->what, "linear_q8 %s N=%zu K=%zu T=%zu tiles %zu-%zu%s", name, N, K, T, tile0, tile1,
            extreme ? " extreme" : "");
   void *scratch = buffer(c, nb_kernels_linear_scratch(K));

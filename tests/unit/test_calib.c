@@ -363,7 +363,7 @@ TEST(sensitivities_are_positive_and_repeat) {
     CHECK(error[i] > 0.01 && error[i] < 0.06);
   }
   double f[NB_BITS_FORMATS];
-  CHECK_OK(nb_bits_errors(nb_layer_matrix(&x.c, &x.w.layer[0], NB_UP, 0), 2, f, &err));
+  CHECK_OK(nb_bits_errors(nb_layer_matrix(&x.c, &x.w.layer[0], NB_UP, 0), true, 2, f, &err));
   CHECK(f[0] > f[4] && f[4] > f[8] && f[8] > f[NB_BITS_FORMATS - 1]);
   close_fixture(&x);
 }

@@ -79,7 +79,7 @@ TEST(targets_move_as_block_elimination_says) {
     nb_matmul mul;
     nb_coupling c;
     CHECK_OK(nb_matmul_create(&k, 2, &mul, &err));
-    CHECK_OK(nb_coupling_create(&mul, copy(G, N * N), N, "test", &c, &err));
+    CHECK_OK(nb_coupling_create(&mul, copy(G, N * N), N, 1, "test", &c, &err));
     CHECK(c.N == N && c.block % 16 == 0);
     bool *seen = nb_alloc(N, sizeof *seen);
     for (size_t i = 0; i < N; i++) {
@@ -121,14 +121,14 @@ TEST(no_gradients_at_all) {
   nb_matmul mul;
   nb_coupling c;
   CHECK_OK(nb_matmul_create(&k, 1, &mul, &err));
-  CHECK_OK(nb_coupling_create(&mul, nb_alloc(48 * 48, 4), 48, "test", &c, &err));
+  CHECK_OK(nb_coupling_create(&mul, nb_alloc(48 * 48, 4), 48, 1, "test", &c, &err));
   float E[48] = {1}, out[16];
   nb_coupling_move(&c, &mul, E, 1, 32, 16, out);
   for (int i = 0; i < 16; i++) CHECK(out[i] == 0);
   nb_coupling_free(&c);
   float *G = nb_alloc(4, 4);
   G[0] = 1, G[3] = NAN;
-  CHECK(nb_coupling_create(&mul, G, 2, "the matrix", &c, &err) == NB_ERR_NUMERIC && strstr(err.msg, "the matrix"));
+  CHECK(nb_coupling_create(&mul, G, 2, 1, "the matrix", &c, &err) == NB_ERR_NUMERIC && strstr(err.msg, "the matrix"));
   nb_matmul_free(&mul);
 }
 

@@ -35,8 +35,8 @@ TEST(a_code_is_where_the_header_says) {
 }
 
 TEST(rows_dequantize) {
-  static const char *const names[] = {"t3g32", "t4g64", "t5g128", "u3g64", "u4g256",
-                                      "u5g32", "u6g64", "u7g128", "u8g32"};
+  static const char *const names[] = {"t3g32", "t4g64",  "t5g128", "u3g64", "u4g256", "u5g32",
+                                      "u6g64", "u7g128", "u8g32",  "c3g64", "c4g128"};
   for (size_t f = 0; f < sizeof names / sizeof *names; f++) {
     nb_qfmt fmt;
     nb_qmat m;
@@ -52,7 +52,7 @@ TEST(rows_dequantize) {
     size_t ld = m.n_blocks * 32;
     for (size_t t = 0; t < m.n_tiles; t++)
       for (size_t b = 0; b < m.n_blocks; b++)
-        nb_qmat_unpack_block(m.codes + (t * m.n_blocks + b) * fmt.bits * 64, fmt.bits, all + t * 16 * ld + b * 32, ld);
+        nb_qmat_read_levels(m.codes + (t * m.n_blocks + b) * fmt.bits * 64, fmt, all + t * 16 * ld + b * 32, ld);
     int8_t value[256];
     nb_qmat_values(&m, value);
     for (size_t n = 0; n < N; n++) {
@@ -74,6 +74,8 @@ TEST(plans_are_checked) {
   CHECK(nb_qmat_plan(64, (size_t)1 << 60, (nb_qfmt){4, 1, 64}, &m, &l, &err) == NB_ERR_ARG);
   CHECK(nb_qmat_plan(64, 64, (nb_qfmt){2, 0, 64}, &m, &l, &err) == NB_ERR_ARG);
   CHECK(nb_qmat_plan(64, 64, (nb_qfmt){6, 1, 64}, &m, &l, &err) == NB_ERR_ARG);
+  CHECK(nb_qmat_plan(64, 64, (nb_qfmt){5, NB_TRELLIS, 64}, &m, &l, &err) == NB_ERR_ARG);
+  CHECK(nb_qmat_plan(64, 64, (nb_qfmt){4, NB_QKINDS, 64}, &m, &l, &err) == NB_ERR_ARG);
   CHECK(nb_qmat_plan(64, 64, (nb_qfmt){4, 0, 48}, &m, &l, &err) == NB_ERR_ARG);
   CHECK_OK(nb_qmat_plan(3072, 3072, (nb_qfmt){4, 1, 128}, &m, &l, &err));
   CHECK(l.total == 64 + 3072 * 2 + 3072 * 24 + 3072 * 3072 / 2);
@@ -82,18 +84,20 @@ TEST(plans_are_checked) {
 }
 
 TEST(names_round_trip) {
-  static const char *const bad[] = {"",      "t",     "t4",    "t4g",    "t6g64",  "u9g64",
-                                    "u2g64", "t4g48", "x4g64", "t4g64x", "u4g1024"};
+  static const char *const bad[] = {"",      "t",     "t4",     "t4g",     "t6g64", "u9g64", "u2g64",
+                                    "t4g48", "x4g64", "t4g64x", "u4g1024", "c5g64", "c2g64"};
   char name[16];
   nb_qfmt f;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     CHECK_MSG(nb_qfmt_parse(bad[i], &f, &err) == NB_ERR_ARG, "%s", bad[i]);
-  for (unsigned bits = 3; bits <= 8; bits++)
+  for (unsigned i = 0; i < 9 * NB_QKINDS; i++)
     for (unsigned g = 32; g <= 256; g *= 2) {
-      nb_qfmt in = {(uint8_t)bits, bits <= 5, (uint16_t)g};
+      unsigned bits = i % 9;
+      nb_qfmt in = {(uint8_t)bits, (uint8_t)(i / 9), (uint16_t)g};
+      if (!nb_qfmt_valid(in)) continue;
       nb_qfmt_name(in, name);
       CHECK_OK(nb_qfmt_parse(name, &f, &err));
-      CHECK(f.bits == bits && f.table == in.table && f.group == g);
+      CHECK(f.bits == bits && f.kind == in.kind && f.group == g);
     }
 }
 

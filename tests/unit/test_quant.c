@@ -67,7 +67,7 @@ TEST(nearest_is_nearest) {
     for (float x = -140; x < 140; x += 0.37f) {
       double mine = fabs(x - g.value[nb_grid_nearest(&g, x)]), best = 1e9;
       for (int c = 0; c < g.levels; c++) best = fmin(best, fabs(x - g.value[c]));
-      CHECK_MSG(mine <= best + (q.table ? 1.01 : 1e-3), "%s: %g", fmt[f], x);
+      CHECK_MSG(mine <= best + (q.kind ? 1.01 : 1e-3), "%s: %g", fmt[f], x);
     }
     CHECK(nb_grid_nearest(&g, NAN) < (unsigned)g.levels && nb_grid_nearest(&g, INFINITY) == (unsigned)g.levels - 1);
   }

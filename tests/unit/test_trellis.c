@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* Trellis codes: the path is the best there is, what is stored is what was chosen, and less is lost than with a table.
+ */
+#include "random.h"
+#include "test.h"
+
+#include "base/mem.h"
+#include "quant/trellis.h"
+
+static nb_err err;
+
+static nb_grid grid_of(unsigned bits) {
+  nb_grid g;
+  nb_grid_make((nb_qfmt){(uint8_t)bits, NB_TRELLIS, 64}, NULL, &g);
+  return g;
+}
+
+static nb_trellis_column draw_column(void) {
+  nb_trellis_column c = {.rows = 9 + (unsigned)(uniform() * 8)};
+  for (int r = 0; r < NB_TILE; r++) {
+    c.step[r] = (float)(uniform() < 0.1 ? 0 : 0.02 * (uniform() - 0.5));
+    c.x[r] = c.step[r] * 45 * gauss();
+  }
+  return c;
+}
+
+static double cost_of(const nb_grid *g, const nb_trellis_column *c, int r, unsigned level) {
+  double e = c->step[r] == 0 ? 0 : (double)c->x[r] / c->step[r] - g->value[level];
+  return e * e;
+}
+
+/* What the path with these lowest bits costs, each row at the best level that it allows. */
+static double path_cost(const nb_grid *g, const nb_trellis_column *c, unsigned lowest) {
+  double sum = 0;
+  for (unsigned r = 0; r < NB_TILE; r++) {
+    unsigned own = lowest >> r & 1, s = lowest >> nb_qmat_trellis_before(r) ^ lowest >> nb_qmat_trellis_after(r);
+    double best = INFINITY;
+    if (r >= c->rows && own) return INFINITY;
+    if (r >= c->rows) continue;
+    for (unsigned l = 2 * (s & 1) + own; l < (unsigned)g->levels; l += 4) best = fmin(best, cost_of(g, c, (int)r, l));
+    sum += best;
+  }
+  return sum;
+}
+
+TEST(the_ring_passes_every_row_once) {
+  unsigned seen = 0;
+  for (unsigned i = 0, r = 0; i < NB_TILE; i++, r = nb_qmat_trellis_after(r)) {
+    CHECK(r < NB_TILE && !(seen >> r & 1));
+    seen |= 1u << r;
+    CHECK(nb_qmat_trellis_before(nb_qmat_trellis_after(r)) == r);
+  }
+}
+
+/* All 65,536 paths. A level is the nearest by a weight rounded to a unit, so that a path may cost a trifle more. */
+TEST(no_path_costs_less) {
+  draw_from(11);
+  for (int round = 0; round < 6; round++) {
+    nb_grid g = grid_of(3 + (unsigned)round % 2);
+    nb_trellis_column c = draw_column();
+    uint8_t level[NB_TILE];
+    nb_trellis_round(&g, &c, level);
+    double mine = 0, least = INFINITY;
+    for (unsigned r = 0; r < NB_TILE; r++) {
+      unsigned code = nb_qmat_trellis_code(level[r]), before = nb_qmat_trellis_code(level[nb_qmat_trellis_before(r)]);
+      unsigned after = nb_qmat_trellis_code(level[nb_qmat_trellis_after(r)]);
+      CHECK(nb_qmat_trellis_level(code, before, after) % 4 == level[r] % 4 && (r < c.rows || code % 2 == 0));
+      if (r >= c.rows) continue;
+      mine += cost_of(&g, &c, (int)r, level[r]);
+    }
+    for (unsigned path = 0; path < 1u << NB_TILE; path++) least = fmin(least, path_cost(&g, &c, path));
+    CHECK_MSG(mine >= least * (1 - 1e-5) && mine <= least + 60, "%g, %g", mine, least);
+  }
+}
+
+/* A matrix rounded to a format: its error, and the codes' values back. */
+static void rounded(const float *w, size_t N, size_t K, const char *format, float *out, double *error) {
+  nb_qfmt f;
+  nb_grid g;
+  nb_qmat m;
+  nb_qmat_layout l;
+  nb_quant_loss loss;
+  CHECK_OK(nb_qfmt_parse(format, &f, &err));
+  CHECK_OK(nb_qmat_plan(N, K, f, &m, &l, &err));
+  nb_grid_make(f, NULL, &g);
+  nb_tensor t = {NB_F32, 2, {N, K, 1, 1}, w, N * K * sizeof *w, NULL};
+  nb_linear lin = nb_linear_dense(&t);
+  void *data = nb_alloc(l.total, 1);
+  const nb_quant_opts how = {NULL, 0, 2, "test"};
+  CHECK_OK(nb_quant_plain(&g, &lin, &how, data, l.total, &loss, &err));
+  CHECK_OK(nb_qmat_view(N, K, f, data, l.total, &m, &err));
+  for (size_t n = 0; n < N; n++) nb_qmat_dequant_row(&m, n, out + n * K);
+  nb_free(data);
+  *error = loss.error / loss.total;
+}
+
+/* 25 rows: the last tile has 9. What is read from the file is what was counted. */
+TEST(less_is_lost_than_with_a_table) {
+  enum { N = 25, K = 300 };
+  static float w[N * K], q[N * K];
+  draw_from(5);
+  for (size_t i = 0; i < N * K; i++) w[i] = gauss();
+  for (size_t k = 0; k < K; k++) w[7 * K + k] = 0;
+  for (int bits = 3; bits <= 4; bits++)
+    for (int group = 32; group <= 256; group *= 2) {
+      char trellis[16], table[16];
+      double error = 0, all = 0, with_table = 1, mine = 1;
+      snprintf(trellis, sizeof trellis, "c%dg%d", bits, group), snprintf(table, sizeof table, "t%dg%d", bits, group);
+      rounded(w, N, K, table, q, &with_table), rounded(w, N, K, trellis, q, &mine);
+      CHECK_MSG(mine < (group == 32 ? 0.97 : 0.9) * with_table, "%s %g, %s %g", trellis, mine, table, with_table);
+      for (size_t i = 0; i < N * K; i++) error += pow((double)w[i] - q[i], 2), all += (double)w[i] * w[i];
+      CHECK_MSG(fabs(error / all - mine) < 1e-6, "%s: %g, stored %g", trellis, mine, error / all);
+    }
+}
+
+/* Of weights that are not as the default table expects them, a fitted one loses less; of none it stays. */
+TEST(tables_are_fitted) {
+  enum { N = 64, K = 256 };
+  static float w[N * K], q[N * K];
+  static uint8_t data[1 << 16];
+  draw_from(3);
+  for (size_t i = 0; i < N * K; i++) w[i] = (float)(uniform() < 0.5 ? -0.5 : 0.5) + 0.02f * gauss();
+  nb_tensor t = {NB_F32, 2, {N, K, 1, 1}, w, sizeof w, NULL};
+  nb_linear lin = nb_linear_dense(&t);
+  nb_grid fitted = grid_of(3), plain = fitted;
+  nb_quant_loss before, after;
+  nb_qmat m;
+  nb_qmat_layout l;
+  CHECK_OK(nb_qmat_plan(N, K, plain.fmt, &m, &l, &err));
+  CHECK(l.total <= sizeof data);
+  const nb_quant_opts how = {NULL, 0, 2, "test"};
+  CHECK_OK(nb_quant_plain(&plain, &lin, &how, data, l.total, &before, &err));
+  CHECK_OK(nb_trellis_fit_table(&fitted, w, N, K, NULL, &err));
+  for (int i = 1; i < fitted.levels; i++) CHECK(fitted.value[i] >= fitted.value[i - 1]);
+  memset(data, 0, sizeof data);
+  CHECK_OK(nb_quant_plain(&fitted, &lin, &how, data, l.total, &after, &err));
+  CHECK_MSG(after.error < 0.5 * before.error, "%g, with the default table %g", after.error, before.error);
+  memset(w, 0, sizeof w);
+  fitted = plain;
+  CHECK_OK(nb_trellis_fit_table(&fitted, w, N, K, NULL, &err));
+  CHECK(memcmp(fitted.value, plain.value, sizeof plain.value) == 0);
+  double none = 1;
+  rounded(w, N, K, "c3g64", q, &none);
+  for (size_t i = 0; i < N * K; i++) CHECK(q[i] == 0);
+}
+
+int main(void) {
+  RUN(the_ring_passes_every_row_once);
+  RUN(no_path_costs_less);
+  RUN(less_is_lost_than_with_a_table);
+  RUN(tables_are_fitted);
+  return test_end();
+}
