@@ -1,7 +1,7 @@
 # A packed file expands to the identical one, of any format; a damaged one to nothing.
 . "$LIB"
 packs || skip "this build has no zstd, and says so"
-nibble quantize "$TOY" -o many.nbl -q --fast --set q=3 --set k=t4g32 --set v=5 --set o=6 --set gate=u7g64 --set up=8 --embed dense >/dev/null
+nibble quantize "$TOY" -o many.nbl -q --fast --set q=3 --set k=c4g32 --set v=5 --set o=6 --set gate=u7g64 --set up=8 --embed dense >/dev/null
 for f in "$NBL" many.nbl; do
   nibble pack "$f" -o p.nblz -q --force >/dev/null
   nibble unpack p.nblz -o back.nbl -q >/dev/null
