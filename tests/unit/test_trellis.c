@@ -103,7 +103,7 @@ TEST(less_is_lost_than_with_a_table) {
   for (size_t k = 0; k < K; k++) w[7 * K + k] = 0;
   for (int bits = 3; bits <= 4; bits++)
     for (int group = 32; group <= 256; group *= 2) {
-      char trellis[16], table[16];
+      char trellis[32], table[32];
       double error = 0, all = 0, with_table = 1, mine = 1;
       snprintf(trellis, sizeof trellis, "c%dg%d", bits, group), snprintf(table, sizeof table, "t%dg%d", bits, group);
       rounded(w, N, K, table, q, &with_table), rounded(w, N, K, trellis, q, &mine);
