@@ -298,9 +298,7 @@ static void start(task *t, const float *w, uint16_t *row_scale) {
   if (t->j->blocks) start_blocks(t, w);
   else start_rows(t, w, row_scale);
   for (size_t k = 0; k < K; k++) {
-    for (size_t r = 0; r < R; r++) {
-      t->w[k * R + r] = w[r * K + k];
-    }
+    for (size_t r = 0; r < R; r++) t->w[k * R + r] = w[r * K + k];
     nearest(t, k, t->w + k * R, t->plain + k * R);
   }
 }
@@ -345,7 +343,7 @@ static double zero_loss(const nb_hess *h, const float *w, size_t N) {
 static void keep_better(task *t, size_t r0, size_t r1, const double *plain, double *solved, nb_gptq_report *report) {
   const size_t R = t->R;
   double gain = 0;
-  for (size_t r = r0; r < r1; r++) gain += plain[r] > 0 ? (plain[r] - solved[r]) / plain[r] : -solved[r];
+  for (size_t r = r0; r < r1; r++) gain += (plain[r] - solved[r]) / (plain[r] != 0 ? fabs(plain[r]) : 1);
   for (size_t r = r0; r < r1; r++) {
     if (gain >= 0) {
       if (t->j->blocks) store_blocks(t, r);
@@ -493,7 +491,7 @@ nb_status nb_gptq_solve_blocks(const nb_hess *h, const nb_gptq_rows *rows, const
 
 nb_status nb_gptq_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h, nb_err *err) {
   nb_assert(g->fmt.kind != NB_UNIFORM && g->levels <= NB_MAX_LEVELS);
-  if (g->fmt.kind == NB_TRELLIS) return nb_trellis_fit_table(g, w, N, K, h, err);
+  if (g->fmt.kind == NB_TRELLIS) return nb_trellis_fit_table(g, w, N, K, h), NB_OK;
   enum { BINS = 1024 };                                     /* over -128 .. 128 */
   size_t group = g->fmt.group, stride = nb_max(1, N / 512); /* 512 rows tell enough */
   double *mass = nb_alloc(2 * BINS, sizeof *mass), *moment = mass + BINS;

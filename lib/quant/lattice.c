@@ -28,7 +28,7 @@ static bool divides(float s, nb_dtype type, const float *w, size_t n, float low,
 }
 
 float nb_lattice_step(const nb_grid *g, nb_dtype type, const float *w, size_t n) {
-  nb_assert(!g->fmt.kind);
+  nb_assert(g->fmt.kind == NB_UNIFORM);
   int half = g->levels / 2;
   float peak = 0;
   for (size_t k = 0; k < n; k++) peak = fmaxf(peak, fabsf(w[k]));

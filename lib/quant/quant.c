@@ -149,7 +149,10 @@ nb_status nb_qout_reorder(const nb_qmat *from, const uint32_t *order, nb_qout *t
   uint32_t *at;
   nb_status st = nb_new(&at, rows, sizeof *at, "a matrix", err);
   if (st != NB_OK) return nb_free(level), st;
-  for (size_t i = 0; i < from->N; i++) at[order[i]] = (uint32_t)i;
+  for (size_t i = 0; i < from->N; i++) {
+    nb_assert(from->fmt.kind != NB_TRELLIS || order[i] % NB_TILE == i % NB_TILE);
+    at[order[i]] = (uint32_t)i;
+  }
   for (size_t t = 0; t < from->n_tiles; t++)
     for (size_t b = 0; b < from->n_blocks; b++)
       nb_qmat_read_levels(from->codes + (t * from->n_blocks + b) * from->fmt.bits * 64, from->fmt,

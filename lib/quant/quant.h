@@ -23,8 +23,8 @@ typedef struct nb_grid {
   int8_t value[256];                          /* by level, ascending */
   uint8_t nearest[256];                       /* the level nearest to the integer i - 128 */
   uint8_t nearest_of[NB_TRELLIS_STATES][256]; /* trellis: of the levels whose number is j modulo 4 */
-  nb_levels exact; /* the same for the kernels, which find the nearest exactly. Of a trellis the means of neighbouring
-                    * levels, 2^bits of them: what scales are searched by */
+  nb_levels exact; /* the same for the kernels, which find the nearest exactly. Of a trellis: the places that scales are
+                    * searched by, between levels that the neighbours choose between, and the ends; 2^bits + 1 */
   void (*fit)(const float *w, const float *h, size_t n, float inv, const nb_levels *lv, float out[2]);
   void (*codes)(const float *w, size_t n, float inv, const nb_levels *lv, uint8_t *code);
 } nb_grid;

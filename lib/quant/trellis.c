@@ -99,8 +99,7 @@ static bool table_of(const nb_grid *g, const moments *m, int8_t *table) {
   return table[0] != table[g->levels - 1];
 }
 
-nb_status nb_trellis_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h, nb_err *err) {
-  (void)err; /* nothing can fail, unlike tables of other kinds */
+void nb_trellis_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h) {
   size_t group = g->fmt.group, tiles = (N + NB_TILE - 1) / NB_TILE, stride = nb_max(1, tiles / TILES);
   for (int round = 0; round < ROUNDS; round++) {
     moments m = {{0}, {0}};
@@ -112,5 +111,4 @@ nb_status nb_trellis_fit_table(nb_grid *g, const float *w, size_t N, size_t K, c
     if (!table_of(g, &m, table)) break;
     nb_grid_make(g->fmt, table, g);
   }
-  return NB_OK;
 }

@@ -21,6 +21,6 @@ typedef struct nb_trellis_column {
 void nb_trellis_round(const nb_grid *g, const nb_trellis_column *c, uint8_t level[NB_TILE]);
 
 /* nb_gptq_fit_table for trellis codes: whole tiles are sampled. */
-nb_status nb_trellis_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h, nb_err *err);
+void nb_trellis_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h);
 
 #endif
