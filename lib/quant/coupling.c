@@ -87,3 +87,15 @@ void nb_coupling_move(const nb_coupling *c, const nb_matmul *mul, const float *E
     for (size_t k = 0; k < K; k++) y[k] *= d;
   }
 }
+
+void nb_coupling_own(const nb_coupling *c, size_t row0, size_t rows, float *A) {
+  for (size_t i = 0; i < rows; i++)
+    for (size_t j = 0; j < rows; j++) {
+      double sum = 0;
+      for (size_t k = nb_max(i, j); k < rows; k++) {
+        const float *v = c->U + (row0 + k) * c->N + row0; /* column k of V */
+        sum += (double)v[i] * v[j];
+      }
+      A[i * rows + j] = (float)sum;
+    }
+}

@@ -30,4 +30,7 @@ void nb_coupling_free(nb_coupling *c);
 void nb_coupling_move(const nb_coupling *c, const nb_matmul *mul, const float *E, size_t K, size_t row0, size_t rows,
                       float *out);
 
+/* A (rows, rows) = how the rows of a block go together when all before them are solved and all behind make good. */
+void nb_coupling_own(const nb_coupling *c, size_t row0, size_t rows, float *A);
+
 #endif

@@ -234,7 +234,7 @@ static nb_status try_matrix(const trials *t, const met *m, double *loss, nb_err 
       noise += t->noise[k] * x[r * K + k] * x[r * K + k];
     }
   }
-  const nb_gptq_rows rows = {x, 0, n};
+  const nb_gptq_rows rows = {.w = x, .N = n};
   NB_GOTO(m->blocks ? try_blocks(t, &rows, m->blocks, &rep, err) : try_format(t, &rows, m->fmt, &rep, err));
   *loss += rep.zero > 0 ? (m->left * rep.solved + noise) / rep.zero : 0;
 fail:

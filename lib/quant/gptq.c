@@ -24,6 +24,7 @@ typedef struct solving {
   nb_qout *out;   /* of blocks only its sizes */
   size_t row0;
   size_t N;
+  const float *sums;       /* (N, N); NULL: rows count by themselves */
   const nb_blocks *blocks; /* NULL: out is written */
   uint8_t *rows;           /* of blocks: the matrix, row by row */
   size_t row_bytes;
@@ -44,6 +45,7 @@ typedef struct task {
   int8_t *scale;            /* (G, R) */
   uint8_t *level, *plain;   /* (K, R) */
   int8_t *plain_scale;      /* (G, R) */
+  nb_trellis_ties *ties;    /* (R / 16) of the tiles; NULL: there are none */
   void *scratch;            /* of products */
 } task;
 
@@ -72,6 +74,7 @@ static void nearest(const task *t, size_t k, const float *x, uint8_t *level) {
     size_t n = nb_min(NB_TILE, R - r0);
     nb_trellis_column c = {.rows = (unsigned)n};
     uint8_t best[NB_TILE];
+    if (t->ties) c.ties = &t->ties[r0 / NB_TILE];
     for (size_t r = 0; r < n; r++) c.x[r] = x[r0 + r], c.step[r] = step[r0 + r];
     nb_trellis_round(t->j->g, &c, best);
     memcpy(level + r0, best, n);
@@ -112,12 +115,26 @@ static void gptq_columns(task *t, size_t a, size_t b) {
 
 /* ---- coordinate descent ---- */
 
-/* The loss of each row: (w - q) H (w - q)^T. */
+/* x (R) of a column as what they are tied to makes them count: A x, or x. */
+static void tied(const task *t, const float *x, float *out) {
+  if (!t->ties) memcpy(out, x, t->R * sizeof *x);
+  for (size_t r = 0; t->ties && r < t->R; r++) {
+    const size_t r0 = r / NB_TILE * NB_TILE, n = nb_min(NB_TILE, t->R - r0);
+    const float *A = t->ties[r0 / NB_TILE].sums[r - r0];
+    out[r] = 0;
+    for (size_t i = 0; i < n; i++) out[r] += A[i] * x[r0 + i];
+  }
+}
+
+/* The loss of each row: (w - q) H (w - q)^T, or its share of A (w - q) H (w - q)^T. */
 static void losses(const task *t, double *loss) {
   size_t R = t->R;
+  float x[ROWS];
   for (size_t r = 0; r < R; r++) loss[r] = 0;
-  for (size_t k = 0; k < t->K; k++)
-    for (size_t r = 0; r < R; r++) loss[r] += ((double)t->w[k * R + r] - t->q[k * R + r]) * t->r[k * R + r];
+  for (size_t k = 0; k < t->K; k++) {
+    tied(t, t->r + k * R, x);
+    for (size_t r = 0; r < R; r++) loss[r] += ((double)t->w[k * R + r] - t->q[k * R + r]) * x[r];
+  }
 }
 
 /* q from the levels, r = H (w - q), and the loss of each row. */
@@ -143,7 +160,30 @@ static float possible_step(const task *t, size_t i, size_t r, float x) {
   return fminf(127, fmaxf(-127, rintf(x / t->rowf[r]))) * t->rowf[r];
 }
 
-/* Moves each row's scale of group i to the best grid point. x: working residual of the group, e: the change of q. */
+/* Moves the scale of row r to the best grid point, v and hv (n, R) being the group's values and -H times these. */
+static void descend_row_scale(task *t, size_t i, size_t n, size_t r, const float *v, const float *hv) {
+  const size_t R = t->R, r0 = r / NB_TILE * NB_TILE, rows = t->ties ? nb_min(NB_TILE, R - r0) : 1;
+  const float one = 1, *A = t->ties ? t->ties[r0 / NB_TILE].sums[r - r0] : &one, own = t->ties ? A[r - r0] : 1;
+  const float *x = t->x + (t->ties ? r0 : r);
+  float num = 0, den = 0, old = t->step[i * R + r], rowf = t->rowf[r], delta = 0;
+  for (size_t k = 0; k < n; k++) {
+    float sum = 0;
+    for (size_t a = 0; a < rows; a++) sum += A[a] * x[k * R + a];
+    num += v[k * R + r] * sum, den -= v[k * R + r] * hv[k * R + r];
+  }
+  den *= own;
+  if (den > 0 && rowf > 0) {
+    float s = possible_step(t, i, r, old + num / den), change = s - old;
+    if (change * (2 * num - change * den) > 0) delta = change, t->step[i * R + r] = s;
+    if (delta != 0 && !t->j->blocks) t->scale[i * R + r] = (int8_t)rintf(s / rowf);
+  }
+  for (size_t k = 0; k < n; k++) {
+    t->e[k * R + r] = delta * v[k * R + r];
+    t->x[k * R + r] += delta * hv[k * R + r];
+  }
+}
+
+/* Each row's scale of group i in turn. x: working residual of the group, e: the change of q. */
 static void descend_scale(task *t, size_t i, size_t k0, size_t n) {
   nb_assert(n <= NB_K_PAD && k0 + n <= t->K); /* so that v and hv fit */
   size_t R = t->R;
@@ -151,20 +191,7 @@ static void descend_scale(task *t, size_t i, size_t k0, size_t n) {
   for (size_t k = 0; k < n; k++)
     for (size_t r = 0; r < R; r++) v[k * R + r] = t->j->g->value[t->level[(k0 + k) * R + r]], hv[k * R + r] = 0;
   subtract_product(t, t->j->h->H + k0 * t->K + k0, t->K, v, hv, n, n);
-  for (size_t r = 0; r < R; r++) {
-    float num = 0, den = 0;
-    for (size_t k = 0; k < n; k++) num += v[k * R + r] * t->x[k * R + r], den -= v[k * R + r] * hv[k * R + r];
-    float old = t->step[i * R + r], rowf = t->rowf[r], delta = 0;
-    if (den > 0 && rowf > 0) {
-      float s = possible_step(t, i, r, old + num / den), change = s - old;
-      if (change * (2 * num - change * den) > 0) delta = change, t->step[i * R + r] = s;
-      if (delta != 0 && !t->j->blocks) t->scale[i * R + r] = (int8_t)rintf(s / rowf);
-    }
-    for (size_t k = 0; k < n; k++) {
-      t->e[k * R + r] = delta * v[k * R + r];
-      t->x[k * R + r] += delta * hv[k * R + r]; /* hv is -H v */
-    }
-  }
+  for (size_t r = 0; r < R; r++) descend_row_scale(t, i, n, r, v, hv);
 }
 
 /* Moves each row's offset of group i likewise. */
@@ -200,13 +227,18 @@ typedef struct column {
 static void change_column(task *t, const column *c, const uint8_t *next, float *change) {
   const size_t R = t->R, together = rows_together(t);
   const float *step = t->step + c->i * R, *offset = t->offset + c->i * R;
+  float less[ROWS], counts[ROWS];
+  for (size_t r = 0; r < R; r++) {
+    change[r] = step[r] * t->j->g->value[next[r]] + offset[r] - c->q[r];
+    less[r] = 2 * c->x[r] - change[r] * c->h;
+  }
+  tied(t, less, counts);
   for (size_t r0 = 0; r0 < R; r0 += together) {
     const size_t end = nb_min(R, r0 + together);
     float gain = 0;
     for (size_t r = r0; r < end; r++) {
-      change[r] = step[r] * t->j->g->value[next[r]] + offset[r] - c->q[r];
-      float unit = together > 1 ? reciprocal(step[r]) : 1; /* rows of all sizes count alike */
-      gain += change[r] * unit * ((2 * c->x[r] - change[r] * c->h) * unit);
+      float unit = together > 1 && !t->ties ? reciprocal(step[r]) : 1; /* rows of all sizes count alike */
+      gain += change[r] * unit * (counts[r] * unit);
     }
     if (gain > 0) memcpy(t->level + c->k * R + r0, next + r0, end - r0);
     else memset(change + r0, 0, (end - r0) * sizeof *change);
@@ -331,19 +363,22 @@ static void store_blocks(task *t, size_t r) {
   nb_blocks_store(t->j->blocks, code, step, offset, t->K, block_row(t, r));
 }
 
-/* The loss of all weights being 0, by the diagonal of H. */
-static double zero_loss(const nb_hess *h, const float *w, size_t N) {
+/* The loss of all weights being 0, by the diagonals of what is summed. */
+static double zero_loss(const task *t) {
   double sum = 0;
-  for (size_t n = 0; n < N; n++)
-    for (size_t k = 0; k < h->K; k++) sum += (double)w[n * h->K + k] * w[n * h->K + k] * h->diag[k];
+  for (size_t r = 0; r < t->R; r++) {
+    const double counts = t->ties ? t->ties[r / NB_TILE].sums[r % NB_TILE][r % NB_TILE] : 1;
+    for (size_t k = 0; k < t->K; k++) sum += counts * t->w[k * t->R + r] * t->w[k * t->R + r] * t->j->h->diag[k];
+  }
   return sum;
 }
 
-/* Rows [r0, r1), whose levels depend on each other, as solved, or as plain rounding leaves them when that is better. */
+/* Rows [r0, r1), whose levels depend on each other, as solved, or as plain rounding leaves them when that is better; of
+ * rows that count by themselves, in parts of what each loses. */
 static void keep_better(task *t, size_t r0, size_t r1, const double *plain, double *solved, nb_gptq_report *report) {
   const size_t R = t->R;
   double gain = 0;
-  for (size_t r = r0; r < r1; r++) gain += (plain[r] - solved[r]) / (plain[r] != 0 ? fabs(plain[r]) : 1);
+  for (size_t r = r0; r < r1; r++) gain += (plain[r] - solved[r]) / (plain[r] != 0 && !t->ties ? fabs(plain[r]) : 1);
   for (size_t r = r0; r < r1; r++) {
     if (gain >= 0) {
       if (t->j->blocks) store_blocks(t, r);
@@ -361,6 +396,11 @@ static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
   const nb_hess *h = t->j->h;
   uint16_t row_scale[ROWS];
   double plain[ROWS], solved[ROWS];
+  nb_trellis_ties ties[ROWS / NB_TILE];
+  if (t->j->sums) t->ties = ties;
+  for (size_t r = 0; t->ties && r < R; r += NB_TILE)
+    nb_trellis_tie(t->j->sums + (row0 + r) * (t->j->N + 1), t->j->N, (unsigned)nb_min(NB_TILE, R - r),
+                   &ties[r / NB_TILE]);
   start(t, t->j->w + row0 * K, row_scale);
   residual(t, t->plain, t->step, plain);
   memcpy(t->level, t->plain, K * R);
@@ -371,7 +411,7 @@ static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
   if (t->j->o->gptq) residual(t, t->level, t->step, solved);
   for (int i = 0; i < t->j->o->sweeps; i++) sweep(t); /* keeps q and r up to date */
   losses(t, solved);
-  *report = (nb_gptq_report){0, 0, zero_loss(h, t->j->w + row0 * K, R), 0};
+  *report = (nb_gptq_report){0, 0, zero_loss(t), 0};
   const size_t together = rows_together(t);
   for (size_t r = 0; r < R; r += together) keep_better(t, r, nb_min(R, r + together), plain, solved, report);
   for (size_t r = 0; r < R; r++) report->plain += plain[r], report->solved += solved[r];
@@ -472,6 +512,7 @@ nb_status nb_gptq_solve(const nb_hess *h, const nb_gptq_rows *rows, const nb_gri
   nb_assert(rows->row0 % NB_TILE == 0 && rows->row0 + rows->N <= out->m.N);
   nb_assert(g->fmt.bits == out->m.fmt.bits && g->fmt.kind == out->m.fmt.kind && g->fmt.group == out->m.fmt.group);
   solving j = {.h = h, .g = g, .o = o, .w = rows->w, .N = rows->N, .out = out, .row0 = rows->row0};
+  if (g->fmt.kind == NB_TRELLIS) j.sums = rows->sums;
   return solve(&j, report, err);
 }
 
@@ -485,51 +526,4 @@ nb_status nb_gptq_solve_blocks(const nb_hess *h, const nb_gptq_rows *rows, const
   j.row_bytes = nb_blocks_row_bytes(b, h->K);
   j.rows = out + rows->row0 * j.row_bytes;
   return solve(&j, report, err);
-}
-
-/* ---- tables ---- */
-
-nb_status nb_gptq_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h, nb_err *err) {
-  nb_assert(g->fmt.kind != NB_UNIFORM && g->levels <= NB_MAX_LEVELS);
-  if (g->fmt.kind == NB_TRELLIS) return nb_trellis_fit_table(g, w, N, K, h), NB_OK;
-  enum { BINS = 1024 };                                     /* over -128 .. 128 */
-  size_t group = g->fmt.group, stride = nb_max(1, N / 512); /* 512 rows tell enough */
-  double *mass = nb_alloc(2 * BINS, sizeof *mass), *moment = mass + BINS;
-  if (!mass) return nb_fail(err, NB_ERR_MEMORY, "out of memory fitting a table");
-  double value[NB_MAX_LEVELS];
-  for (int round = 0; round < 3; round++) {
-    memset(mass, 0, 2 * BINS * sizeof *mass);
-    for (size_t n = 0; n < N; n += stride)
-      for (size_t k0 = 0; k0 < K; k0 += group) {
-        size_t len = nb_min(group, K - k0);
-        const float *x = w + n * K + k0;
-        float s = nb_quant_fit_group(g, x, h ? h + k0 : NULL, len, 0), inv = reciprocal(s);
-        for (size_t k = 0; k < len; k++) {
-          double u = (double)x[k] * inv, cost = (h ? h[k0 + k] : 1) * (double)s * s;
-          double bin = (fmin(127.9, fmax(-128, u)) + 128) * (BINS / 256.0);
-          mass[(int)bin] += cost, moment[(int)bin] += cost * u;
-        }
-      }
-    for (int c = 0; c < g->levels; c++) value[c] = g->value[c];
-    for (int step = 0; step < 20; step++) {
-      double m[NB_MAX_LEVELS] = {0}, f[NB_MAX_LEVELS] = {0};
-      int c = 0;
-      for (int b = 0; b < BINS; b++) {
-        double u = (b + 0.5) * (256.0 / BINS) - 128;
-        while (c + 1 < g->levels && 2 * u > value[c] + value[c + 1]) c++;
-        m[c] += mass[b], f[c] += moment[b];
-      }
-      for (c = 0; c < g->levels; c++)
-        if (m[c] > 0) value[c] = f[c] / m[c];
-    }
-    double peak = 0;
-    for (int c = 0; c < g->levels; c++) peak = fmax(peak, fabs(value[c]));
-    if (peak == 0) break;
-    int8_t table[NB_MAX_LEVELS];
-    for (int c = 0; c < g->levels; c++) table[c] = (int8_t)rint(value[c] / peak * 127);
-    if (table[0] == table[g->levels - 1]) break;
-    nb_grid_make(g->fmt, table, g);
-  }
-  nb_free(mass);
-  return NB_OK;
 }

@@ -31,9 +31,10 @@ typedef struct nb_gptq_opts {
 typedef struct nb_gptq_rows {
   const float *w;
   size_t row0, N;
+  const float *sums; /* G (N, N), NULL: none. Where codes are of a trellis, what counts of each tile is tr(G E H E^T) */
 } nb_gptq_rows;
 
-/* Losses are sums over the rows. */
+/* Losses are sums over the rows, of rows with sums of the tiles. */
 typedef struct nb_gptq_report {
   double plain, solved; /* of plain rounding, of the result */
   double zero;          /* about that of all weights being 0: by the diagonal of H alone */
@@ -51,9 +52,5 @@ nb_status nb_gptq_solve(const nb_hess *h, const nb_gptq_rows *rows, const nb_gri
  * the type can store. */
 nb_status nb_gptq_solve_blocks(const nb_hess *h, const nb_gptq_rows *rows, const nb_blocks *b, const nb_gptq_opts *o,
                                uint8_t *out, nb_gptq_report *report, nb_err *err);
-
-/* Fits a table to a matrix: Lloyd-Max on the weights in units of their groups' steps, weighted by what an error costs.
- * Starts from g's table and replaces it. */
-nb_status nb_gptq_fit_table(nb_grid *g, const float *w, size_t N, size_t K, const float *h, nb_err *err);
 
 #endif

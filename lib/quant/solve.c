@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "quant/fit_table.h"
 
 #include <string.h>
 
@@ -66,15 +67,16 @@ static void rest_rows(void *ctx, size_t begin, size_t end, int thread) {
 static nb_status solve_in_order(const nb_solve *s, const form *f, const nb_coupling *c, float *w, nb_gptq_report *rep,
                                 nb_err *err) {
   size_t K = f->h->K;
-  float *target, *move;
+  float *target, *move, *own;
   nb_status st = NB_OK;
-  NB_TRY(nb_new(&target, 2 * c->block, K * sizeof *target, "the rows' targets", err));
-  move = target + c->block * K;
+  NB_TRY(nb_new(&target, 2 * c->block, (K + c->block) * sizeof *target, "the rows' targets", err));
+  move = target + c->block * K, own = move + c->block * K;
   for (size_t row0 = 0; row0 < c->N; row0 += c->block) {
     size_t n = nb_min(c->block, c->N - row0);
     nb_coupling_move(c, s->mul, w, K, row0, n, move);
     for (size_t i = 0; i < n * K; i++) target[i] = w[row0 * K + i] + move[i];
-    const nb_gptq_rows rows = {target, row0, n};
+    nb_coupling_own(c, row0, n, own);
+    const nb_gptq_rows rows = {target, row0, n, own};
     NB_GOTO(solve_rows(f, &rows, rep, err));
     rest_job j = {f, w + row0 * K, move, row0, K};
     nb_parallel_for(s->o->threads, n, 4, rest_rows, &j);
@@ -125,7 +127,7 @@ static size_t rows_at_once(const nb_solve *s, const nb_linear *m) { return s->G 
 /* The next rows of m in floats, at w, as the statistics would have them. */
 static nb_status take_rows(const nb_solve *s, const nb_hess *h, const nb_linear *m, size_t row0, float *w,
                            nb_gptq_rows *out, nb_err *err) {
-  *out = (nb_gptq_rows){w, row0, nb_min(m->N - row0, rows_at_once(s, m))};
+  *out = (nb_gptq_rows){w, row0, nb_min(m->N - row0, rows_at_once(s, m)), NULL};
   for (size_t i = 0; i < out->N; i++) {
     nb_linear_row(m, row0 + i, w + i * m->K);
     for (size_t k = 0; s->columns && k < m->K; k++) w[i * m->K + k] *= s->columns[k];
@@ -149,7 +151,8 @@ nb_status nb_solve_matrix(nb_solve *s, const nb_hess *h, const nb_linear *m, nb_
     nb_assert(row0 % NB_TILE == 0);
     NB_GOTO(take_rows(s, h, m, row0, w, &part, err));
     if (row0 == 0) {
-      if (s->o->fit_tables && fmt.kind != NB_UNIFORM) NB_GOTO(nb_gptq_fit_table(&g, w, part.N, m->K, h->diag, err));
+      if (s->o->fit_tables && fmt.kind != NB_UNIFORM)
+        NB_GOTO(nb_fit_table(&g, w, part.N, m->K, h->diag, s->o->threads, err));
       NB_GOTO(nb_qout_init(&g, m->N, m->K, coded->own, coded->n_bytes, &out, err));
     }
     const form f = {.h = h, .o = &go, .g = &g, .out = &out, .coded = coded};

@@ -5,6 +5,7 @@
 #include "base/cpu.h"
 #include "base/f16.h"
 #include "quant/gptq.h"
+#include "quant/fit_table.h"
 #include "formats/json.h"
 #include "formats/mapfile.h"
 #include "base/mem.h"
@@ -85,13 +86,13 @@ static nb_status solve(const layer *l, const char *fmt, nb_gptq_opts o, double d
   float *w = nb_alloc(l->N * l->K, 4);
   memcpy(w, l->w, l->N * l->K * 4);
   nb_qout out;
-  nb_status st = fit ? nb_gptq_fit_table(&g, w, l->N, l->K, h.diag, &err) : NB_OK;
+  nb_status st = fit ? nb_fit_table(&g, w, l->N, l->K, h.diag, threads, &err) : NB_OK;
   memset(&s->report, 0, sizeof s->report);
   if (st == NB_OK) st = nb_qout_init(&g, l->N, l->K, s->data, s->n_bytes, &out, &err);
   size_t half = l->N / 128 * 64; /* in two calls */
-  if (st == NB_OK && half) st = nb_gptq_solve(&h, &(nb_gptq_rows){w, 0, half}, &g, &o, &out, &s->report, &err);
+  if (st == NB_OK && half) st = nb_gptq_solve(&h, &(nb_gptq_rows){.w = w, .N = half}, &g, &o, &out, &s->report, &err);
   if (st == NB_OK)
-    st = nb_gptq_solve(&h, &(nb_gptq_rows){w + half * l->K, half, l->N - half}, &g, &o, &out, &s->report, &err);
+    st = nb_gptq_solve(&h, &(nb_gptq_rows){w + half * l->K, half, l->N - half, NULL}, &g, &o, &out, &s->report, &err);
   nb_free(w);
   nb_hess_free(&h);
   return st != NB_OK ? st : nb_qmat_view(l->N, l->K, f, s->data, s->n_bytes, &s->m, &err);

@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include "base/mem.h"
+#include "quant/fit_table.h"
 #include "quant/trellis.h"
 
 static nb_err err;
@@ -52,6 +53,15 @@ TEST(the_ring_passes_every_row_once) {
   }
 }
 
+static bool is_path(const uint8_t *level, unsigned rows) {
+  for (unsigned r = 0; r < NB_TILE; r++) {
+    unsigned code = nb_qmat_trellis_code(level[r]), before = nb_qmat_trellis_code(level[nb_qmat_trellis_before(r)]);
+    unsigned after = nb_qmat_trellis_code(level[nb_qmat_trellis_after(r)]);
+    if (nb_qmat_trellis_level(code, before, after) % 4 != level[r] % 4 || (r >= rows && code % 2)) return false;
+  }
+  return true;
+}
+
 /* All 65,536 paths. A level is the nearest by a weight rounded to a unit, so that a path may cost a trifle more. */
 TEST(no_path_costs_less) {
   draw_from(11);
@@ -61,15 +71,79 @@ TEST(no_path_costs_less) {
     uint8_t level[NB_TILE];
     nb_trellis_round(&g, &c, level);
     double mine = 0, least = INFINITY;
-    for (unsigned r = 0; r < NB_TILE; r++) {
-      unsigned code = nb_qmat_trellis_code(level[r]), before = nb_qmat_trellis_code(level[nb_qmat_trellis_before(r)]);
-      unsigned after = nb_qmat_trellis_code(level[nb_qmat_trellis_after(r)]);
-      CHECK(nb_qmat_trellis_level(code, before, after) % 4 == level[r] % 4 && (r < c.rows || code % 2 == 0));
-      if (r >= c.rows) continue;
-      mine += cost_of(&g, &c, (int)r, level[r]);
-    }
+    CHECK(is_path(level, c.rows));
+    for (unsigned r = 0; r < c.rows; r++) mine += cost_of(&g, &c, (int)r, level[r]);
     for (unsigned path = 0; path < 1u << NB_TILE; path++) least = fmin(least, path_cost(&g, &c, path));
     CHECK_MSG(mine >= least * (1 - 1e-5) && mine <= least + 60, "%g, %g", mine, least);
+  }
+}
+
+/* Sums of a few vectors that have much in common. */
+static void draw_sums(float A[NB_TILE][NB_TILE]) {
+  memset(A, 0, NB_TILE * sizeof *A);
+  for (int t = 0; t < 40; t++) {
+    float v[NB_TILE], shared = gauss();
+    for (int i = 0; i < NB_TILE; i++) v[i] = (float)(i + 2) * (gauss() + shared);
+    for (int i = 0; i < NB_TILE; i++)
+      for (int j = 0; j < NB_TILE; j++) A[i][j] += v[i] * v[j];
+  }
+}
+
+static double tied_cost(const nb_grid *g, const nb_trellis_column *c, float A[NB_TILE][NB_TILE], const uint8_t *level) {
+  double sum = 0;
+  for (unsigned i = 0; i < c->rows; i++)
+    for (unsigned j = 0; j < c->rows; j++)
+      sum +=
+          (double)A[i][j] * (c->x[i] - c->step[i] * g->value[level[i]]) * (c->x[j] - c->step[j] * g->value[level[j]]);
+  return sum;
+}
+
+TEST(ties_are_the_sums_by_rows) {
+  float A[NB_TILE][NB_TILE];
+  nb_trellis_ties t;
+  draw_from(2);
+  draw_sums(A);
+  for (unsigned rows = 1; rows <= NB_TILE; rows += 5) {
+    nb_trellis_tie(A[0], NB_TILE, rows, &t);
+    unsigned ring[NB_TILE] = {0};
+    for (unsigned i = 1; i < NB_TILE; i++) ring[i] = nb_qmat_trellis_after(ring[i - 1]);
+    for (unsigned i = 0; i < NB_TILE; i++)
+      for (unsigned j = 0; j < NB_TILE; j++) {
+        bool there = ring[i] < rows && ring[j] < rows;
+        double sum = 0, want = there ? A[ring[i]][ring[j]] : 0;
+        for (unsigned k = 0; k < NB_TILE; k++) sum += (double)t.mix[k][i] * t.weight[k] * t.mix[k][j];
+        CHECK_MSG(fabs(sum - want) < 1e-3 * A[15][15], "%u rows: %g, %g", rows, sum, want);
+        CHECK(t.sums[ring[i]][ring[j]] == (there ? A[ring[i]][ring[j]] : 0) && (j <= i || t.mix[i][j] == 0));
+      }
+  }
+}
+
+/* Against the best path of rows that are not tied, by what tied ones lose. A sum of squares alone is the same thing. */
+TEST(rows_that_are_tied_make_good_each_other) {
+  float A[NB_TILE][NB_TILE];
+  nb_trellis_ties ties;
+  uint8_t alone[NB_TILE], together[NB_TILE];
+  draw_from(7);
+  for (int bits = 3; bits <= 4; bits++) {
+    nb_grid g = grid_of((unsigned)bits);
+    double with = 0, without = 0;
+    for (int round = 0; round < 200; round++) {
+      nb_trellis_column c = draw_column();
+      draw_sums(A);
+      nb_trellis_round(&g, &c, alone);
+      nb_trellis_tie(A[0], NB_TILE, c.rows, &ties);
+      c.ties = &ties;
+      nb_trellis_round(&g, &c, together);
+      CHECK(is_path(together, c.rows));
+      with += tied_cost(&g, &c, A, together) / 200, without += tied_cost(&g, &c, A, alone) / 200;
+      memset(A, 0, sizeof A);
+      for (unsigned r = 0; r < NB_TILE; r++) A[r][r] = c.step[r] != 0 ? 1 / (c.step[r] * c.step[r]) : 0;
+      nb_trellis_tie(A[0], NB_TILE, c.rows, &ties);
+      nb_trellis_round(&g, &c, together);
+      double a = tied_cost(&g, &c, A, alone), b = tied_cost(&g, &c, A, together);
+      CHECK_MSG(fabs(a - b) < 1e-4 * a, "%g alone, %g tied by nothing", a, b);
+    }
+    CHECK_MSG(with < 0.45 * without, "%d bits: %g, %g without", bits, with, without);
   }
 }
 
@@ -130,14 +204,14 @@ TEST(tables_are_fitted) {
   CHECK(l.total <= sizeof data);
   const nb_quant_opts how = {NULL, 0, 2, "test"};
   CHECK_OK(nb_quant_plain(&plain, &lin, &how, data, l.total, &before, &err));
-  nb_trellis_fit_table(&fitted, w, N, K, NULL);
+  CHECK_OK(nb_fit_table(&fitted, w, N, K, NULL, 2, &err));
   for (int i = 1; i < fitted.levels; i++) CHECK(fitted.value[i] >= fitted.value[i - 1]);
   memset(data, 0, sizeof data);
   CHECK_OK(nb_quant_plain(&fitted, &lin, &how, data, l.total, &after, &err));
   CHECK_MSG(after.error < 0.5 * before.error, "%g, with the default table %g", after.error, before.error);
   memset(w, 0, sizeof w);
   fitted = plain;
-  nb_trellis_fit_table(&fitted, w, N, K, NULL);
+  CHECK_OK(nb_fit_table(&fitted, w, N, K, NULL, 2, &err));
   CHECK(memcmp(fitted.value, plain.value, sizeof plain.value) == 0);
   double none = 1;
   rounded(w, N, K, "c3g64", q, &none);
@@ -147,6 +221,8 @@ TEST(tables_are_fitted) {
 int main(void) {
   RUN(the_ring_passes_every_row_once);
   RUN(no_path_costs_less);
+  RUN(ties_are_the_sums_by_rows);
+  RUN(rows_that_are_tied_make_good_each_other);
   RUN(less_is_lost_than_with_a_table);
   RUN(tables_are_fitted);
   return test_end();
