@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const nb_recipe nb_recipe_default = {.codes = "table",
+const nb_recipe nb_recipe_default = {.codes = "trellis",
                                      .n = {-1, -1, -1, -1},
                                      .bits = 4,
                                      .group = 64,

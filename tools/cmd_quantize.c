@@ -121,7 +121,7 @@ int cmd_quantize(int argc, char **argv) {
       CLI_INT("group", 'g', "N", NB_RECIPE_MIN_GROUP, NB_RECIPE_MAX_GROUP, &r.group,
               "inputs that share a scale: 32, 64, 128 or 256 (64)"),
       CLI_CHOICE("codes", 0, "trellis|table|uniform", &r.codes,
-                 "what codes of 3 to 5 bits mean; trellis, of 3 or 4, loses less without calibration (table)"),
+                 "what codes of 3 to 5 bits mean; of 5 trellis is table (trellis)"),
       CLI_STRING("embed", 0, "FORMAT", &r.embed, "the embedding: bits, a format such as u6g64, or dense (4)"),
       CLI_STRING("head", 0, "FORMAT", &r.head, "the head, likewise (u6g64)"),
       CLI_LIST("set", 0, "MATRIX=FORMAT", &set,

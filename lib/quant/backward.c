@@ -342,8 +342,8 @@ static void recompute_down(nb_backward *b, const nb_layer *l) {
   forward(b, matrix(b, l, NB_DOWN), b->h, b->down, b->c.hidden);
 }
 
-/* From dy behind the layer to dy behind its attention. */
-static void feed_forward_back(nb_backward *b, const nb_layer *l, float *dy, const nb_layer_grad *g) {
+/* From dy behind the layer to the gradients at the outputs of gate and up. */
+static void gate_up_back(nb_backward *b, const nb_layer *l, const float *dy, const nb_layer_grad *g) {
   size_t D = b->c.hidden, F = b->c.ffn;
   back(b, l, NB_DOWN, (outputs){b->down, dy, D}, b->dh, false, g);
   for (size_t i = 0; i < b->T * F; i++) {
@@ -351,6 +351,12 @@ static void feed_forward_back(nb_backward *b, const nb_layer *l, float *dy, cons
     b->dup[i] = b->dh[i] * z * s;
     b->dgate[i] = b->dh[i] * b->up[i] * s * (1 + z * (1 - s));
   }
+}
+
+/* From there to dy behind the attention. */
+static void feed_forward_back(nb_backward *b, const nb_layer *l, float *dy, const nb_layer_grad *g) {
+  const size_t F = b->c.ffn;
+  gate_up_back(b, l, dy, g);
   back(b, l, NB_GATE, (outputs){b->gate, b->dgate, F}, b->dn, false, g);
   back(b, l, NB_UP, (outputs){b->up, b->dup, F}, b->dn, true, g);
   norm_back(b, b->x2, l->vec[NB_FFN_NORM], b->inv2, dy, true, g->ffn_norm);
@@ -386,6 +392,15 @@ const float *nb_backward_qkv(nb_backward *b, const nb_layer *l, const float *x, 
   heads_back(b, l, dy, &none);
   *ld = b->ld;
   return b->dqkv;
+}
+
+void nb_backward_gate_up(nb_backward *b, const nb_layer *l, const float *x, const float *dy, const float **gate,
+                         const float **up) {
+  static const nb_layer_grad none = {.outputs = NULL};
+  recompute_heads(b, l, x);
+  recompute_rest(b, l, x);
+  gate_up_back(b, l, dy, &none);
+  *gate = b->dgate, *up = b->dup;
 }
 
 nb_status nb_backward_head(nb_backward *b, const float *gain, const nb_linear *head, const float *x,

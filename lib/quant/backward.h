@@ -45,6 +45,11 @@ nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, f
  * again. x (T, D): the states before the layer. dy (T, D): the gradient with respect to o's outputs. */
 const float *nb_backward_qkv(nb_backward *b, const nb_layer *l, const float *x, const float *dy, size_t *ld);
 
+/* Likewise those with respect to the outputs of gate and up, (T, ffn) each. dy (T, D): the gradient with respect to the
+ * states behind the layer. */
+void nb_backward_gate_up(nb_backward *b, const nb_layer *l, const float *x, const float *dy, const float **gate,
+                         const float **up);
+
 /* x (T, D): the states before the final norm. dlogits (T, V): the gradient with respect to the logits. */
 nb_status nb_backward_head(nb_backward *b, const float *norm, const nb_linear *head, const float *x,
                            const float *dlogits, const nb_head_grad *g, nb_err *err);

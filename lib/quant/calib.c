@@ -49,6 +49,12 @@ static nb_status put_ready(nb_calib *r, nb_err *err) {
 /* Whether an expert's statistics are of too few tokens to be solved with. */
 static bool too_few(const nb_calib *r, size_t site) { return site >= NB_SITES && r->count[site] < FEW_TOKENS; }
 
+static bool has_trellis(const nb_calib *r, size_t layer) {
+  for (size_t i = 0; i < r->parts->per_layer; i++)
+    if (!r->o->blocks && r->formats[nb_parts_first(r->parts, layer) + i].kind == NB_TRELLIS) return true;
+  return false;
+}
+
 /* Finds how the rows of a layer's matrices go together. */
 static nb_status sum_gradients(nb_calib *r, const nb_layer *full, nb_err *err) {
   const nb_calib_opts *o = r->o;
@@ -65,7 +71,7 @@ static nb_status sum_gradients(nb_calib *r, const nb_layer *full, nb_err *err) {
     NB_TRY(nb_matmul_create(nb_session_kernels(r->s), o->threads, &r->mul, err));
     NB_TRY(nb_curvature_create(r->c, r->w, &co, &r->curvature, err));
   }
-  return nb_curvature_layer(r->curvature, full, r->xq, r->G, err);
+  return nb_curvature_layer(r->curvature, full, r->xq, has_trellis(r, full->number), r->G, err);
 }
 
 /* Solves matrix i of a layer, which is `full` in full precision. h: its statistics, or NULL when a run before has it.
@@ -81,8 +87,8 @@ static nb_status solve_one(nb_calib *r, const nb_hess *h, const nb_layer *full, 
   char what[64];
   nb_part_describe(p, what);
   r->solve.what = what;
-  nb_free(r->solve.G);
-  r->solve.G = r->G[i], r->G[i] = NULL;
+  nb_row_sums_free(&r->solve.G);
+  r->solve.G = r->G[i], r->G[i] = (nb_row_sums){NULL, NULL};
   *q = (nb_quantized){.matrix = m, .vec = r->vec, .plain = -1, .loss = -1, .few = few && (blocks || fmt.bits)};
   if (blocks) {
     NB_TRY(nb_solve_blocks(&r->solve, h, &full->w[i], blocks, c, q, err));
@@ -209,12 +215,11 @@ static nb_status solve_with(nb_calib *r, const nb_layer *full, nb_proxy8 *eight,
 static void free_layer(nb_calib *r) {
   for (size_t i = 0; r->coded && r->out && r->G && i < r->parts->per_layer; i++) {
     nb_coded_free(&r->coded[i]);
-    nb_free(r->G[i]);
-    r->G[i] = NULL;
+    nb_row_sums_free(&r->G[i]);
     r->out[i].data = NULL;
   }
-  nb_free(r->solve.G);
-  r->solve.G = NULL, r->next = 0;
+  nb_row_sums_free(&r->solve.G);
+  r->next = 0;
 }
 
 static nb_status solve_layer(nb_calib *r, const nb_layer *full, nb_err *err) {

@@ -44,7 +44,7 @@ typedef struct nb_calib {
   nb_quantized *out;       /* (per_layer) what is to be put of them */
   size_t next;             /* the first that has not been put */
   nb_curvature *curvature; /* made when the first layer is solved; NULL: rows are solved alone */
-  float **G;               /* (per_layer) the layer's, as nb_curvature_layer gives them; NULL: rows are solved alone */
+  nb_row_sums *G;          /* (per_layer) the layer's, as nb_curvature_layer gives them */
   nb_matmul mul;           /* with them */
   nb_solve solve;
 } nb_calib;

@@ -13,6 +13,22 @@ enum { BLOCK = 32 };
 static const float KEEP = 0.8f;
 static const double DAMP = 0.02;
 
+void nb_row_sums_free(nb_row_sums *s) {
+  nb_free(s->all), nb_free(s->tiles);
+  *s = (nb_row_sums){NULL, NULL};
+}
+
+void nb_row_sums_trust_tiles(nb_row_sums *s, size_t N) {
+  double mean = 0;
+  for (size_t n = 0; n < N; n++) mean += (double)s->tiles[n * NB_TILE + n % NB_TILE] / (double)N;
+  const float damp = mean > 0 ? (float)(mean * DAMP) : 1;
+  for (size_t n = 0; n < N; n++)
+    for (size_t i = 0; i < NB_TILE; i++) {
+      float *g = &s->tiles[n * NB_TILE + i];
+      *g = i == n % NB_TILE ? *g + damp : KEEP * *g;
+    }
+}
+
 void nb_coupling_free(nb_coupling *c) {
   nb_free(c->U), nb_free(c->order);
   *c = (nb_coupling){.U = NULL};
@@ -88,14 +104,15 @@ void nb_coupling_move(const nb_coupling *c, const nb_matmul *mul, const float *E
   }
 }
 
-void nb_coupling_own(const nb_coupling *c, size_t row0, size_t rows, float *A) {
+void nb_coupling_tiles(const nb_coupling *c, size_t row0, size_t rows, float *A) {
+  memset(A, 0, (rows + NB_TILE - 1) / NB_TILE * NB_TILE * NB_TILE * sizeof *A);
   for (size_t i = 0; i < rows; i++)
-    for (size_t j = 0; j < rows; j++) {
+    for (size_t j = i / NB_TILE * NB_TILE; j < nb_min(rows, i / NB_TILE * NB_TILE + NB_TILE); j++) {
       double sum = 0;
       for (size_t k = nb_max(i, j); k < rows; k++) {
         const float *v = c->U + (row0 + k) * c->N + row0; /* column k of V */
         sum += (double)v[i] * v[j];
       }
-      A[i * rows + j] = (float)sum;
+      A[i * NB_TILE + j % NB_TILE] = (float)sum;
     }
 }

@@ -11,6 +11,18 @@
 
 #include "quant/matmul.h"
 
+/* Sums of g g^T over the gradients g of a matrix's outputs: of all its rows, or of those of each tile of 16 alone. Both
+ * NULL: none are known. */
+typedef struct nb_row_sums {
+  float *all;   /* (N, N): the lower triangle counts */
+  float *tiles; /* (ceil(N / 16), 16, 16); rows that are not there 0 */
+} nb_row_sums;
+void nb_row_sums_free(nb_row_sums *s);
+
+/* Sums are of few tokens: what is off the diagonal is trusted less (times 0.8), and the diagonal is damped by 0.02 of
+ * its mean. Of tiles here, of all rows below. */
+void nb_row_sums_trust_tiles(nb_row_sums *s, size_t N);
+
 typedef struct nb_coupling {
   size_t N, block; /* rows; how many are solved together, a multiple of 16 */
   uint32_t *order; /* (N) the row that is solved i-th. Rows that lie close to each other (a head's) go together most,
@@ -18,9 +30,8 @@ typedef struct nb_coupling {
   float *U;        /* (N, N) of the rows in this order: G = U U^T, U upper, stored transposed */
 } nb_coupling;
 
-/* Takes the sums G (N, N; the lower triangle counts) over. They are of few tokens: what is off the diagonal is trusted
- * less (times 0.8), and the diagonal is damped by 0.02 of its mean. NB_ERR_NUMERIC: G is not finite. run: 1, or 16
- * where the rows of a tile have to stay together. */
+/* Takes the sums G (N, N; the lower triangle counts) over, and trusts them as above. NB_ERR_NUMERIC: G is not finite.
+ * run: 1, or 16 where the rows of a tile have to stay together. */
 nb_status nb_coupling_create(const nb_matmul *mul, float *G, size_t N, size_t run, const char *what, nb_coupling *out,
                              nb_err *err);
 void nb_coupling_free(nb_coupling *c);
@@ -30,7 +41,8 @@ void nb_coupling_free(nb_coupling *c);
 void nb_coupling_move(const nb_coupling *c, const nb_matmul *mul, const float *E, size_t K, size_t row0, size_t rows,
                       float *out);
 
-/* A (rows, rows) = how the rows of a block go together when all before them are solved and all behind make good. */
-void nb_coupling_own(const nb_coupling *c, size_t row0, size_t rows, float *A);
+/* A (ceil(rows / 16), 16, 16) = how the rows of each tile of a block go together when all before them are solved and
+ * all behind make good. */
+void nb_coupling_tiles(const nb_coupling *c, size_t row0, size_t rows, float *A);
 
 #endif

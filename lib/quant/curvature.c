@@ -8,6 +8,7 @@
 #include "model/generate.h"
 #include "quant/backward.h"
 #include "quant/hess.h"
+#include "quant/matmul.h"
 
 #include <math.h>
 #include <string.h>
@@ -22,10 +23,11 @@ struct nb_curvature {
   nb_backward *b;
   nb_kv *kv;
   size_t T, D;
-  uint16_t *kept;    /* (layers, PLACES, n_seqs, T, D) bfloat16 */
-  float *d;          /* (T, D) */
-  float *packed;     /* (T, widest) gradients of one matrix */
-  nb_rounded in;     /* the same, as the sums take them */
+  uint16_t *kept; /* (layers, PLACES, n_seqs, T, D) bfloat16 */
+  float *d;       /* (T, D) */
+  float *packed;  /* (T, widest) gradients of one matrix */
+  nb_rounded in;  /* the same, as the sums take them */
+  nb_matmul mul;
   size_t layer, seq; /* whose gradients keep_outputs sees */
 };
 
@@ -134,6 +136,7 @@ static nb_status create(nb_curvature *c, nb_err *err) {
   NB_TRY(nb_new(&c->d, n, sizeof *c->d, "gradients", err));
   NB_TRY(nb_new(&c->packed, c->T * widest, sizeof *c->packed, "gradients", err));
   NB_TRY(nb_rounded_create(c->T, widest, &c->in, err));
+  NB_TRY(nb_matmul_create(nb_session_kernels(c->s), o->threads, &c->mul, err));
   return pass_all(c, err);
 }
 
@@ -154,6 +157,7 @@ void nb_curvature_free(nb_curvature *c) {
   nb_kv_free(c->kv);
   nb_free(c->kept), nb_free(c->d), nb_free(c->packed);
   nb_rounded_free(&c->in);
+  nb_matmul_free(&c->mul);
   nb_free(c);
 }
 
@@ -173,26 +177,73 @@ static void load(nb_curvature *c, size_t layer, size_t place, size_t seq) {
   for (size_t i = 0; i < c->T * c->D; i++) c->d[i] = nb_bf16_f32(from[i]);
 }
 
-nb_status nb_curvature_layer(nb_curvature *c, const nb_layer *l, const float *x, float **G, nb_err *err) {
-  static const nb_role roles[] = {NB_Q, NB_K, NB_V, NB_O, NB_DOWN};
-  enum { N_ROLES = sizeof roles / sizeof *roles };
-  size_t at[N_ROLES], N[N_ROLES], ld;
-  nb_status st;
-  memset(G, 0, c->w->parts.per_layer * sizeof *G);
-  for (size_t i = 0; i < N_ROLES; i++) {
-    at[i] = nb_layer_index(c->c, roles[i], 0), N[i] = l->w[at[i]].N;
-    NB_GOTO(nb_new(&G[at[i]], N[i] * N[i], sizeof **G, "gradients", err));
+typedef struct tile_job {
+  nb_curvature *c;
+  float *sums;
+  const float *g; /* (T, N) */
+  size_t N;
+} tile_job;
+
+static void sum_tiles(void *ctx, size_t begin, size_t end, int thread) {
+  const tile_job *j = ctx;
+  for (size_t i = begin; i < end; i++) {
+    const size_t n = nb_min(NB_TILE, j->N - i * NB_TILE);
+    const float *g = j->g + i * NB_TILE;
+    nb_gemm product = {n, n, j->c->T, g, g, 1, j->N, j->N, 1, j->sums + i * NB_TILE * NB_TILE, NB_TILE, 1, true};
+    nb_matmul_one(&j->c->mul, thread, &product);
   }
+}
+
+/* The sums of tiles += those of g (T, N). */
+static void add_tiles(nb_curvature *c, nb_row_sums *G, const float *g, size_t N) {
+  tile_job j = {c, G->tiles, g, N};
+  nb_parallel_for(c->o.threads, (N + NB_TILE - 1) / NB_TILE, 4, sum_tiles, &j);
+}
+
+/* Adds what gate's and up's outputs mean for the loss. */
+static void add_gate_up(nb_curvature *c, const nb_layer *l, const float *x, nb_row_sums *G) {
+  const float *gate, *up;
+  nb_backward_gate_up(c->b, l, x, c->d, &gate, &up);
+  add_tiles(c, &G[nb_layer_index(c->c, NB_GATE, 0)], gate, c->c->ffn);
+  add_tiles(c, &G[nb_layer_index(c->c, NB_UP, 0)], up, c->c->ffn);
+}
+
+static const nb_role whole[] = {NB_Q, NB_K, NB_V, NB_O, NB_DOWN}, in_tiles[] = {NB_GATE, NB_UP};
+enum { N_WHOLE = sizeof whole / sizeof *whole, N_IN_TILES = sizeof in_tiles / sizeof *in_tiles };
+
+static nb_status make_room(const nb_curvature *c, const nb_layer *l, bool tiles, nb_row_sums *G, nb_err *err) {
+  for (size_t i = 0; i < N_WHOLE; i++) {
+    const size_t at = nb_layer_index(c->c, whole[i], 0), N = l->w[at].N;
+    NB_TRY(nb_new(&G[at].all, N * N, sizeof(float), "gradients", err));
+  }
+  for (size_t i = 0; tiles && i < N_IN_TILES; i++) {
+    const size_t at = nb_layer_index(c->c, in_tiles[i], 0), N = l->w[at].N;
+    NB_TRY(nb_new(&G[at].tiles, nb_round_up(N, NB_TILE) * NB_TILE, sizeof(float), "gradients", err));
+  }
+  return NB_OK;
+}
+
+nb_status nb_curvature_layer(nb_curvature *c, const nb_layer *l, const float *x, bool tiles, nb_row_sums *G,
+                             nb_err *err) {
+  size_t at[N_WHOLE], N[N_WHOLE], ld;
+  nb_status st;
+  for (size_t i = 0; i < N_WHOLE; i++) at[i] = nb_layer_index(c->c, whole[i], 0), N[i] = l->w[at[i]].N;
+  memset(G, 0, c->w->parts.per_layer * sizeof *G);
+  NB_GOTO(make_room(c, l, tiles, G, err));
   for (size_t seq = 0; seq < c->o.n_seqs; seq++) {
+    const float *states = x + seq * c->T * c->D;
     load(c, l->number, BEHIND_LAYER, seq);
-    add_outputs(c, G[at[4]], c->d, N[4], c->D);
+    add_outputs(c, G[at[4]].all, c->d, N[4], c->D);
+    if (tiles) add_gate_up(c, l, states, G);
     load(c, l->number, BEHIND_ATTENTION, seq);
-    add_outputs(c, G[at[3]], c->d, N[3], c->D);
-    const float *g = nb_backward_qkv(c->b, l, x + seq * c->T * c->D, c->d, &ld);
-    for (size_t i = 0; i < 3; g += N[i++]) add_outputs(c, G[at[i]], g, N[i], ld);
+    add_outputs(c, G[at[3]].all, c->d, N[3], c->D);
+    const float *g = nb_backward_qkv(c->b, l, states, c->d, &ld);
+    for (size_t i = 0; i < 3; g += N[i++]) add_outputs(c, G[at[i]].all, g, N[i], ld);
     NB_GOTO(nb_progress_step(c->o.progress, c->o.done, c->o.total, err));
   }
+  for (size_t i = 0; tiles && i < N_IN_TILES; i++)
+    nb_row_sums_trust_tiles(&G[nb_layer_index(c->c, in_tiles[i], 0)], c->c->ffn);
 fail:
-  for (size_t i = 0; st != NB_OK && i < c->w->parts.per_layer; i++) nb_free(G[i]), G[i] = NULL;
+  for (size_t i = 0; st != NB_OK && i < c->w->parts.per_layer; i++) nb_row_sums_free(&G[i]);
   return st;
 }

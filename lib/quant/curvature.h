@@ -7,13 +7,15 @@
  * of a matrix go together (coupling.h).
  *
  * The gradients with respect to what o and down give are found once, in the full model, and kept; those of q, k and v
- * follow from o's when a layer is solved, in the basis that it has then. Of gate and up none are kept: they go together
- * too little for that (docs/quantization.md). */
+ * follow from o's when a layer is solved, in the basis that it has then, those of gate and up from down's. The rows of
+ * gate and up go together too little to be summed as a whole (docs/quantization.md): only those of tiles, which trellis
+ * codes choose together. */
 #ifndef NB_CURVATURE_H
 #define NB_CURVATURE_H
 
 #include "base/progress.h"
 #include "model/model.h"
+#include "quant/coupling.h"
 
 typedef struct nb_curvature_opts {
   const int32_t *tokens; /* (n_seqs, seq_len) */
@@ -40,9 +42,9 @@ nb_status nb_curvature_create(const nb_config *c, const nb_weights *w, const nb_
                               nb_err *err);
 void nb_curvature_free(nb_curvature *c);
 
-/* G (per_layer) of a layer, in any basis that leaves the states as they are: of each matrix the sums (N, N) of g g^T,
- * the lower triangle (and some of what is above it), released with nb_free, or NULL: there are none. x (at least
- * n_seqs, seq_len, D): the states before the layer. On failure all are NULL. */
-nb_status nb_curvature_layer(nb_curvature *c, const nb_layer *l, const float *x, float **G, nb_err *err);
+/* G (per_layer) of a layer, in any basis that leaves the states as they are, released with nb_row_sums_free; of gate
+ * and up only if `tiles`. x (at least n_seqs, seq_len, D): the states before the layer. On failure there are none. */
+nb_status nb_curvature_layer(nb_curvature *c, const nb_layer *l, const float *x, bool tiles, nb_row_sums *G,
+                             nb_err *err);
 
 #endif

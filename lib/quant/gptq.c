@@ -24,7 +24,7 @@ typedef struct solving {
   nb_qout *out;   /* of blocks only its sizes */
   size_t row0;
   size_t N;
-  const float *sums;       /* (N, N); NULL: rows count by themselves */
+  const float *tiles;      /* (ceil(N / 16), 16, 16); NULL: rows count by themselves */
   const nb_blocks *blocks; /* NULL: out is written */
   uint8_t *rows;           /* of blocks: the matrix, row by row */
   size_t row_bytes;
@@ -322,9 +322,11 @@ static void start_rows(task *t, const float *w, uint16_t *row_scale) {
   memcpy(t->plain_scale, t->scale, G * R);
 }
 
-/* Scales, and plain codes. */
+/* Scales, and plain codes, of rows by themselves. */
 static void start(task *t, const float *w, uint16_t *row_scale) {
   size_t R = t->R, K = t->K;
+  nb_trellis_ties *ties = t->ties;
+  t->ties = NULL;
   memset(t->step, 0, t->G * R * sizeof *t->step);
   memset(t->offset, 0, t->G * R * sizeof *t->offset);
   if (t->j->blocks) start_blocks(t, w);
@@ -333,6 +335,7 @@ static void start(task *t, const float *w, uint16_t *row_scale) {
     for (size_t r = 0; r < R; r++) t->w[k * R + r] = w[r * K + k];
     nearest(t, k, t->w + k * R, t->plain + k * R);
   }
+  t->ties = ties;
 }
 
 static void store(task *t, size_t row0, const uint16_t *row_scale) {
@@ -397,10 +400,9 @@ static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
   uint16_t row_scale[ROWS];
   double plain[ROWS], solved[ROWS];
   nb_trellis_ties ties[ROWS / NB_TILE];
-  if (t->j->sums) t->ties = ties;
+  if (t->j->tiles) t->ties = ties;
   for (size_t r = 0; t->ties && r < R; r += NB_TILE)
-    nb_trellis_tie(t->j->sums + (row0 + r) * (t->j->N + 1), t->j->N, (unsigned)nb_min(NB_TILE, R - r),
-                   &ties[r / NB_TILE]);
+    nb_trellis_tie(t->j->tiles + (row0 + r) * NB_TILE, (unsigned)nb_min(NB_TILE, R - r), &ties[r / NB_TILE]);
   start(t, t->j->w + row0 * K, row_scale);
   residual(t, t->plain, t->step, plain);
   memcpy(t->level, t->plain, K * R);
@@ -512,7 +514,7 @@ nb_status nb_gptq_solve(const nb_hess *h, const nb_gptq_rows *rows, const nb_gri
   nb_assert(rows->row0 % NB_TILE == 0 && rows->row0 + rows->N <= out->m.N);
   nb_assert(g->fmt.bits == out->m.fmt.bits && g->fmt.kind == out->m.fmt.kind && g->fmt.group == out->m.fmt.group);
   solving j = {.h = h, .g = g, .o = o, .w = rows->w, .N = rows->N, .out = out, .row0 = rows->row0};
-  if (g->fmt.kind == NB_TRELLIS) j.sums = rows->sums;
+  if (g->fmt.kind == NB_TRELLIS) j.tiles = rows->tiles;
   return solve(&j, report, err);
 }
 

@@ -31,7 +31,8 @@ typedef struct nb_gptq_opts {
 typedef struct nb_gptq_rows {
   const float *w;
   size_t row0, N;
-  const float *sums; /* G (N, N), NULL: none. Where codes are of a trellis, what counts of each tile is tr(G E H E^T) */
+  const float *tiles; /* G (ceil(N / 16), 16, 16), NULL: none. Where codes are of a trellis, what counts of each tile is
+                       * tr(G E H E^T) */
 } nb_gptq_rows;
 
 /* Losses are sums over the rows, of rows with sums of the tiles. */

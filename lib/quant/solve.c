@@ -69,13 +69,13 @@ static nb_status solve_in_order(const nb_solve *s, const form *f, const nb_coupl
   size_t K = f->h->K;
   float *target, *move, *own;
   nb_status st = NB_OK;
-  NB_TRY(nb_new(&target, 2 * c->block, (K + c->block) * sizeof *target, "the rows' targets", err));
+  NB_TRY(nb_new(&target, 2 * c->block, (K + NB_TILE) * sizeof *target, "the rows' targets", err));
   move = target + c->block * K, own = move + c->block * K;
   for (size_t row0 = 0; row0 < c->N; row0 += c->block) {
     size_t n = nb_min(c->block, c->N - row0);
     nb_coupling_move(c, s->mul, w, K, row0, n, move);
     for (size_t i = 0; i < n * K; i++) target[i] = w[row0 * K + i] + move[i];
-    nb_coupling_own(c, row0, n, own);
+    nb_coupling_tiles(c, row0, n, own);
     const nb_gptq_rows rows = {target, row0, n, own};
     NB_GOTO(solve_rows(f, &rows, rep, err));
     rest_job j = {f, w + row0 * K, move, row0, K};
@@ -94,9 +94,9 @@ static nb_status solve_coupled(nb_solve *s, const form *f, const float *w, nb_gp
   nb_coupling c = {.U = NULL};
   nb_qout out;
   form in_order = *f;
-  float *rows = NULL, *G = s->G;
+  float *rows = NULL, *G = s->G.all;
   nb_status st;
-  s->G = NULL;
+  s->G.all = NULL;
   NB_TRY(nb_coupling_create(s->mul, G, N, f->g && f->g->fmt.kind == NB_TRELLIS ? NB_TILE : 1, s->what, &c, err));
   NB_GOTO(nb_new(&rows, N * K, sizeof *rows, "the rows' targets", err));
   for (size_t i = 0; i < N; i++) memcpy(rows + i * K, w + c.order[i] * K, K * sizeof *rows);
@@ -122,12 +122,13 @@ fail:
 }
 
 /* Rows that depend on each other are solved in one piece. */
-static size_t rows_at_once(const nb_solve *s, const nb_linear *m) { return s->G ? m->N : nb_min(m->N, CHUNK); }
+static size_t rows_at_once(const nb_solve *s, const nb_linear *m) { return s->G.all ? m->N : nb_min(m->N, CHUNK); }
 
 /* The next rows of m in floats, at w, as the statistics would have them. */
 static nb_status take_rows(const nb_solve *s, const nb_hess *h, const nb_linear *m, size_t row0, float *w,
                            nb_gptq_rows *out, nb_err *err) {
-  *out = (nb_gptq_rows){w, row0, nb_min(m->N - row0, rows_at_once(s, m)), NULL};
+  *out =
+      (nb_gptq_rows){w, row0, nb_min(m->N - row0, rows_at_once(s, m)), s->G.tiles ? s->G.tiles + row0 * NB_TILE : NULL};
   for (size_t i = 0; i < out->N; i++) {
     nb_linear_row(m, row0 + i, w + i * m->K);
     for (size_t k = 0; s->columns && k < m->K; k++) w[i * m->K + k] *= s->columns[k];
@@ -156,7 +157,7 @@ nb_status nb_solve_matrix(nb_solve *s, const nb_hess *h, const nb_linear *m, nb_
       NB_GOTO(nb_qout_init(&g, m->N, m->K, coded->own, coded->n_bytes, &out, err));
     }
     const form f = {.h = h, .o = &go, .g = &g, .out = &out, .coded = coded};
-    NB_GOTO(s->G ? solve_coupled(s, &f, w, &rep, err) : solve_rows(&f, &part, &rep, err));
+    NB_GOTO(s->G.all ? solve_coupled(s, &f, w, &rep, err) : solve_rows(&f, &part, &rep, err));
     NB_GOTO(nb_solve_advance(s, (uint64_t)part.N * m->K, err));
   }
   report_loss(&rep, q);
@@ -186,7 +187,7 @@ nb_status nb_solve_blocks(nb_solve *s, const nb_hess *h, const nb_linear *m, con
   for (size_t row0 = 0; row0 < m->N; row0 += rows) {
     NB_GOTO(take_rows(s, h, m, row0, w, &part, err));
     const form f = {.h = h, .o = &go, .blocks = &b, .coded = coded};
-    NB_GOTO(s->G ? solve_coupled(s, &f, w, &rep, err) : solve_rows(&f, &part, &rep, err));
+    NB_GOTO(s->G.all ? solve_coupled(s, &f, w, &rep, err) : solve_rows(&f, &part, &rep, err));
     NB_GOTO(nb_solve_advance(s, (uint64_t)part.N * m->K, err));
   }
   nb_coded_blocks_read(coded, type, s->o->threads);

@@ -12,8 +12,7 @@ typedef struct nb_solve {
   const nb_calib_opts *o;
   uint64_t done, total; /* weights */
   const char *what;     /* the matrix, for messages */
-  float *G; /* of the matrix at hand (N, N): sums of its outputs' gradients (coupling.h), or NULL: its rows are solved
-             * alone. The caller's to free; an entry that is used is NULL afterwards. */
+  nb_row_sums G;        /* of the matrix at hand. The caller's to free; what is used up is NULL afterwards */
   const nb_matmul *mul; /* with G */
   const float *columns; /* (K) factors of the matrix's columns (fold.h), or NULL: 1 */
 } nb_solve;

@@ -65,11 +65,11 @@ static void round_alone(const nb_grid *g, const nb_trellis_column *c, uint8_t le
 static unsigned ring_row(unsigned i) { return i / 4 + i % 4 * 4; }
 
 /* The last row of what is left of A gives a row of mix. */
-void nb_trellis_tie(const float *A, size_t ld, unsigned rows, nb_trellis_ties *out) {
+void nb_trellis_tie(const float *A, unsigned rows, nb_trellis_ties *out) {
   double left[NB_TILE][NB_TILE];
   memset(out, 0, sizeof *out);
   for (unsigned i = 0; i < rows; i++)
-    for (unsigned j = 0; j < rows; j++) out->sums[i][j] = A[i * ld + j];
+    for (unsigned j = 0; j < rows; j++) out->sums[i][j] = A[i * NB_TILE + j];
   for (unsigned i = 0; i < NB_TILE; i++)
     for (unsigned j = 0; j < NB_TILE; j++) left[i][j] = out->sums[ring_row(i)][ring_row(j)];
   for (unsigned i = NB_TILE; i-- > 0;) {

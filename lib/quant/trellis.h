@@ -16,9 +16,9 @@ typedef struct nb_trellis_ties {
   float weight[NB_TILE];
 } nb_trellis_ties;
 
-/* The ties of the first `rows` rows of a tile, A (rows, ld). Symmetric and positive semidefinite, or what is not so is
+/* The ties of the first `rows` rows of a tile, A (16, 16). Symmetric and positive semidefinite, or what is not so is
  * left out. */
-void nb_trellis_tie(const float *A, size_t ld, unsigned rows, nb_trellis_ties *out);
+void nb_trellis_tie(const float *A, unsigned rows, nb_trellis_ties *out);
 
 /* One input of the rows of a tile: row r may become step[r] * value[level], and what is then missing to x[r] is its
  * error. */

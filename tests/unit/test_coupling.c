@@ -165,7 +165,7 @@ static void solve(const problem *p, const char *fmt, const nb_ggml_type *type, b
   CHECK_OK(nb_hess_prepare(&k, &(nb_hess_sums){copy(p->H, p->K * p->K), NULL, p->K, 0},
                            &(nb_hess_opts){0.01, 0, threads, "test"}, &h, &err));
   CHECK_OK(nb_matmul_create(&k, threads, &mul, &err));
-  nb_solve s = {.o = &o, .what = "test", .G = coupled ? copy(p->G, p->N * p->N) : NULL, .mul = &mul};
+  nb_solve s = {.o = &o, .what = "test", .G = {coupled ? copy(p->G, p->N * p->N) : NULL, NULL}, .mul = &mul};
   if (type) {
     CHECK_OK(nb_solve_blocks(&s, &h, &w, type, out, &q, &err));
   } else {
@@ -173,7 +173,7 @@ static void solve(const problem *p, const char *fmt, const nb_ggml_type *type, b
     CHECK_OK(nb_coded_room(&w, f, "test", out, &err));
     CHECK_OK(nb_solve_matrix(&s, &h, &w, f, out, &q, &err));
   }
-  CHECK(!s.G);
+  CHECK(!s.G.all);
   nb_matmul_free(&mul), nb_hess_free(&h);
 }
 

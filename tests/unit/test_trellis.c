@@ -104,7 +104,7 @@ TEST(ties_are_the_sums_by_rows) {
   draw_from(2);
   draw_sums(A);
   for (unsigned rows = 1; rows <= NB_TILE; rows += 5) {
-    nb_trellis_tie(A[0], NB_TILE, rows, &t);
+    nb_trellis_tie(A[0], rows, &t);
     unsigned ring[NB_TILE] = {0};
     for (unsigned i = 1; i < NB_TILE; i++) ring[i] = nb_qmat_trellis_after(ring[i - 1]);
     for (unsigned i = 0; i < NB_TILE; i++)
@@ -131,14 +131,14 @@ TEST(rows_that_are_tied_make_good_each_other) {
       nb_trellis_column c = draw_column();
       draw_sums(A);
       nb_trellis_round(&g, &c, alone);
-      nb_trellis_tie(A[0], NB_TILE, c.rows, &ties);
+      nb_trellis_tie(A[0], c.rows, &ties);
       c.ties = &ties;
       nb_trellis_round(&g, &c, together);
       CHECK(is_path(together, c.rows));
       with += tied_cost(&g, &c, A, together) / 200, without += tied_cost(&g, &c, A, alone) / 200;
       memset(A, 0, sizeof A);
       for (unsigned r = 0; r < NB_TILE; r++) A[r][r] = c.step[r] != 0 ? 1 / (c.step[r] * c.step[r]) : 0;
-      nb_trellis_tie(A[0], NB_TILE, c.rows, &ties);
+      nb_trellis_tie(A[0], c.rows, &ties);
       nb_trellis_round(&g, &c, together);
       double a = tied_cost(&g, &c, A, alone), b = tied_cost(&g, &c, A, together);
       CHECK_MSG(fabs(a - b) < 1e-4 * a, "%g alone, %g tied by nothing", a, b);

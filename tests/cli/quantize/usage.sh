@@ -5,7 +5,7 @@ fails 2 '*unexpected argument*' nibble quantize "$TOY" "$TOY" -o x.nbl
 fails 2 '*--group*' nibble quantize "$TOY" -o x.nbl --group 48
 fails 2 '*--group*' nibble quantize "$TOY" -o x.nbl --group 64x
 fails 2 '*--bits*' nibble quantize "$TOY" -o x.nbl -b 9
-fails 2 '*--codes*table|uniform*' nibble quantize "$TOY" -o x.nbl --codes zig
+fails 2 '*--codes*trellis|table|uniform*' nibble quantize "$TOY" -o x.nbl --codes zig
 fails 2 '*did you mean --group*' nibble quantize "$TOY" -o x.nbl --gruop 64
 fails 2 '*needs a value*' nibble quantize "$TOY" -o
 fails 2 '*--threads*' nibble quantize "$TOY" -o x.nbl -t 0
