@@ -42,7 +42,7 @@ type=$(jsonq tensors.$i.type <j)
 check r.html "
 need('heading', document.querySelector('h1').textContent === 'it.nbl');
 need('four maps', document.querySelectorAll('.heat').length === 4 && table(3).tBodies[0].rows.length === 2);
-const t = '$type', shown = (t[0] === 't' ? t[1] : t[1] + 'u') + ' ' + t.slice(3);
+const t = '$type', shown = (t[0] === 'u' ? t[1] + 'u' : t[1]) + ' ' + t.slice(3);
 need('bits: ' + cell(0, 1, 4) + ', not ' + shown, cell(0, 1, 4) === shown);
 need('loss', Math.abs(parseFloat(cell(1, 0, 5)) / (100 * $(jsonq metadata.provenance.matrices.loss.5 <j)) - 1) < .06);
 need('probe', Math.abs(parseFloat(cell(2, 1, 6)) / (1000 * $(jsonq metadata.provenance.matrices.probe_kl.13 <j)) - 1) < .06);
