@@ -174,6 +174,8 @@ nb_status nb_qout_reorder(const nb_qmat *from, const uint32_t *order, nb_qout *t
 
 /* ---- whole matrices ---- */
 
+enum { REFITS = 2 }; /* of the scales of trellis codes */
+
 typedef struct plain_run {
   const nb_grid *g;
   const nb_linear *w;
@@ -259,16 +261,33 @@ static void add_loss(const plain_run *j, const float *w, const uint8_t *level, f
   }
 }
 
-/* The levels of a tile's `rows` rows, whose scales are known. */
+/* The levels of a tile's `rows` rows, whose scales are known; what is lost is added to *loss, unless that is NULL. */
 static void round_tile(const plain_run *j, const plain_tile *t, size_t rows, nb_quant_loss *loss) {
   const nb_qmat *m = &j->out.m;
   size_t ld = m->n_blocks * NB_BLOCK, G = m->n_groups;
   for (size_t i = 0; i < G; i++)
     for (size_t r = 0, k0 = i * m->fmt.group, k1 = nb_min(m->K, k0 + m->fmt.group); k0 < k1 && r < rows; r++) {
       round_group(j, t, r, i, k0, k1);
-      if (j->want_loss)
+      if (loss)
         add_loss(j, t->w + r * ld, t->level + r * ld, nb_bf16_f32(t->row_scale[r]) * t->scale[r * G + i], k0, k1, loss);
     }
+}
+
+/* Moves the scales of a tile's rows to what fits the levels that they have: of a path nobody knew before which. */
+static void refit_tile(const plain_run *j, const plain_tile *t, size_t rows, float *s) {
+  const nb_qmat *m = &j->out.m;
+  const size_t ld = m->n_blocks * NB_BLOCK, G = m->n_groups;
+  for (size_t r = 0; r < rows; r++) {
+    for (size_t i = 0; i < G; i++) {
+      float num = 0, den = 0;
+      for (size_t k = i * m->fmt.group; k < nb_min(m->K, (i + 1) * m->fmt.group); k++) {
+        float v = j->g->value[t->level[r * ld + k]], hv = j->h ? j->h[k] * v : v;
+        num += hv * t->w[r * ld + k], den += hv * v;
+      }
+      s[i] = den > 0 ? num / den : nb_bf16_f32(t->row_scale[r]) * t->scale[r * G + i];
+    }
+    nb_quant_round_scales(s, G, 127, t->scale + r * G, &t->row_scale[r]);
+  }
 }
 
 static void quantize_tiles(void *ctx, size_t begin, size_t end, int thread) {
@@ -293,7 +312,9 @@ static void quantize_tiles(void *ctx, size_t begin, size_t end, int thread) {
       size_t bad = scale_row(j, p.w + r * ld, s, p.scale + r * m->n_groups, &p.row_scale[r]);
       if (bad && !j->bad[t]) j->bad[t] = n * m->K + bad;
     }
-    if (!j->bad[t]) round_tile(j, &p, rows, &loss);
+    for (int i = 0; i < REFITS && j->effort && m->fmt.kind == NB_TRELLIS && !j->bad[t]; i++)
+      round_tile(j, &p, rows, NULL), refit_tile(j, &p, rows, s);
+    if (!j->bad[t]) round_tile(j, &p, rows, j->want_loss ? &loss : NULL);
     j->loss[t] = loss;
     nb_qout_tile(&j->out, t, p.level, p.scale, p.row_scale);
   }

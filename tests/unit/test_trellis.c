@@ -148,7 +148,8 @@ TEST(rows_that_are_tied_make_good_each_other) {
 }
 
 /* A matrix rounded to a format: its error, and the codes' values back. */
-static void rounded(const float *w, size_t N, size_t K, const char *format, float *out, double *error) {
+static void rounded_for(const float *w, const float *h, size_t N, size_t K, const char *format, float *out,
+                        double *error) {
   nb_qfmt f;
   nb_grid g;
   nb_qmat m;
@@ -160,12 +161,34 @@ static void rounded(const float *w, size_t N, size_t K, const char *format, floa
   nb_tensor t = {NB_F32, 2, {N, K, 1, 1}, w, N * K * sizeof *w, NULL};
   nb_linear lin = nb_linear_dense(&t);
   void *data = nb_alloc(l.total, 1);
-  const nb_quant_opts how = {NULL, 0, 2, "test"};
+  const nb_quant_opts how = {h, h != NULL, 2, "test"};
   CHECK_OK(nb_quant_plain(&g, &lin, &how, data, l.total, &loss, &err));
   CHECK_OK(nb_qmat_view(N, K, f, data, l.total, &m, &err));
   for (size_t n = 0; n < N; n++) nb_qmat_dequant_row(&m, n, out + n * K);
   nb_free(data);
   *error = loss.error / loss.total;
+}
+
+static void rounded(const float *w, size_t N, size_t K, const char *format, float *out, double *error) {
+  rounded_for(w, NULL, N, K, format, out, error);
+}
+
+/* An embedding's elements can differ so. A scale can put one weight of a group on a value, but must know on which: it
+ * had lost ten times as much as a table before it did. */
+TEST(a_few_inputs_rule) {
+  enum { N = 40, K = 256 };
+  static float w[N * K], q[N * K], h[K];
+  draw_from(9);
+  for (size_t i = 0; i < N * K; i++) w[i] = gauss();
+  for (int rule = 10; rule <= 1000; rule *= 100)
+    for (int bits = 3; bits <= 4; bits++) {
+      char trellis[32], table[32];
+      double with_table = 1, mine = 1;
+      for (size_t k = 0; k < K; k++) h[k] = k % 64 == 5 ? (float)rule : 1;
+      snprintf(trellis, sizeof trellis, "c%dg64", bits), snprintf(table, sizeof table, "t%dg64", bits);
+      rounded_for(w, h, N, K, table, q, &with_table), rounded_for(w, h, N, K, trellis, q, &mine);
+      CHECK_MSG(mine < (rule > 100 ? 2 : 1) * with_table, "%d: %s %g, %s %g", rule, trellis, mine, table, with_table);
+    }
 }
 
 /* 25 rows: the last tile has 9. What is read from the file is what was counted. */
@@ -224,6 +247,7 @@ int main(void) {
   RUN(ties_are_the_sums_by_rows);
   RUN(rows_that_are_tied_make_good_each_other);
   RUN(less_is_lost_than_with_a_table);
+  RUN(a_few_inputs_rule);
   RUN(tables_are_fitted);
   return test_end();
 }
