@@ -59,12 +59,13 @@ typedef struct nb_qfmt {
 /* The levels that codes of a format choose from: entries of its table, if it has one. */
 static inline int nb_qfmt_levels(nb_qfmt f) { return 1 << (f.bits + (f.kind == NB_TRELLIS)); }
 
-/* Of trellis codes: the level of a code between its neighbours' codes, the code of a level, and the rows before and
- * after a row in the tile's ring. */
+/* Of trellis codes: the level of a code between its neighbours' codes, the code of a level, the i-th row of the tile's
+ * ring, and the rows before and after a row in it. */
 static inline unsigned nb_qmat_trellis_level(unsigned code, unsigned before, unsigned after) {
   return code >> 1 << 2 | ((before ^ after) & 1) << 1 | (code & 1);
 }
 static inline unsigned nb_qmat_trellis_code(unsigned level) { return level >> 2 << 1 | (level & 1); }
+static inline unsigned nb_qmat_trellis_row(unsigned i) { return i / 4 + i % 4 * 4; }
 static inline unsigned nb_qmat_trellis_before(unsigned row) { return row >= 4 ? row - 4 : 12 + (row + 3) % 4; }
 static inline unsigned nb_qmat_trellis_after(unsigned row) { return row < 12 ? row + 4 : (row + 1) % 4; }
 

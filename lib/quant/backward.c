@@ -310,8 +310,8 @@ static const nb_linear *matrix(const nb_backward *b, const nb_layer *l, nb_role 
 
 static float silu(float x) { return x / (1 + (float)exp(-x)); }
 
-/* The inner states of the layer from x up to the heads' outputs, and those behind them. */
-static void recompute_heads(nb_backward *b, const nb_layer *l, const float *x) {
+/* The inner states of the layer from x up to the heads' outputs. */
+void nb_backward_enter(nb_backward *b, const nb_layer *l, const float *x) {
   nb_assert(l->number < b->c.layers);
   b->window = b->c.attend[l->number] == NB_ATTEND_WINDOW ? b->c.sliding_window : 0;
   norm(b, x, l->vec[NB_ATTN_NORM], b->n1, b->inv1);
@@ -324,6 +324,7 @@ static void recompute_heads(nb_backward *b, const nb_layer *l, const float *x) {
   nb_parallel_for(b->threads, b->c.kv_heads, 1, attend, b);
 }
 
+/* And those behind them. */
 static void recompute_rest(nb_backward *b, const nb_layer *l, const float *x) {
   size_t D = b->c.hidden, F = b->c.ffn, T = b->T;
   round_inputs(b, matrix(b, l, NB_O), b->attn);
@@ -372,7 +373,7 @@ static void heads_back(nb_backward *b, const nb_layer *l, const float *dy, const
 nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
                             nb_err *err) {
   nb_assert(x != dy);
-  recompute_heads(b, l, x);
+  nb_backward_enter(b, l, x);
   recompute_rest(b, l, x);
   if (g->row) recompute_down(b, l);
   feed_forward_back(b, l, dy, g);
@@ -386,9 +387,8 @@ nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, f
   return NB_OK;
 }
 
-const float *nb_backward_qkv(nb_backward *b, const nb_layer *l, const float *x, const float *dy, size_t *ld) {
+const float *nb_backward_qkv(nb_backward *b, const nb_layer *l, const float *dy, size_t *ld) {
   static const nb_layer_grad none = {.outputs = NULL};
-  recompute_heads(b, l, x);
   heads_back(b, l, dy, &none);
   *ld = b->ld;
   return b->dqkv;
@@ -397,7 +397,6 @@ const float *nb_backward_qkv(nb_backward *b, const nb_layer *l, const float *x, 
 void nb_backward_gate_up(nb_backward *b, const nb_layer *l, const float *x, const float *dy, const float **gate,
                          const float **up) {
   static const nb_layer_grad none = {.outputs = NULL};
-  recompute_heads(b, l, x);
   recompute_rest(b, l, x);
   gate_up_back(b, l, dy, &none);
   *gate = b->dgate, *up = b->dup;

@@ -41,9 +41,13 @@ void nb_backward_free(nb_backward *b);
 nb_status nb_backward_layer(nb_backward *b, const nb_layer *l, const float *x, float *dy, nb_layer_grad *g,
                             nb_err *err);
 
-/* The gradients with respect to the outputs of q, k and v, side by side: (T, *ld), the workspace's until it is used
- * again. x (T, D): the states before the layer. dy (T, D): the gradient with respect to o's outputs. */
-const float *nb_backward_qkv(nb_backward *b, const nb_layer *l, const float *x, const float *dy, size_t *ld);
+/* Gradients within a layer, each the workspace's until it is used again, begin with what the layer computes up to its
+ * attention from x (T, D), the states before it. */
+void nb_backward_enter(nb_backward *b, const nb_layer *l, const float *x);
+
+/* Of the layer that was entered: those with respect to the outputs of q, k and v, side by side: (T, *ld). dy (T, D):
+ * the gradient with respect to o's outputs. */
+const float *nb_backward_qkv(nb_backward *b, const nb_layer *l, const float *dy, size_t *ld);
 
 /* Likewise those with respect to the outputs of gate and up, (T, ffn) each. dy (T, D): the gradient with respect to the
  * states behind the layer. */

@@ -49,9 +49,13 @@ static nb_status put_ready(nb_calib *r, nb_err *err) {
 /* Whether an expert's statistics are of too few tokens to be solved with. */
 static bool too_few(const nb_calib *r, size_t site) { return site >= NB_SITES && r->count[site] < FEW_TOKENS; }
 
-static bool has_trellis(const nb_calib *r, size_t layer) {
-  for (size_t i = 0; i < r->parts->per_layer; i++)
-    if (!r->o->blocks && r->formats[nb_parts_first(r->parts, layer) + i].kind == NB_TRELLIS) return true;
+/* Whether gate or up of a layer have trellis codes. */
+static bool wants_tiles(const nb_calib *r, size_t layer) {
+  const size_t first = nb_parts_first(r->parts, layer);
+  for (size_t i = 0; i < r->parts->per_layer && !r->o->blocks; i++) {
+    const nb_role role = nb_parts_matrix(r->parts, first + i)->role;
+    if ((role == NB_GATE || role == NB_UP) && r->formats[first + i].kind == NB_TRELLIS) return true;
+  }
   return false;
 }
 
@@ -71,7 +75,7 @@ static nb_status sum_gradients(nb_calib *r, const nb_layer *full, nb_err *err) {
     NB_TRY(nb_matmul_create(nb_session_kernels(r->s), o->threads, &r->mul, err));
     NB_TRY(nb_curvature_create(r->c, r->w, &co, &r->curvature, err));
   }
-  return nb_curvature_layer(r->curvature, full, r->xq, has_trellis(r, full->number), r->G, err);
+  return nb_curvature_layer(r->curvature, full, r->xq, wants_tiles(r, full->number), r->G, err);
 }
 
 /* Solves matrix i of a layer, which is `full` in full precision. h: its statistics, or NULL when a run before has it.

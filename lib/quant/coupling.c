@@ -18,14 +18,18 @@ void nb_row_sums_free(nb_row_sums *s) {
   *s = (nb_row_sums){NULL, NULL};
 }
 
+/* What is added to the diagonal, of that mean, and what is made of an element g. */
+static float damping(double mean) { return mean > 0 ? (float)(mean * DAMP) : 1; }
+static float trusted(float g, bool diagonal, float damp) { return diagonal ? g + damp : KEEP * g; }
+
 void nb_row_sums_trust_tiles(nb_row_sums *s, size_t N) {
   double mean = 0;
   for (size_t n = 0; n < N; n++) mean += (double)s->tiles[n * NB_TILE + n % NB_TILE] / (double)N;
-  const float damp = mean > 0 ? (float)(mean * DAMP) : 1;
+  const float damp = damping(mean);
   for (size_t n = 0; n < N; n++)
     for (size_t i = 0; i < NB_TILE; i++) {
       float *g = &s->tiles[n * NB_TILE + i];
-      *g = i == n % NB_TILE ? *g + damp : KEEP * *g;
+      *g = trusted(*g, i == n % NB_TILE, damp);
     }
 }
 
@@ -49,8 +53,7 @@ static void take_sums(nb_coupling *c, const float *G, float damp) {
   for (size_t i = 0; i < N; i++)
     for (size_t j = 0; j <= i; j++) {
       size_t a = c->order[N - 1 - i], b = c->order[N - 1 - j];
-      float g = G[nb_max(a, b) * N + nb_min(a, b)];
-      c->U[i * N + j] = i == j ? g + damp : KEEP * g;
+      c->U[i * N + j] = trusted(G[nb_max(a, b) * N + nb_min(a, b)], i == j, damp);
     }
 }
 
@@ -72,7 +75,7 @@ nb_status nb_coupling_create(const nb_matmul *mul, float *G, size_t N, size_t ru
   NB_GOTO(nb_new(&out->order, N, sizeof *out->order, "the coupling of rows", err));
   for (size_t i = 0; i < N; i++) mean += (double)G[i * N + i] / (double)N;
   choose_order(out, run);
-  take_sums(out, G, mean > 0 ? (float)(mean * DAMP) : 1);
+  take_sums(out, G, damping(mean));
   if (!nb_cholesky_factor(mul, out->U, N, N))
     st = nb_fail(err, NB_ERR_NUMERIC, "%s: the statistics of its gradients cannot be factored", what);
   else turn_over(out->U, N);

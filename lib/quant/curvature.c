@@ -232,12 +232,13 @@ nb_status nb_curvature_layer(nb_curvature *c, const nb_layer *l, const float *x,
   NB_GOTO(make_room(c, l, tiles, G, err));
   for (size_t seq = 0; seq < c->o.n_seqs; seq++) {
     const float *states = x + seq * c->T * c->D;
+    nb_backward_enter(c->b, l, states);
     load(c, l->number, BEHIND_LAYER, seq);
     add_outputs(c, G[at[4]].all, c->d, N[4], c->D);
     if (tiles) add_gate_up(c, l, states, G);
     load(c, l->number, BEHIND_ATTENTION, seq);
     add_outputs(c, G[at[3]].all, c->d, N[3], c->D);
-    const float *g = nb_backward_qkv(c->b, l, states, c->d, &ld);
+    const float *g = nb_backward_qkv(c->b, l, c->d, &ld);
     for (size_t i = 0; i < 3; g += N[i++]) add_outputs(c, G[at[i]].all, g, N[i], ld);
     NB_GOTO(nb_progress_step(c->o.progress, c->o.done, c->o.total, err));
   }

@@ -325,8 +325,6 @@ static void start_rows(task *t, const float *w, uint16_t *row_scale) {
 /* Scales, and plain codes, of rows by themselves. */
 static void start(task *t, const float *w, uint16_t *row_scale) {
   size_t R = t->R, K = t->K;
-  nb_trellis_ties *ties = t->ties;
-  t->ties = NULL;
   memset(t->step, 0, t->G * R * sizeof *t->step);
   memset(t->offset, 0, t->G * R * sizeof *t->offset);
   if (t->j->blocks) start_blocks(t, w);
@@ -335,7 +333,6 @@ static void start(task *t, const float *w, uint16_t *row_scale) {
     for (size_t r = 0; r < R; r++) t->w[k * R + r] = w[r * K + k];
     nearest(t, k, t->w + k * R, t->plain + k * R);
   }
-  t->ties = ties;
 }
 
 static void store(task *t, size_t row0, const uint16_t *row_scale) {
@@ -400,10 +397,10 @@ static void solve_rows(task *t, size_t row0, nb_gptq_report *report) {
   uint16_t row_scale[ROWS];
   double plain[ROWS], solved[ROWS];
   nb_trellis_ties ties[ROWS / NB_TILE];
+  start(t, t->j->w + row0 * K, row_scale);
   if (t->j->tiles) t->ties = ties;
   for (size_t r = 0; t->ties && r < R; r += NB_TILE)
     nb_trellis_tie(t->j->tiles + (row0 + r) * NB_TILE, (unsigned)nb_min(NB_TILE, R - r), &ties[r / NB_TILE]);
-  start(t, t->j->w + row0 * K, row_scale);
   residual(t, t->plain, t->step, plain);
   memcpy(t->level, t->plain, K * R);
   if (t->j->o->gptq) {

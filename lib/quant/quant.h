@@ -32,13 +32,16 @@ typedef struct nb_grid {
 /* The grid of a format, for a table of its own (nb_qfmt_levels ascending values) or the default one (NULL). */
 void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g);
 
+/* Where x, in units of the values, lies among the integers that levels are nearest to. NaN: at the first. */
+static inline unsigned nb_grid_place(float x) {
+  float c = x > 127 ? 127 : x > -128 ? x : -128;
+  return (unsigned)(int)(c + 128.5f);
+}
+
 /* The level nearest to x, in units of the values. Exact for uniform codes; for tables x is first rounded to an integer,
  * so that a weight within half a unit (of 127) of the middle between two values may go to the other. NaN gives a level.
  */
-static inline unsigned nb_grid_nearest(const nb_grid *g, float x) {
-  float c = x > 127 ? 127 : x > -128 ? x : -128; /* NaN becomes -128 */
-  return g->nearest[(int)(c + 128.5f)];
-}
+static inline unsigned nb_grid_nearest(const nb_grid *g, float x) { return g->nearest[nb_grid_place(x)]; }
 
 /* The best scale for one group: w (n) weights, h (n) importances or NULL for all alike. effort: 0 quick, 1 thorough.
  * 0 when all weights are. */

@@ -16,10 +16,11 @@ typedef struct ring {
 } ring;
 
 static void price(const nb_grid *g, const nb_trellis_column *c, ring *out) {
-  for (unsigned i = 0, r = 0; i < NB_TILE; i++, r = nb_qmat_trellis_after(r)) {
+  for (unsigned i = 0; i < NB_TILE; i++) {
+    const unsigned r = nb_qmat_trellis_row(i);
     const bool there = r < c->rows;
     float x = there ? c->x[r] : 0, step = there ? c->step[r] : 0, u = step != 0 ? x / step : 0;
-    int at = (int)((u > 127 ? 127 : u > -128 ? u : -128) + 128.5f);
+    unsigned at = nb_grid_place(u);
     for (unsigned kind = 0; kind < STATES; kind++) {
       unsigned l = g->nearest_of[kind][at];
       float e = step != 0 ? u - g->value[l] : 0;
@@ -53,16 +54,14 @@ static void round_alone(const nb_grid *g, const nb_trellis_column *c, uint8_t le
   unsigned start = 0;
   for (unsigned s = 1; s < STATES; s++)
     if (best[s][s] < best[start][start]) start = s;
-  for (unsigned i = NB_TILE, r = nb_qmat_trellis_before(0), s = start; i-- > 0; r = nb_qmat_trellis_before(r)) {
+  for (unsigned i = NB_TILE, s = start; i-- > 0;) {
     unsigned a = from[i][s][start], b = s >> 1, n = s & 1;
-    level[r] = rows.level[i][2 * (a ^ n) + b];
+    level[nb_qmat_trellis_row(i)] = rows.level[i][2 * (a ^ n) + b];
     s = 2 * a + b;
   }
 }
 
 /* ---- rows that are tied ---- */
-
-static unsigned ring_row(unsigned i) { return i / 4 + i % 4 * 4; }
 
 /* The last row of what is left of A gives a row of mix. */
 void nb_trellis_tie(const float *A, unsigned rows, nb_trellis_ties *out) {
@@ -71,7 +70,7 @@ void nb_trellis_tie(const float *A, unsigned rows, nb_trellis_ties *out) {
   for (unsigned i = 0; i < rows; i++)
     for (unsigned j = 0; j < rows; j++) out->sums[i][j] = A[i * NB_TILE + j];
   for (unsigned i = 0; i < NB_TILE; i++)
-    for (unsigned j = 0; j < NB_TILE; j++) left[i][j] = out->sums[ring_row(i)][ring_row(j)];
+    for (unsigned j = 0; j < NB_TILE; j++) left[i][j] = out->sums[nb_qmat_trellis_row(i)][nb_qmat_trellis_row(j)];
   for (unsigned i = NB_TILE; i-- > 0;) {
     const double d = left[i][i];
     out->mix[i][i] = 1;
@@ -104,14 +103,14 @@ typedef struct options {
 
 /* Row i of the ring, whose target moves by what the path has lost. */
 static void price_tied(const nb_grid *g, const nb_trellis_column *c, const survivors *s, unsigned i, options *out) {
-  const unsigned r = ring_row(i);
+  const unsigned r = nb_qmat_trellis_row(i);
   const nb_trellis_ties *t = c->ties;
   const float step = c->step[r], inv = step != 0 ? 1 / step : 0;
   for (unsigned state = 0; state < STATES; state++) {
     starts moved = all(c->x[r]);
     for (unsigned j = 0; j < i; j++) moved += all(t->mix[i][j]) * s->f[j][state];
     starts u = moved * all(inv);
-    u = either(u > all(127), all(127), either(u > all(-128), u, all(-128))) + all(128.5f);
+    u = either(u > all(127), all(127), either(u > all(-128), u, all(-128))) + all(128.5f); /* as nb_grid_place */
     const masks at = __builtin_convertvector(u, masks);
     for (unsigned n = 0; n < 2; n++) {
       const uint8_t *nearest = g->nearest_of[2 * (state >> 1 ^ n) + (state & 1)];
@@ -141,7 +140,7 @@ static void round_tied(const nb_grid *g, const nb_trellis_column *c, uint8_t lev
   masks from[NB_TILE][STATES], chosen[NB_TILE][STATES]; /* -1: a is 1; the level */
   for (unsigned state = 0; state < STATES; state++) s.cost[state] = all(INFINITY), s.cost[state][state] = 0;
   for (unsigned i = 0; i < NB_TILE; i++) {
-    if (ring_row(i) < c->rows) price_tied(g, c, &s, i, &o);
+    if (nb_qmat_trellis_row(i) < c->rows) price_tied(g, c, &s, i, &o);
     else price_nothing(&o);
     starts cost[STATES];
     for (unsigned b = 0; b < 2; b++)
@@ -165,7 +164,7 @@ static void round_tied(const nb_grid *g, const nb_trellis_column *c, uint8_t lev
   for (unsigned state = 1; state < STATES; state++)
     if (s.cost[state][state] < s.cost[start][start]) start = state;
   for (unsigned i = NB_TILE, state = start; i-- > 0;) {
-    level[ring_row(i)] = (uint8_t)chosen[i][state][start];
+    level[nb_qmat_trellis_row(i)] = (uint8_t)chosen[i][state][start];
     state = (from[i][state][start] ? 2 : 0) + (state >> 1);
   }
 }

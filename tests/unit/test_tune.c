@@ -178,7 +178,8 @@ TEST(gradients_at_the_outputs_of_matrices) {
     CHECK_MSG(size > 0 && error < 1e-6 * size, "%s: off by %g of %g", nb_role_name(p->role), sqrt(error), sqrt(size));
     nb_free(w);
   }
-  const float *qkv = nb_backward_qkv(b, l, f.x, s.dy[nb_layer_index(&f.m.config, NB_O, 0)], &ld);
+  nb_backward_enter(b, l, f.x);
+  const float *qkv = nb_backward_qkv(b, l, s.dy[nb_layer_index(&f.m.config, NB_O, 0)], &ld);
   for (size_t i = 0; i < 3; i++) {
     static const nb_role roles[] = {NB_Q, NB_K, NB_V};
     size_t at = nb_layer_index(&f.m.config, roles[i], 0), N = l->w[at].N;
