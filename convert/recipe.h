@@ -21,7 +21,7 @@ enum {
 
 /* All strings are the caller's and outlive the run. */
 typedef struct nb_recipe {
-  const char *codes;        /* of 3 to 5 bits: "trellis" (5: as table), "table" or "uniform" */
+  const char *codes;        /* of 3 to 5 bits: "trellis", "table" or "uniform" */
   int bits, group;          /* of the layers' matrices */
   const char *embed, *head; /* bits, a format such as u6g64, or dense; NULL: 4, u6g64 */
   const char *const *set;   /* (n_set) "[LAYER.]MATRIX=FORMAT" */

@@ -10,7 +10,7 @@
 
 bool nb_qfmt_valid(nb_qfmt f) {
   bool group = f.group == 32 || f.group == 64 || f.group == 128 || f.group == 256;
-  static const uint8_t most[NB_QKINDS] = {8, 5, 4};
+  static const uint8_t most[NB_QKINDS] = {8, 5, 5};
   return group && f.kind < NB_QKINDS && f.bits >= 3 && f.bits <= most[f.kind];
 }
 
@@ -33,7 +33,7 @@ nb_status nb_qfmt_parse(const char *s, nb_qfmt *out, nb_err *err) {
   }
   return nb_fail(
       err, NB_ERR_ARG,
-      "'%s' is not a weight format: write c (trellis-coded; 3 or 4 bits), t (table; 3 to 5) or u (uniform; 3 "
+      "'%s' is not a weight format: write c (trellis-coded; 3 to 5 bits), t (table; 3 to 5) or u (uniform; 3 "
       "to 8), the bits, g, and the group 32, 64, 128 or 256, as in t4g64",
       s);
 }

@@ -6,7 +6,7 @@
  * The level of a uniform or a table code is the code; value(l) is l - 2^(bits-1) for uniform codes, table[l] for table
  * codes (3, 4 or 5 bits).
  *
- * Trellis codes (3 or 4 bits) choose from twice as many values, table[l] with l < 2^(bits+1): the codes of 16 rows at
+ * Trellis codes (3, 4 or 5 bits) choose from twice as many values, table[l] with l < 2^(bits+1): the codes of 16 rows at
  * one input are a path through a trellis of four states (trellis-coded quantization: Marcellin and Fischer 1990;
  * Ungerboeck's code with parity checks 5 and 2, closed to a ring). A code c stands for the level 4 (c >> 1) + 2 s + (c
  * & 1), where s is the exclusive or of the lowest bits of the codes of the rows before and after it in the ring of the
@@ -38,14 +38,14 @@ enum {
   NB_BLOCK = 32,     /* inputs of a block */
   NB_QA_GROUP = 64,  /* inputs that share an activation scale */
   NB_K_PAD = 256,    /* quantized activations are padded to a multiple of this: the largest group */
-  NB_MAX_LEVELS = 32 /* entries of the largest table */
+  NB_MAX_LEVELS = 64 /* entries of the largest table */
 };
 
 /* What codes stand for. The numbers are those of files. */
 typedef enum nb_qkind {
   NB_UNIFORM, /* integers */
   NB_TABLE,   /* 2^bits values of a table (bits 3, 4, 5) */
-  NB_TRELLIS, /* 2^(bits+1) values of a table (bits 3, 4) */
+  NB_TRELLIS, /* 2^(bits+1) values of a table (bits 3, 4, 5) */
   NB_QKINDS
 } nb_qkind;
 

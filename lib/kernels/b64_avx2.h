@@ -56,9 +56,12 @@ INLINE b64 b_table(const uint8_t *t) {
 INLINE b64 b_lookup(b64 table, b64 index) {
   return b_pair(_mm256_shuffle_epi8(table.a, index.a), _mm256_shuffle_epi8(table.a, index.b));
 }
+INLINE b64 b_pick(b64 low, b64 high, b64 b, int m) {
+  return b_pair(_mm256_blendv_epi8(low.a, high.a, b_shift(b.a, m - 7)),
+                _mm256_blendv_epi8(low.b, high.b, b_shift(b.b, m - 7)));
+}
 INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
-  b64 l = b_lookup(low, index), h = b_lookup(high, index);
-  return b_pair(_mm256_blendv_epi8(l.a, h.a, b_shift(b.a, m - 7)), _mm256_blendv_epi8(l.b, h.b, b_shift(b.b, m - 7)));
+  return b_pick(b_lookup(low, index), b_lookup(high, index), b, m);
 }
 
 INLINE b64 b_beside(b64 b) {

@@ -29,10 +29,13 @@ INLINE b64 b_part_or(b64 b, int right, int mask, b64 c) { /* 0xea: (a & b) | c *
 INLINE b64 b_flip_top(b64 b) { return (b64)_mm512_xor_si512((__m512i)b, _mm512_set1_epi8((char)0x80)); }
 INLINE b64 b_table(const uint8_t *t) { return (b64)_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)t)); }
 INLINE b64 b_lookup(b64 table, b64 index) { return (b64)_mm512_shuffle_epi8((__m512i)table, (__m512i)index); }
+INLINE __mmask64 b_bit(b64 b, int m) { return _mm512_test_epi8_mask((__m512i)b, _mm512_set1_epi8((char)(1 << m))); }
+INLINE b64 b_pick(b64 low, b64 high, b64 b, int m) {
+  return (b64)_mm512_mask_blend_epi8(b_bit(b, m), (__m512i)low, (__m512i)high);
+}
 INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
-  __mmask64 from_high = _mm512_test_epi8_mask((__m512i)b, _mm512_set1_epi8((char)(1 << m)));
   __m512i from_low = _mm512_shuffle_epi8((__m512i)low, (__m512i)index);
-  return (b64)_mm512_mask_shuffle_epi8(from_low, from_high, (__m512i)high, (__m512i)index);
+  return (b64)_mm512_mask_shuffle_epi8(from_low, b_bit(b, m), (__m512i)high, (__m512i)index);
 }
 
 INLINE b64 b_beside(b64 b) {

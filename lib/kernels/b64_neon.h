@@ -46,11 +46,13 @@ INLINE b64 b_lookup(b64 table, b64 index) {
   return b_quad(vqtbl1q_u8(table.a, index.a), vqtbl1q_u8(table.a, index.b), vqtbl1q_u8(table.a, index.c),
                 vqtbl1q_u8(table.a, index.d));
 }
-INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
-  b64 l = b_lookup(low, index), h = b_lookup(high, index);
+INLINE b64 b_pick(b64 l, b64 h, b64 b, int m) {
   uint8x16_t bit = vdupq_n_u8((uint8_t)(1 << m));
   return b_quad(vbslq_u8(vtstq_u8(b.a, bit), h.a, l.a), vbslq_u8(vtstq_u8(b.b, bit), h.b, l.b),
                 vbslq_u8(vtstq_u8(b.c, bit), h.c, l.c), vbslq_u8(vtstq_u8(b.d, bit), h.d, l.d));
+}
+INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
+  return b_pick(b_lookup(low, index), b_lookup(high, index), b, m);
 }
 
 INLINE b64 b_beside(b64 b) {

@@ -55,14 +55,16 @@ INLINE b64 b_lookup(b64 table, b64 index) {
   return b_quad(wasm_i8x16_swizzle(table.a, index.a), wasm_i8x16_swizzle(table.a, index.b),
                 wasm_i8x16_swizzle(table.a, index.c), wasm_i8x16_swizzle(table.a, index.d));
 }
-INLINE v128_t b_choose(v128_t high, v128_t low, v128_t b, int m) {
+INLINE v128_t b_pick16(v128_t low, v128_t high, v128_t b, int m) {
   v128_t bit = wasm_i8x16_splat((int8_t)(1 << m));
   return wasm_v128_bitselect(high, low, wasm_i8x16_eq(wasm_v128_and(b, bit), bit));
 }
+INLINE b64 b_pick(b64 l, b64 h, b64 b, int m) {
+  return b_quad(b_pick16(l.a, h.a, b.a, m), b_pick16(l.b, h.b, b.b, m), b_pick16(l.c, h.c, b.c, m),
+                b_pick16(l.d, h.d, b.d, m));
+}
 INLINE b64 b_lookup2(b64 low, b64 high, b64 index, b64 b, int m) {
-  b64 l = b_lookup(low, index), h = b_lookup(high, index);
-  return b_quad(b_choose(h.a, l.a, b.a, m), b_choose(h.b, l.b, b.b, m), b_choose(h.c, l.c, b.c, m),
-                b_choose(h.d, l.d, b.d, m));
+  return b_pick(b_lookup(low, index), b_lookup(high, index), b, m);
 }
 
 INLINE b64 b_beside(b64 b) {

@@ -9,6 +9,7 @@
 #include "kernels/gram.h"
 #include "kernels/linear_float.h"
 #include "kernels/quant_fit.h"
+#include "kernels/trellis_path.h"
 
 INLINE void set_float_kernels(nb_kernels *k) {
   k->quantize_q8 = quantize_q8;
@@ -29,6 +30,7 @@ INLINE void set_float_kernels(nb_kernels *k) {
   k->logsumexp = logsumexp;
   k->quant_fit = quant_fit;
   k->quant_codes = quant_codes;
+  k->trellis_path = trellis_path;
 }
 
 #endif

@@ -14,6 +14,7 @@
 #ifndef NB_KERNELS_H
 #define NB_KERNELS_H
 
+#include "base/f16.h"
 #include "base/qmat.h"
 #include "base/tensor.h"
 #include "kernels/kv_layout.h"
@@ -64,13 +65,48 @@ typedef struct nb_attn {
   const uint8_t *own; /* blocks n_shared, n_shared + 1, ... */
 } nb_attn;
 
-/* The levels that a quantizer rounds to, at most 32 (256 when uniform). */
+/* The levels that a quantizer rounds to, at most NB_MAX_LEVELS (256 when uniform). */
 typedef struct nb_levels {
   unsigned n;   /* levels */
   bool uniform; /* the levels are val[0] + 0, 1, ... n - 1 (integers); x goes to the nearest, ties to even */
   float mid[NB_MAX_LEVELS - 1]; /* table: thresholds, ascending; x has the level number count of (mid[i] < x) */
   float val[NB_MAX_LEVELS];     /* table: values, ascending; uniform: val[0] */
 } nb_levels;
+
+enum { NB_TRELLIS_STATES = 4 };
+
+/* The levels of trellis codes (qmat.h) by kind, 2 s + the code's lowest bit: those whose number is the kind modulo 4.
+ */
+typedef struct nb_trellis_levels {
+  uint8_t nearest[NB_TRELLIS_STATES][256]; /* of a kind, the level that is nearest to the integer i - 128 */
+  float value[256][2 * NB_TRELLIS_STATES]; /* the same levels' values, of each integer all kinds, twice */
+} nb_trellis_levels;
+
+/* Where x, in units of the values, lies among those integers: x + 128, rounded to the nearest, ties to even, and at
+ * least 0, at most 255. NaN: 0. */
+static inline unsigned nb_levels_place(float x) {
+  float c = x > 127 ? 127 : x > -128 ? x : -128;
+  return nb_f32_bits(c + (0x1.8p23f + 128)) & 255;
+}
+
+/* How the rows of a tile go together: errors f of theirs lose f A f^T. */
+typedef struct nb_trellis_ties {
+  float sums[NB_TILE][NB_TILE]; /* A, by row; 0 for rows that are not there */
+  /* The same as a path meets it: A = mix^T diag(weight) mix, so that what is lost is a sum over the rows of the ring
+   * (qmat.h), of each by what it and those before it have lost. mix has ones on its diagonal, and 0 above it. */
+  float mix[NB_TILE][NB_TILE];
+  float weight[NB_TILE];
+} nb_trellis_ties;
+
+/* One input of the rows of a tile: row r may become step[r] * value[level], and what is then missing to x[r] is its
+ * error. */
+typedef struct nb_trellis_column {
+  unsigned rows; /* the others cost nothing, and their codes have 0 as the lowest bit: they need not be kept */
+  float x[NB_TILE], step[NB_TILE];
+  const nb_trellis_ties *ties; /* what errors cost. NULL: the square of each in steps, so that every row fares as it
+                                * would among its like, whatever the sizes of the others, which say nothing of how much
+                                * a row matters */
+} nb_trellis_column;
 
 /* A product of float matrices: c (M, N) from a (M, K) and b (K, N). Either step of each factor is 1. */
 typedef struct nb_gemm {
@@ -225,6 +261,16 @@ typedef struct nb_kernels {
 
   /* The numbers of those levels, one a byte. */
   void (*quant_codes)(const float *w, size_t n, float inv, const nb_levels *lv, uint8_t *code);
+
+  /* The levels of 16 rows that cost least together, and are a path (qmat.h). Without ties exactly (Viterbi's algorithm,
+   * from each of the four states to itself), but that of a kind a row takes the level nearest to its target's place. Of
+   * rows that are tied, what a row had better be depends on the whole path before it: here on the best one to each
+   * state from each start (per-survivor processing: Raheli, Polydoros and Tzou 1995). In the order of the ring, the
+   * i-th row's target is u = x / step, its error e = u - value and its cost e * e; or, tied, moved = x, for j ascending
+   * fma(mix[i][j], f[j], moved), u = moved * (1 / step), e = moved - step * value, the cost (e * e) * weight[i], and
+   * f[i] = x - step * value. Where step is 0, 1 / step is, and e without ties. Costs are added in that order; of equal
+   * ones, the path whose code two rows before is even goes on, and the first start wins. */
+  void (*trellis_path)(const nb_trellis_levels *lv, const nb_trellis_column *c, uint8_t level[NB_TILE]);
 
   /* log(sum(exp(x - max))) + max over n floats: 16 partials, the tree, then double-precision log. */
   double (*logsumexp)(const float *x, size_t n);

@@ -18,7 +18,8 @@
  *   b_abs(b) b_sign(b) b_and(b, c)  with Q8_SIGNS: of signed bytes; the sign is 0xff or 0
  *   b_table(b16)                 a table of 16 bytes, as b_lookup wants it
  *   b_lookup(table, index)       index 0..15
- *   b_lookup2(low, high, index, b, m)  from high where bit m of b's byte is set, else low
+ *   b_pick(low, high, b, m)      high where bit m of b's byte is set, else low
+ *   b_lookup2(low, high, index, b, m)  b_pick of what two tables have
  *   b_beside(b)                  each row's bytes: those of the rows before and after it in the tile's ring (qmat.h),
  *                                exclusively or'ed
  *   q8_start(sum)                every row's sum
@@ -78,19 +79,28 @@ INLINE int q8_zero(q8_fmt f) {
 /* Whether every weight as q8_unpack gives it is in 0..127. */
 INLINE bool q8_positive(q8_fmt f) { return Q8_SIGNS && f.kind == NB_UNIFORM && f.bits < 8; }
 
+/* The values by the four lowest bits of their index, a table for each of what is above them. */
 typedef struct q8_tables {
-  b64 low, high;
+  b64 part[4];
 } q8_tables;
 
 INLINE q8_tables q8_load_tables(q8_fmt f, const nb_qmat *w) {
-  uint8_t v[32] = {0};
+  uint8_t v[64] = {0};
   if (f.kind == NB_TABLE)
     for (int c = 0; c < 1 << f.bits; c++) v[c] = (uint8_t)(w->table[c] + q8_zero(f));
   if (f.kind == NB_TRELLIS) /* by the code, and above its bits what the neighbours say */
     for (unsigned i = 0; i < 2u << f.bits; i++)
       v[i] = (uint8_t)(w->table[nb_qmat_trellis_level(i & ((1u << f.bits) - 1), i >> f.bits, 0)] + q8_zero(f));
-  q8_tables t = {b_table(v), b_table(v + 16)};
+  q8_tables t = {{b_table(v), b_table(v + 16), b_table(v + 32), b_table(v + 48)}};
   return t;
+}
+
+/* Values of 4 (and 5, whose highest bit is that of `top` in its m-th place) bits of a trellis code, whose neighbours'
+ * lowest bits differ where bit n of `beside` is set. */
+INLINE b64 q8_trellis(q8_fmt f, q8_tables t, b64 index, b64 beside, int n, b64 top, int m) {
+  if (f.bits == 4) return b_lookup2(t.part[0], t.part[1], index, beside, n);
+  return b_pick(b_lookup2(t.part[0], t.part[1], index, top, m), b_lookup2(t.part[2], t.part[3], index, top, m), beside,
+                n);
 }
 
 /* One block of a tile: out[i] holds the weights of inputs 4 i .. 4 i + 3. */
@@ -101,14 +111,15 @@ INLINE void q8_unpack(q8_fmt f, q8_tables tables, const uint8_t *p, b64 out[8]) 
       if (!Q8_FULL_U8) out[i] = b_flip_top(out[i]);
     }
   if (f.bits & 4) {
+    const b64 top = b_load(p + 64 * (f.bits - 1)); /* of 5 bits */
     UNROLL for (int j = 0; j < 4; j++) {
       b64 line = b_load(p + 64 * j);
       out[2 * j] = b_part(line, 0, 15);
       out[2 * j + 1] = b_part(line, 4, 15);
       if (f.kind == NB_TRELLIS) {
         b64 beside = b_beside(line);
-        out[2 * j] = b_lookup2(tables.low, tables.high, out[2 * j], beside, 0);
-        out[2 * j + 1] = b_lookup2(tables.low, tables.high, out[2 * j + 1], beside, 4);
+        out[2 * j] = q8_trellis(f, tables, out[2 * j], beside, 0, top, 2 * j);
+        out[2 * j + 1] = q8_trellis(f, tables, out[2 * j + 1], beside, 4, top, 2 * j + 1);
       }
     }
     p += 4 * 64, low = 4;
@@ -125,15 +136,15 @@ INLINE void q8_unpack(q8_fmt f, q8_tables tables, const uint8_t *p, b64 out[8]) 
     }
     p += 2 * 64, low += 2;
   }
-  if (f.bits & 1) {
+  if (f.bits & 1 && !(f.bits == 5 && f.kind == NB_TRELLIS)) {
     b64 line = b_load(p);
     UNROLL for (int m = 0; m < 8; m++) {
-      if (f.kind == NB_TABLE && f.bits == 5) out[m] = b_lookup2(tables.low, tables.high, out[m], line, m);
+      if (f.kind == NB_TABLE && f.bits == 5) out[m] = b_lookup2(tables.part[0], tables.part[1], out[m], line, m);
       else out[m] = b_part_or(line, m - low, 1 << low, out[m]);
     }
   }
   if (f.kind != NB_UNIFORM && f.bits + (f.kind == NB_TRELLIS) <= 4)
-    UNROLL for (int i = 0; i < 8; i++) out[i] = b_lookup(tables.low, out[i]);
+    UNROLL for (int i = 0; i < 8; i++) out[i] = b_lookup(tables.part[0], out[i]);
 }
 
 /* The sums of q over `blocks` blocks of 32, starting at block b of token t. */
@@ -401,12 +412,13 @@ NOINLINE void q8_t4(Q8_ARGS) { q8_run((q8_fmt){4, NB_TABLE}, job, tile0, tile1);
 NOINLINE void q8_t5(Q8_ARGS) { q8_run((q8_fmt){5, NB_TABLE}, job, tile0, tile1); }
 NOINLINE void q8_c3(Q8_ARGS) { q8_run((q8_fmt){3, NB_TRELLIS}, job, tile0, tile1); }
 NOINLINE void q8_c4(Q8_ARGS) { q8_run((q8_fmt){4, NB_TRELLIS}, job, tile0, tile1); }
+NOINLINE void q8_c5(Q8_ARGS) { q8_run((q8_fmt){5, NB_TRELLIS}, job, tile0, tile1); }
 
 static void linear_q8(const nb_qmat *w, size_t tile0, size_t tile1, const nb_q8 *x, float *y, size_t ldy,
                       void *scratch) {
   static void (*const run[NB_QKINDS][9])(Q8_ARGS) = {{0, 0, 0, q8_u3, q8_u4, q8_u5, q8_u6, q8_u7, q8_u8},
                                                      {0, 0, 0, q8_t3, q8_t4, q8_t5, 0, 0, 0},
-                                                     {0, 0, 0, q8_c3, q8_c4, 0, 0, 0, 0}};
+                                                     {0, 0, 0, q8_c3, q8_c4, q8_c5, 0, 0, 0}};
   nb_assert(nb_qfmt_valid(w->fmt) && nb_assert_aligned(w->codes, NB_QMAT_ALIGN) && nb_assert_aligned(x->q, 64) &&
             nb_assert_aligned(scratch, 64));
   nb_assert(tile0 <= tile1 && tile1 <= w->n_tiles && x->Kp % NB_K_PAD == 0 && x->Kp >= w->n_blocks * NB_BLOCK);

@@ -65,6 +65,16 @@ static inline void v_zip(v16 a, v16 b, v16 *low, v16 *high) {
   *low = v_zip8(a.a, b.a);
   *high = v_zip8(a.b, b.b);
 }
+static inline v16 v_load4(const float *p) {
+  __m256 v = _mm256_broadcast_ps((const __m128 *)(const void *)p);
+  return v_pair(v, v);
+}
+static inline v16 v_low_pairs(v16 a, v16 b) {
+  return v_pair(_mm256_unpacklo_ps(a.a, b.a), _mm256_unpacklo_ps(a.b, b.b));
+}
+static inline v16 v_high_pairs(v16 a, v16 b) {
+  return v_pair(_mm256_unpackhi_ps(a.a, b.a), _mm256_unpackhi_ps(a.b, b.b));
+}
 static inline float v_hmax(v16 a) {
   __m256 h = _mm256_max_ps(a.a, a.b);
   __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));

@@ -56,6 +56,9 @@ static inline void v_zip(v16 a, v16 b, v16 *low, v16 *high) {
   *low = _mm512_permutex2var_ps(a, first, b);
   *high = _mm512_permutex2var_ps(a, _mm512_add_epi32(first, _mm512_set1_epi32(8)), b);
 }
+static inline v16 v_load4(const float *p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
+static inline v16 v_low_pairs(v16 a, v16 b) { return _mm512_unpacklo_ps(a, b); }
+static inline v16 v_high_pairs(v16 a, v16 b) { return _mm512_unpackhi_ps(a, b); }
 static inline float v_hmax(v16 a) {
   __m256 h = _mm256_max_ps(_mm512_castps512_ps256(a), v_high(a));
   __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));

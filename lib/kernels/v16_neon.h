@@ -80,6 +80,16 @@ static inline void v_zip(v16 x, v16 y, v16 *low, v16 *high) {
   *low = v_quad(vzip1q_f32(x.a, y.a), vzip2q_f32(x.a, y.a), vzip1q_f32(x.b, y.b), vzip2q_f32(x.b, y.b));
   *high = v_quad(vzip1q_f32(x.c, y.c), vzip2q_f32(x.c, y.c), vzip1q_f32(x.d, y.d), vzip2q_f32(x.d, y.d));
 }
+static inline v16 v_load4(const float *p) {
+  float32x4_t v = vld1q_f32(p);
+  return v_quad(v, v, v, v);
+}
+static inline v16 v_low_pairs(v16 x, v16 y) {
+  return v_quad(vzip1q_f32(x.a, y.a), vzip1q_f32(x.b, y.b), vzip1q_f32(x.c, y.c), vzip1q_f32(x.d, y.d));
+}
+static inline v16 v_high_pairs(v16 x, v16 y) {
+  return v_quad(vzip2q_f32(x.a, y.a), vzip2q_f32(x.b, y.b), vzip2q_f32(x.c, y.c), vzip2q_f32(x.d, y.d));
+}
 static inline float v_hmax(v16 x) {
   float32x4_t q = v_max4(v_max4(x.a, x.c), v_max4(x.b, x.d));
   q = v_max4(q, vextq_f32(q, q, 2));

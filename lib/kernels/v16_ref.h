@@ -98,6 +98,23 @@ static inline void v_zip(v16 a, v16 b, v16 *low, v16 *high) {
     high->f[2 * i] = a.f[8 + i], high->f[2 * i + 1] = b.f[8 + i];
   }
 }
+/* Four floats in each group of four lanes. */
+static inline v16 v_load4(const float *p) {
+  v16 r;
+  EACH r.f[i] = p[i % 4];
+  return r;
+}
+/* In each group of four lanes, the first or the last two of both in turn: a0 b0 a1 b1, a2 b2 a3 b3. */
+static inline v16 v_low_pairs(v16 a, v16 b) {
+  v16 r;
+  EACH r.f[i] = (i % 2 ? b : a).f[i / 4 * 4 + i % 4 / 2];
+  return r;
+}
+static inline v16 v_high_pairs(v16 a, v16 b) {
+  v16 r;
+  EACH r.f[i] = (i % 2 ? b : a).f[i / 4 * 4 + 2 + i % 4 / 2];
+  return r;
+}
 /* Over the lanes, as a tree: halves 8, 4, 2, 1. v_hmax drops NaN as v_max does. */
 static inline float v_sum(v16 a) {
   for (int h = 8; h; h /= 2)

@@ -100,6 +100,12 @@ static inline void v_zip(v16 x, v16 y, v16 *low, v16 *high) {
   *low = v_quad(V16_ZIP_LOW(x.a, y.a), V16_ZIP_HIGH(x.a, y.a), V16_ZIP_LOW(x.b, y.b), V16_ZIP_HIGH(x.b, y.b));
   *high = v_quad(V16_ZIP_LOW(x.c, y.c), V16_ZIP_HIGH(x.c, y.c), V16_ZIP_LOW(x.d, y.d), V16_ZIP_HIGH(x.d, y.d));
 }
+static inline v16 v_load4(const float *p) {
+  v128_t v = wasm_v128_load(p);
+  return v_quad(v, v, v, v);
+}
+static inline v16 v_low_pairs(v16 x, v16 y) { return V16_EACH(V16_ZIP_LOW, x, y); }
+static inline v16 v_high_pairs(v16 x, v16 y) { return V16_EACH(V16_ZIP_HIGH, x, y); }
 static inline float v_hmax(v16 x) {
   v128_t q = v_max4(v_max4(x.a, x.c), v_max4(x.b, x.d));
   q = v_max4(q, wasm_i32x4_shuffle(q, q, 2, 3, 0, 1));

@@ -10,9 +10,9 @@
 #include <string.h>
 
 static const nb_qfmt formats[NB_BITS_FORMATS] = {
-    {3, NB_TRELLIS, 256}, {3, NB_TRELLIS, 128}, {3, NB_TRELLIS, 64}, {4, NB_TRELLIS, 256}, {4, NB_TRELLIS, 128},
-    {4, NB_TRELLIS, 64},  {4, NB_TRELLIS, 32},  {5, NB_TABLE, 256},  {5, NB_TABLE, 128},   {5, NB_TABLE, 64},
-    {6, NB_UNIFORM, 256}, {6, NB_UNIFORM, 128}, {6, NB_UNIFORM, 64}, {8, NB_UNIFORM, 256}, {8, NB_UNIFORM, 64}};
+    {3, NB_TRELLIS, 256}, {3, NB_TRELLIS, 128}, {3, NB_TRELLIS, 64},  {4, NB_TRELLIS, 256}, {4, NB_TRELLIS, 128},
+    {4, NB_TRELLIS, 64},  {4, NB_TRELLIS, 32},  {5, NB_TRELLIS, 256}, {5, NB_TRELLIS, 128}, {5, NB_TRELLIS, 64},
+    {6, NB_UNIFORM, 256}, {6, NB_UNIFORM, 128}, {6, NB_UNIFORM, 64},  {8, NB_UNIFORM, 256}, {8, NB_UNIFORM, 64}};
 
 nb_qfmt nb_bits_format(size_t i, bool trellis) {
   nb_assert(i < NB_BITS_FORMATS);

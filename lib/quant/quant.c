@@ -23,9 +23,15 @@ static const int8_t trellis3[16] = {-127, -99, -73, -57, -42, -30, -19, -8, 3, 1
 static const int8_t trellis4[32] = {-127, -113, -92, -81, -70, -62, -55, -49, -42, -37, -31, -26, -20, -16, -10, -5,
                                     0,    5,    10,  15,  20,  25,  31,  36,  42,  48,  55,  61,  71,  80,  96,  109};
 
+static const int8_t trellis5[64] = {-127, -120, -106, -100, -93, -89, -84, -81, -76, -73, -69, -67, -63, -60, -57, -54,
+                                    -50,  -48,  -44,  -42,  -38, -36, -32, -30, -26, -23, -20, -17, -14, -11, -8,  -5,
+                                    -2,   1,    4,    7,    10,  13,  16,  19,  23,  25,  29,  31,  35,  38,  41,  44,
+                                    47,   50,   53,   56,   60,  62,  66,  69,  73,  76,  81,  84,  90,  95,  105, 111};
+
 const int8_t *nb_quant_default_table(nb_qfmt fmt) {
-  if (fmt.kind == NB_TRELLIS) return fmt.bits == 3 ? trellis3 : trellis4;
-  return fmt.bits == 3 ? table3 : fmt.bits == 4 ? table4 : table5;
+  static const int8_t *const table[] = {table3, table4, table5}, *const trellis[] = {trellis3, trellis4, trellis5};
+  nb_assert(fmt.bits >= 3 && fmt.bits <= 5);
+  return (fmt.kind == NB_TRELLIS ? trellis : table)[fmt.bits - 3];
 }
 
 /* For each integer i - 128 the nearest of the levels first, first + stride, ... */
@@ -34,6 +40,14 @@ static void nearest_levels(const nb_grid *g, int first, int stride, uint8_t near
   for (int i = -128; i < 128; i++) {
     while (l + stride < g->levels && 2 * i > g->value[l] + g->value[l + stride]) l += stride;
     nearest[i + 128] = (uint8_t)l;
+  }
+}
+
+static void levels_by_kind(const nb_grid *g, nb_trellis_levels *out) {
+  for (int j = 0; j < NB_TRELLIS_STATES; j++) {
+    nearest_levels(g, j, NB_TRELLIS_STATES, out->nearest[j]);
+    for (int i = 0; i < 256; i++)
+      out->value[i][j] = out->value[i][j + NB_TRELLIS_STATES] = g->value[out->nearest[j][i]];
   }
 }
 
@@ -57,8 +71,7 @@ void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g) {
   for (int l = 0; l < g->levels; l++) g->value[l] = uniform ? (int8_t)(l - g->levels / 2) : table[l];
   for (int i = 1; i < g->levels; i++) nb_assert(g->value[i - 1] <= g->value[i]);
   nearest_levels(g, 0, 1, g->nearest);
-  for (int j = 0; fmt.kind == NB_TRELLIS && j < NB_TRELLIS_STATES; j++)
-    nearest_levels(g, j, NB_TRELLIS_STATES, g->nearest_of[j]);
+  if (fmt.kind == NB_TRELLIS) levels_by_kind(g, &g->paths);
   nb_levels *e = &g->exact;
   e->n = (unsigned)g->levels, e->uniform = uniform;
   if (fmt.kind == NB_TRELLIS) between_levels(g, e);
@@ -66,7 +79,7 @@ void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g) {
     for (int i = 0; i < (uniform ? 1 : g->levels); i++) e->val[i] = g->value[i];
   for (unsigned i = 0; !uniform && i + 1 < e->n; i++) e->mid[i] = 0.5f * (e->val[i] + e->val[i + 1]);
   nb_kernels k = nb_kernels_select(nb_cpu_detect());
-  g->fit = k.quant_fit, g->codes = k.quant_codes;
+  g->fit = k.quant_fit, g->codes = k.quant_codes, g->path = k.trellis_path;
 }
 
 /* ---- scales ---- */

@@ -14,34 +14,27 @@
 #include "base/qmat.h"
 #include "model/weights.h"
 
-enum { NB_TRELLIS_STATES = 4 };
-
 /* What codes stand for, made for finding the nearest one. */
 typedef struct nb_grid {
   nb_qfmt fmt;
-  int levels;                                 /* nb_qfmt_levels */
-  int8_t value[256];                          /* by level, ascending */
-  uint8_t nearest[256];                       /* the level nearest to the integer i - 128 */
-  uint8_t nearest_of[NB_TRELLIS_STATES][256]; /* trellis: of the levels whose number is j modulo 4 */
+  int levels;              /* nb_qfmt_levels */
+  int8_t value[256];       /* by level, ascending */
+  uint8_t nearest[256];    /* the level nearest to the integer i - 128 */
+  nb_trellis_levels paths; /* of a trellis */
   nb_levels exact; /* the same for the kernels, which find the nearest exactly. Of a trellis: the places that scales are
                     * searched by, between levels that the neighbours choose between, and the ends; 2^bits + 1 */
   void (*fit)(const float *w, const float *h, size_t n, float inv, const nb_levels *lv, float out[2]);
   void (*codes)(const float *w, size_t n, float inv, const nb_levels *lv, uint8_t *code);
+  void (*path)(const nb_trellis_levels *lv, const nb_trellis_column *c, uint8_t level[NB_TILE]);
 } nb_grid;
 
 /* The grid of a format, for a table of its own (nb_qfmt_levels ascending values) or the default one (NULL). */
 void nb_grid_make(nb_qfmt fmt, const int8_t *table, nb_grid *g);
 
-/* Where x, in units of the values, lies among the integers that levels are nearest to. NaN: at the first. */
-static inline unsigned nb_grid_place(float x) {
-  float c = x > 127 ? 127 : x > -128 ? x : -128;
-  return (unsigned)(int)(c + 128.5f);
-}
-
 /* The level nearest to x, in units of the values. Exact for uniform codes; for tables x is first rounded to an integer,
  * so that a weight within half a unit (of 127) of the middle between two values may go to the other. NaN gives a level.
  */
-static inline unsigned nb_grid_nearest(const nb_grid *g, float x) { return g->nearest[nb_grid_place(x)]; }
+static inline unsigned nb_grid_nearest(const nb_grid *g, float x) { return g->nearest[nb_levels_place(x)]; }
 
 /* The best scale for one group: w (n) weights, h (n) importances or NULL for all alike. effort: 0 quick, 1 thorough.
  * 0 when all weights are. */

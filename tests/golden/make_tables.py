@@ -93,6 +93,6 @@ if __name__ == "__main__":
     for bits in (3, 4, 5):
         t, loss = derive(1 << bits, np.random.default_rng(bits))
         print(f"{bits} bits, relative loss {loss:.5f}: " + ", ".join(map(str, t)))
-    for bits in (3, 4):
+    for bits in (3, 4, 5):
         t, loss = derive_trellis(bits, np.random.default_rng(bits))
         print(f"{bits} bits, trellis, relative loss {loss:.5f}: " + ", ".join(map(str, t)))

@@ -208,9 +208,43 @@ static void bench_rest(arena *a) {
   release(a);
 }
 
+/* A column of a tile, its rows by themselves and tied. */
+static void bench_trellis_path(arena *a) {
+  enum { COLUMNS = 512 };
+  nb_trellis_levels lv;
+  nb_trellis_ties ties = {.sums = {{0}}};
+  float *x = floats(&a->c, COLUMNS * NB_TILE);
+  uint8_t *level = buffer(&a->c, NB_TILE);
+  rnd_floats(&a->c, x, COLUMNS * NB_TILE, F_UNIT);
+  for (int i = 0; i < 256; i++)
+    for (int j = 0; j < 2 * NB_TRELLIS_STATES; j++) {
+      lv.nearest[j % 4][i] = (uint8_t)(i / 32 * 4 + j % 4);
+      lv.value[i][j] = (float)(lv.nearest[j % 4][i] * 8 - 127);
+    }
+  for (int i = 0; i < NB_TILE; i++) {
+    ties.weight[i] = 1 + (float)i;
+    for (int j = 0; j <= i; j++) ties.mix[i][j] = j == i ? 1 : 0.1f;
+  }
+  for (int tied = 0; tied < 2; tied++) {
+    nb_trellis_column c = {.rows = NB_TILE, .ties = tied ? &ties : NULL};
+    for (int r = 0; r < NB_TILE; r++) c.step[r] = 0.01f;
+    double best = 1e9;
+    for (int i = 0; i < REPEATS; i++) {
+      double t = now();
+      for (int k = 0; k < COLUMNS; k++) {
+        memcpy(c.x, x + k * NB_TILE, sizeof c.x);
+        a->k->trellis_path(&lv, &c, level);
+      }
+      best = fmin(best, now() - t);
+    }
+    printf("  %-28s %.3f us a column of 16 rows\n", tied ? "trellis_path, tied" : "trellis_path", best / COLUMNS * 1e6);
+  }
+  release(a);
+}
+
 void bench(const nb_kernels *k) {
-  static const char *const formats[] = {"t4g64", "t4g128", "u4g64", "u4g128", "t3g64", "u3g64", "t5g64",
-                                        "u5g64", "u6g64",  "u7g64", "u8g64",  "t4g32", "c3g64", "c4g64"};
+  static const char *const formats[] = {"t4g64", "t4g128", "u4g64", "u4g128", "t3g64", "u3g64", "t5g64", "u5g64",
+                                        "u6g64", "u7g64",  "u8g64", "t4g32",  "c3g64", "c4g64", "c5g64"};
   enum { N_FORMATS = sizeof formats / sizeof *formats };
   arena a = {.c = {.ref = k, .k = k, .rng = 12345}, .k = k};
   a.scratch = nb_alloc(1, nb_max(nb_kernels_linear_scratch(8192), nb_attn_scratch_bytes(512)));
@@ -236,6 +270,7 @@ void bench(const nb_kernels *k) {
     bench_attention(&a, (nb_kv_type)t, 1, 4);
   }
   bench_rest(&a);
+  bench_trellis_path(&a);
   nb_free(a.scratch);
   nb_free(a.large);
 }

@@ -105,6 +105,7 @@ static const struct {
     {"add", test_add, 20},
     {"logsumexp", test_logsumexp, 50},
     {"quant_fit", test_quant_fit, 50},
+    {"trellis_path", test_trellis_path, 200},
     {"nan", test_nan, 20},
 };
 enum { N_TESTS = sizeof tests / sizeof *tests };

@@ -62,6 +62,7 @@ void test_layernorm(check *c);
 void test_add(check *c);
 void test_logsumexp(check *c);
 void test_quant_fit(check *c);
+void test_trellis_path(check *c);
 void test_nan(check *c);
 void test_exp(check *c);
 

@@ -232,6 +232,41 @@ void test_quant_fit(check *c) {
   near(c, tt, got[1], ((double)n / 16 + 8) * U * tt_size);
 }
 
+/* Levels and columns of all sorts, with ties, without them and with ties that mean nothing: what comes is a path that
+ * every set finds. tests/unit/test_trellis.c says whether it is the best. */
+void test_trellis_path(check *c) {
+  nb_trellis_levels lv;
+  const int levels = 16 << rnd_below(c, 3);
+  for (int j = 0; j < NB_TRELLIS_STATES; j++)
+    for (int i = 0; i < 256; i++) {
+      int l = i * levels / 256 / 4 * 4 + j;
+      lv.nearest[j][i] = (uint8_t)l;
+      lv.value[i][j] = lv.value[i][j + NB_TRELLIS_STATES] = (float)(l * 254 / (levels - 1) - 127);
+    }
+  nb_trellis_ties ties;
+  rnd_floats(c, ties.mix[0], NB_TILE * NB_TILE, rnd_below(c, 4) ? F_UNIT : F_WIDE);
+  rnd_floats(c, ties.weight, NB_TILE, F_UNIT);
+  memset(ties.sums, 0, sizeof ties.sums);
+  nb_trellis_column col = {.rows = 1 + (unsigned)rnd_below(c, NB_TILE), .ties = rnd_below(c, 3) ? &ties : NULL};
+  rnd_floats(c, col.x, NB_TILE, rnd_below(c, 4) ? F_UNIT : F_WIDE);
+  rnd_floats(c, col.step, NB_TILE, F_UNIT);
+  for (int r = 0; r < NB_TILE; r++) {
+    col.step[r] *= rnd_below(c, 10) ? 0.02f : 0;
+    if (rnd_below(c, 200) == 0) col.x[r] = rnd_below(c, 2) ? NAN : INFINITY;
+    if (rnd_below(c, 20) == 0) col.x[r] = (0.5f + (float)rnd_below(c, 100)) * col.step[r]; /* ties of places */
+  }
+  snprintf(c->what, sizeof c->what, "trellis_path %d levels, %u rows%s", levels, col.rows, col.ties ? ", tied" : "");
+  uint8_t *want = buffer(c, NB_TILE), *got = buffer(c, NB_TILE);
+  c->ref->trellis_path(&lv, &col, want);
+  c->k->trellis_path(&lv, &col, got);
+  same_bytes(c, want, got, NB_TILE);
+  for (unsigned r = 0; r < NB_TILE; r++) {
+    unsigned code = nb_qmat_trellis_code(got[r]), before = nb_qmat_trellis_code(got[nb_qmat_trellis_before(r)]);
+    unsigned after = nb_qmat_trellis_code(got[nb_qmat_trellis_after(r)]);
+    that(c, nb_qmat_trellis_level(code, before, after) == got[r], "not a path");
+  }
+}
+
 /* A NaN in, a NaN out. */
 void test_nan(check *c) {
   size_t n = 1 + rnd_below(c, 200), at = rnd_below(c, n), Kp = nb_round_up(n, NB_K_PAD);

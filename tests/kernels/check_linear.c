@@ -85,7 +85,7 @@ static void linear_q8_double(check *c, const nb_qmat *w, const nb_q8 *x, const f
 
 void test_linear_q8(check *c) {
   static const size_t Ks[] = {1, 31, 64, 65, 200, 256, 320, 576, 1100}, groups[] = {32, 64, 128, 256};
-  static const char *const names[] = {"u3", "u4", "u5", "u6", "u7", "u8", "t3", "t4", "t5", "c3", "c4"};
+  static const char *const names[] = {"u3", "u4", "u5", "u6", "u7", "u8", "t3", "t4", "t5", "c3", "c4", "c5"};
   size_t K = rnd_of(c, Ks, 9), N = 1 + rnd_below(c, 150);
   size_t T = rnd_below(c, 2) ? 1 + rnd_below(c, 8) : 1 + rnd_below(c, 40);
   if (rnd_below(c, 20) == 0) T = 140;

@@ -191,8 +191,8 @@ TEST(gptq_is_the_published_recursion) {
 
 /* Trellis codes, a last tile of 8 rows: the matrix that is stored loses what the solver says. */
 TEST(paths_are_stored_as_solved) {
-  static const char *const fmt[] = {"t3g128", "c3g128", "t4g64", "c4g64"};
-  for (int f = 0; f < 4; f++) {
+  static const char *const fmt[] = {"t3g128", "c3g128", "t4g64", "c4g64", "t5g64", "c5g64"};
+  for (size_t f = 0; f < sizeof fmt / sizeof *fmt; f++) {
     layer l = make_layer(200, 160, 800, 400, 3);
     solved s;
     CHECK_OK(solve(&l, fmt[f], (nb_gptq_opts){.gptq = true, .sweeps = 2}, 1e-6, 2, true, &s));

@@ -36,7 +36,7 @@ TEST(a_code_is_where_the_header_says) {
 
 TEST(rows_dequantize) {
   static const char *const names[] = {"t3g32", "t4g64",  "t5g128", "u3g64", "u4g256", "u5g32",
-                                      "u6g64", "u7g128", "u8g32",  "c3g64", "c4g128"};
+                                      "u6g64", "u7g128", "u8g32",  "c3g64", "c4g128", "c5g256"};
   for (size_t f = 0; f < sizeof names / sizeof *names; f++) {
     nb_qfmt fmt;
     nb_qmat m;
@@ -74,7 +74,7 @@ TEST(plans_are_checked) {
   CHECK(nb_qmat_plan(64, (size_t)1 << 60, (nb_qfmt){4, 1, 64}, &m, &l, &err) == NB_ERR_ARG);
   CHECK(nb_qmat_plan(64, 64, (nb_qfmt){2, 0, 64}, &m, &l, &err) == NB_ERR_ARG);
   CHECK(nb_qmat_plan(64, 64, (nb_qfmt){6, 1, 64}, &m, &l, &err) == NB_ERR_ARG);
-  CHECK(nb_qmat_plan(64, 64, (nb_qfmt){5, NB_TRELLIS, 64}, &m, &l, &err) == NB_ERR_ARG);
+  CHECK(nb_qmat_plan(64, 64, (nb_qfmt){6, NB_TRELLIS, 64}, &m, &l, &err) == NB_ERR_ARG);
   CHECK(nb_qmat_plan(64, 64, (nb_qfmt){4, NB_QKINDS, 64}, &m, &l, &err) == NB_ERR_ARG);
   CHECK(nb_qmat_plan(64, 64, (nb_qfmt){4, 0, 48}, &m, &l, &err) == NB_ERR_ARG);
   CHECK_OK(nb_qmat_plan(3072, 3072, (nb_qfmt){4, 1, 128}, &m, &l, &err));
@@ -85,7 +85,7 @@ TEST(plans_are_checked) {
 
 TEST(names_round_trip) {
   static const char *const bad[] = {"",      "t",     "t4",     "t4g",     "t6g64", "u9g64", "u2g64",
-                                    "t4g48", "x4g64", "t4g64x", "u4g1024", "c5g64", "c2g64"};
+                                    "t4g48", "x4g64", "t4g64x", "u4g1024", "c6g64", "c2g64"};
   char name[16];
   nb_qfmt f;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

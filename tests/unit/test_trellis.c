@@ -66,7 +66,7 @@ static bool is_path(const uint8_t *level, unsigned rows) {
 TEST(no_path_costs_less) {
   draw_from(11);
   for (int round = 0; round < 6; round++) {
-    nb_grid g = grid_of(3 + (unsigned)round % 2);
+    nb_grid g = grid_of(3 + (unsigned)round % 3);
     nb_trellis_column c = draw_column();
     uint8_t level[NB_TILE];
     nb_trellis_round(&g, &c, level);
@@ -124,7 +124,7 @@ TEST(rows_that_are_tied_make_good_each_other) {
   nb_trellis_ties ties;
   uint8_t alone[NB_TILE], together[NB_TILE];
   draw_from(7);
-  for (int bits = 3; bits <= 4; bits++) {
+  for (int bits = 3; bits <= 5; bits++) {
     nb_grid g = grid_of((unsigned)bits);
     double with = 0, without = 0;
     for (int round = 0; round < 200; round++) {
@@ -143,7 +143,8 @@ TEST(rows_that_are_tied_make_good_each_other) {
       double a = tied_cost(&g, &c, A, alone), b = tied_cost(&g, &c, A, together);
       CHECK_MSG(fabs(a - b) < 1e-4 * a, "%g alone, %g tied by nothing", a, b);
     }
-    CHECK_MSG(with < 0.45 * without, "%d bits: %g, %g without", bits, with, without);
+    CHECK_MSG(with < (bits < 5 ? 0.45 : 0.55) * without, /* what lies beyond the table counts more */
+              "%d bits: %g, %g without", bits, with, without);
   }
 }
 
@@ -181,7 +182,7 @@ TEST(a_few_inputs_rule) {
   draw_from(9);
   for (size_t i = 0; i < N * K; i++) w[i] = gauss();
   for (int rule = 10; rule <= 1000; rule *= 100)
-    for (int bits = 3; bits <= 4; bits++) {
+    for (int bits = 3; bits <= 5; bits++) {
       char trellis[32], table[32];
       double with_table = 1, mine = 1;
       for (size_t k = 0; k < K; k++) h[k] = k % 64 == 5 ? (float)rule : 1;
@@ -198,7 +199,7 @@ TEST(less_is_lost_than_with_a_table) {
   draw_from(5);
   for (size_t i = 0; i < N * K; i++) w[i] = gauss();
   for (size_t k = 0; k < K; k++) w[7 * K + k] = 0;
-  for (int bits = 3; bits <= 4; bits++)
+  for (int bits = 3; bits <= 5; bits++)
     for (int group = 32; group <= 256; group *= 2) {
       char trellis[32], table[32];
       double error = 0, all = 0, with_table = 1, mine = 1;
