@@ -5,6 +5,7 @@
 #include "quant/curvature.h"
 #include "quant/sens.h"
 #include "quant/solve.h"
+#include "quant/trial.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 
@@ -12,7 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBE_SEQ = 64, SMOOTH = 2 };
+enum { PROBE_SEQ = 64, TRIAL_SEQS = 16, FEWEST_TRIALS = 8 };
+
+/* How sensitivities are read, since each probe is noisy and says what one matrix does alone. The geometric mean over a
+ * matrix's layer and `smooth` layers before and behind it, to a power; the rest of the power goes to the number of
+ * weights. The first is what is thought to be best, the last a file of one format as far as the bytes go. */
+static const struct way {
+  int smooth;
+  double power;
+  const char *what;
+} ways[] = {{2, 1, "sensitivities"},
+            {8, 1, "sensitivities of many layers together"},
+            {2, 0.7, "sensitivities and sizes"},
+            {0, 0, "sizes: all weights alike"}};
+enum { WAYS = sizeof ways / sizeof *ways };
 
 /* What will be left of the loss of plain rounding. The embedding is rounded plainly. */
 static double solved_part(const nb_quantize_job *j, size_t i) {
@@ -32,43 +46,53 @@ static uint64_t matrix_bytes(const nb_quantize_job *j, size_t i, nb_qfmt f) {
 
 typedef struct items {
   size_t n, *index;       /* (n) the matrices that are free */
+  double *error;          /* (n, NB_BITS_FORMATS) as nb_bits_errors has them, times what is left */
   nb_bits_option *option; /* (n, NB_BITS_FORMATS) */
   uint8_t *pick;          /* (n) */
+  nb_qfmt *formats;       /* (WAYS, n_matrices) */
 } items;
 
-static void items_free(items *t) { nb_free(t->index), nb_free(t->option), nb_free(t->pick); }
+static void items_free(items *t) {
+  nb_free(t->index), nb_free(t->error), nb_free(t->option), nb_free(t->pick), nb_free(t->formats);
+}
 
 static double probed(const nb_quantize_choice *ch, size_t i) {
   return ch->probe_error[i] > 0 ? fmax(ch->probe_kl[i], 1e-12) / ch->probe_error[i] : 1e-12;
 }
 
-/* KL divergence over relative squared error: the geometric mean over a matrix's layer and those around it, since what
- * a probe says of one is noisy. The first and the last two layers differ from all others and stand for themselves. */
-static double sensitivity(const nb_quantize_job *j, size_t i) {
+/* KL divergence over relative squared error, as a way reads it. The first and the last two layers differ from all
+ * others and stand for themselves. */
+static double sensitivity(const nb_quantize_job *j, size_t i, const struct way *y) {
   const nb_parts *parts = &j->model->model.weights.parts;
-  long layer = nb_parts_matrix(parts, i)->layer, last = (long)j->model->model.config.layers - 1, n = 0;
+  const nb_part *p = nb_parts_matrix(parts, i);
+  long layer = p->layer, last = (long)j->model->model.config.layers - 1, n = 0;
   double sum = 0;
-  if (layer < SMOOTH || layer > last - SMOOTH) return probed(j->choice, i);
-  for (long l = layer - SMOOTH; l <= layer + SMOOTH; l++) {
-    if (l < 1 || l > last - 1) continue;
+  for (long l = layer - y->smooth; l <= layer + y->smooth; l++) {
+    bool stands_alone = layer < 2 || layer > last - 2;
+    if (l != layer && (stands_alone || l < 1 || l > last - 1)) continue;
     sum += log(probed(j->choice, i + (size_t)l * parts->per_layer - (size_t)layer * parts->per_layer)), n++;
   }
-  return exp(sum / (double)n);
+  return exp(y->power * sum / (double)n) * pow((double)p->N * (double)p->K, 1 - y->power);
 }
 
-static nb_status fill_options(const nb_quantize_job *j, bool trellis, items *t, size_t k, nb_err *err) {
-  size_t i = t->index[k];
-  double error[NB_BITS_FORMATS], factor = sensitivity(j, i) * solved_part(j, i);
-  NB_TRY(nb_bits_errors(&j->model->model.weights.w[i], trellis, j->calib.threads, error, err));
-  for (size_t f = 0; f < NB_BITS_FORMATS; f++)
-    t->option[k * NB_BITS_FORMATS + f] =
-        (nb_bits_option){matrix_bytes(j, i, nb_bits_format(f, trellis)), factor * error[f]};
+static nb_status measure_errors(const nb_quantize_job *j, bool trellis, items *t, nb_err *err) {
+  for (size_t k = 0; k < t->n; k++) {
+    double *error = t->error + k * NB_BITS_FORMATS, left = solved_part(j, t->index[k]);
+    NB_TRY(nb_bits_errors(&j->model->model.weights.w[t->index[k]], trellis, j->calib.threads, error, err));
+    for (size_t f = 0; f < NB_BITS_FORMATS; f++) error[f] *= left;
+  }
   return NB_OK;
+}
+
+/* ---- probes ---- */
+
+static nb_walk_opts walk_opts(const nb_quantize_job *j, const nb_progress *progress) {
+  return (nb_walk_opts){.threads = j->calib.threads, .cpu_features = j->calib.cpu_features, .progress = progress};
 }
 
 /* The beginnings of the first sequences, which are of one text after another, and of all again where these do not
  * suffice: short ones, so that few tokens are of several kinds. */
-static nb_status probe_tokens(const nb_quantize_job *j, size_t want, nb_sens_opts *so, int32_t **own, nb_err *err) {
+static nb_status probe_tokens(const nb_quantize_job *j, size_t want, nb_walk_opts *so, int32_t **own, nb_err *err) {
   const nb_calib_opts *c = &j->calib;
   so->seq_len = nb_min(nb_min(want, PROBE_SEQ), c->seq_len);
   if (!so->seq_len || !c->n_seqs) return nb_fail(err, NB_ERR_ARG, "a budget needs calibration text");
@@ -84,12 +108,9 @@ static nb_status probe_tokens(const nb_quantize_job *j, size_t want, nb_sens_opt
 }
 
 nb_status nb_allocate_measure(nb_quantize_job *j, const nb_allocate_opts *o, nb_err *err) {
-  nb_sens_opts so = {.max_layers = o->probe_layers,
-                     .threads = j->calib.threads,
-                     .cpu_features = j->calib.cpu_features,
-                     .progress = o->progress};
+  nb_sens_opts so = {.walk = walk_opts(j, o->progress), .max_layers = o->probe_layers};
   int32_t *tokens = NULL;
-  nb_status st = probe_tokens(j, o->probe_tokens, &so, &tokens, err);
+  nb_status st = probe_tokens(j, o->probe_tokens, &so.walk, &tokens, err);
   if (st == NB_OK)
     st = nb_sens_measure(&j->model->model.config, &j->model->model.weights, &so, j->choice->probe_kl,
                          j->choice->probe_error, err);
@@ -114,6 +135,8 @@ static nb_status begin(nb_quantize_job *j, const nb_allocate_opts *o, items *t, 
   NB_TRY(nb_new(&t->index, all, sizeof *t->index, "the allocation", err));
   NB_TRY(nb_new(&t->option, all * NB_BITS_FORMATS, sizeof *t->option, "the allocation", err));
   NB_TRY(nb_new(&t->pick, all, 1, "the allocation", err));
+  NB_TRY(nb_new(&t->error, all * NB_BITS_FORMATS, sizeof *t->error, "the allocation", err));
+  NB_TRY(nb_new(&t->formats, all * WAYS, sizeof *t->formats, "the allocation", err));
   for (size_t i = 0; i < all; i++) {
     if (o->fixed[i]) continue;
     t->index[t->n++] = i;
@@ -134,23 +157,102 @@ nb_status nb_allocate_check(nb_quantize_job *j, const nb_allocate_opts *o, nb_er
   return st;
 }
 
+/* ---- trials ---- */
+
+/* The ends of sequences that lie evenly among all of them, none of which a probe has seen. False: they are too few. */
+static bool trial_tokens(const nb_quantize_job *j, const nb_allocate_opts *o, int32_t *own, nb_walk_opts *w) {
+  const nb_calib_opts *c = &j->calib;
+  const size_t pieces = c->seq_len / PROBE_SEQ, probes = o->probe_tokens / PROBE_SEQ;
+  w->seq_len = PROBE_SEQ, w->n_seqs = nb_min(TRIAL_SEQS, c->n_seqs), w->tokens = own;
+  if (c->n_seqs < FEWEST_TRIALS || pieces < 2 || probes > (pieces - 1) * c->n_seqs) return false;
+  for (size_t i = 0; i < w->n_seqs; i++)
+    memcpy(own + i * PROBE_SEQ, c->tokens + (i * c->n_seqs / w->n_seqs + 1) * c->seq_len - PROBE_SEQ,
+           PROBE_SEQ * sizeof *own);
+  return true;
+}
+
+/* Which way's formats to take: of those that differ, as nb_trial_best says on tokens of their own. */
+static nb_status try_ways(const nb_quantize_job *j, const nb_allocate_opts *o, const nb_qfmt *formats, size_t *best,
+                          nb_err *err) {
+  const nb_model *m = &j->model->model;
+  const size_t n = m->weights.parts.n_matrices;
+  int32_t tokens[TRIAL_SEQS * PROBE_SEQ];
+  double kl[WAYS * TRIAL_SEQS], *leaves;
+  nb_progress cb = {.step = NULL};
+  nb_trial_opts to = {.walk = walk_opts(j, &cb), .formats = formats, .n = WAYS};
+  bool differ = false;
+  *best = 0;
+  for (size_t i = 1; i < WAYS; i++) differ |= memcmp(formats, formats + i * n, n * sizeof *formats) != 0;
+  if (!differ || !trial_tokens(j, o, tokens, &to.walk)) return NB_OK;
+  NB_TRY(nb_new(&leaves, n, sizeof *leaves, "the allocation", err));
+  for (size_t i = 0; i < n; i++) leaves[i] = solved_part(j, i);
+  to.leaves = leaves;
+  cb = nb_reporter_begin(o->reporter, "trying choices of formats", "layer passes");
+  nb_status st = nb_trial_run(&m->config, &m->weights, &to, kl, err);
+  nb_reporter_end(o->reporter);
+  nb_free(leaves);
+  if (st == NB_OK) *best = nb_trial_best(kl, WAYS, to.walk.n_seqs);
+  if (st == NB_OK) nb_reporter_note(o->reporter, "bits by %s", ways[*best].what);
+  return st;
+}
+
+/* ---- choosing ---- */
+
+/* What the free matrices get by a way of reading the sensitivities. */
+static nb_status choose(const nb_quantize_job *j, const nb_allocate_opts *o, const struct way *y, uint64_t budget,
+                        items *t, nb_qfmt *formats, nb_err *err) {
+  nb_bits_option total;
+  for (size_t k = 0; k < t->n; k++)
+    for (size_t f = 0; f < NB_BITS_FORMATS; f++)
+      t->option[k * NB_BITS_FORMATS + f] =
+          (nb_bits_option){matrix_bytes(j, t->index[k], nb_bits_format(f, o->trellis)),
+                           sensitivity(j, t->index[k], y) * t->error[k * NB_BITS_FORMATS + f]};
+  NB_TRY(nb_bits_pick(t->option, t->n, NB_BITS_FORMATS, budget, t->pick, &total, err));
+  for (size_t k = 0; k < t->n; k++) formats[t->index[k]] = nb_bits_format(t->pick[k], o->trellis);
+  return NB_OK;
+}
+
+/* What the formats are expected to lose, by the sensitivities themselves. */
+static double predict(const nb_quantize_job *j, const items *t, bool trellis) {
+  double sum = 0;
+  for (size_t k = 0; k < t->n; k++) {
+    const nb_qfmt is = j->formats[t->index[k]];
+    for (size_t f = 0; f < NB_BITS_FORMATS; f++) {
+      const nb_qfmt g = nb_bits_format(f, trellis);
+      if (g.bits != is.bits || g.kind != is.kind || g.group != is.group) continue;
+      j->choice->predicted[t->index[k]] = sensitivity(j, t->index[k], &ways[0]) * t->error[k * NB_BITS_FORMATS + f];
+      sum += j->choice->predicted[t->index[k]];
+    }
+  }
+  return sum;
+}
+
 nb_status nb_allocate_formats(nb_quantize_job *j, const nb_allocate_opts *o, double *predicted, nb_err *err) {
   const nb_parts *parts = &j->model->model.weights.parts;
+  const size_t n = parts->n_matrices;
   items t = {0};
   nb_status st;
-  nb_bits_option total = {0, 0};
   uint64_t least = 0;
+  size_t best;
   NB_GOTO(begin(j, o, &t, &least, err));
   uint64_t budget = o->linear_bpw > 0 ? linear_budget(parts, &t, o->linear_bpw) : o->budget - j->file_bytes + least;
-  if (!o->measured) NB_GOTO(nb_allocate_measure(j, o, err));
-  for (size_t i = 0; i < parts->n_matrices; i++) j->choice->predicted[i] = -1;
-  for (size_t k = 0; k < t.n; k++) NB_GOTO(fill_options(j, o->trellis, &t, k, err));
-  NB_GOTO(nb_bits_pick(t.option, t.n, NB_BITS_FORMATS, budget, t.pick, &total, err));
-  for (size_t k = 0; k < t.n; k++) {
-    j->formats[t.index[k]] = nb_bits_format(t.pick[k], o->trellis);
-    j->choice->predicted[t.index[k]] = t.option[k * NB_BITS_FORMATS + t.pick[k]].loss;
+  if (!o->measured) {
+    nb_allocate_opts with = *o;
+    nb_progress cb = nb_reporter_begin(o->reporter, "measuring sensitivities", "layer passes");
+    with.progress = &cb;
+    st = nb_allocate_measure(j, &with, err);
+    nb_reporter_end(o->reporter);
+    if (st != NB_OK) goto fail;
   }
-  *predicted = total.loss;
+  NB_GOTO(measure_errors(j, o->trellis, &t, err));
+  for (size_t i = 0; i < WAYS; i++) {
+    memcpy(t.formats + i * n, j->formats, n * sizeof *t.formats);
+    NB_GOTO(choose(j, o, &ways[i], budget, &t, t.formats + i * n, err));
+  }
+  NB_GOTO(try_ways(j, o, t.formats, &best, err));
+  memcpy(j->formats, t.formats + best * n, n * sizeof *t.formats);
+  for (size_t i = 0; i < n; i++) j->choice->predicted[i] = -1;
+  *predicted = predict(j, &t, o->trellis);
   st = nb_quantize_size(j, err);
 fail:
   items_free(&t);

@@ -13,7 +13,8 @@ typedef struct nb_allocate_opts {
   bool trellis;      /* as nb_bits_format has it */
   size_t probe_tokens, probe_layers;
   bool measured;               /* j->choice has its probe_kl and probe_error already */
-  const nb_progress *progress; /* in probes */
+  const nb_progress *progress; /* of nb_allocate_measure; may be NULL */
+  const nb_reporter *reporter; /* of nb_allocate_formats; may be NULL */
 } nb_allocate_opts;
 
 /* Fills the probe_kl and probe_error of j->choice. Of o, the numbers of probes and progress count. */
@@ -22,7 +23,8 @@ nb_status nb_allocate_measure(nb_quantize_job *j, const nb_allocate_opts *o, nb_
 /* Whether the budget can be met at all, before any work; changes the formats that are free. */
 nb_status nb_allocate_check(nb_quantize_job *j, const nb_allocate_opts *o, nb_err *err);
 
-/* Fills j->formats and j->choice. NB_ERR_ARG names the smallest possible size when the budget is below it. *predicted:
+/* Fills j->formats and j->choice: by sensitivities, read in several ways, which are tried on tokens that no sensitivity
+ * was measured on (trial.h). NB_ERR_ARG names the smallest possible size when the budget is below it. *predicted:
  * the sum of the predicted KL divergences. */
 nb_status nb_allocate_formats(nb_quantize_job *j, const nb_allocate_opts *o, double *predicted, nb_err *err);
 

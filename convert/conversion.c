@@ -118,10 +118,8 @@ static nb_status spend_budget(run *u, nb_err *err) {
   nb_allocate_opts ao = {.fixed = NULL};
   double predicted = 0;
   nb_status st = nb_recipe_budget(u->r, parts_of(u), &ao, err);
-  nb_progress cb = nb_reporter_begin(u->reporter, "measuring sensitivities", "layer passes");
-  ao.progress = &cb;
+  ao.reporter = u->reporter;
   if (st == NB_OK) st = nb_allocate_formats(&u->c->job, &ao, &predicted, err);
-  nb_reporter_end(u->reporter);
   nb_free(ao.fixed);
   if (st == NB_OK) nb_reporter_note(u->reporter, "predicted KL divergence of the rounding: %.4f", predicted);
   return st;

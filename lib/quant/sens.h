@@ -3,16 +3,11 @@
 #ifndef NB_SENS_H
 #define NB_SENS_H
 
-#include "model/model.h"
-#include "base/progress.h"
+#include "quant/walk.h"
 
 typedef struct nb_sens_opts {
-  const int32_t *tokens; /* (n_seqs, seq_len) */
-  size_t n_seqs, seq_len;
+  nb_walk_opts walk; /* the text, and how it is run */
   size_t max_layers; /* layers that are probed; the others' sensitivities are interpolated. 0: all */
-  int threads;
-  unsigned cpu_features;
-  const nb_progress *progress; /* in layers that a probe passes; may be NULL */
 } nb_sens_opts;
 
 /* kl[i]: the mean KL divergence, in nats, when matrix i alone is rounded to nb_sens_probe; error[i]: the relative

@@ -3,6 +3,7 @@
 
 #include "quant/bits.h"
 #include "quant/sens.h"
+#include "quant/trial.h"
 #include "quant/calib.h"
 #include "base/cpu.h"
 #include "quant/proxy8.h"
@@ -354,9 +355,9 @@ TEST(sensitivities_are_positive_and_repeat) {
   fixture x;
   double kl[66], error[66], again[66], e2[66];
   CHECK_OK(open_fixture(&x, "t4g64"));
-  nb_sens_opts so = {.tokens = x.tokens, .n_seqs = 2, .seq_len = LEN, .threads = 1, .cpu_features = nb_cpu_detect()};
+  nb_sens_opts so = {.walk = {x.tokens, 2, LEN, 1, nb_cpu_detect(), NULL}};
   CHECK_OK(nb_sens_measure(&x.c, &x.w, &so, kl, error, &err));
-  so.threads = 3;
+  so.walk.threads = 3;
   CHECK_OK(nb_sens_measure(&x.c, &x.w, &so, again, e2, &err));
   for (size_t i = 0; i < x.n; i++) {
     CHECK_MSG(kl[i] > 0 && kl[i] < 1 && kl[i] == again[i], "item %zu: %g, %g", i, kl[i], again[i]);
@@ -365,6 +366,38 @@ TEST(sensitivities_are_positive_and_repeat) {
   double f[NB_BITS_FORMATS];
   CHECK_OK(nb_bits_errors(nb_layer_matrix(&x.c, &x.w.layer[0], NB_UP, 0), true, 2, f, &err));
   CHECK(f[0] > f[4] && f[4] > f[8] && f[8] > f[NB_BITS_FORMATS - 1]);
+  close_fixture(&x);
+}
+
+/* Fewer bits lose more, the same lose the same, and the first choice stays unless another is better beyond doubt. */
+TEST(trials_tell_choices_apart) {
+  fixture x;
+  enum { CHOICES = 4, FEW = 4 };
+  static nb_qfmt f[CHOICES][66];
+  static double leaves[66], kl[CHOICES][FEW], again[CHOICES][FEW];
+  CHECK_OK(open_fixture(&x, "t4g64"));
+  for (size_t i = 0; i < x.n; i++) {
+    leaves[i] = i % 2 ? 1 : 0.25;
+    f[0][i] = f[2][i] = (nb_qfmt){4, NB_TRELLIS, 64}, f[1][i] = (nb_qfmt){3, NB_TRELLIS, 64};
+    f[3][i] = i == x.w.parts.embed ? (nb_qfmt){8, NB_UNIFORM, 64} : f[0][i];
+  }
+  nb_trial_opts o = {
+      .walk = {x.tokens, FEW, LEN / 2, 1, nb_cpu_detect(), NULL}, .formats = f[0], .n = CHOICES, .leaves = leaves};
+  for (size_t i = 0; i < CHOICES; i++) memmove(&f[0][0] + i * x.n, f[i], x.n * sizeof f[0][0]);
+  CHECK_OK(nb_trial_run(&x.c, &x.w, &o, kl[0], &err));
+  o.walk.threads = 3;
+  CHECK_OK(nb_trial_run(&x.c, &x.w, &o, again[0], &err));
+  CHECK(memcmp(kl, again, sizeof kl) == 0);
+  for (size_t s = 0; s < FEW; s++) {
+    CHECK_MSG(kl[1][s] > 1.5 * kl[0][s] && kl[0][s] > 0, "%g with 3 bits, %g with 4", kl[1][s], kl[0][s]);
+    CHECK(kl[2][s] == kl[0][s] && kl[3][s] < kl[0][s]);
+  }
+  CHECK(nb_trial_best(kl[0], CHOICES, FEW) == 3 && nb_trial_best(kl[0], 3, FEW) == 0);
+  const double doubtful[2][4] = {{1, 1, 1, 1}, {0.5, 0.6, 1.2, 1.1}};
+  CHECK(nb_trial_best(doubtful[0], 2, 4) == 0);
+  for (size_t i = 0; i < x.n; i++) leaves[i] = 0.25;
+  CHECK_OK(nb_trial_run(&x.c, &x.w, &o, again[0], &err));
+  for (size_t s = 0; s < FEW; s++) CHECK(again[1][s] < 0.8 * kl[1][s]);
   close_fixture(&x);
 }
 
@@ -379,5 +412,6 @@ int main(void) {
   RUN(hard_channels);
   RUN(states_that_overflow_name_their_layer);
   RUN(sensitivities_are_positive_and_repeat);
+  RUN(trials_tell_choices_apart);
   return test_end();
 }
