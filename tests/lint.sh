@@ -131,7 +131,7 @@ twice=$(sources | sed "s|.*/||" | sort | uniq -d)
 # that some header defines. base/ has a vocabulary of its own, which everything else is written in.
 VOCABULARY='nb_(mul|add|min|max|alloc|free|new|grow|round_up|fail|fail_in|bits_f32|f32_bits|bf16_f32|f32_bf16|f32_f16)'
 types=$(cat $(sources | grep '\.h$') | grep -o -E '(\} |struct |enum )nb_[a-z0-9_]+' | sed 's/.* //' | sort -u | tr '\n' '|')
-for file in $(sources | grep '\.h$' | grep -v -E '^(tools|api|apps)/|^lib/kernels/(v16|attention|elementwise|linear|gemm|gram|quant_fit|simd|b64|q8|tile|peak|float)'); do
+for file in $(sources | grep '\.h$' | grep -v -E '^(tools|api|apps)/|^lib/kernels/(v16|attention|elementwise|linear|gemm|gram|quant_fit|trellis_path|simd|b64|q8|tile|peak|float)'); do
   stem=$(basename "$file" .h)
   hit=$(grep -o -E '^(static inline |extern )?[a-z][a-zA-Z0-9_ ]*[ *]+[a-z_0-9]+\(' "$file" | grep -v -E '^typedef|^ |__attribute__|return' |
     sed -E 's/.*[ *]([a-z_0-9]+)\($/\1/' | grep -v -x -E "$VOCABULARY" |

@@ -6,8 +6,8 @@
  * The level of a uniform or a table code is the code; value(l) is l - 2^(bits-1) for uniform codes, table[l] for table
  * codes (3, 4 or 5 bits).
  *
- * Trellis codes (3, 4 or 5 bits) choose from twice as many values, table[l] with l < 2^(bits+1): the codes of 16 rows at
- * one input are a path through a trellis of four states (trellis-coded quantization: Marcellin and Fischer 1990;
+ * Trellis codes (3, 4 or 5 bits) choose from twice as many values, table[l] with l < 2^(bits+1): the codes of 16 rows
+ * at one input are a path through a trellis of four states (trellis-coded quantization: Marcellin and Fischer 1990;
  * Ungerboeck's code with parity checks 5 and 2, closed to a ring). A code c stands for the level 4 (c >> 1) + 2 s + (c
  * & 1), where s is the exclusive or of the lowest bits of the codes of the rows before and after it in the ring of the
  * tile's rows 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15. So no bit is spent on the choice, and reading needs
