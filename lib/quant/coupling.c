@@ -22,8 +22,14 @@ void nb_row_sums_free(nb_row_sums *s) {
 static float damping(double mean) { return mean > 0 ? (float)(mean * DAMP) : 1; }
 static float trusted(float g, bool diagonal, float damp) { return diagonal ? g + damp : KEEP * g; }
 
-void nb_row_sums_trust_tiles(nb_row_sums *s, size_t N) {
+static nb_status unusable(const char *what, nb_err *err) {
+  return nb_fail(err, NB_ERR_NUMERIC, "%s: the statistics of its gradients cannot be factored", what);
+}
+
+nb_status nb_row_sums_trust_tiles(nb_row_sums *s, size_t N, const char *what, nb_err *err) {
   double mean = 0;
+  for (size_t i = 0; i < N * NB_TILE; i++)
+    if (!isfinite(s->tiles[i])) return unusable(what, err);
   for (size_t n = 0; n < N; n++) mean += (double)s->tiles[n * NB_TILE + n % NB_TILE] / (double)N;
   const float damp = damping(mean);
   for (size_t n = 0; n < N; n++)
@@ -31,6 +37,7 @@ void nb_row_sums_trust_tiles(nb_row_sums *s, size_t N) {
       float *g = &s->tiles[n * NB_TILE + i];
       *g = trusted(*g, i == n % NB_TILE, damp);
     }
+  return NB_OK;
 }
 
 void nb_coupling_free(nb_coupling *c) {
@@ -76,9 +83,8 @@ nb_status nb_coupling_create(const nb_matmul *mul, float *G, size_t N, size_t ru
   for (size_t i = 0; i < N; i++) mean += (double)G[i * N + i] / (double)N;
   choose_order(out, run);
   take_sums(out, G, damping(mean));
-  if (!nb_cholesky_factor(mul, out->U, N, N))
-    st = nb_fail(err, NB_ERR_NUMERIC, "%s: the statistics of its gradients cannot be factored", what);
-  else turn_over(out->U, N);
+  if (nb_cholesky_factor(mul, out->U, N, N)) turn_over(out->U, N);
+  else st = unusable(what, err);
 fail:
   nb_free(G);
   if (st != NB_OK) nb_coupling_free(out);

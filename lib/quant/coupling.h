@@ -20,8 +20,8 @@ typedef struct nb_row_sums {
 void nb_row_sums_free(nb_row_sums *s);
 
 /* Sums are of few tokens: what is off the diagonal is trusted less (times 0.8), and the diagonal is damped by 0.02 of
- * its mean. Of tiles here, of all rows below. */
-void nb_row_sums_trust_tiles(nb_row_sums *s, size_t N);
+ * its mean. Of tiles here, of all rows below. NB_ERR_NUMERIC names the matrix (`what`): they are not finite. */
+nb_status nb_row_sums_trust_tiles(nb_row_sums *s, size_t N, const char *what, nb_err *err);
 
 typedef struct nb_coupling {
   size_t N, block; /* rows; how many are solved together, a multiple of 16 */

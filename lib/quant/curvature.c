@@ -242,8 +242,12 @@ nb_status nb_curvature_layer(nb_curvature *c, const nb_layer *l, const float *x,
     for (size_t i = 0; i < 3; g += N[i++]) add_outputs(c, G[at[i]].all, g, N[i], ld);
     NB_GOTO(nb_progress_step(c->o.progress, c->o.done, c->o.total, err));
   }
-  for (size_t i = 0; tiles && i < N_IN_TILES; i++)
-    nb_row_sums_trust_tiles(&G[nb_layer_index(c->c, in_tiles[i], 0)], c->c->ffn);
+  for (size_t i = 0; tiles && i < N_IN_TILES; i++) {
+    const size_t matrix = nb_layer_index(c->c, in_tiles[i], 0);
+    char what[64];
+    nb_part_describe(nb_parts_matrix(&c->w->parts, nb_parts_first(&c->w->parts, l->number) + matrix), what);
+    NB_GOTO(nb_row_sums_trust_tiles(&G[matrix], c->c->ffn, what, err));
+  }
 fail:
   for (size_t i = 0; st != NB_OK && i < c->w->parts.per_layer; i++) nb_row_sums_free(&G[i]);
   return st;

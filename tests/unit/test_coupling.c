@@ -232,10 +232,22 @@ TEST(rows_of_a_trellis_too) {
   }
 }
 
+TEST(sums_that_are_not_finite_are_refused) {
+  enum { N = 20 };
+  float *tiles = nb_alloc(2 * NB_TILE * NB_TILE, sizeof *tiles);
+  for (size_t i = 0; i < (size_t)N * NB_TILE; i++) tiles[i] = 1;
+  nb_row_sums s = {.tiles = tiles};
+  CHECK_OK(nb_row_sums_trust_tiles(&s, N, "layer 2 up", &err));
+  tiles[17 * NB_TILE + 3] = INFINITY;
+  CHECK(nb_row_sums_trust_tiles(&s, N, "layer 2 up", &err) == NB_ERR_NUMERIC && strstr(err.msg, "layer 2 up"));
+  nb_row_sums_free(&s);
+}
+
 int main(void) {
   RUN(targets_move_as_block_elimination_says);
   RUN(no_gradients_at_all);
   RUN(rows_that_make_good_each_other_lose_less);
   RUN(rows_of_a_trellis_too);
+  RUN(sums_that_are_not_finite_are_refused);
   return test_end();
 }
