@@ -194,7 +194,6 @@ nb_status nb_conversion_run(const nb_opened *m, nb_recipe *r, const nb_conversio
                                    .fit_tables = !r->no_tables,
                                    .sequential = r->sequential,
                                    .fold = !r->fast && !r->no_fold,
-                                   .rotate = r->rotate,
                                    .calibrate_head = !r->no_head,
                                    .threads = o->threads,
                                    .cpu_features = o->cpu_features};

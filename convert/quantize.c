@@ -162,7 +162,7 @@ static nb_status vector_dtype(const nb_quantize_job *j, const nb_part *p, nb_ten
   const nb_named_source *named = nb_opened_named(j->model);
   nb_row_map rows;
   NB_TRY(nb_weights_find(named, &j->model->model.config, p, stored, &rows, err));
-  bool changes = j->calib.fold || j->calib.rotate || j->tune, less_one = named->arch->norm_plus_one;
+  bool changes = j->calib.fold || j->tune, less_one = named->arch->norm_plus_one;
   *out = changes || less_one || rows.run != p->K ? NB_F32 : stored->dtype;
   return NB_OK;
 }

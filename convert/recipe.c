@@ -52,8 +52,7 @@ nb_status nb_recipe_check(const nb_recipe *r, nb_err *err) {
   if (r->fast && (r->n_calib || r->stats) && !nb_recipe_has_budget(r))
     return nb_fail(err, NB_ERR_ARG, "--fast makes no use of %s: leave one of them out",
                    r->n_calib ? "--calib" : "--stats");
-  if (r->fast && (r->rotate || r->tune))
-    return nb_fail(err, NB_ERR_ARG, "--rotate and --tune need calibration: leave --fast out");
+  if (r->fast && r->tune) return nb_fail(err, NB_ERR_ARG, "--tune needs calibration: leave --fast out");
   for (size_t i = 0; i < r->n_calib && r->n_calib > 1; i++)
     if (!strcmp(r->calib[i], "self"))
       return nb_fail(err, NB_ERR_ARG, "--calib self stands alone: leave the other texts out");
@@ -181,7 +180,6 @@ cJSON *nb_recipe_print(const nb_recipe *r) {
   cJSON_AddBoolToObject(out, "head_calibrated", !r->no_head);
   cJSON_AddBoolToObject(out, "sequential", r->sequential);
   cJSON_AddBoolToObject(out, "fold", !r->no_fold);
-  cJSON_AddBoolToObject(out, "rotate", r->rotate);
   if (r->tune) cJSON_AddStringToObject(out, "tune", r->tune);
   if (r->tune) cJSON_AddNumberToObject(out, "tune_rate", r->tune_rate);
   return out;
@@ -215,8 +213,19 @@ static nb_status read_fraction(const cJSON *json, const char *name, const char *
   return *out >= 0 && *out <= 1 ? NB_OK : nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is not 0 to 1", name, key);
 }
 
+/* Options of earlier versions that are no more (docs/quantization.md): a file that was made without them can be made
+ * again. */
+static nb_status check_removed(const cJSON *json, const char *name, nb_err *err) {
+  bool rotate = false;
+  NB_TRY(nb_json_optional_bool(json, name, "rotate", &rotate, err));
+  if (!rotate) return NB_OK;
+  return nb_fail(err, NB_ERR_UNSUPPORTED,
+                 "%s was made with --rotate, which this version no longer has: it cannot make the file again", name);
+}
+
 static nb_status read_solver(const cJSON *json, const char *name, nb_recipe *r, nb_err *err) {
   size_t sweeps, fisher_tokens = 0; /* files of before: rows were rounded alone */
+  NB_TRY(check_removed(json, name, err));
   NB_TRY(read_fraction(json, name, "damp", &r->damp, err));
   NB_TRY(read_fraction(json, name, "alpha", &r->alpha, err));
   NB_TRY(nb_json_size(json, name, "sweeps", 0, 20, &sweeps, err));
@@ -226,7 +235,6 @@ static nb_status read_solver(const cJSON *json, const char *name, nb_recipe *r, 
   NB_TRY(read_switch(json, name, "head_calibrated", true, &r->no_head, err));
   NB_TRY(read_switch(json, name, "fold", true, &r->no_fold, err));
   NB_TRY(read_switch(json, name, "sequential", false, &r->sequential, err));
-  NB_TRY(read_switch(json, name, "rotate", false, &r->rotate, err));
   NB_TRY(nb_json_optional_string(json, name, "tune", &r->tune, err));
   return nb_json_optional_f64(json, name, "tune_rate", &r->tune_rate, err);
 }

@@ -37,7 +37,7 @@ typedef struct nb_recipe {
   double damp, alpha; /* these as nb_calib_opts has them */
   int sweeps;
   int fisher_tokens; /* -1: not given, nb_curvature_tokens */
-  bool no_gptq, no_tables, no_head, no_fold, sequential, rotate;
+  bool no_gptq, no_tables, no_head, no_fold, sequential;
   const char *tune; /* "20m", "50steps", or NULL */
   double tune_rate;
 } nb_recipe;
@@ -66,7 +66,7 @@ cJSON *nb_recipe_print(const nb_recipe *r);
 
 /* The recipe that was printed, but for the texts, their numbers and the seed, which are not in it. Strings belong to
  * `json`, which `name` stands for in messages; *set is what out->set points to, released with nb_free. NB_ERR_FORMAT
- * names what is missing or of another kind. */
+ * names what is missing or of another kind, NB_ERR_UNSUPPORTED an option of earlier versions that is no more. */
 nb_status nb_recipe_read(const cJSON *json, const char *name, nb_recipe *out, const char ***set, nb_err *err);
 
 #endif

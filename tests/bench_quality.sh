@@ -89,7 +89,6 @@ ablation() {
   ablate "damping 0.1" --damp 0.1
   ablate "sequential in a layer" --sequential
   ablate "scales not folded" --no-fold
-  ablate "value heads rotated" --rotate
   ablate "tuned, 12 steps" --tune 12steps
   ablate "head not calibrated" --no-head
   ablate "16384 tokens" --tokens 16384

@@ -154,7 +154,6 @@ int cmd_quantize(int argc, char **argv) {
       CLI_FLAG("no-head", 0, &r.no_head, "the head without calibration"),
       CLI_FLAG("no-fold", 0, &r.no_fold,
                "without scales of the linears' inputs (AWQ), which are folded into norms and weights"),
-      CLI_FLAG("rotate", 0, &r.rotate, "rotate the value heads, folded into v and o"),
       CLI_STRING("tune", 0, "TIME|N", &r.tune,
                  "then tune norms and row scales to predict like the checkpoint: 20m, or 50steps"),
       CLI_DOUBLE("tune-rate", 0, "X", 1e-6, 0.1, &r.tune_rate, "the rate of --tune (0.0005)"),

@@ -270,12 +270,11 @@ static nb_status fold_and_solve_layer(nb_calib *r, size_t layer, nb_err *err) {
   bool coded = true;
   for (size_t i = 0; i < r->parts->per_layer && !o->blocks; i++)
     coded &= r->formats[nb_parts_first(r->parts, layer) + i].bits != 0;
-  if (!coded || (!o->fold && !o->rotate)) return solve_layer(r, full, err);
+  if (!coded || !o->fold) return solve_layer(r, full, err);
   nb_fold fold = {0};
   nb_status st;
   NB_GOTO(nb_fold_create(r->c, r->parts, full, &fold, err));
-  if (o->rotate) NB_GOTO(nb_fold_rotate(&fold, err));
-  if (o->fold) NB_GOTO(fold_scales(r, &fold, err));
+  NB_GOTO(fold_scales(r, &fold, err));
   r->vec = fold.layer.vec;
   st = solve_layer(r, &fold.layer, err);
   r->vec = NULL;

@@ -34,7 +34,7 @@ typedef struct nb_calib_opts {
   bool fit_tables; /* a table of its own for each matrix */
   bool sequential; /* within a layer too, inputs come from what is quantized already */
   bool calibrate_head;
-  bool rotate, fold;    /* the layers' inner bases: see fold.h; not of layers with a matrix left unquantized */
+  bool fold;            /* the layers' inner bases: see fold.h; not of layers with a matrix left unquantized */
   size_t fisher_tokens; /* of the first sequences: so many (one sequence at least) tell by the loss's gradients how rows
                          * go together (curvature.h); 0, or a model whose gradients are not known: rows are solved alone
                          */

@@ -55,50 +55,8 @@ void nb_fold_free(nb_fold *f) {
   memset(f, 0, sizeof *f);
 }
 
-/* ---- rotation ---- */
-
-void nb_fold_orthogonal(size_t n, double *out) {
-  size_t two = n & (~n + 1), odd = n / two;
-  const double pi = 3.14159265358979323846;
-  for (size_t i = 0; i < n; i++)
-    for (size_t k = 0; k < n; k++) {
-      size_t a = i / two, b = k / two, bits = (i % two) & (k % two);
-      double sign = 1, cosine = a ? sqrt(2) * cos(pi * (double)a * ((double)b + 0.5) / (double)odd) : 1;
-      for (; bits; bits &= bits - 1) sign = -sign;
-      out[i * n + k] = sign * cosine / sqrt((double)n);
-    }
-}
-
-/* x (n, stride apart) becomes R x. */
-static void rotate(const double *R, size_t n, float *x, size_t stride, double *old) {
-  for (size_t k = 0; k < n; k++) old[k] = x[k * stride];
-  for (size_t i = 0; i < n; i++) {
-    double sum = 0;
-    for (size_t k = 0; k < n; k++) sum += R[i * n + k] * old[k];
-    x[i * stride] = (float)sum;
-  }
-}
-
 /* A vector of the copy, or NULL. */
 static float *own_vector(const nb_fold *f, nb_role role) { return (float *)(uintptr_t)f->layer.vec[role]; }
-
-nb_status nb_fold_rotate(nb_fold *f, nb_err *err) {
-  const nb_config *c = f->c;
-  const nb_linear *v = nb_layer_matrix(c, &f->layer, NB_V, 0), *o = nb_layer_matrix(c, &f->layer, NB_O, 0);
-  float *bias = own_vector(f, NB_V_BIAS);
-  size_t n = c->head_dim;
-  nb_assert(v->N == c->kv_heads * n && o->K == c->heads * n && !v->coded && !o->coded);
-  double *R;
-  NB_TRY(nb_new(&R, n * n + n, sizeof *R, "a rotation", err));
-  nb_fold_orthogonal(n, R);
-  for (size_t h = 0; h < c->kv_heads; h++)
-    for (size_t k = 0; k < v->K; k++) rotate(R, n, floats_of(v) + h * n * v->K + k, v->K, R + n * n);
-  for (size_t h = 0; bias && h < c->kv_heads; h++) rotate(R, n, bias + h * n, 1, R + n * n);
-  for (size_t i = 0; i < o->N; i++)
-    for (size_t h = 0; h < c->heads; h++) rotate(R, n, floats_of(o) + i * o->K + h * n, 1, R + n * n);
-  nb_free(R);
-  return NB_OK;
-}
 
 /* ---- scales ---- */
 

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Changes of a layer's inner basis that its outputs do not see, but its rounding does. All of them are folded into
- * norms and matrices, so that inference pays nothing.
- *
- *  - Scales (AWQ, arXiv 2306.00978): the inputs of a site are divided by s, the columns of its matrices multiplied by
- *    it. The division goes into what makes the inputs: the norm's weight and bias before q, k, v, before gate, up (or
- * the router and all experts) and before the head; the rows of v for o (with grouped queries, the heads of a group
- * share them); the rows of up for down, where the activation multiplies up as it is. s is the root mean square of the
- * inputs to a power, and the power is the one of a small grid that loses least: what the solver is known to leave of
- * the loss of plain rounding, and what the rounding of the inputs to int8 adds at run time (as SmoothQuant, arXiv
- * 2211.10438, evens them out for), which is more where few inputs are large.
- *  - A rotation of every value head (as QuaRot's and SpinQuant's, arXiv 2404.00456 and 2405.16406): the rows of v by an
- *    orthogonal matrix, the columns of o by its transpose. */
+/* Changes of a layer's inner basis that its outputs do not see, but its rounding does: scales (AWQ, arXiv 2306.00978),
+ * folded into norms and matrices, so that inference pays nothing. The inputs of a site are divided by s, the columns of
+ * its matrices multiplied by it. The division goes into what makes the inputs: the norm's weight and bias before q, k,
+ * v, before gate, up (or the router and all experts) and before the head; the rows of v for o (with grouped queries,
+ * the heads of a group share them); the rows of up for down, where the activation multiplies up as it is. s is the root
+ * mean square of the inputs to a power, and the power is the one of a small grid that loses least: what the solver is
+ * known to leave of the loss of plain rounding, and what the rounding of the inputs to int8 adds at run time (as
+ * SmoothQuant, arXiv 2211.10438, evens them out for), which is more where few inputs are large. */
 #ifndef NB_FOLD_H
 #define NB_FOLD_H
 
@@ -46,9 +42,6 @@ typedef struct nb_fold_inputs {
 nb_status nb_fold_create(const nb_config *c, const nb_parts *parts, const nb_layer *layer, nb_fold *out, nb_err *err);
 void nb_fold_free(nb_fold *f);
 
-/* Rotates the value heads. */
-nb_status nb_fold_rotate(nb_fold *f, nb_err *err);
-
 /* Whether the inputs of a site can be scaled: something linear makes them. */
 bool nb_fold_legal(const nb_config *c, size_t site);
 
@@ -62,9 +55,5 @@ nb_status nb_fold_head(const nb_kernels *kernels, const nb_fold_inputs *in, cons
 
 /* The channel that makes input k of a site: query heads of a group share their value head's. */
 size_t nb_fold_channel(const nb_config *c, size_t site, size_t k);
-
-/* An orthogonal matrix (n, n), row-major: a Hadamard matrix of the power of two in n, times a cosine transform of the
- * odd rest. */
-void nb_fold_orthogonal(size_t n, double *out);
 
 #endif

@@ -149,10 +149,10 @@ static void stopped_and_not(bool fold) {
   store whole = {0}, cut = {0};
   CHECK_OK(open_fixture(&x, "t4g64"));
   nb_calib_opts o = options(&x, &whole, 1);
-  o.fold = o.rotate = fold;
+  o.fold = fold;
   CHECK_OK(nb_calib_run(&x.c, &x.w, x.f, &o, &err));
   o = options(&x, &cut, 3);
-  o.fold = o.rotate = fold;
+  o.fold = fold;
   cut.stop_after = 1 + x.per_layer + 3; /* in the second layer */
   CHECK(nb_calib_run(&x.c, &x.w, x.f, &o, &err) == NB_ERR_INTERRUPTED);
   cut.stop_after = 0, cut.give = 1;

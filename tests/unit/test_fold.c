@@ -65,38 +65,6 @@ static double distance(const float *a, const float *b, size_t n) {
   return sqrt(d / t);
 }
 
-TEST(the_transform_is_orthogonal) {
-  for (size_t n = 1; n <= 96; n += n < 16 ? 1 : 16) {
-    double *R = nb_alloc(n * n, sizeof *R);
-    nb_fold_orthogonal(n, R);
-    for (size_t i = 0; i < n; i++)
-      for (size_t k = 0; k < n; k++) {
-        double dot = 0;
-        for (size_t m = 0; m < n; m++) dot += R[i * n + m] * R[k * n + m];
-        CHECK_MSG(fabs(dot - (i == k)) < 1e-12, "n %zu: rows %zu, %zu: %g", n, i, k, dot);
-      }
-    nb_free(R);
-  }
-}
-
-TEST(a_rotation_changes_the_weights_but_no_output) {
-  fixture x;
-  nb_fold f;
-  CHECK_OK(open_fixture(&x, "tests/golden/model/gqa_f16"));
-  CHECK(x.c.heads > x.c.kv_heads); /* grouped queries */
-  for (size_t l = 0; l < x.c.layers; l++) {
-    CHECK_OK(nb_fold_create(&x.c, &x.w.parts, &x.w.layer[l], &f, &err));
-    float *before = run(&x, &f.layer), v = *(const float *)nb_layer_matrix(&x.c, &f.layer, NB_V, 0)->dense.data;
-    CHECK_OK(nb_fold_rotate(&f, &err));
-    float *after = run(&x, &f.layer);
-    CHECK(v != *(const float *)nb_layer_matrix(&x.c, &f.layer, NB_V, 0)->dense.data);
-    CHECK_MSG(distance(before, after, T * x.c.hidden) < 1e-6, "%g", distance(before, after, T * x.c.hidden));
-    nb_free(before), nb_free(after);
-    nb_fold_free(&f);
-  }
-  close_fixture(&x);
-}
-
 /* Some inputs are made large, as in trained models, without changing what the layer computes. */
 static void make_outliers(const nb_config *c, const nb_parts *parts, nb_fold *f) {
   const nb_layer *l = &f->layer;
@@ -196,8 +164,6 @@ TEST(scales_spare_inputs_that_are_rounded_beside_large_ones) {
 }
 
 int main(void) {
-  RUN(the_transform_is_orthogonal);
-  RUN(a_rotation_changes_the_weights_but_no_output);
   RUN(scales_change_no_output_and_help_rounding);
   RUN(scales_spare_inputs_that_are_rounded_beside_large_ones);
   return test_end();
