@@ -188,7 +188,6 @@ nb_status nb_conversion_run(const nb_opened *m, nb_recipe *r, const nb_conversio
   *out = (nb_conversion){.job = {.model = m, .out = o->path, .fast = r->fast}};
   out->job.calib = (nb_calib_opts){.damp = r->damp,
                                    .fisher_tokens = (size_t)r->fisher_tokens,
-                                   .alpha = r->alpha,
                                    .sweeps = r->sweeps,
                                    .gptq = !r->no_gptq,
                                    .fit_tables = !r->no_tables,

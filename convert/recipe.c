@@ -14,7 +14,6 @@ const nb_recipe nb_recipe_default = {.codes = "trellis",
                                      .sweeps = 2,
                                      .fisher_tokens = -1,
                                      .damp = 0.01,
-                                     .alpha = 0,
                                      .tune_rate = 5e-4};
 
 bool nb_recipe_has_budget(const nb_recipe *r) { return r->budget || r->preset || r->linear_bpw > 0; }
@@ -173,7 +172,6 @@ cJSON *nb_recipe_print(const nb_recipe *r) {
   for (size_t i = 0; i < r->n_set; i++) cJSON_AddItemToArray(set, cJSON_CreateString(r->set[i]));
   if (r->fast) return out;
   cJSON_AddNumberToObject(out, "damp", r->damp);
-  cJSON_AddNumberToObject(out, "alpha", r->alpha);
   cJSON_AddNumberToObject(out, "sweeps", r->sweeps);
   cJSON_AddNumberToObject(out, "fisher_tokens", r->fisher_tokens);
   cJSON_AddBoolToObject(out, "tables", !r->no_tables);
@@ -208,26 +206,24 @@ static nb_status read_switch(const cJSON *json, const char *name, const char *ke
   return NB_OK;
 }
 
-static nb_status read_fraction(const cJSON *json, const char *name, const char *key, double *out, nb_err *err) {
-  NB_TRY(nb_json_f64(json, name, key, out, err));
-  return *out >= 0 && *out <= 1 ? NB_OK : nb_fail(err, NB_ERR_FORMAT, "%s: \"%s\" is not 0 to 1", name, key);
-}
-
 /* Options of earlier versions that are no more (docs/quantization.md): a file that was made without them can be made
  * again. */
 static nb_status check_removed(const cJSON *json, const char *name, nb_err *err) {
+  double alpha = 0;
   bool rotate = false;
+  NB_TRY(nb_json_optional_f64(json, name, "alpha", &alpha, err));
   NB_TRY(nb_json_optional_bool(json, name, "rotate", &rotate, err));
-  if (!rotate) return NB_OK;
+  if (alpha == 0 && !rotate) return NB_OK;
   return nb_fail(err, NB_ERR_UNSUPPORTED,
-                 "%s was made with --rotate, which this version no longer has: it cannot make the file again", name);
+                 "%s was made with --%s, which this version no longer has: it cannot make the file again", name,
+                 rotate ? "rotate" : "alpha");
 }
 
 static nb_status read_solver(const cJSON *json, const char *name, nb_recipe *r, nb_err *err) {
   size_t sweeps, fisher_tokens = 0; /* files of before: rows were rounded alone */
   NB_TRY(check_removed(json, name, err));
-  NB_TRY(read_fraction(json, name, "damp", &r->damp, err));
-  NB_TRY(read_fraction(json, name, "alpha", &r->alpha, err));
+  NB_TRY(nb_json_f64(json, name, "damp", &r->damp, err));
+  if (!(r->damp >= 0 && r->damp <= 1)) return nb_fail(err, NB_ERR_FORMAT, "%s: \"damp\" is not 0 to 1", name);
   NB_TRY(nb_json_size(json, name, "sweeps", 0, 20, &sweeps, err));
   NB_TRY(nb_json_optional_size(json, name, "fisher_tokens", 0, NB_RECIPE_MAX_TOKENS, &fisher_tokens, err));
   r->sweeps = (int)sweeps, r->fisher_tokens = (int)fisher_tokens;

@@ -34,7 +34,7 @@ typedef struct nb_recipe {
   const char *stats;  /* instead: a file of nibble calibrate, or NULL */
   nb_calib_numbers n; /* -1: not given */
   uint64_t seed;      /* as nb_calib_text_opts has it */
-  double damp, alpha; /* these as nb_calib_opts has them */
+  double damp;        /* these as nb_calib_opts has them */
   int sweeps;
   int fisher_tokens; /* -1: not given, nb_curvature_tokens */
   bool no_gptq, no_tables, no_head, no_fold, sequential;

@@ -82,8 +82,6 @@ ablation() {
   ablate "no sweeps" --sweeps 0
   ablate "1 sweep" --sweeps 1
   ablate "4 sweeps" --sweeps 4
-  ablate "asymmetric target, alpha 0.25" --alpha 0.25
-  ablate "alpha 0.5" --alpha 0.5
   ablate "no fitted tables" --no-tables
   ablate "damping 0.001" --damp 0.001
   ablate "damping 0.1" --damp 0.1

@@ -143,8 +143,6 @@ int cmd_quantize(int argc, char **argv) {
       CLI_INT("tokens", 0, "N", 1, NB_RECIPE_MAX_TOKENS, &r.n.tokens, "tokens to draw from the texts (32768)"),
       CLI_INT("seq", 0, "N", NB_RECIPE_MIN_SEQ, NB_RECIPE_MAX_SEQ, &r.n.seq, "tokens of a sequence (512)"),
       CLI_DOUBLE("damp", 0, "X", 0, 1, &r.damp, "damping of the statistics, as a part of their mean diagonal (0.01)"),
-      CLI_DOUBLE("alpha", 0, "X", 0, 1, &r.alpha,
-                 "how much of earlier layers' distortion to make good (0: none, and a token costs half as much)"),
       CLI_INT("sweeps", 0, "N", 0, 20, &r.sweeps, "coordinate descent sweeps (2)"),
       CLI_INT("fisher-tokens", 0, "N", 0, NB_RECIPE_MAX_TOKENS, &r.fisher_tokens,
               "tokens whose gradients say how rows make good each other's errors; 0: rows are rounded alone (by the "

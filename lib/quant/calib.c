@@ -75,7 +75,7 @@ static nb_status sum_gradients(nb_calib *r, const nb_layer *full, nb_err *err) {
     NB_TRY(nb_matmul_create(nb_session_kernels(r->s), o->threads, &r->mul, err));
     NB_TRY(nb_curvature_create(r->c, r->w, &co, &r->curvature, err));
   }
-  return nb_curvature_layer(r->curvature, full, r->xq, wants_tiles(r, full->number), r->G, err);
+  return nb_curvature_layer(r->curvature, full, r->states, wants_tiles(r, full->number), r->G, err);
 }
 
 /* Solves matrix i of a layer, which is `full` in full precision. h: its statistics, or NULL when a run before has it.
@@ -150,15 +150,15 @@ static nb_status solve_site(nb_calib *r, size_t site, const nb_layer *full, bool
   nb_status st = NB_OK;
   char what[96];
   if (!resumed) {
-    nb_hess_sums sums = {r->H[site], r->C[site], nb_parts_site_inputs(r->c, site), 0};
-    const nb_hess_opts how = {r->o->damp, r->o->alpha, r->o->threads, what};
+    float *H = r->H[site];
+    const size_t K = nb_parts_site_inputs(r->c, site);
+    const nb_hess_opts how = {r->o->damp, r->o->threads, what};
     const nb_kernels *k = nb_session_kernels(r->s);
-    nb_assert(sums.H && r->wanted[site]);
-    r->H[site] = r->C[site] = NULL;
-    if (sums.C && nb_calib_by_outputs(r, site)) sums.outputs = r->c->hidden;
+    nb_assert(H && r->wanted[site]);
+    r->H[site] = NULL;
     describe_site(r, full->number, site, what);
-    if (too_few(r, site)) NB_TRY(nb_hess_unfactored(k, sums.H, sums.K, what, &h, err));
-    else NB_TRY(nb_hess_prepare(k, &sums, &how, &h, err));
+    if (too_few(r, site)) NB_TRY(nb_hess_unfactored(k, H, K, what, &h, err));
+    else NB_TRY(nb_hess_prepare(k, H, K, &how, &h, err));
   }
   for (size_t i = 0; i < r->parts->per_layer && st == NB_OK; i++)
     if (nb_parts_matrix(r->parts, i)->site == site) st = solve_one(r, resumed ? NULL : &h, full, i, err);
@@ -189,28 +189,23 @@ static size_t want_next(nb_calib *r, size_t site, bool sequential) {
   return r->n_sites;
 }
 
-/* Solves a layer, which is `full` in full precision. eight: the same at 8 bits, through which both streams pass where
- * it is not quantized yet. */
-static nb_status solve_with(nb_calib *r, const nb_layer *full, nb_proxy8 *eight, nb_err *err) {
+/* Solves a layer, which is `full` in full precision. eight: the same at 8 bits, through which the states pass where it
+ * is not quantized yet. */
+static nb_status solve_with(nb_calib *r, const nb_layer *full, const nb_layer *eight, nb_err *err) {
   nb_layer now;
   size_t D = r->c->hidden;
-  bool resumed = all_resumed(r, full), moved = false;
-  nb_proxy8_set_fine(eight, false); /* int8 inputs, as at run time, instead of fine ones */
-  nb_layer_copy(r->parts, &eight->layer, r->now, &now);
-  nb_proxy8_set_fine(eight, true);
+  bool resumed = all_resumed(r, full);
+  nb_layer_copy(r->parts, eight, r->now, &now);
   if (!resumed) NB_TRY(sum_gradients(r, full, err));
   for (size_t site = 0, end; site < r->n_sites; site = end) {
     end = resumed ? r->n_sites : want_next(r, site, r->o->sequential);
-    bool all = site == 0 && end == r->n_sites; /* in one pass: then the float stream moves on with it */
-    moved = moved || (all && !resumed);
-    if (!resumed) NB_TRY(nb_calib_collect(r, &now, &eight->layer, all, r->o->n_seqs, err));
+    if (!resumed) NB_TRY(nb_calib_collect(r, &now, r->o->n_seqs, err));
     for (size_t i = site; i < end; i++)
       if (site_feeds(r, i)) NB_TRY(solve_site(r, i, full, resumed, err));
   }
   if (full->number + 1 == r->c->layers && (r->c->tie_embeddings || !r->o->calibrate_head)) return NB_OK;
   for (size_t i = 0; i < r->o->n_seqs; i++) {
-    NB_TRY(nb_calib_run_sequence(r, &now, i, 0, r->xq + i * r->T * D, NULL, err));
-    if (r->xf && !moved) NB_TRY(nb_calib_run_sequence(r, &eight->layer, i, 1, r->xf + i * r->T * D, NULL, err));
+    NB_TRY(nb_calib_run_sequence(r, &now, i, r->states + i * r->T * D, NULL, err));
     NB_TRY(nb_progress_step(r->o->progress, r->solve.done, r->solve.total, err));
   }
   return NB_OK;
@@ -229,7 +224,7 @@ static void free_layer(nb_calib *r) {
 static nb_status solve_layer(nb_calib *r, const nb_layer *full, nb_err *err) {
   nb_proxy8 eight;
   nb_status st = nb_proxy8_layer(r->parts, full, r->o->threads, &eight, err);
-  if (st == NB_OK) st = solve_with(r, full, &eight, err);
+  if (st == NB_OK) st = solve_with(r, full, &eight.layer, err);
   nb_proxy8_free(&eight);
   free_layer(r);
   return st;
@@ -243,12 +238,11 @@ static nb_status fold_scales(nb_calib *r, nb_fold *fold, nb_err *err) {
                                nb_curvature_wanted(r->c, o->fisher_tokens)};
   nb_proxy8 eight;
   nb_status st = nb_proxy8_layer(r->parts, &fold->layer, o->threads, &eight, err);
-  if (st == NB_OK) nb_proxy8_set_fine(&eight, false);
   r->folding = true;
   for (size_t site = 0, end; site < r->n_sites && st == NB_OK; site = end) {
     end = want_next(r, site, false);
     for (size_t i = site; i < end; i++) r->wanted[i] = r->wanted[i] && nb_fold_legal(r->c, i);
-    st = nb_calib_collect(r, &eight.layer, NULL, false, nb_calib_fold_seqs(r), err);
+    st = nb_calib_collect(r, &eight.layer, nb_calib_fold_seqs(r), err);
     for (size_t i = site; i < end && st == NB_OK; i++) {
       const nb_fold_inputs in = {r->H[i], r->count[i], r->few[i], r->n_few[i]};
       if (!in.H || !in.count) continue;
@@ -288,14 +282,13 @@ fail:
 static nb_status run_create(nb_calib *r, nb_err *err) {
   const nb_calib_opts *o = r->o;
   size_t D = r->c->hidden, K = widest_site(r->c), Kp = nb_round_up(K, NB_K_PAD), n = r->parts->per_layer;
-  nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features, .fine = true};
-  size_t stretch = nb_config_stretch(r->c, o->seq_len);
+  /* Not fine: also layers at 8 bits see int8 inputs, as at run time. */
+  nb_session_opts so = {.threads = o->threads, .max_tokens = o->seq_len, .cpu_features = o->cpu_features};
   r->T = o->seq_len;
   r->solve = (nb_solve){.o = o, .total = weight_count(r->parts), .mul = &r->mul};
   r->n_sites = nb_parts_sites(r->c);
   NB_TRY(nb_session_create(r->c, &so, &r->s, err));
   NB_TRY(nb_new(&r->H, r->n_sites, sizeof *r->H, "statistics", err));
-  NB_TRY(nb_new(&r->C, r->n_sites, sizeof *r->C, "statistics", err));
   NB_TRY(nb_new(&r->few, r->n_sites, sizeof *r->few, "statistics", err));
   NB_TRY(nb_new(&r->count, r->n_sites, sizeof *r->count, "statistics", err));
   NB_TRY(nb_new(&r->n_few, r->n_sites, sizeof *r->n_few, "statistics", err));
@@ -304,38 +297,29 @@ static nb_status run_create(nb_calib *r, nb_err *err) {
   NB_TRY(nb_new(&r->coded, n, sizeof *r->coded, "a layer", err));
   NB_TRY(nb_new(&r->out, n, sizeof *r->out, "a layer", err));
   NB_TRY(nb_new(&r->G, n, sizeof *r->G, "a layer", err));
-  NB_TRY(nb_new(&r->xq, o->n_seqs * r->T * D, sizeof(float), "the hidden states", err));
+  NB_TRY(nb_new(&r->states, o->n_seqs * r->T * D, sizeof(float), "the hidden states", err));
   NB_TRY(nb_new(&r->x, r->T * D, sizeof(float), "the hidden states", err));
-  NB_TRY(nb_new(&r->fake, 2 * r->T * K, sizeof(float), "the inputs", err));
+  NB_TRY(nb_new(&r->fake, r->T * K, sizeof(float), "the inputs", err));
   size_t rows = (size_t)o->threads;
   r->Kp = Kp;
   NB_TRY(nb_rounded_create(r->T, K, &r->in, err));
-  if (o->alpha > 0) NB_TRY(nb_rounded_create(r->T, K, &r->distance, err));
   NB_TRY(nb_new(&r->q8, rows * Kp, 1, "the inputs", err));
   NB_TRY(nb_new(&r->q8_scale, rows * Kp / NB_QA_GROUP, sizeof(float), "the inputs", err));
   NB_TRY(nb_new(&r->q8_sum, rows * Kp / NB_BLOCK, sizeof(int32_t), "the inputs", err));
-  NB_TRY(nb_kv_create_layers(r->c, 1, r->T, NB_KV_F32, stretch, &r->kv[0], err));
-  if (o->alpha > 0) {
-    NB_TRY(nb_kv_create_layers(r->c, 1, r->T, NB_KV_F32, stretch, &r->kv[1], err));
-    NB_TRY(nb_new(&r->xf, o->n_seqs * r->T * D, sizeof(float), "the hidden states", err));
-    for (size_t i = 0; i < NB_SITES; i++)
-      NB_TRY(nb_new(&r->seen[i], r->T * nb_parts_site_inputs(r->c, i), sizeof(float), "the inputs", err));
-  }
-  return NB_OK;
+  return nb_kv_create_layers(r->c, 1, r->T, NB_KV_F32, nb_config_stretch(r->c, r->T), &r->kv, err);
 }
 
 static void run_free(nb_calib *r) {
   nb_calib_free_sums(r);
   free_layer(r);
-  for (size_t i = 0; i < NB_SITES; i++) nb_free(r->seen[i]);
-  nb_free(r->H), nb_free(r->C), nb_free(r->few), nb_free(r->count), nb_free(r->n_few), nb_free(r->wanted);
+  nb_free(r->H), nb_free(r->few), nb_free(r->count), nb_free(r->n_few), nb_free(r->wanted);
   nb_free(r->now), nb_free(r->coded), nb_free(r->out), nb_free(r->G);
   nb_curvature_free(r->curvature);
   nb_matmul_free(&r->mul);
-  nb_free(r->xq), nb_free(r->xf), nb_free(r->x), nb_free(r->fake);
-  nb_rounded_free(&r->in), nb_rounded_free(&r->distance);
+  nb_free(r->states), nb_free(r->x), nb_free(r->fake);
+  nb_rounded_free(&r->in);
   nb_free(r->q8), nb_free(r->q8_scale), nb_free(r->q8_sum);
-  nb_kv_free(r->kv[0]), nb_kv_free(r->kv[1]);
+  nb_kv_free(r->kv);
   nb_session_free(r->s);
 }
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Quantizes a model on calibration text, a layer at a time.
  *
- * Two streams of hidden states run through the model: one as the quantized model computes it (int8 activations, what
- * was quantized before), one as the unquantized model does (only with alpha > 0). Layers that are not quantized yet
- * are passed at 8 bits with fine inputs (proxy8.h): twice as fast as float. Each layer's linears are solved on the
- * quantized stream's inputs, rounded to int8 as at run time (gptq.h); then the stream moves on through the quantized
- * layer. Memory: the streams (tokens x D floats each) and one layer's statistics. */
+ * The text's hidden states run through the model as the quantized model computes them (int8 activations, what was
+ * quantized before). They first pass a layer at 8 bits (proxy8.h), whose linears are solved on the inputs that they get
+ * there, rounded to int8 as at run time (gptq.h); then they move on through the quantized layer. Memory: the states
+ * (tokens x D floats) and one layer's statistics. */
 #ifndef NB_CALIB_H
 #define NB_CALIB_H
 
@@ -28,7 +27,6 @@ typedef struct nb_calib_opts {
   const int32_t *tokens; /* (n_seqs, seq_len) */
   size_t n_seqs, seq_len;
   double damp;     /* of the statistics' diagonal: 0.01 */
-  double alpha;    /* how much of the distortion by earlier layers is made good, 0 to 1 */
   int sweeps;      /* of coordinate descent after GPTQ */
   bool gptq;       /* false: importance-weighted rounding and sweeps only */
   bool fit_tables; /* a table of its own for each matrix */

@@ -36,10 +36,9 @@ nb_status nb_calib_embedding(nb_calib *r, nb_err *err) {
   const nb_quantized q = {.matrix = m, .data = now.data, .n_bytes = now.n_bytes, .plain = now.error, .loss = now.error};
   NB_GOTO(r->o->put(r->o->ctx, &q, err));
   for (size_t i = 0; i < r->o->n_seqs; i++) {
-    nb_segment seg = {r->kv[0], r->o->tokens + i * r->T, r->T};
+    nb_segment seg = {r->kv, r->o->tokens + i * r->T, r->T};
     NB_GOTO(nb_session_begin(r->s, &seg, 1, err));
-    nb_session_embed(r->s, &now.w, r->xq + i * r->T * D);
-    if (r->xf) nb_session_embed(r->s, full, r->xf + i * r->T * D);
+    nb_session_embed(r->s, &now.w, r->states + i * r->T * D);
   }
   NB_GOTO(nb_solve_advance(&r->solve, (uint64_t)full->N * full->K, err));
 fail:
@@ -48,36 +47,21 @@ fail:
   return st;
 }
 
-/* x (T, D) = the head's inputs for a sequence of a stream. */
-static void head_inputs(nb_calib *r, const nb_weights *w, const float *stream, size_t seq, float *x) {
-  nb_session_norm(r->s, w, stream + seq * r->T * r->c->hidden, x);
-}
-
-/* Adds those of the quantized stream, rounded, to H; r->x (T, D): not rounded. */
+/* Adds the head's inputs for a sequence, rounded, to H; r->x (T, D): not rounded. */
 static void add_head_inputs(nb_calib *r, const nb_weights *w, size_t seq, float *H) {
-  head_inputs(r, w, r->xq, seq, r->x);
-  nb_calib_round_inputs(r, r->x, r->T, r->c->hidden);
-  nb_calib_add_inputs(r, H, r->T, r->c->hidden);
+  size_t D = r->c->hidden;
+  nb_session_norm(r->s, w, r->states + seq * r->T * D, r->x);
+  nb_calib_round_inputs(r, r->x, r->T, D);
+  nb_calib_add_inputs(r, H, r->T, D);
 }
 
 static nb_status head_statistics(nb_calib *r, const nb_weights *w, nb_hess *h, nb_err *err) {
   size_t D = r->c->hidden;
-  float *H, *C = NULL;
+  float *H;
   NB_TRY(nb_new(&H, D * D, sizeof *H, "statistics", err));
-  if (r->xf && nb_new(&C, D * D, sizeof *C, "statistics", err) != NB_OK) {
-    nb_free(H);
-    return NB_ERR_MEMORY;
-  }
-  for (size_t i = 0; i < r->o->n_seqs; i++) {
-    float *d = r->fake + r->T * D;
-    add_head_inputs(r, w, i, H);
-    if (!r->xf) continue;
-    head_inputs(r, w, r->xf, i, r->x);
-    for (size_t k = 0; k < r->T * D; k++) d[k] = r->x[k] - r->fake[k];
-    nb_calib_add_cross(r, C, d, r->T, D);
-  }
-  const nb_hess_opts how = {r->o->damp, r->o->alpha, r->o->threads, "the head"};
-  return nb_hess_prepare(nb_session_kernels(r->s), &(nb_hess_sums){H, C, D, 0}, &how, h, err);
+  for (size_t i = 0; i < r->o->n_seqs; i++) add_head_inputs(r, w, i, H);
+  const nb_hess_opts how = {r->o->damp, r->o->threads, "the head"};
+  return nb_hess_prepare(nb_session_kernels(r->s), H, D, &how, h, err);
 }
 
 /* Chooses the scales s (D) of the head's inputs; norm (2 D) becomes the final norm and its bias, divided by them. */

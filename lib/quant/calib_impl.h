@@ -19,25 +19,22 @@ typedef struct nb_calib {
   const nb_qfmt *formats; /* by number of the matrix */
   const nb_calib_opts *o;
   nb_session *s;
-  size_t T;       /* tokens of a batch: one sequence */
-  float *xq, *xf; /* (n_seqs * T, D): the two streams; xf may be NULL */
-  float *x;       /* (T, D): a working copy */
+  size_t T;      /* tokens of a batch: one sequence */
+  float *states; /* (n_seqs * T, D): those of the text so far */
+  float *x;      /* (T, D): a working copy */
   size_t n_sites;
-  float *seen[NB_SITES]; /* (T, K): the float stream's inputs of one batch; not of experts */
-  float **H, **C;        /* (n_sites) */
+  float **H;             /* (n_sites) */
   float **few;           /* (n_sites) one of NB_FOLD_EACH tokens in H, where scales are to be chosen; NULL otherwise */
   size_t *count, *n_few; /* (n_sites) tokens in H, in `few` */
   bool *wanted;          /* (n_sites) statistics wanted */
-  bool cross;            /* with the float stream */
-  bool keep;             /* the tap fills `seen` instead */
   bool folding;          /* the tap fills `few`, too */
-  float *fake;           /* (T, K) int8-rounded inputs, and their distance to the float stream's */
-  nb_rounded in, distance; /* the two, as the statistics take them */
-  int8_t *q8;              /* a row a thread, of Kp values */
+  float *fake;           /* (T, K) int8-rounded inputs */
+  nb_rounded in;         /* these as the statistics take them */
+  int8_t *q8;            /* a row a thread, of Kp values */
   float *q8_scale;
   int32_t *q8_sum;
   size_t Kp;
-  nb_kv *kv[2];            /* for the quantized and the float stream */
+  nb_kv *kv;
   const float *const *vec; /* as nb_quantized has it, of the layer at hand */
   nb_linear *now;          /* (per_layer) the layer's matrices as they are so far */
   nb_coded *coded;         /* (per_layer) the layer's quantized matrices */
@@ -53,10 +50,8 @@ typedef struct nb_calib {
 
 /* x (T, K) as int8 with a scale for each 64, as the kernels will see it, in r->fake. */
 void nb_calib_round_inputs(nb_calib *r, const float *x, size_t T, size_t K);
-/* H (K, K) += r->fake^T r->fake, which is kept in r->in, too. */
+/* H (K, K) += r->fake^T r->fake. */
 void nb_calib_add_inputs(nb_calib *r, float *H, size_t T, size_t K);
-/* C (K, in.K) += d^T inputs, of the inputs that were added last and d (T, K). */
-void nb_calib_add_cross(nb_calib *r, float *C, const float *d, size_t T, size_t K);
 
 /* The first sequences, of NB_FOLD_TOKENS in all, by which scales are chosen; how many of their inputs are kept, at
  * most. */
@@ -65,18 +60,11 @@ size_t nb_calib_few_most(const nb_calib *r);
 /* Adds one of NB_FOLD_EACH inputs x (T, K) of a sequence to few (*n, K). */
 void nb_calib_keep_few(const float *x, size_t T, size_t K, float *few, size_t *n);
 
-/* Whether the asymmetric target of a site is summed as its matrix's outputs: with so many inputs their own K x K sum
- * costs twice as much. */
-bool nb_calib_by_outputs(const nb_calib *r, size_t site);
+/* Sequence `seq`, whose states x (T, D) are, through a layer. */
+nb_status nb_calib_run_sequence(nb_calib *r, const nb_layer *l, size_t seq, float *x, const nb_tap *tap, nb_err *err);
 
-/* Sequence `seq` of a stream (0: the quantized, 1: the float one), whose states x (T, D) are, through a layer. */
-nb_status nb_calib_run_sequence(nb_calib *r, const nb_layer *l, size_t seq, int stream, float *x, const nb_tap *tap,
-                                nb_err *err);
-
-/* Collects the statistics of the wanted sites over the first n_seqs sequences with the layer as it is now. The float
- * stream goes through `full`, unless that is NULL, and stays behind it when `move` is set. */
-nb_status nb_calib_collect(nb_calib *r, const nb_layer *now, const nb_layer *full, bool move, size_t n_seqs,
-                           nb_err *err);
+/* Collects the statistics of the wanted sites over the first n_seqs sequences with the layer as it is now. */
+nb_status nb_calib_collect(nb_calib *r, const nb_layer *now, size_t n_seqs, nb_err *err);
 void nb_calib_free_sums(nb_calib *r);
 
 /* ---- calib_ends.c ---- */
@@ -86,7 +74,7 @@ static inline uint64_t nb_calib_weights_of(const nb_part *p) { return (uint64_t)
 /* Rounds and puts a matrix without statistics. */
 nb_status nb_calib_plain(const nb_weights *w, const nb_qfmt *formats, size_t matrix, int effort, const nb_calib_opts *o,
                          nb_err *err);
-/* Rounds and puts the embedding, and begins both streams. */
+/* Rounds and puts the embedding, whose rows are the first states. */
 nb_status nb_calib_embedding(nb_calib *r, nb_err *err);
 /* Solves and puts a head of its own, after all layers. */
 nb_status nb_calib_head(nb_calib *r, nb_err *err);

@@ -442,40 +442,6 @@ static void solve_range(void *ctx, size_t begin, size_t end, int thread) {
 
 /* ---- the matrix ---- */
 
-typedef struct shift_job {
-  const nb_hess *h;
-  float *w, *scratch; /* scratch: (ROWS, K) and that of products, a thread */
-  size_t N, piece;
-} shift_job;
-
-/* w += w shift, by blocks of rows. */
-static void shift_range(void *ctx, size_t begin, size_t end, int thread) {
-  shift_job *j = ctx;
-  size_t K = j->h->K;
-  float *old = j->scratch + (size_t)thread * j->piece;
-  for (size_t i = begin; i < end; i++) {
-    size_t n = nb_min(ROWS, j->N - i * ROWS);
-    float *w = j->w + i * ROWS * K;
-    memcpy(old, w, n * K * sizeof *w);
-    nb_gemm g = {n, K, K, old, j->h->shift, K, 1, K, 1, w, K, 1, true};
-    j->h->k.gemm(&g, old + nb_round_up(ROWS * K, NB_ALIGN));
-  }
-}
-
-nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int threads, nb_err *err) {
-  nb_assert(!h->outputs || row0 + N <= h->outputs);
-  if (!h->shift) return NB_OK;
-  if (h->outputs) {
-    for (size_t i = 0; i < N * h->K; i++) w[i] += h->shift[row0 * h->K + i];
-    return NB_OK;
-  }
-  shift_job j = {h, w, NULL, N, nb_round_up(ROWS * h->K, NB_ALIGN) + NB_GEMM_SCRATCH / sizeof(float)};
-  NB_TRY(nb_new(&j.scratch, (size_t)threads * j.piece, sizeof(float), "the shifted weights", err));
-  nb_parallel_for(threads, (N + ROWS - 1) / ROWS, 1, shift_range, &j);
-  nb_free(j.scratch);
-  return NB_OK;
-}
-
 static nb_status solve(solving *j, nb_gptq_report *report, nb_err *err) {
   nb_status st;
   const nb_hess *h = j->h;

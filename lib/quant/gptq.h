@@ -8,10 +8,6 @@
  *  - Sweeps: coordinate descent on the same loss. For each group the scale moves to the grid point that loses least
  *    with the codes as they are, then each code likewise. No step can increase the loss.
  *    Where codes are of a trellis (qmat.h), the rows of a tile take their levels of a column together, in both.
- *  - An asymmetric target (GPTAQ, arXiv 2504.02692): the float model's inputs x' differ from x, which earlier layers
- *    have already distorted. W (x' - x) can partly be made good: W is replaced by W + alpha W C H^-1, C = sum of
- *    (x' - x) x^T, the least-squares solution for alpha = 1. Where a matrix has fewer outputs than inputs and many of
- *    these, W C = sum of W (x' - x) x^T is summed instead, which costs less than C.
  * H and U come from hess.h. */
 #ifndef NB_GPTQ_H
 #define NB_GPTQ_H
@@ -42,10 +38,7 @@ typedef struct nb_gptq_report {
   size_t fell_back;     /* rows for which plain rounding was better and was kept; of a trellis in whole tiles */
 } nb_gptq_report;
 
-/* Replaces w (N, K), rows row0 and on of the matrix, by its shifted target; does nothing when h has no shift. */
-nb_status nb_gptq_target(const nb_hess *h, float *w, size_t row0, size_t N, int threads, nb_err *err);
-
-/* Rounds rows of the target to the same rows of out; row0 is a multiple of 16. *report is added to. */
+/* Rounds rows to the same rows of out; row0 is a multiple of 16. *report is added to. */
 nb_status nb_gptq_solve(const nb_hess *h, const nb_gptq_rows *rows, const nb_grid *g, const nb_gptq_opts *o,
                         nb_qout *out, nb_gptq_report *report, nb_err *err);
 

@@ -13,7 +13,6 @@
 enum {
   ROUND = 512,  /* inputs that a thread rounds at a time */
   SQUARE = 128, /* inputs by inputs whose products a thread sums at a time: all blocks of tokens meet them in cache */
-  PANEL = 256,  /* rows of a target that a thread makes at a time */
   TILE = 32,
   TRIES = 8
 };
@@ -64,10 +63,9 @@ void nb_rounded_take(nb_rounded *r, const nb_kernels *k, const float *x, size_t 
 
 typedef struct add_job {
   const nb_kernels *k;
-  const nb_rounded *d, *x;
-  float *out;
+  const nb_rounded *x;
+  float *H;
   size_t across; /* squares from left to right */
-  bool lower;
 } add_job;
 
 static void add_squares(void *ctx, size_t begin, size_t end, int thread) {
@@ -75,34 +73,27 @@ static void add_squares(void *ctx, size_t begin, size_t end, int thread) {
   add_job *j = ctx;
   for (size_t i = begin; i < end; i++) {
     size_t row = i / j->across * SQUARE, col = i % j->across * SQUARE;
-    if (j->lower && col > row) continue;
-    size_t dp = nb_round_up(j->d->K, 16), xp = nb_round_up(j->x->K, 16);
-    nb_gram g = {.M = nb_min(SQUARE, j->d->K - row),
-                 .N = nb_min(SQUARE, j->x->K - col),
-                 .n_blocks = blocks_of(j->x),
-                 .a = j->d->z + row * NB_GRAM_TOKENS,
-                 .b = j->x->z + col * NB_GRAM_TOKENS,
-                 .a_scale = j->d->scale + row,
-                 .b_scale = j->x->scale + col,
-                 .a_inputs = dp,
-                 .b_inputs = xp,
-                 .y = j->out + row * j->x->K + col,
-                 .ldy = j->x->K};
+    if (col > row) continue;
+    const nb_rounded *x = j->x;
+    size_t Kp = nb_round_up(x->K, 16);
+    nb_gram g = {.M = nb_min(SQUARE, x->K - row),
+                 .N = nb_min(SQUARE, x->K - col),
+                 .n_blocks = blocks_of(x),
+                 .a = x->z + row * NB_GRAM_TOKENS,
+                 .b = x->z + col * NB_GRAM_TOKENS,
+                 .a_scale = x->scale + row,
+                 .b_scale = x->scale + col,
+                 .a_inputs = Kp,
+                 .b_inputs = Kp,
+                 .y = j->H + row * x->K + col,
+                 .ldy = x->K};
     j->k->gram_add(&g);
   }
 }
 
-static size_t squares_of(size_t K) { return (K + SQUARE - 1) / SQUARE; }
-
 void nb_hess_add(const nb_kernels *k, float *H, const nb_rounded *x, int threads) {
-  add_job j = {k, x, x, H, squares_of(x->K), true};
+  add_job j = {k, x, H, (x->K + SQUARE - 1) / SQUARE};
   nb_parallel_for(threads, j.across * j.across, nb_max(1, j.across / 8), add_squares, &j);
-}
-
-void nb_hess_add_cross(const nb_kernels *k, float *C, const nb_rounded *d, const nb_rounded *x, int threads) {
-  nb_assert(d->T == x->T);
-  add_job j = {k, d, x, C, squares_of(x->K), false};
-  nb_parallel_for(threads, squares_of(d->K) * j.across, nb_max(1, j.across / 8), add_squares, &j);
 }
 
 /* ---- the diagonal ---- */
@@ -110,7 +101,6 @@ void nb_hess_add_cross(const nb_kernels *k, float *C, const nb_rounded *d, const
 void nb_hess_free(nb_hess *h) {
   nb_free(h->H);
   nb_free(h->U);
-  nb_free(h->shift);
   nb_free(h->diag);
   nb_free(h->order);
   memset(h, 0, sizeof *h);
@@ -182,44 +172,6 @@ static bool factor(nb_hess *h, const nb_matmul *mul, float *L, float lambda) {
   return true;
 }
 
-/* ---- the asymmetric target ---- */
-
-typedef struct shift_job {
-  nb_hess *h;
-  float *C; /* (M, K) */
-  size_t M;
-  float alpha;
-  const nb_matmul *mul;
-} shift_job;
-
-/* Rows of C become rows of alpha C H^-1 = alpha (C U^T) U, whose columns are in the order of visiting. Of a triangle,
- * only what the columns of a panel meet is multiplied. */
-static void shift_panels(void *ctx, size_t begin, size_t end, int thread) {
-  shift_job *j = ctx;
-  nb_assert(j->h->U && j->h->shift && j->M > 0);
-  const nb_hess *h = j->h;
-  size_t K = h->K;
-  for (size_t i = begin; i < end; i++) {
-    size_t r = i * PANEL, n = nb_min(PANEL, j->M - r);
-    float *c = j->C + r * K, *out = h->shift + r * K;
-    for (size_t a = 0; a < n; a++)
-      for (size_t k = 0; k < K; k++) out[a * K + k] = c[a * K + h->order[k]];
-    for (size_t k = 0; k < K; k += PANEL) {
-      nb_gemm g = {n, nb_min(PANEL, K - k), K - k, out + k, h->U + k * K + k, K, 1, 1, K, c + k, K, j->alpha, false};
-      nb_matmul_one(j->mul, thread, &g);
-    }
-    for (size_t k = 0; k < K; k += PANEL) {
-      size_t cols = nb_min(PANEL, K - k);
-      nb_gemm g = {n, cols, k + cols, c, h->U + k, K, 1, K, 1, out + k, K, 1, false};
-      nb_matmul_one(j->mul, thread, &g);
-    }
-    for (size_t a = 0; a < n; a++) {
-      for (size_t k = 0; k < K; k++) c[a * K + h->order[k]] = out[a * K + k];
-      memcpy(out + a * K, c + a * K, K * sizeof *out);
-    }
-  }
-}
-
 nb_status nb_hess_unfactored(const nb_kernels *k, float *H, size_t K, const char *what, nb_hess *out, nb_err *err) {
   double mean;
   memset(out, 0, sizeof *out);
@@ -229,13 +181,11 @@ nb_status nb_hess_unfactored(const nb_kernels *k, float *H, size_t K, const char
   return st;
 }
 
-nb_status nb_hess_prepare(const nb_kernels *k, const nb_hess_sums *sums, const nb_hess_opts *o, nb_hess *out,
-                          nb_err *err) {
+nb_status nb_hess_prepare(const nb_kernels *k, float *H, size_t K, const nb_hess_opts *o, nb_hess *out, nb_err *err) {
   nb_status st;
-  size_t K = sums->K;
   memset(out, 0, sizeof *out);
-  out->k = *k, out->K = K, out->H = sums->H, out->outputs = sums->outputs;
-  nb_assert(K > 0 && (sums->C || sums->outputs == 0));
+  out->k = *k, out->K = K, out->H = H;
+  nb_assert(K > 0);
   double mean = 1;
   float *L = NULL;
   nb_matmul mul = {0};
@@ -252,16 +202,9 @@ nb_status nb_hess_prepare(const nb_kernels *k, const nb_hess_sums *sums, const n
     }
     out->damp = out->damp > 0 ? out->damp * 10 : 1e-4;
   }
-  nb_free(L);
-  L = NULL;
-  if (sums->C && o->alpha != 0) {
-    shift_job j = {out, sums->C, sums->outputs ? sums->outputs : K, (float)o->alpha, &mul};
-    NB_GOTO(nb_new(&out->shift, j.M * K, sizeof(float), "the target", err));
-    nb_parallel_for(o->threads, (j.M + PANEL - 1) / PANEL, 1, shift_panels, &j);
-  }
   for (size_t i = 0; i < K; i++) out->H[i * K + i] += (float)(out->damp * mean);
 fail:
-  nb_free(sums->C), nb_free(L), nb_matmul_free(&mul);
+  nb_free(L), nb_matmul_free(&mul);
   if (st != NB_OK) nb_hess_free(out);
   return st;
 }

@@ -29,8 +29,6 @@ void nb_rounded_take(nb_rounded *r, const nb_kernels *k, const float *x, size_t 
 
 /* H (K, K) += x^T x over the tokens of x, the lower triangle (and some of what is above it). */
 void nb_hess_add(const nb_kernels *k, float *H, const nb_rounded *x, int threads);
-/* C (d->K, x->K) += d^T x, d being the float model's inputs minus x, or a matrix's outputs for these. */
-void nb_hess_add_cross(const nb_kernels *k, float *C, const nb_rounded *d, const nb_rounded *x, int threads);
 
 /* The statistics of a linear's inputs, ready for solving. */
 typedef struct nb_hess {
@@ -38,33 +36,23 @@ typedef struct nb_hess {
   size_t K;
   float *H;        /* (K, K) symmetric, damped */
   float *U;        /* (K, K) upper: H^-1 = U^T U, rows and columns in the order of visiting; or NULL */
-  float *shift;    /* (K, K): alpha C H^-1, or NULL */
-  size_t outputs;  /* not 0: shift is (outputs, K), W's share of it included: alpha W C H^-1 */
   float *diag;     /* (K) the importance of the inputs: the diagonal, hardly damped */
   uint32_t *order; /* (K) the input that is visited i-th */
   double damp;     /* the damping that was enough */
   size_t dead;     /* inputs that were always 0 */
 } nb_hess;
 
-/* Sums over tokens, released with nb_free: H (K, K), of outer products of the inputs (the lower triangle counts), and C
- * (K, K), or W C (outputs, K) when outputs is not 0, or NULL. */
-typedef struct nb_hess_sums {
-  float *H, *C;
-  size_t K, outputs;
-} nb_hess_sums;
-
 typedef struct nb_hess_opts {
-  double damp;  /* what is added to the diagonal, as a part of its mean */
-  double alpha; /* of the asymmetric target */
+  double damp; /* what is added to the diagonal, as a part of its mean */
   int threads;
   const char *what; /* names the statistics in messages */
 } nb_hess_opts;
 
-/* Takes the sums over. The damping is raised tenfold as long as the Cholesky factorization fails. NB_ERR_NUMERIC: H is
- * not finite, or cannot be factored. */
-nb_status nb_hess_prepare(const nb_kernels *k, const nb_hess_sums *sums, const nb_hess_opts *o, nb_hess *out,
-                          nb_err *err);
-/* The same without damping, factor and shift: for solving without GPTQ. */
+/* Takes over H (K, K), to be released with nb_free: the sum over tokens of outer products of the inputs (the lower
+ * triangle counts). The damping is raised tenfold as long as the Cholesky factorization fails. NB_ERR_NUMERIC: H is not
+ * finite, or cannot be factored. */
+nb_status nb_hess_prepare(const nb_kernels *k, float *H, size_t K, const nb_hess_opts *o, nb_hess *out, nb_err *err);
+/* The same without damping and factor: for solving without GPTQ. */
 nb_status nb_hess_unfactored(const nb_kernels *k, float *H, size_t K, const char *what, nb_hess *out, nb_err *err);
 void nb_hess_free(nb_hess *h);
 

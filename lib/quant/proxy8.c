@@ -29,11 +29,6 @@ nb_status nb_proxy8_layer(const nb_parts *parts, const nb_layer *full, int threa
   return NB_OK;
 }
 
-void nb_proxy8_set_fine(nb_proxy8 *e, bool fine) {
-  nb_assert(e->coded && e->w);
-  for (size_t i = 0; i < e->n; i++) e->w[i].fine = fine && e->w[i].coded;
-}
-
 void nb_proxy8_free(nb_proxy8 *e) {
   for (size_t i = 0; e->coded && i < e->n; i++) nb_coded_free(&e->coded[i]);
   nb_free(e->coded);

@@ -2,7 +2,7 @@
 /* A layer rounded plainly to 8 bits and marked fine: passes over calibration text at the speed of the int8 kernels. The
  * weights' rounding (0.4 % of a group's largest weight at most) is the same in all passes; that of the inputs, which is
  * not, is kept far below what the passes are to tell apart. (With int8 inputs its noise is as large as the effect of
- * rounding a matrix that matters little.) */
+ * rounding a matrix that matters little.) A session that is not fine rounds them to int8 all the same. */
 #ifndef NB_PROXY8_H
 #define NB_PROXY8_H
 
@@ -21,8 +21,6 @@ nb_status nb_proxy8_matrix(const nb_linear *full, int threads, const char *what,
 
 /* Rounds a layer. nb_proxy8_free releases (also after a failure). */
 nb_status nb_proxy8_layer(const nb_parts *parts, const nb_layer *full, int threads, nb_proxy8 *out, nb_err *err);
-/* Whether its matrices see fine inputs: they do, until this says otherwise. */
-void nb_proxy8_set_fine(nb_proxy8 *e, bool fine);
 void nb_proxy8_free(nb_proxy8 *e);
 
 #endif

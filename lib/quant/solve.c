@@ -125,15 +125,13 @@ fail:
 static size_t rows_at_once(const nb_solve *s, const nb_linear *m) { return s->G.all ? m->N : nb_min(m->N, CHUNK); }
 
 /* The next rows of m in floats, at w, as the statistics would have them. */
-static nb_status take_rows(const nb_solve *s, const nb_hess *h, const nb_linear *m, size_t row0, float *w,
-                           nb_gptq_rows *out, nb_err *err) {
-  *out =
-      (nb_gptq_rows){w, row0, nb_min(m->N - row0, rows_at_once(s, m)), s->G.tiles ? s->G.tiles + row0 * NB_TILE : NULL};
-  for (size_t i = 0; i < out->N; i++) {
+static nb_gptq_rows take_rows(const nb_solve *s, const nb_linear *m, size_t row0, float *w) {
+  size_t n = nb_min(m->N - row0, rows_at_once(s, m));
+  for (size_t i = 0; i < n; i++) {
     nb_linear_row(m, row0 + i, w + i * m->K);
     for (size_t k = 0; s->columns && k < m->K; k++) w[i * m->K + k] *= s->columns[k];
   }
-  return nb_gptq_target(h, w, row0, out->N, s->o->threads, err);
+  return (nb_gptq_rows){w, row0, n, s->G.tiles ? s->G.tiles + row0 * NB_TILE : NULL};
 }
 
 nb_status nb_solve_matrix(nb_solve *s, const nb_hess *h, const nb_linear *m, nb_qfmt fmt, nb_coded *coded,
@@ -144,13 +142,12 @@ nb_status nb_solve_matrix(nb_solve *s, const nb_hess *h, const nb_linear *m, nb_
   nb_gptq_report rep = {0, 0, 0, 0};
   const nb_gptq_opts go = {s->o->gptq, s->o->sweeps, s->o->threads, s->what};
   float *w;
-  nb_gptq_rows part;
   size_t rows = rows_at_once(s, m);
   nb_grid_make(fmt, NULL, &g);
   NB_TRY(nb_new(&w, rows * m->K, sizeof *w, "a matrix", err));
   for (size_t row0 = 0; row0 < m->N; row0 += rows) {
     nb_assert(row0 % NB_TILE == 0);
-    NB_GOTO(take_rows(s, h, m, row0, w, &part, err));
+    const nb_gptq_rows part = take_rows(s, m, row0, w);
     if (row0 == 0) {
       if (s->o->fit_tables && fmt.kind != NB_UNIFORM)
         NB_GOTO(nb_fit_table(&g, w, part.N, m->K, h->diag, s->o->threads, err));
@@ -175,7 +172,6 @@ nb_status nb_solve_blocks(nb_solve *s, const nb_hess *h, const nb_linear *m, con
   nb_gptq_report rep = {0, 0, 0, 0};
   const nb_gptq_opts go = {s->o->gptq, s->o->sweeps, s->o->threads, s->what};
   float *w;
-  nb_gptq_rows part;
   size_t rows = rows_at_once(s, m);
   if (q->few || !nb_blocks_make(type, &b)) {
     const nb_quant_opts how = {q->few ? NULL : h->diag, 1, s->o->threads, s->what};
@@ -185,7 +181,7 @@ nb_status nb_solve_blocks(nb_solve *s, const nb_hess *h, const nb_linear *m, con
   NB_TRY(nb_coded_blocks_room(m, type, s->what, coded, err));
   NB_TRY(nb_new(&w, rows * m->K, sizeof *w, "a matrix", err));
   for (size_t row0 = 0; row0 < m->N; row0 += rows) {
-    NB_GOTO(take_rows(s, h, m, row0, w, &part, err));
+    const nb_gptq_rows part = take_rows(s, m, row0, w);
     const form f = {.h = h, .o = &go, .blocks = &b, .coded = coded};
     NB_GOTO(s->G.all ? solve_coupled(s, &f, w, &rep, err) : solve_rows(&f, &part, &rep, err));
     NB_GOTO(nb_solve_advance(s, (uint64_t)part.N * m->K, err));

@@ -463,12 +463,14 @@ def nbl():
     records = bytearray(file[64:64 + 64 * n])
     at = 64 + 64 * n
     whole = json.loads(file[at:at + meta])
-    solver = {"damp": 0.01, "alpha": 0.5, "sweeps": 1, "tables": True, "head_calibrated": True, "fold": True,
-              "sequential": False, "rotate": False, "tune": "10s"}
-    for name, text in (("calibrated", "mix"), ("self", "self"), ("texts", "texts")):
+    solver = {"damp": 0.01, "sweeps": 1, "tables": True, "head_calibrated": True, "fold": True, "sequential": False,
+              "tune": "10s"}
+    for name, text in (("calibrated", "mix"), ("self", "self"), ("texts", "texts"), ("removed", "mix")):
         whole["provenance"].update(
             calibration={"kind": text, "tokens": 64, "seq": 32, "seed": 3}, tuned=[5, 1.0],
             recipe={"method": "gptq", "bits": 3, "group": 64, "codes": "table", "set": [], **solver})
+        if name == "removed":  # an option of earlier versions
+            whole["provenance"]["recipe"].update(alpha=0.5, rotate=False)
         if name == "texts":
             del whole["provenance"]["recipe"]
         if name == "self":

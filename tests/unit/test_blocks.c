@@ -57,13 +57,12 @@ TEST(less_is_lost_than_by_rounding) {
   } want[] = {{"q4_0", 0.5}, {"q4_1", 0.5}, {"q4_k", 0.5}, {"iq4_nl", 0.5}, {"q8_0", 0.6}};
   nb_kernels k = nb_kernels_select(nb_cpu_detect());
   nb_hess h;
-  CHECK_OK(nb_hess_prepare(&k, &(nb_hess_sums){statistics(&k, x), NULL, K, 0}, &(nb_hess_opts){1e-6, 0, 2, "test"}, &h,
-                           &err));
+  CHECK_OK(nb_hess_prepare(&k, statistics(&k, x), K, &(nb_hess_opts){1e-6, 2, "test"}, &h, &err));
   for (size_t i = 0; i < N * K; i++) w[i] = gauss() * 0.05f + 0.01f;
   for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
     const nb_ggml_type *type = nb_ggml_find_name(want[i].type);
     const nb_gptq_opts o = {true, 2, 2, "test"}, one = {true, 2, 1, "test"};
-    const nb_gptq_rows rows = {w, 0, N};
+    const nb_gptq_rows rows = {.w = w, .N = N};
     nb_gptq_report r = {0, 0, 0, 0}, again = r;
     nb_blocks b;
     CHECK(nb_blocks_make(type, &b));

@@ -162,8 +162,7 @@ static void solve(const problem *p, const char *fmt, const nb_ggml_type *type, b
   const nb_tensor t = {.dtype = NB_F32, .n_dims = 2, .shape = {p->N, p->K}, .data = p->w, .n_bytes = p->N * p->K * 4};
   const nb_linear w = nb_linear_dense(&t);
   *out = (nb_coded){.own = NULL};
-  CHECK_OK(nb_hess_prepare(&k, &(nb_hess_sums){copy(p->H, p->K * p->K), NULL, p->K, 0},
-                           &(nb_hess_opts){0.01, 0, threads, "test"}, &h, &err));
+  CHECK_OK(nb_hess_prepare(&k, copy(p->H, p->K * p->K), p->K, &(nb_hess_opts){0.01, threads, "test"}, &h, &err));
   CHECK_OK(nb_matmul_create(&k, threads, &mul, &err));
   nb_solve s = {.o = &o, .what = "test", .G = {coupled ? copy(p->G, p->N * p->N) : NULL, NULL}, .mul = &mul};
   if (type) {

@@ -45,23 +45,18 @@ static const nb_kernels *kernels(void) {
   return &k;
 }
 
-/* out (M, K) = d^T x, d (T, M); M 0: x^T x. */
-static float *sums(const layer *l, const float *d, size_t M, int threads) {
-  float *out = nb_alloc((M ? M : l->K) * l->K, 4);
-  nb_rounded x, y;
-  if (nb_rounded_create(50, l->K, &x, &err) != NB_OK || nb_rounded_create(50, M ? M : 1, &y, &err) != NB_OK) abort();
+/* (K, K) x^T x */
+static float *gram(const layer *l, int threads) {
+  float *out = nb_alloc(l->K * l->K, 4);
+  nb_rounded x;
+  if (nb_rounded_create(50, l->K, &x, &err) != NB_OK) abort();
   for (size_t t = 0; t < l->T; t += 50) {
-    size_t n = nb_min(50, l->T - t);
-    nb_rounded_take(&x, kernels(), l->x + t * l->K, n, l->K, threads);
-    if (M) nb_rounded_take(&y, kernels(), d + t * M, n, M, threads);
-    if (M) nb_hess_add_cross(kernels(), out, &y, &x, threads);
-    else nb_hess_add(kernels(), out, &x, threads);
+    nb_rounded_take(&x, kernels(), l->x + t * l->K, nb_min(50, l->T - t), l->K, threads);
+    nb_hess_add(kernels(), out, &x, threads);
   }
-  nb_rounded_free(&x), nb_rounded_free(&y);
+  nb_rounded_free(&x);
   return out;
 }
-
-static float *gram(const layer *l, int threads) { return sums(l, NULL, 0, threads); }
 
 typedef struct solved {
   void *data;
@@ -78,8 +73,7 @@ static nb_status solve(const layer *l, const char *fmt, nb_gptq_opts o, double d
   nb_qmat_layout lay;
   NB_TRY(nb_qfmt_parse(fmt, &f, &err));
   nb_grid_make(f, NULL, &g);
-  NB_TRY(nb_hess_prepare(kernels(), &(nb_hess_sums){gram(l, threads), NULL, l->K, 0},
-                         &(nb_hess_opts){damp, 0, threads, "test"}, &h, &err));
+  NB_TRY(nb_hess_prepare(kernels(), gram(l, threads), l->K, &(nb_hess_opts){damp, threads, "test"}, &h, &err));
   NB_TRY(nb_qmat_plan(l->N, l->K, f, &s->m, &lay, &err));
   s->n_bytes = lay.total;
   s->data = nb_alloc(lay.total, 1);
@@ -259,8 +253,7 @@ static void check_golden(const golden *g) {
   for (size_t i = 0; i < g->N * g->K; i++) l.w[i] = (float)g->w[i];
   for (size_t i = 0; i < g->T * g->K; i++) l.x[i] = (float)g->x[i];
   nb_hess h;
-  CHECK_OK(nb_hess_prepare(kernels(), &(nb_hess_sums){gram(&l, 1), NULL, l.K, 0},
-                           &(nb_hess_opts){g->damp, 0, 1, "test"}, &h, &err));
+  CHECK_OK(nb_hess_prepare(kernels(), gram(&l, 1), l.K, &(nb_hess_opts){g->damp, 1, "test"}, &h, &err));
   for (size_t i = 0; i < l.K; i++) CHECK(h.order[i] == (uint32_t)g->order[i]);
   nb_hess_free(&h);
   snprintf(fmt, sizeof fmt, "u%zug%zu", g->bits, g->group);
@@ -397,39 +390,6 @@ TEST(hard_statistics) {
   free_layer(&l);
 }
 
-TEST(an_asymmetric_target_undoes_a_known_distortion) {
-  /* The float model sees x' = x D with a diagonal D: the best target is W D, and alpha = 1 must find it. */
-  layer l = make_layer(16, 64, 500, 100, 21);
-  float *d = nb_alloc(l.T * l.K, 4);
-  for (size_t i = 0; i < l.T * l.K; i++) d[i] = 0.1f * (float)(i % 64) / 64 * l.x[i];
-  float *H = gram(&l, 2), *C = sums(&l, d, l.K, 2);
-  nb_hess h;
-  CHECK_OK(nb_hess_prepare(kernels(), &(nb_hess_sums){H, C, 64, 0}, &(nb_hess_opts){1e-6, 1, 2, "test"}, &h, &err));
-  for (size_t m = 0; m < 64; m++)
-    for (size_t k = 0; k < 64; k++) {
-      double want = m == k ? 0.1 * (double)k / 64 : 0;
-      CHECK_MSG(fabs(h.shift[m * 64 + k] - want) < 2e-3, "%zu, %zu: %g, not %g", m, k, h.shift[m * 64 + k], want);
-    }
-  /* The same target from the matrix's outputs for d instead, in two parts. */
-  float *y = nb_alloc(l.T * l.N, 4), *w = nb_alloc(2 * l.N * 64, 4);
-  for (size_t t = 0; t < l.T; t++)
-    for (size_t n = 0; n < l.N; n++)
-      for (size_t k = 0; k < 64; k++) y[t * l.N + n] += l.w[n * 64 + k] * d[t * 64 + k];
-  float *Y = sums(&l, y, l.N, 2);
-  for (size_t i = 0; i < 2 * l.N * 64; i++) w[i] = l.w[i % (l.N * 64)];
-  CHECK_OK(nb_gptq_target(&h, w, 0, l.N, 2, &err));
-  nb_hess_free(&h);
-  CHECK_OK(nb_hess_prepare(kernels(), &(nb_hess_sums){gram(&l, 2), Y, 64, l.N}, &(nb_hess_opts){1e-6, 1, 2, "test"}, &h,
-                           &err));
-  CHECK_OK(nb_gptq_target(&h, w + l.N * 64, 0, 6, 2, &err));
-  CHECK_OK(nb_gptq_target(&h, w + (l.N + 6) * 64, 6, l.N - 6, 2, &err));
-  for (size_t i = 0; i < l.N * 64; i++)
-    CHECK_MSG(fabsf(w[i] - w[i + l.N * 64]) < 1e-4f, "%zu: %g, %g", i, w[i], w[i + l.N * 64]);
-  nb_hess_free(&h);
-  nb_free(d), nb_free(y), nb_free(w);
-  free_layer(&l);
-}
-
 int main(void) {
   RUN(gptq_is_the_published_recursion);
   RUN(paths_are_stored_as_solved);
@@ -438,6 +398,5 @@ int main(void) {
   RUN(the_same_bytes_for_any_thread_count);
   RUN(rows_that_would_be_worse_keep_plain_rounding);
   RUN(hard_statistics);
-  RUN(an_asymmetric_target_undoes_a_known_distortion);
   return test_end();
 }

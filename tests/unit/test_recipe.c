@@ -41,9 +41,13 @@ static nb_status read_with(const char *key, cJSON *value) {
 }
 
 TEST(options_that_are_no_more_must_have_been_off) {
+  CHECK_OK(read_with("alpha", cJSON_CreateNumber(0)));
   CHECK_OK(read_with("rotate", cJSON_CreateFalse()));
+  CHECK(read_with("alpha", cJSON_CreateNumber(0.25)) == NB_ERR_UNSUPPORTED);
+  CHECK_MSG(strstr(err.msg, "old.nbl was made with --alpha") != NULL, "%s", err.msg);
   CHECK(read_with("rotate", cJSON_CreateTrue()) == NB_ERR_UNSUPPORTED);
   CHECK_MSG(strstr(err.msg, "old.nbl was made with --rotate") != NULL, "%s", err.msg);
+  CHECK(read_with("alpha", cJSON_CreateString("0")) == NB_ERR_FORMAT);
   CHECK(read_with("rotate", cJSON_CreateNumber(1)) == NB_ERR_FORMAT);
 }
 

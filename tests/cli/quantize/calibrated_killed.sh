@@ -8,7 +8,7 @@ for t in 0.02 0.05 0.1; do
   wait $pid 2>/dev/null || :
 done
 # An empty one was not begun.
-[ ! -s c.nbl.part ] || fails '[12]' '*c.nbl.part*' calibrates -o c.nbl -q --alpha 0.7
+[ ! -s c.nbl.part ] || fails '[12]' '*c.nbl.part*' calibrates -o c.nbl -q --damp 0.7
 calibrates -o c.nbl -q >/dev/null
 cmp a.nbl c.nbl
 [ ! -e c.nbl.part ]

@@ -33,7 +33,7 @@ grep -v '"seconds"\|"file"' c.json | cmp a - # with the losses of the layers tha
 
 # Other settings, another text, another checkpoint.
 cp kept.1 c.nbl.part
-fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q --alpha 0.5
+fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q --damp 0.5
 fails '[12]' '*c.nbl.part*other settings or inputs*' q c.nbl -q --seq 64
 sed 's/the/THE/' text >text2
 mv text2 text
@@ -74,14 +74,14 @@ nibble quantize m -o c.nbl -q --calib text --tokens 1024 --seq 128 --fisher-toke
 grown c.nbl.part 0 $pid
 kill -STOP $pid
 if kill -0 $pid 2>/dev/null && [ -e c.nbl.part ]; then
-  fails 1 '*c.nbl.part: in use by another*quantize*' q c.nbl -q --alpha 0.5
+  fails 1 '*c.nbl.part: in use by another*quantize*' q c.nbl -q --damp 0.5
   fails 1 '*c.nbl.part: in use by another*quantize*' q c.nbl -q
 fi
 kill -CONT $pid
 wait $pid
 cmp a.nbl c.nbl
 cp kept.1 c.nbl.part
-q d.nbl -q --alpha 0.5 >/dev/null & pid=$!
+q d.nbl -q --damp 0.5 >/dev/null & pid=$!
 grown d.nbl.part 20000 $pid
 kill -9 $pid 2>/dev/null && wait $pid 2>/dev/null || :
 if [ -e d.nbl.part ]; then # the same header, records of another run behind it

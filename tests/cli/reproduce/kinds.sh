@@ -16,7 +16,7 @@ again() {
 again --fast --bits 5 --group 32 --codes uniform --set 1.v=u6g64 --set o=3 --embed dense
 again $few
 again $few --fisher-tokens 100
-again $few --seed 7 --fisher-tokens 0 --no-fold --no-tables --alpha 0 --sweeps 0 --damp 0.1 --sequential
+again $few --seed 7 --fisher-tokens 0 --no-fold --no-tables --sweeps 0 --damp 0.1 --sequential
 again $few --no-gptq --no-head
 again $few --calib texts -- --calib texts/a.txt --calib texts/b.txt
 again $few --calib texts --budget 60kB --probe-tokens 32 --probe-layers 0 -- --calib texts
