@@ -29,9 +29,9 @@ static const int8_t trellis5[64] = {-127, -120, -106, -100, -93, -89, -84, -81, 
                                     47,   50,   53,   56,   60,  62,  66,  69,  73,  76,  81,  84,  90,  95,  105, 111};
 
 const int8_t *nb_quant_default_table(nb_qfmt fmt) {
-  static const int8_t *const table[] = {table3, table4, table5}, *const trellis[] = {trellis3, trellis4, trellis5};
+  static const int8_t *const tables[2][3] = {{table3, table4, table5}, {trellis3, trellis4, trellis5}};
   nb_assert(fmt.bits >= 3 && fmt.bits <= 5);
-  return (fmt.kind == NB_TRELLIS ? trellis : table)[fmt.bits - 3];
+  return tables[fmt.kind == NB_TRELLIS][fmt.bits - 3];
 }
 
 /* For each integer i - 128 the nearest of the levels first, first + stride, ... */
